@@ -1,0 +1,36 @@
+"""What others may know of a provider's health: one published value per provider.
+
+The states and the rule that changes them come with the nursery-tree issue; this
+file holds the words that routing reads today (routing.md 10.4, supervision.md 21.8)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+
+class CooldownReason(StrEnum):
+    """Why a provider is left alone for a while (hard filters of routing.md 10.4)."""
+
+    RATE_LIMITED = "rate-limited"
+    OVERLOADED = "overloaded"
+    AUTH = "auth-cooldown"
+
+
+@frozen
+class Cooldown:
+    """`until` is on trio's clock, seconds."""
+
+    reason: CooldownReason
+    until: float
+
+
+@frozen(kw_only=True)
+class ProviderStatus:
+    """A provider as the resolver sees it. `unconfigured` says why it cannot be called at all (missing key, package)."""
+
+    name: str
+    cooldown: Cooldown | None = None
+    in_flight: int = 0
+    unconfigured: str | None = None

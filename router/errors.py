@@ -1,0 +1,270 @@
+"""Everything that can go wrong with a request, as one family of exceptions.
+
+    RouterError
+    ├─ ConfigError            the configuration cannot be used (exit 78)
+    ├─ InvalidRequest         the client's request; `param` names the field
+    │  ├─ InvalidJson  UnknownProfile  UnknownMode  ContextOverflow
+    ├─ Refused                the front says no before the body counts
+    │  ├─ Unauthorized  HostNotAllowed  NotFound  MethodNotAllowed
+    │  └─ BodyTooLarge  UnsupportedMediaType  OverCapacity  ShuttingDown
+    ├─ NoProviderAvailable    the chain is empty or every attempt failed
+    ├─ UpstreamClientError    an upstream's 4xx that is the client's own fault
+    ├─ ProviderFailed         one attempt at one provider; never leaves the chain before commit
+    └─ StreamBroken           after commit: the answer cannot be completed
+
+A leaf knows no HTTP status and no JSON: `router/wire/errors.py` renders it per
+dialect from `kind` (fixtures/wire/errors/render.json).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from attrs import define, field, frozen
+
+
+class ErrorKind(StrEnum):
+    """One member per row of the error table of wire.md 17.2, plus the two of a stream."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_REQUEST = "invalid_request"
+    UNKNOWN_PROFILE = "unknown_profile"
+    UNKNOWN_MODE = "unknown_mode"
+    UNAUTHORIZED = "unauthorized"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    PAID_GATE = "paid_gate"
+    NOT_CONFIGURED = "not_configured"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    CONTEXT_OVERFLOW = "context_overflow"
+    TOOL_LOOP = "tool_loop"
+    TOOL_COUNT = "tool_count"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    RATE_LIMITED = "rate_limited"
+    ALL_FAILED = "all_failed"
+    ALL_EXCLUDED = "all_excluded"
+    ALL_OVERLOADED = "all_overloaded"
+    TIMEOUT = "timeout"
+    OVER_CAPACITY = "over_capacity"
+    SHUTTING_DOWN = "shutting_down"
+    INTERNAL = "internal"
+    UPSTREAM_CLIENT = "upstream_client"
+    MIDSTREAM = "midstream"
+
+
+class FailureReason(StrEnum):
+    """Why one attempt did not answer: one vocabulary for routing, logs, headers and health.
+
+    Source: routing.md 11.2, supervision.md 21.8."""
+
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    TTFT_TIMEOUT = "ttft-timeout"
+    UPSTREAM_5XX = "upstream-5xx"
+    BAD_RESPONSE = "bad-response"
+    EMPTY_STREAM = "empty-stream"
+    STREAM_TRUNCATED = "stream-truncated"
+    RATE_LIMIT = "rate-limit"
+    OVERLOADED = "overloaded"
+    AUTH = "auth"
+    PAYMENT_REQUIRED = "payment-required"
+    OUT_OF_MEMORY = "out-of-memory"
+    LOADING = "loading"
+    CONTEXT_OVERFLOW = "context-overflow"
+    TOO_LARGE = "too-large"
+    UNSUPPORTED_PARAMETER = "unsupported-parameter"
+    MODEL_MISSING = "model-missing"
+    MODEL_LOAD_FAILED = "model-load-failed"
+    REDIRECT = "redirect"
+    EMPTY_RESPONSE = "empty-response"
+    CLIENT_ERROR = "client-error"
+    BUSY = "busy"
+    CANCELLED = "cancelled"
+
+
+class RouterError(Exception):
+    """Base of the family; `kind` decides what a client sees."""
+
+    kind: ErrorKind = ErrorKind.INTERNAL
+
+
+@frozen(kw_only=True)
+class Mistake:
+    """One mistake of a configuration: TOML key path, what is wrong, line (1-based) where known."""
+
+    path: str
+    message: str
+    line: int | None = None
+
+
+@define(kw_only=True, slots=False)
+class ConfigError(RouterError):
+    """The configuration cannot be used; every mistake at once (routing.md 2.3)."""
+
+    source: str
+    mistakes: tuple[Mistake, ...]
+
+
+@define(kw_only=True, slots=False)
+class InvalidRequest(RouterError):
+    """The client's request has a field that cannot be read; `param` is its JSON path, such as `messages[0].role`."""
+
+    kind = ErrorKind.INVALID_REQUEST
+    message: str
+    param: str | None = None
+
+
+@define(kw_only=True, slots=False)
+class InvalidJson(InvalidRequest):
+    """The body is not a JSON object."""
+
+    kind = ErrorKind.INVALID_JSON
+
+
+@define(kw_only=True, slots=False)
+class UnknownProfile(InvalidRequest):
+    """The request names a profile that the configuration does not have."""
+
+    kind = ErrorKind.UNKNOWN_PROFILE
+    param: str | None = "profile"
+
+
+@define(kw_only=True, slots=False)
+class UnknownMode(InvalidRequest):
+    """The request names a mode that no alias maps."""
+
+    kind = ErrorKind.UNKNOWN_MODE
+
+
+@define(kw_only=True, slots=False)
+class ContextOverflow(InvalidRequest):
+    """The prompt fits into no provider of the chain; the message starts `prompt is too long`."""
+
+    kind = ErrorKind.CONTEXT_OVERFLOW
+    param: str | None = "messages"
+
+
+@define(kw_only=True, slots=False)
+class Refused(RouterError):
+    """The front refuses before any provider is asked."""
+
+    message: str
+
+
+@define(kw_only=True, slots=False)
+class Unauthorized(Refused):
+    """No client token, or a wrong one."""
+
+    kind = ErrorKind.UNAUTHORIZED
+
+
+@define(kw_only=True, slots=False)
+class HostNotAllowed(Refused):
+    """The Host header is not on the allow list (DNS rebinding)."""
+
+    kind = ErrorKind.HOST_NOT_ALLOWED
+
+
+@define(kw_only=True, slots=False)
+class NotFound(Refused):
+    """No such route, or no such model."""
+
+    kind = ErrorKind.NOT_FOUND
+
+
+@define(kw_only=True, slots=False)
+class MethodNotAllowed(Refused):
+    """The route exists for other methods; `allow` lists them for the Allow header."""
+
+    kind = ErrorKind.METHOD_NOT_ALLOWED
+    allow: tuple[str, ...]
+
+
+@define(kw_only=True, slots=False)
+class BodyTooLarge(Refused):
+    """More decoded bytes than `[server].max_body_bytes`."""
+
+    kind = ErrorKind.TOO_LARGE
+
+
+@define(kw_only=True, slots=False)
+class UnsupportedMediaType(Refused):
+    """Content-Type or Content-Encoding that is not read."""
+
+    kind = ErrorKind.UNSUPPORTED_MEDIA_TYPE
+
+
+@define(kw_only=True, slots=False)
+class OverCapacity(Refused):
+    """`[server].max_in_flight` requests are being answered already."""
+
+    kind = ErrorKind.OVER_CAPACITY
+    retry_after_s: float = 1.0
+
+
+@define(kw_only=True, slots=False)
+class ShuttingDown(Refused):
+    """The daemon drains; clients come back in `retry_after_s` seconds."""
+
+    kind = ErrorKind.SHUTTING_DOWN
+    retry_after_s: float = 5.0
+
+
+@define(kw_only=True, slots=False)
+class ProviderFailed(RouterError):
+    """One attempt at one provider failed.
+
+    `status` is the upstream's, None without an answer. `message` is the
+    upstream's own text, at most 500 characters, secrets removed. `body` holds
+    the whole error body (at most 8 KiB) for a hand-through. `retry_after_s` is
+    the stated reset. `transient` is False where the same request would fail again."""
+
+    provider: str
+    reason: FailureReason
+    message: str = ""
+    status: int | None = None
+    retry_after_s: float | None = None
+    transient: bool = True
+    body: bytes = field(default=b"", repr=False)
+    content_type: str = ""
+
+
+@define(kw_only=True, slots=False)
+class NoProviderAvailable(RouterError):
+    """Nobody answered: `kind` is one of PAID_GATE, NOT_CONFIGURED, BUDGET_EXHAUSTED, RATE_LIMITED, ALL_FAILED,
+    ALL_EXCLUDED, ALL_OVERLOADED, TIMEOUT (routing.md 11.7).
+
+    `permanent` is True when every failure would repeat: `x-should-retry: false`."""
+
+    kind: ErrorKind
+    message: str
+    profile: str
+    failures: tuple[ProviderFailed, ...] = ()
+    retry_after_s: float | None = None
+    permanent: bool = False
+
+
+@define(kw_only=True, slots=False)
+class UpstreamClientError(RouterError):
+    """An upstream's 4xx that would repeat everywhere (stop rows of routing.md 11.2): status and message go to the client.
+
+    `body` is the upstream's own body, handed through unchanged when `dialect` (its wire) is the client's."""
+
+    kind = ErrorKind.UPSTREAM_CLIENT
+    provider: str
+    status: int
+    message: str
+    dialect: str
+    body: bytes = field(default=b"", repr=False)
+    content_type: str = "application/json"
+
+
+@define(kw_only=True, slots=False)
+class StreamBroken(RouterError):
+    """The answer broke after commit; the stream ends in the dialect's own error event (wire.md 17.3)."""
+
+    kind = ErrorKind.MIDSTREAM
+    provider: str
+    reason: FailureReason
+    message: str

@@ -1,0 +1,133 @@
+"""What `router/` asks of others: Protocols only, no behaviour.
+
+`supervisors/` implements HealthView, OutcomeSink, Backends and Control; `providers/adapter.py` implements Provider;
+`router/assembly.py` puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Protocol
+
+from attrs import field, frozen
+
+from router.domain.events import Usage
+from router.domain.health import ProviderStatus
+from router.domain.outcome import Attempt
+from router.domain.request import DialectName, NeutralRequest, Note
+from router.errors import FailureReason, ProviderFailed
+from router.wire.sse import Frame
+
+
+class HealthView(Protocol):
+    """Reads the board."""
+
+    def status_of(self, provider: str) -> ProviderStatus:
+        """Return the published value; an unknown name is healthy. Never raises, never waits."""
+
+
+class AttemptHandle(Protocol):
+    """The verdict of one attempt in flight. Leaving the context without one is `abandoned`: nothing is recorded."""
+
+    def ok(self, usage: Usage | None = None) -> None:
+        """The stream ended in its grammar, or the whole reply was good."""
+
+    def failed(self, failure: ProviderFailed) -> None:
+        """The attempt failed; its reason decides what that means for the provider (supervision.md 21.8)."""
+
+
+class OutcomeSink(Protocol):
+    """Takes the verdicts of attempts; sync, so that a cancelled request can still report."""
+
+    def begin(self, provider: str) -> AbstractContextManager[AttemptHandle]:
+        """Count the attempt in flight until the context is left."""
+
+
+class Observer(Protocol):
+    """Receives finished facts; cannot change the request, never waits."""
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        """One named event of routing.md 18."""
+
+
+class Backends(Protocol):
+    """Managed servers behind providers."""
+
+    def lease(self, provider: str) -> AbstractAsyncContextManager[None]:
+        """Wait until the provider's managed server is ready, start it if need be, and hold off its idle stop inside.
+
+        At once for a provider without a managed server. Raises ProviderFailed(connection | loading | timeout) when the
+        server cannot be had."""
+
+
+@frozen(kw_only=True)
+class UpstreamCall:
+    """One attempt's request: what goes to one provider.
+
+    `neutral` is encoded for the upstream's dialect; where `same_dialect_body` is given (client and upstream speak the
+    same one) the client's own bytes are spliced instead, and `neutral` is not read. `client_headers` are lower-case
+    names of the client's request; the adapter forwards only those that wire.md 2.1 lets through."""
+
+    neutral: NeutralRequest
+    same_dialect_body: bytes | None
+    client_dialect: DialectName
+    client_headers: Mapping[str, str]
+    stream: bool
+    timeout_s: float | None = None  # the profile's, instead of the provider's
+    append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
+    session_key: str | None = None
+
+
+@frozen(kw_only=True)
+class OpenInfo:
+    """What is known when the head has come: status is 200 to 299 here, headers lower-case in the upstream's order."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    is_event_stream: bool
+    notes: tuple[Note, ...] = ()
+    tool_names: Mapping[str, str] = field(factory=dict)  # {sent upstream: client's name}, only where changed
+
+
+class OpenReply(Protocol):
+    """One open upstream answer, with a status of success."""
+
+    @property
+    def info(self) -> OpenInfo: ...
+
+    async def receive(self) -> tuple[Frame, ...]:
+        """Return all whole frames of one network read, () at the end of the body. Raises ProviderFailed."""
+
+    async def read_body(self) -> bytes:
+        """Return the whole body of an answer that is no stream. Raises ProviderFailed (too large, cut, timeout)."""
+
+
+class Provider(Protocol):
+    """One configured upstream, ready to be asked."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dialect(self) -> DialectName: ...
+
+    def open(self, call: UpstreamCall) -> AbstractAsyncContextManager[OpenReply]:
+        """Send the request and yield the open answer; leaving the context closes it within 1 s.
+
+        Raises ProviderFailed, already classified (routing.md 11.2), for every answer that is no success, and
+        UpstreamClientError for the stop rows."""
+
+
+__all__ = [
+    "Attempt",
+    "AttemptHandle",
+    "Backends",
+    "FailureReason",
+    "HealthView",
+    "Observer",
+    "OpenInfo",
+    "OpenReply",
+    "OutcomeSink",
+    "Provider",
+    "UpstreamCall",
+]

@@ -1,0 +1,155 @@
+"""What every dialect offers: requests, replies and streams, each both ways.
+
+One value per dialect (`router/wire/registry.py` holds the table), so that the
+handler, the adapter and the relay hold no dialect `if`. All of it is pure:
+ids and time come in through `Minting`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from router.domain.events import NeutralEvent, Usage
+from router.domain.request import DialectName, NeutralRequest, Note
+from router.errors import FailureReason, RouterError
+from router.wire.sse import Frame
+
+
+class Verdict(StrEnum):
+    """What one raw frame of an upstream stream means, read from byte patterns (wire.md 21)."""
+
+    CONTENT = "content"  # the client can act on it: text, or a tool call begins
+    THINKING = "thinking"  # reasoning: content only for a client that is shown it
+    TERMINAL = "terminal"  # the dialect's end: a stop reason, message_stop or [DONE]
+    ERROR = "error"
+    NEUTRAL = "neutral"  # opening events, pings, role-only and empty deltas, usage
+    MALFORMED = "malformed"  # not the dialect's JSON
+
+
+@frozen(kw_only=True)
+class InbandError:
+    """An error that an upstream put into its stream or its 200 body, already classified (routing.md 11.2)."""
+
+    reason: FailureReason
+    message: str
+    status: int | None = None
+    transient: bool = True
+
+
+@frozen(kw_only=True)
+class Minting:
+    """Where ids and time come from: `new_id("msg_")` gives a fresh id with that prefix, `now()` Unix seconds."""
+
+    new_id: Callable[[str], str]
+    now: Callable[[], int]
+
+
+@frozen(kw_only=True)
+class UpstreamTarget:
+    """What an encoder must know of the provider that it writes for (routing.md 5, 5.4)."""
+
+    model: str
+    vision: bool | None = None
+    reasoning: str = "strip"
+    reasoning_effort: bool | tuple[str, ...] = False
+    effort: bool | tuple[str, ...] = False
+    default_max_tokens: int = 8192
+    prefill: bool = False
+    files: bool = False
+    keep_attribution: bool = False
+    forward_user: bool = False
+    null_content: str = "null"
+    empty_result_text: str = ""
+    max_stop: int = 4
+    server_tools: str = "drop"
+    schema_profile: str = "none"
+    allow_fields: tuple[str, ...] | None = None
+
+
+@frozen(kw_only=True)
+class EncodedRequest:
+    """An upstream body, what was lost on the way, and the tool names that had to be changed: {sent name: client's name}."""
+
+    body: dict[str, Any]
+    notes: tuple[Note, ...] = ()
+    tool_names: dict[str, str] | None = None
+
+
+@frozen(kw_only=True)
+class ReplyOptions:
+    """Facts of one attempt that shape what a client reads.
+
+    `thinking` is what becomes of reasoning: `strip`, `pass` or `convert`, after wire.md 13's rule for clients that did
+    not ask. `model` and `id` fill what an upstream leaves out. `provider` goes into the router's signature."""
+
+    model: str
+    provider: str = ""
+    thinking: str = "strip"
+    include_usage: bool = True
+    tool_names: dict[str, str] | None = None
+
+
+class EventDecoder(Protocol):
+    """Upstream frames to neutral events, in any cut; one per stream."""
+
+    def feed(self, frame: Frame) -> Sequence[NeutralEvent]:
+        """Return the events of one frame. Raises ProviderFailed for an error frame or more than 8 malformed frames in a row."""
+
+    def close(self) -> Sequence[NeutralEvent]:
+        """Return the last events at the end of the body. Raises ProviderFailed(stream-truncated or empty-stream)."""
+
+
+class EventEncoder(Protocol):
+    """Neutral events to the client's bytes; one per stream."""
+
+    def encode(self, event: NeutralEvent) -> bytes:
+        """Return the whole SSE frames for one event, b"" for none."""
+
+    def failed(self, error: RouterError) -> bytes:
+        """Return the dialect's error frames: nothing follows (wire.md 17.3). Valid before the first event, too."""
+
+
+class FrameReader(Protocol):
+    """Verdicts over the raw frames of one stream; one per attempt (keeps what spans frames)."""
+
+    def verdict(self, frame: Frame) -> Verdict:
+        """Return what the frame means, from byte patterns; no JSON is parsed unless a pattern asks for it."""
+
+    def error(self, frame: Frame) -> InbandError:
+        """Return the classified error of a frame whose verdict was ERROR."""
+
+    def usage(self, frame: Frame) -> Usage | None:
+        """Return the usage that the frame carries (cumulative, the last one wins), None for most frames."""
+
+
+class Dialect(Protocol):
+    """One public API, both sides."""
+
+    name: DialectName
+
+    def decode_request(self, body: dict[str, Any]) -> NeutralRequest:
+        """Read a client's body. Raises InvalidRequest with the path of the first mistake."""
+
+    def encode_request(self, request: NeutralRequest, target: UpstreamTarget) -> EncodedRequest:
+        """Write an upstream's body. Raises InvalidRequest where the target cannot say it at all."""
+
+    def decode_reply(self, body: dict[str, Any], options: ReplyOptions, minting: Minting) -> Sequence[NeutralEvent]:
+        """Read a whole upstream reply as events. Raises ProviderFailed (bad-response, or the class of its error object)."""
+
+    def encode_reply(self, events: Sequence[NeutralEvent], options: ReplyOptions, minting: Minting) -> dict[str, Any]:
+        """Write the whole reply for a client from the events of one answer."""
+
+    def decoder(self, options: ReplyOptions, minting: Minting) -> EventDecoder: ...
+
+    def encoder(self, options: ReplyOptions, minting: Minting) -> EventEncoder: ...
+
+    def frame_reader(self) -> FrameReader: ...
+
+    def reply_verdict(self, body: dict[str, Any]) -> Verdict | InbandError:
+        """Judge a whole 200 reply: CONTENT, NEUTRAL (content-empty), MALFORMED (wrong shape), or the error it holds."""
+
+    def keepalive(self, *, started: bool) -> bytes:
+        """Return the keep-alive frame before or after the first event, b"" for a dialect that has none (wire.md 18)."""
