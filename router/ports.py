@@ -12,11 +12,11 @@ from typing import Protocol
 from attrs import field, frozen
 
 from router.domain.events import Usage
+from router.domain.frame import Frame
 from router.domain.health import ProviderStatus
 from router.domain.outcome import Attempt
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import FailureReason, ProviderFailed
-from router.wire.sse import Frame
 
 
 class HealthView(Protocol):

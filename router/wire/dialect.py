@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from router.domain.events import NeutralEvent, Usage
+from router.domain.frame import Frame
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import FailureReason, RouterError
-from router.wire.sse import Frame
 
 
 class Verdict(StrEnum):
