@@ -27,10 +27,18 @@ class Cooldown:
 
 
 @frozen(kw_only=True)
+class Unconfigured:
+    """Why a provider cannot be called at all: `missing-credential` or `missing-package`, and what to do about it."""
+
+    reason: str
+    detail: str
+
+
+@frozen(kw_only=True)
 class ProviderStatus:
-    """A provider as the resolver sees it. `unconfigured` says why it cannot be called at all (missing key, package)."""
+    """A provider as the resolver sees it."""
 
     name: str
     cooldown: Cooldown | None = None
     in_flight: int = 0
-    unconfigured: str | None = None
+    unconfigured: Unconfigured | None = None

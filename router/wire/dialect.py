@@ -118,6 +118,9 @@ class FrameReader(Protocol):
     def verdict(self, frame: Frame) -> Verdict:
         """Return what the frame means, from byte patterns; no JSON is parsed unless a pattern asks for it."""
 
+    def is_last(self, frame: Frame) -> bool:
+        """Tell whether the frame ends the stream for good (`message_stop`, `[DONE]`); what follows is not read."""
+
     def error(self, frame: Frame) -> InbandError:
         """Return the classified error of a frame whose verdict was ERROR."""
 

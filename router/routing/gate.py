@@ -1,0 +1,107 @@
+"""The stream gate: nothing of an upstream's answer reaches the client before its first real content (routing.md 11.4).
+
+It works on raw frames of the upstream's dialect, so relayed and translated streams share it, and an attempt that
+fails here has cost no decoding and left no encoder state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from attrs import define, field, frozen
+
+from router.domain.frame import Frame
+from router.errors import FailureReason
+from router.wire.dialect import FrameReader, InbandError, Verdict
+
+MAX_HELD_FRAMES = 64
+MAX_HELD_BYTES = 256 * 1024
+MAX_MALFORMED = 8  # in a row (wire.md 8.2)
+
+
+class CommitPolicy(StrEnum):
+    """`first_event` commits on anything that is no error, as the original did."""
+
+    FIRST_CONTENT = "first_content"
+    FIRST_EVENT = "first_event"
+
+
+@frozen(kw_only=True)
+class GateRules:
+    """`shows_thinking`: reasoning is content for this client. `hold_s`: longest hold after the first held event."""
+
+    policy: CommitPolicy = CommitPolicy.FIRST_CONTENT
+    shows_thinking: bool = False
+    hold_s: float = 30.0
+
+
+class GateState(StrEnum):
+    HOLD = "hold"
+    COMMIT = "commit"
+
+
+@define(kw_only=True)
+class Gate:
+    """Holds the frames of one attempt until it commits; one owner, the request's pump."""
+
+    reader: FrameReader
+    rules: GateRules
+    held: list[Frame] = field(factory=list)
+    _held_bytes: int = 0
+    _first_at: float | None = None
+    _malformed: int = 0
+    _has_event: bool = False
+    _has_terminal: bool = False
+
+    def feed(self, frames: Iterable[Frame], now: float) -> GateState | InbandError:
+        """Take the frames of one read. Return COMMIT at the first content, or the error that the stream holds.
+
+        All frames of the read are held before the answer, so `held` is what the relay starts with."""
+        state = GateState.HOLD
+        for frame in frames:
+            self.held.append(frame)
+            if state is GateState.COMMIT:
+                continue  # judged by the relay, which sees every held frame again
+            verdict = self.reader.verdict(frame)
+            if verdict is Verdict.ERROR:
+                return self.reader.error(frame)
+            if self._is_flood(verdict):
+                return _bad(f"{self._malformed} frames in a row that are not of its dialect")
+            if self._commits(frame, verdict, now):
+                state = GateState.COMMIT
+        return state
+
+    def close(self) -> InbandError:
+        """Return what a body that ended before commit was: empty, truncated, or an answer without content."""
+        if not self._has_event:
+            return InbandError(reason=FailureReason.EMPTY_STREAM, message="the stream ended without an event")
+        if not self._has_terminal:
+            return InbandError(reason=FailureReason.STREAM_TRUNCATED, message="the stream ended before its terminator")
+        return InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content")
+
+    def _commits(self, frame: Frame, verdict: Verdict, now: float) -> bool:
+        if not frame.data or verdict is Verdict.MALFORMED:
+            return False
+        if verdict is Verdict.TERMINAL:
+            self._has_terminal = True
+            self._has_event = self._has_event or not self.reader.is_last(frame)
+            return False
+        self._has_event = True
+        if verdict is Verdict.CONTENT or (verdict is Verdict.THINKING and self.rules.shows_thinking):
+            return True
+        return self.rules.policy is CommitPolicy.FIRST_EVENT or self._is_full(frame, now)
+
+    def _is_full(self, frame: Frame, now: float) -> bool:
+        self._held_bytes += len(frame.raw)
+        if self._first_at is None:
+            self._first_at = now
+        is_late = now - self._first_at > self.rules.hold_s
+        return is_late or len(self.held) >= MAX_HELD_FRAMES or self._held_bytes >= MAX_HELD_BYTES
+
+    def _is_flood(self, verdict: Verdict) -> bool:
+        self._malformed = self._malformed + 1 if verdict is Verdict.MALFORMED else 0
+        return self._malformed > MAX_MALFORMED
+
+
+def _bad(message: str) -> InbandError:
+    return InbandError(reason=FailureReason.BAD_RESPONSE, message=message)
