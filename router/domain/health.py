@@ -40,5 +40,4 @@ class ProviderStatus:
 
     name: str
     cooldown: Cooldown | None = None
-    in_flight: int = 0
     unconfigured: Unconfigured | None = None

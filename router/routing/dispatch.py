@@ -1,0 +1,272 @@
+"""Walk a plan: ask one provider after the other until one commits, report every attempt (routing.md 11).
+
+`Walk` is one request's; its owner is the request's pump. Nothing of an attempt reaches the client before `deliver`
+is called, and after that no other provider is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+import trio
+from attrs import define, field, frozen
+
+from router.config.schema import ProfileConfig, ProviderConfig
+from router.domain.frame import Frame
+from router.errors import FailureReason, ProviderFailed, UpstreamClientError
+from router.ports import Observer, OpenInfo, OpenReply, OutcomeSink, Provider, UpstreamCall
+from router.routing.chain import Plan, empty_chain_error, has_larger_window
+from router.routing.classify import is_stop
+from router.routing.gate import CommitPolicy, Gate, GateRules, GateState
+from router.routing.relay import RelayEnd
+from router.routing.trace import Trace, all_failed_error, overflow_error
+from router.wire.dialect import Dialect, InbandError, Verdict
+
+LOADING_PAUSE_S = 1.0  # between two looks at a backend that says it is loading its model
+OVERLOADED_PAUSE_S = 1.0  # +-50 %, before the one more try of R-46
+
+
+@frozen(kw_only=True)
+class Answer:
+    """A committed answer, open until `deliver` returns: `held` frames of a stream, or a whole `body` and its `document`."""
+
+    provider: Provider
+    config: ProviderConfig
+    info: OpenInfo
+    reply: OpenReply
+    held: tuple[Frame, ...] = ()
+    body: bytes | None = None
+    document: dict[str, Any] | None = None
+
+
+Deliver = Callable[[Answer], Awaitable[RelayEnd]]
+
+
+@frozen(kw_only=True)
+class Ask:
+    """What one request wants of the chain. `call` builds the upstream request for one provider and may raise InvalidRequest;
+    `shows_thinking` tells whether this client is shown that provider's reasoning."""
+
+    profile: ProfileConfig
+    is_stream: bool
+    call: Callable[[Provider, ProviderConfig], UpstreamCall]
+    shows_thinking: Callable[[ProviderConfig], bool]
+
+
+@frozen(kw_only=True)
+class Upstreams:
+    """The providers of one Generation and what their attempts are reported to."""
+
+    providers: Mapping[str, Provider]
+    configs: Mapping[str, ProviderConfig]
+    dialects: Mapping[str, Dialect]  # by provider name
+    sink: OutcomeSink
+    observer: Observer
+    random: Callable[[], float]
+
+
+@define(kw_only=True)
+class Walk:
+    """The attempts of one request."""
+
+    plan: Plan
+    ask: Ask
+    upstreams: Upstreams
+    trace: Trace
+    _failures: list[ProviderFailed] = field(factory=list)
+    _overflowed: ProviderFailed | None = None
+
+    async def run(self, deliver: Deliver) -> RelayEnd:
+        """Return how the delivered answer ended.
+
+        Raises NoProviderAvailable, ContextOverflow or UpstreamClientError when nobody's answer was committed."""
+        if not self.plan.order:
+            raise empty_chain_error(self.plan, trio.current_time())
+        names = [entry.provider for entry in self.plan.order]
+        most = self.ask.profile.max_attempts or len(names)
+        for position, name in enumerate(names[:most]):
+            later = tuple(self.upstreams.configs[other] for other in names[position + 1 : most])
+            if (end := await self._attempt(name, later, deliver)) is not None:
+                return end
+        if (end := await self._second_round(deliver)) is not None:
+            return end
+        raise self._error()
+
+    async def _attempt(self, name: str, later: tuple[ProviderConfig, ...], deliver: Deliver) -> RelayEnd | None:
+        """Return the end of a delivered answer, None when the next provider may be asked."""
+        provider, config = self.upstreams.providers[name], self.upstreams.configs[name]
+        call = self.ask.call(provider, config)
+        self.trace.begin(name, config.model, trio.current_time())
+        with self.upstreams.sink.begin(name) as handle:
+            try:
+                end = await self._ask(provider, config, call, bool(later), deliver)
+            except ProviderFailed as failure:
+                handle.failed(failure)
+                self._note(failure)
+                self._stop_or_go_on(failure, config, later)
+                return None
+            if end.failure is None:
+                handle.ok(end.usage)
+            else:
+                handle.failed(end.failure)
+                self._observe("provider-failed-midstream", end.failure)
+            return end
+
+    async def _ask(
+        self, provider: Provider, config: ProviderConfig, call: UpstreamCall, has_later: bool, deliver: Deliver
+    ) -> RelayEnd:
+        """Open, hold until commit, deliver. Raises ProviderFailed before commit only."""
+        limit = config.first_content_timeout_s if has_later and self.ask.is_stream else None
+        with trio.CancelScope() as until_content:
+            if limit is not None:
+                until_content.deadline = trio.current_time() + limit
+            async with provider.open(call) as reply:
+                answer = await self._until_commit(provider, config, reply, call.stream)
+                until_content.deadline = float("inf")  # from here on the answer has the client's attention
+                self.trace.commit(answer.info.status, trio.current_time())
+                return await deliver(answer)
+        raise ProviderFailed(
+            provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s"
+        )
+
+    async def _until_commit(
+        self, provider: Provider, config: ProviderConfig, reply: OpenReply, is_stream: bool
+    ) -> Answer:
+        if is_stream and reply.info.is_event_stream:
+            return await self._hold(provider, config, reply)
+        body = await reply.read_body()
+        document = self._judged(provider, body)
+        return Answer(
+            provider=provider, config=config, info=reply.info, reply=reply, body=body, document=document
+        )
+
+    async def _hold(self, provider: Provider, config: ProviderConfig, reply: OpenReply) -> Answer:
+        dialect = self.upstreams.dialects[provider.name]
+        gate = Gate(reader=dialect.frame_reader(), rules=self._rules(config))
+        while True:
+            frames = await reply.receive()
+            state = gate.feed(frames, trio.current_time()) if frames else gate.close()
+            if isinstance(state, InbandError) and not self._tolerates(state.reason):
+                raise _failed(provider.name, state)
+            if state is not GateState.HOLD:
+                return Answer(provider=provider, config=config, info=reply.info, reply=reply, held=tuple(gate.held))
+
+    def _judged(self, provider: Provider, body: bytes) -> dict[str, Any]:
+        """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise _failed(provider.name, _bad("the body is not JSON")) from None
+        if not isinstance(document, dict):
+            raise _failed(provider.name, _bad("the body is no JSON object"))
+        verdict = self.upstreams.dialects[provider.name].reply_verdict(document)
+        if isinstance(verdict, InbandError):
+            raise _failed(provider.name, verdict)
+        if verdict is Verdict.MALFORMED:
+            raise _failed(provider.name, _bad("the body has not the shape of its dialect"))
+        if verdict is Verdict.NEUTRAL and not self._tolerates(FailureReason.EMPTY_RESPONSE):
+            raise _failed(
+                provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content")
+            )
+        return document
+
+    def _rules(self, config: ProviderConfig) -> GateRules:
+        return GateRules(
+            policy=CommitPolicy(self.ask.profile.commit_policy),
+            shows_thinking=self.ask.shows_thinking(config),
+            hold_s=config.first_byte_timeout_s or config.timeout_s,
+        )
+
+    def _tolerates(self, reason: FailureReason) -> bool:
+        """Tell whether the profile lets a content-empty answer pass as an answer."""
+        return reason is FailureReason.EMPTY_RESPONSE and self.ask.profile.empty_response_action != "fallback"
+
+    def _note(self, failure: ProviderFailed) -> None:
+        self._failures.append(failure)
+        self.trace.fail(failure)
+        self._observe("provider-failed", failure)
+
+    def _stop_or_go_on(
+        self, failure: ProviderFailed, config: ProviderConfig, later: tuple[ProviderConfig, ...]
+    ) -> None:
+        """Raise where asking the next provider would be no use to the client."""
+        if failure.reason is FailureReason.CONTEXT_OVERFLOW:
+            self._overflowed = self._overflowed or failure
+            if not has_larger_window(config, later):
+                raise overflow_error(failure)
+        elif is_stop(failure, self.ask.profile):
+            raise UpstreamClientError(
+                provider=failure.provider,
+                status=failure.status or 400,
+                message=failure.message,
+                dialect=self.upstreams.providers[failure.provider].dialect,
+                body=failure.body,
+                content_type=failure.content_type,
+            )
+
+    async def _second_round(self, deliver: Deliver) -> RelayEnd | None:
+        """Wait for a backend that loads its model; give an overloaded one one more try (R-28, R-46)."""
+        last = {failure.provider: failure.reason for failure in self._failures}
+        for name, reason in last.items():
+            if reason is FailureReason.LOADING:
+                end = await self._wait_for_model(name, deliver)
+            elif reason is FailureReason.OVERLOADED:
+                await trio.sleep(OVERLOADED_PAUSE_S * (0.5 + self.upstreams.random()))
+                end = await self._attempt(name, (), deliver)
+            else:
+                continue
+            if end is not None:
+                return end
+        return None
+
+    async def _wait_for_model(self, name: str, deliver: Deliver) -> RelayEnd | None:
+        config = self.upstreams.configs[name]
+        until = trio.current_time() + (config.first_byte_timeout_s or config.timeout_s)
+        while trio.current_time() < until:
+            await trio.sleep(LOADING_PAUSE_S)
+            if (end := await self._attempt(name, (), deliver)) is not None:
+                return end
+            if self._failures[-1].reason is not FailureReason.LOADING:
+                return None
+        return None
+
+    def _error(self) -> Exception:
+        if self._overflowed is not None and self._is_overflow_the_end():
+            return overflow_error(self._overflowed)
+        return all_failed_error(self.plan.profile, tuple(self._failures), self.upstreams.observer)
+
+    def _is_overflow_the_end(self) -> bool:
+        """True when nobody after the overflow may answer a repeat of the same prompt."""
+        names = [failure.reason for failure in self._failures]
+        after = self._failures[names.index(FailureReason.CONTEXT_OVERFLOW) + 1 :]
+        return not any(f.transient and f.reason is not FailureReason.CONTEXT_OVERFLOW for f in after)
+
+    def _observe(self, event: str, failure: ProviderFailed) -> None:
+        self.upstreams.observer.event(
+            event,
+            {
+                "request_id": self.trace.request_id,
+                "provider": failure.provider,
+                "status": failure.status,
+                "reason": str(failure.reason),
+                "retryable": failure.transient,
+                "error": failure.message[:500],
+            },
+        )
+
+
+def _failed(provider: str, error: InbandError) -> ProviderFailed:
+    return ProviderFailed(
+        provider=provider,
+        reason=error.reason,
+        message=error.message,
+        status=error.status,
+        transient=error.transient,
+    )
+
+
+def _bad(message: str) -> InbandError:
+    return InbandError(reason=FailureReason.BAD_RESPONSE, message=message)
+
+

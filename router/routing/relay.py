@@ -1,0 +1,160 @@
+"""After commit: an upstream's frames become the client's bytes (wire.md 21).
+
+Three ways, chosen per attempt before the first byte: raw (same dialect, bytes pass), touched (same dialect, single
+frames edited), neutral (decode, encode). All are sync: the pump reads, feeds, and sends once per network read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from router.domain.events import NeutralEvent, TextDelta, ThinkingDelta, ToolDelta, Usage, UsageSeen
+from router.domain.frame import Frame
+from router.errors import FailureReason, ProviderFailed
+from router.routing.gate import MAX_MALFORMED
+from router.wire.dialect import EventDecoder, EventEncoder, FrameReader, Verdict
+
+Touch = Callable[[Frame], bytes]  # one frame -> what the client gets of it, b"" to leave it out
+
+
+@frozen(kw_only=True)
+class RelayEnd:
+    """How an answer ended. `failure` is None when the client has all of it; `usage` is estimated where the upstream told none."""
+
+    usage: Usage
+    failure: ProviderFailed | None = None
+
+
+class Pipeline(Protocol):
+    """One answer on its way. `failure` and `is_done` are read after each feed."""
+
+    failure: ProviderFailed | None
+    is_done: bool
+
+    def feed(self, frames: Iterable[Frame]) -> bytes:
+        """Return what the client gets for the frames of one read, up to a failure."""
+
+    def close(self) -> bytes:
+        """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
+
+    def usage(self) -> Usage:
+        """Return what is known, or an estimate marked so."""
+
+
+@define(kw_only=True)
+class RawPipeline:
+    """Same dialect: each frame's own bytes pass, `touch` edits the few that concern it."""
+
+    reader: FrameReader
+    provider: str
+    touch: Touch | None = None
+    failure: ProviderFailed | None = None
+    is_done: bool = False
+    _is_complete: bool = False
+    _malformed: int = 0
+    _deltas: int = 0
+    _usage: Usage | None = None
+
+    def feed(self, frames: Iterable[Frame]) -> bytes:
+        out: list[bytes] = []
+        for frame in frames:
+            if self._judge(frame):
+                out.append(frame.raw if self.touch is None else self.touch(frame))
+            if self.is_done or self.failure is not None:
+                break
+        return b"".join(out)
+
+    def close(self) -> bytes:
+        if not self._is_complete and self.failure is None:
+            self.failure = truncated(self.provider)
+        return b""
+
+    def usage(self) -> Usage:
+        # one content frame of a streaming model is about one token
+        return self._usage or Usage(output=self._deltas, estimated=True)
+
+    def _judge(self, frame: Frame) -> bool:
+        """Account for one frame; False for one that the client does not get."""
+        verdict = self.reader.verdict(frame)
+        if verdict is Verdict.MALFORMED:
+            self._count_malformed()
+            return False  # a client's parser would stop at it
+        if verdict is Verdict.ERROR:
+            error = self.reader.error(frame)
+            self.failure = ProviderFailed(
+                provider=self.provider, reason=error.reason, message=error.message, status=error.status
+            )
+            return False
+        self._malformed = 0
+        if verdict is Verdict.CONTENT or verdict is Verdict.THINKING:
+            self._deltas += 1
+        elif verdict is Verdict.TERMINAL:
+            self._is_complete = True
+            self.is_done = self.reader.is_last(frame)
+        if (usage := self.reader.usage(frame)) is not None:
+            self._usage = usage
+        return True
+
+    def _count_malformed(self) -> None:
+        self._malformed += 1
+        if self._malformed > MAX_MALFORMED:
+            self.failure = ProviderFailed(
+                provider=self.provider, reason=FailureReason.BAD_RESPONSE, message="the stream is not of its dialect"
+            )
+
+
+@define(kw_only=True)
+class NeutralPipeline:
+    """Other dialect, or a stage that reads text: decode, then encode."""
+
+    decoder: EventDecoder
+    encoder: EventEncoder
+    is_last: Callable[[Frame], bool]
+    failure: ProviderFailed | None = None
+    is_done: bool = False
+    _chars: int = 0
+    _usage: Usage | None = field(default=None)
+
+    def feed(self, frames: Iterable[Frame]) -> bytes:
+        out: list[bytes] = []
+        try:
+            for frame in frames:
+                self._encode(self.decoder.feed(frame), out)
+                if self.is_last(frame):
+                    self.is_done = True
+                    break
+        except ProviderFailed as failure:
+            self.failure = failure
+        return b"".join(out)
+
+    def close(self) -> bytes:
+        out: list[bytes] = []
+        try:
+            self._encode(self.decoder.close(), out)
+        except ProviderFailed as failure:
+            self.failure = failure
+        return b"".join(out)
+
+    def usage(self) -> Usage:
+        return self._usage or Usage(output=-(-self._chars // 4), estimated=True)
+
+    def _encode(self, events: Iterable[NeutralEvent], out: list[bytes]) -> None:
+        for event in events:
+            if isinstance(event, TextDelta | ThinkingDelta):
+                self._chars += len(event.text)
+            elif isinstance(event, ToolDelta):
+                self._chars += len(event.json_text)
+            elif isinstance(event, UsageSeen):
+                self._usage = event.usage
+            out.append(self.encoder.encode(event))
+
+
+def truncated(provider: str) -> ProviderFailed:
+    """Return the failure of a body that ended before its terminator."""
+    return ProviderFailed(
+        provider=provider,
+        reason=FailureReason.STREAM_TRUNCATED,
+        message="the upstream's stream ended before its terminator",
+    )

@@ -1,0 +1,118 @@
+"""Edits on single frames and whole replies of a same-dialect relay (wire.md 21, mode `touched`).
+
+Only frames that hold the byte pattern concerned are parsed; all others pass as the bytes they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from router.domain.frame import Frame
+from router.domain.request import DialectName
+
+REASONING_KEYS = ("reasoning", "reasoning_content")
+_REASONING = b'"reasoning'
+_USAGE = b'"usage"'
+_MODEL = b'"model"'
+
+
+@frozen(kw_only=True)
+class Touches:
+    """What has to be edited on one answer: nothing by default."""
+
+    strip_reasoning: bool = False
+    drop_usage: bool = False  # the usage chunk that we asked for and the client did not
+    echo_model: str | None = None
+
+    def any(self) -> bool:
+        return self.strip_reasoning or self.drop_usage or self.echo_model is not None
+
+
+def frame_touch(dialect: DialectName, touches: Touches) -> Callable[[Frame], bytes] | None:
+    """Return the edit of one frame (b"" leaves it out), None where no frame needs one."""
+    if not touches.any():
+        return None
+    patterns = _patterns(touches)
+
+    def touch(frame: Frame) -> bytes:
+        if not any(pattern in frame.data for pattern in patterns):
+            return frame.raw
+        return _touched(frame, dialect, touches)
+
+    return touch
+
+
+def touch_reply(body: bytes, document: dict[str, Any], dialect: DialectName, touches: Touches) -> bytes:
+    """Return the whole reply as the client shall get it: its own bytes unless an edit is needed."""
+    if not any(pattern in body for pattern in _patterns(touches)):
+        return body
+    is_changed = _edit(document, dialect, touches)
+    return orjson.dumps(document) if is_changed else body
+
+
+def _patterns(touches: Touches) -> tuple[bytes, ...]:
+    wanted = (
+        (touches.strip_reasoning, _REASONING),
+        (touches.drop_usage, _USAGE),
+        (touches.echo_model is not None, _MODEL),
+    )
+    return tuple(pattern for is_wanted, pattern in wanted if is_wanted)
+
+
+def _touched(frame: Frame, dialect: DialectName, touches: Touches) -> bytes:
+    try:
+        chunk = orjson.loads(frame.data)
+    except orjson.JSONDecodeError:
+        return frame.raw  # `[DONE]`, or a frame that its verdict has dealt with
+    if not isinstance(chunk, dict):
+        return frame.raw
+    if touches.drop_usage and chunk.get("usage") is not None and not chunk.get("choices"):
+        return b""
+    if not _edit(chunk, dialect, touches):
+        return frame.raw
+    if touches.strip_reasoning and _says_nothing(chunk):
+        return b""
+    name = b"event: " + frame.event + b"\n" if frame.event else b""
+    return name + b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def _edit(document: dict[str, Any], dialect: DialectName, touches: Touches) -> bool:
+    """Change the document in place; tell whether anything changed."""
+    is_changed = touches.strip_reasoning and _strip_reasoning(document)
+    if touches.echo_model is not None:
+        holder = document.get("message") if dialect is DialectName.ANTHROPIC and "message" in document else document
+        if isinstance(holder, dict) and isinstance(holder.get("model"), str):
+            holder["model"] = touches.echo_model
+            is_changed = True
+    return is_changed
+
+
+def _strip_reasoning(document: dict[str, Any]) -> bool:
+    """Remove the reasoning keys of every choice's message or delta (wire.md 13)."""
+    is_changed = False
+    for said in _sayings(document):
+        for key in REASONING_KEYS:
+            if key in said:
+                del said[key]
+                is_changed = True
+    return is_changed
+
+
+def _sayings(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each choice's message and delta; what is no object is left alone."""
+    choices = document.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        for part in ("message", "delta"):
+            if isinstance(choice, dict) and isinstance(said := choice.get(part), dict):
+                yield said
+
+
+def _says_nothing(chunk: dict[str, Any]) -> bool:
+    """True for a stream chunk that held only reasoning: empty deltas, no finish, no usage."""
+    if chunk.get("usage") is not None or any(any(said.values()) for said in _sayings(chunk)):
+        return False
+    choices = chunk["choices"]
+    return not any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices)
