@@ -68,7 +68,7 @@ class UpstreamCall:
     same one) the client's own bytes are spliced instead, and `neutral` is not read. `client_headers` are lower-case
     names of the client's request; the adapter forwards only those that wire.md 2.1 lets through."""
 
-    neutral: NeutralRequest
+    neutral: NeutralRequest | None  # None exactly when same_dialect_body is given
     same_dialect_body: bytes | None
     client_dialect: DialectName
     client_headers: Mapping[str, str]
