@@ -1,0 +1,42 @@
+"""One client's connection, as the request that is being answered on it sees it.
+
+The server puts a ClientLink into `scope["state"]` of each connection. It tells a
+client's departure also where `receive()` cannot: bytes that the client pipelined,
+or a full queue of body messages, hide the end of the connection from the server's
+own reader (stack.md, defect 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from attrs import define
+
+STATE_KEY = "router.client_link"
+
+
+@define(eq=False)
+class ClientLink:
+    """`is_gone` becomes True once, at end of file or reset; the writer is the connection's reader task."""
+
+    is_gone: bool = False
+    _on_gone: Callable[[], None] | None = None
+
+    def lost(self) -> None:
+        """Say that the client has left; tells the request that watches, at once. Only the first call counts."""
+        if self.is_gone:
+            return
+        self.is_gone = True
+        if self._on_gone is not None:
+            self._on_gone()
+
+    @contextmanager
+    def watched(self, on_gone: Callable[[], None]) -> Iterator[None]:
+        """Call `on_gone` when the client leaves, at once if it has left already. HTTP/1.1 answers one request at a time."""
+        self._on_gone = on_gone
+        try:
+            if self.is_gone:
+                on_gone()
+            yield
+        finally:
+            self._on_gone = None

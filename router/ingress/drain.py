@@ -1,0 +1,83 @@
+"""Whether requests are still taken, how many are being answered, and how those end at the drain deadline.
+
+One value per daemon, shared by the front (counts), the model handler (scopes) and
+`supervisors/ingress.py` (the steps of supervision.md 21.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+from attrs import define, field
+
+
+@define(eq=False)
+class Drain:
+    """`is_started` means that nothing new is taken; `is_expired` that answers still open have to end now.
+
+    `in_flight` counts the requests that are being answered; refusals do not count."""
+
+    is_started: bool = False
+    is_expired: bool = False
+    in_flight: int = 0
+    _started: trio.Event = field(factory=trio.Event)
+    _hastened: trio.Event = field(factory=trio.Event)
+    _idle: trio.Event | None = None
+    _scopes: set[trio.CancelScope] = field(factory=set)
+
+    def begin(self) -> None:
+        """Take nothing new from now on. A second call does nothing."""
+        self.is_started = True
+        self._started.set()
+
+    def hasten(self) -> None:
+        """Do not wait for the answers that are still open: the drain deadline is now."""
+        self.begin()
+        self._hastened.set()
+
+    def expire(self) -> None:
+        """Cancel every scope of `cancelled_at_deadline`, and those opened later, too."""
+        self.is_expired = True
+        for scope in self._scopes:
+            scope.cancel()
+
+    async def wait_started(self) -> None:
+        """Return once `begin` was called."""
+        await self._started.wait()
+
+    async def wait_hastened(self) -> None:
+        """Return once `hasten` was called."""
+        await self._hastened.wait()
+
+    async def wait_idle(self) -> None:
+        """Return as soon as no request is being answered."""
+        while self.in_flight:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count one request as being answered until the context is left."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight and self._idle is not None:
+                self._idle.set()
+
+    @contextmanager
+    def cancelled_at_deadline(self) -> Iterator[trio.CancelScope]:
+        """Cancel what runs inside at the drain deadline.
+
+        Afterwards `scope.cancelled_caught` says that it was; the handler then sends its dialect's error and the end, for
+        which `supervisors/ingress.py` leaves it a second."""
+        with trio.CancelScope() as scope:
+            self._scopes.add(scope)
+            if self.is_expired:
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                self._scopes.discard(scope)

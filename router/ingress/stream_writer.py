@@ -1,0 +1,58 @@
+"""One client's stream, written by two tasks: the pump, and the keep-alive while the pump waits for the upstream.
+
+The head goes out at commit or at `header_grace_s`, whichever is first; a ping is sent after `keepalive_s` in which
+nothing was written (wire.md 18). Neither commits a provider. Exchange gives each write its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import trio
+from attrs import define
+
+from router.ingress.exchange import Exchange
+from router.wire.dialect import Dialect
+
+Headers = Sequence[tuple[str, str]]
+
+
+@define(kw_only=True)
+class StreamWriter:
+    """The pump calls `commit`, `write` and `finish`; `keep_alive` runs beside it until it is cancelled."""
+
+    exchange: Exchange
+    dialect: Dialect
+    early_headers: Callable[[], Headers]  # what is known when the grace is over
+    _has_begun: bool = False  # an event of the answer, not only a keep-alive, has been written
+    _is_writing: bool = False
+
+    async def commit(self, headers: Headers) -> None:
+        """Send the head, unless the grace has sent it."""
+        if not self.exchange.is_head_sent:
+            await self.exchange.start(200, headers)
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes of the answer; returns when the connection took them (back-pressure)."""
+        self._has_begun = True
+        self._is_writing = True
+        await self.exchange.write(data)
+        self._is_writing = False
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last bytes and the end; nothing is written after it."""
+        self._is_writing = True
+        await self.exchange.finish(data)
+
+    async def keep_alive(self, *, grace_s: float, keepalive_s: float) -> None:
+        """Send the head after `grace_s`, then a ping after every `keepalive_s` of silence; runs until cancelled."""
+        await trio.sleep(grace_s)
+        if not self.exchange.is_head_sent:
+            await self.exchange.start(200, self.early_headers())
+        while True:
+            silence_s = trio.current_time() - self.exchange.last_write_at
+            if silence_s < keepalive_s:
+                await trio.sleep(keepalive_s - silence_s)
+            elif self._is_writing:
+                await trio.sleep(keepalive_s)  # a slow reader is no silence
+            else:
+                await self.exchange.write(self.dialect.keepalive(started=self._has_begun))
