@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from router.domain.events import NeutralEvent, TextDelta, ThinkingDelta, ToolDelta, Usage, UsageSeen
+from router.domain.events import NeutralEvent, Started, TextDelta, ThinkingDelta, ToolDelta, Usage, UsageSeen
 from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed
 from router.routing.gate import MAX_MALFORMED
@@ -112,6 +112,7 @@ class NeutralPipeline:
     decoder: EventDecoder
     encoder: EventEncoder
     is_last: Callable[[Frame], bool]
+    echo_model: str | None = None  # what the client asked for, where it shall read that instead of the upstream's
     failure: ProviderFailed | None = None
     is_done: bool = False
     _chars: int = 0
@@ -148,7 +149,16 @@ class NeutralPipeline:
                 self._chars += len(event.json_text)
             elif isinstance(event, UsageSeen):
                 self._usage = event.usage
+            elif isinstance(event, Started) and self.echo_model is not None:
+                out.append(self.encoder.encode(evolve(event, model=self.echo_model)))
+                continue
             out.append(self.encoder.encode(event))
+
+
+def usage_of_events(events: Iterable[NeutralEvent]) -> Usage:
+    """Return the usage of a whole reply: what it told last, else nothing known."""
+    seen = [event.usage for event in events if isinstance(event, UsageSeen)]
+    return seen[-1] if seen else Usage(estimated=True)
 
 
 def truncated(provider: str) -> ProviderFailed:

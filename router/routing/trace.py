@@ -47,7 +47,11 @@ class Trace:
     def fail(self, failure: ProviderFailed) -> None:
         """The attempt that began last failed before commit."""
         self.attempts[-1] = evolve(
-            self.attempts[-1], reason=failure.reason, status=failure.status, message=failure.message
+            self.attempts[-1],
+            reason=failure.reason,
+            status=failure.status,
+            message=failure.message,
+            committed=False,
         )
         self.hops.append(Hop(provider=failure.provider, reason=failure.reason))
 

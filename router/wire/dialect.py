@@ -154,5 +154,8 @@ class Dialect(Protocol):
     def reply_verdict(self, body: dict[str, Any]) -> Verdict | InbandError:
         """Judge a whole 200 reply: CONTENT, NEUTRAL (content-empty), MALFORMED (wrong shape), or the error it holds."""
 
+    def reply_usage(self, body: dict[str, Any]) -> Usage | None:
+        """Return the usage that a whole reply tells, None where it tells none."""
+
     def keepalive(self, *, started: bool) -> bytes:
         """Return the keep-alive frame before or after the first event, b"" for a dialect that has none (wire.md 18)."""

@@ -1,0 +1,248 @@
+"""The one handler of every model route: decode, plan, dispatch, encode, report (layout.md, Data flow).
+
+It runs inside `front_serve.serve`, which watches for the client's departure and cancels it. A route holds no error
+JSON and no dialect `if`: both are the dialect's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import inf
+
+import orjson
+import trio
+from attrs import define
+
+from router.domain.events import Usage
+from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
+from router.ingress.exchange import Exchange
+from router.ingress.generation import Generation
+from router.ingress.record import Record
+from router.ingress.stream_writer import StreamWriter
+from router.ingress.turn import Turn
+from router.routing.dispatch import Answer, Ask, Deliver, Walk
+from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, usage_of_events
+from router.routing.trace import Trace
+from router.wire.dialect import EventEncoder
+from router.wire.errors import render
+from router.wire.touch import frame_touch, touch_reply
+
+LEFTOVER_S = 0.25  # for the upstream's end of body after its last frame, so that its connection is used again
+SSE_HEADERS = (
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache, no-transform"),
+    ("x-accel-buffering", "no"),
+)
+JSON_HEADERS = (("content-type", "application/json"),)
+RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after")  # prefixes, since lists go stale (R-42)
+
+Headers = list[tuple[str, str]]
+
+
+async def handle(exchange: Exchange, generation: Generation) -> None:
+    """Answer one request on a model route; the answer, or its error, is complete when this returns."""
+    record = Record(trace=Trace(request_id=exchange.request_id), dialect=exchange.dialect)
+    try:
+        body = await exchange.read_body(generation.config.server.max_body_bytes)
+        turn = Turn.read(generation, exchange, body)
+        record.choice, record.model, record.is_stream = turn.choice, turn.model, turn.is_stream
+        handler = Handler(exchange=exchange, turn=turn, record=record)
+        await (handler.stream() if turn.is_stream else handler.whole())
+    except RouterError as error:
+        record.error = error
+        await refuse(exchange, error, record)
+    finally:
+        record.finish(exchange, generation.observer, trio.current_time())
+
+
+async def refuse(exchange: Exchange, error: RouterError, record: Record) -> None:
+    """Answer with the error in the client's dialect, and with what is known of the chain."""
+    rendered = render(error, exchange.dialect, exchange.request_id)
+    await exchange.respond(rendered.status, [*rendered.headers, *_router_headers(record)], rendered.body)
+
+
+@define(kw_only=True)
+class Handler:
+    """One decoded request on its way; owner of its trace and record."""
+
+    exchange: Exchange
+    turn: Turn
+    record: Record
+
+    async def whole(self) -> None:
+        """Answer with one JSON body. Raises RouterError when nobody answered; nothing was sent then."""
+        self.record.end = await self._walk(self._deliver_whole)
+
+    async def stream(self) -> None:
+        """Answer with a stream; an error after the head is the dialect's own event. Raises RouterError before it."""
+        writer = StreamWriter(
+            exchange=self.exchange, dialect=self.turn.dialect, early_headers=partial(self._headers, SSE_HEADERS)
+        )
+        failed: RouterError | None = None
+        async with trio.open_nursery() as nursery:
+            server = self.turn.generation.config.server
+            nursery.start_soon(
+                partial(writer.keep_alive, grace_s=server.header_grace_s, keepalive_s=server.sse_keepalive_s),
+                name="keep-alive",
+            )
+            try:
+                self.record.end = await self._walk(partial(self._deliver_stream, writer))
+            except RouterError as error:
+                failed = error
+            nursery.cancel_scope.cancel()
+        if failed is not None:
+            await self._fail(writer, failed)
+
+    async def _fail(self, writer: StreamWriter, error: RouterError) -> None:
+        """End the stream in its dialect's error event where the head is out already. Raises the error where it is not."""
+        if not self.exchange.is_head_sent:
+            raise error
+        self.record.error = error
+        await writer.finish(self._encoder(None).failed(error))
+
+    async def _walk(self, deliver: Deliver) -> RelayEnd:
+        """Ask the chain. Raises RouterError: nobody answered, the request's deadline, or the daemon's drain deadline."""
+        turn, generation = self.turn, self.turn.generation
+        plan = generation.plan(turn.profile, trio.current_time())
+        self.record.trace.skipped(plan)
+        walk = Walk(
+            plan=plan,
+            ask=Ask(
+                profile=turn.profile,
+                is_stream=turn.is_stream,
+                call=turn.call,
+                shows_thinking=turn.shows_thinking,
+            ),
+            upstreams=generation.upstreams,
+            trace=self.record.trace,
+        )
+        limit_s = self._limit_s()
+        with self.exchange.drain.cancelled_at_deadline() as scope:
+            scope.deadline = self.exchange.opened_at + limit_s
+            return await walk.run(deliver)
+        if self.exchange.drain.is_expired:
+            raise ShuttingDown(message="the router is stopping")
+        raise NoProviderAvailable(
+            kind=ErrorKind.TIMEOUT, message=f"no whole answer within {limit_s} s", profile=turn.profile.name
+        )
+
+    def _limit_s(self) -> float:
+        """Return how long the whole request may take; without limits of the user's for ever."""
+        limits = [self.turn.profile.request_deadline_s]
+        if self.turn.is_stream:
+            limits.append(self.turn.generation.config.server.stream_deadline_s)
+        return min((limit for limit in limits if limit is not None), default=inf)
+
+    async def _deliver_whole(self, answer: Answer) -> RelayEnd:
+        """Send the whole reply. Raises ProviderFailed, before anything was sent, for one that cannot be read."""
+        body, end = self._whole_body(answer)
+        await self.exchange.respond(200, self._headers(JSON_HEADERS, answer), body)
+        return end
+
+    def _whole_body(self, answer: Answer) -> tuple[bytes, RelayEnd]:
+        assert answer.body is not None  # noqa: S101 - a type fact: an answer to a request without stream is whole
+        assert answer.document is not None  # noqa: S101 - same
+        turn = self.turn
+        upstream = turn.generation.upstreams.dialects[answer.config.name]
+        if upstream is turn.dialect:
+            end = RelayEnd(usage=upstream.reply_usage(answer.document) or Usage(estimated=True))
+            return touch_reply(answer.body, answer.document, upstream.name, turn.touches(answer.config)), end
+        options = turn.reply_options(answer.config, answer.info)
+        events = upstream.decode_reply(answer.document, options, turn.generation.minting)
+        reply = turn.dialect.encode_reply(events, options, turn.generation.minting)
+        return orjson.dumps(reply), RelayEnd(usage=usage_of_events(events))
+
+    async def _deliver_stream(self, writer: StreamWriter, answer: Answer) -> RelayEnd:
+        """Send the answer as a stream. Raises ProviderFailed only before its first byte."""
+        encoder = self._encoder(answer)
+        if answer.document is not None:
+            return await self._replay(writer, answer, encoder)
+        pipeline = self._pipeline(answer, encoder)
+        self.record.usage_so_far = pipeline.usage
+        self.exchange.failure_frames = encoder.failed
+        await writer.commit(self._headers(SSE_HEADERS, answer))
+        await self._relay(writer, answer, pipeline, encoder)
+        return RelayEnd(usage=pipeline.usage(), failure=pipeline.failure)
+
+    async def _relay(
+        self, writer: StreamWriter, answer: Answer, pipeline: Pipeline, encoder: EventEncoder
+    ) -> None:
+        """Pump: one read, one feed, one send, until the terminator, the end of body or a failure."""
+        out = pipeline.feed(answer.held)
+        try:
+            while not pipeline.is_done and pipeline.failure is None:
+                if out:
+                    await writer.write(out)
+                frames = await answer.reply.receive()
+                out = pipeline.feed(frames)
+                if not frames:
+                    break
+        except ProviderFailed as failure:
+            pipeline.failure = failure
+            out = b""
+        if pipeline.failure is None:
+            out += pipeline.close()
+        if (broken := pipeline.failure) is not None:
+            out += encoder.failed(
+                StreamBroken(provider=broken.provider, reason=broken.reason, message=broken.message)
+            )
+        await writer.finish(out)
+        if pipeline.failure is None:
+            await self._read_leftover(answer)
+
+    async def _read_leftover(self, answer: Answer) -> None:
+        try:
+            with trio.move_on_after(LEFTOVER_S):
+                while await answer.reply.receive():
+                    pass
+        except ProviderFailed:
+            pass  # the answer is complete; only the connection is lost
+
+    async def _replay(self, writer: StreamWriter, answer: Answer, encoder: EventEncoder) -> RelayEnd:
+        """Send a whole reply as the stream that the client asked for (wire.md 8.4)."""
+        turn = self.turn
+        assert answer.document is not None  # noqa: S101 - a type fact: the caller looked
+        upstream = turn.generation.upstreams.dialects[answer.config.name]
+        options = turn.reply_options(answer.config, answer.info)
+        events = upstream.decode_reply(answer.document, options, turn.generation.minting)
+        out = b"".join(encoder.encode(event) for event in events)
+        await writer.commit(self._headers(SSE_HEADERS, answer))
+        await writer.finish(out)
+        return RelayEnd(usage=usage_of_events(events))
+
+    def _pipeline(self, answer: Answer, encoder: EventEncoder) -> Pipeline:
+        turn, config = self.turn, answer.config
+        upstream = turn.generation.upstreams.dialects[config.name]
+        reader = upstream.frame_reader()
+        if upstream is turn.dialect:
+            return RawPipeline(
+                reader=reader, provider=config.name, touch=frame_touch(upstream.name, turn.touches(config))
+            )
+        options = turn.reply_options(config, answer.info)
+        return NeutralPipeline(
+            decoder=upstream.decoder(options, turn.generation.minting),
+            encoder=encoder,
+            is_last=reader.is_last,
+            echo_model=turn.touches(config).echo_model,
+        )
+
+    def _encoder(self, answer: Answer | None) -> EventEncoder:
+        """Return the client's encoder; without an answer it can only say an error."""
+        turn = self.turn
+        options = turn.error_options() if answer is None else turn.reply_options(answer.config, answer.info)
+        return turn.dialect.encoder(options, turn.generation.minting)
+
+    def _headers(self, base: Sequence[tuple[str, str]], answer: Answer | None = None) -> Headers:
+        headers = [*base, *_router_headers(self.record)]
+        if answer is None:
+            return headers
+        if degraded := self.turn.degraded(answer.info):
+            headers.append(("x-router-degraded", degraded))
+        if self.turn.generation.upstreams.dialects[answer.config.name] is self.turn.dialect:
+            headers += [(n, v) for n, v in answer.info.headers if n.startswith(RELAYED_PREFIXES)]
+        return headers
+
+
+def _router_headers(record: Record) -> Headers:
+    told = record.trace.headers()
+    return [*told, ("x-router-profile", record.choice.profile)] if record.choice is not None else told
