@@ -114,8 +114,10 @@ class Provider(Protocol):
     def open(self, call: UpstreamCall) -> AbstractAsyncContextManager[OpenReply]:
         """Send the request and yield the open answer; leaving the context closes it within 1 s.
 
-        Raises ProviderFailed, already classified (routing.md 11.2), for every answer that is no success, and
-        UpstreamClientError for the stop rows."""
+        Raises ProviderFailed, already classified (routing.md 11.2), for every answer that is no success."""
+
+    async def count_tokens(self, body: bytes, client_headers: Mapping[str, str]) -> int | None:
+        """Ask the upstream to count a Messages body; None where it cannot or does not in time. Never raises."""
 
 
 __all__ = [

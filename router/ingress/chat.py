@@ -16,6 +16,7 @@ from attrs import define
 from router.domain.events import Usage
 from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
 from router.ingress.exchange import Exchange
+from router.ingress.front_serve import refuse
 from router.ingress.generation import Generation
 from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
@@ -24,7 +25,6 @@ from router.routing.dispatch import Answer, Ask, Deliver, Walk
 from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, usage_of_events
 from router.routing.trace import Trace
 from router.wire.dialect import EventEncoder
-from router.wire.errors import render
 from router.wire.touch import frame_touch, touch_reply
 
 LEFTOVER_S = 0.25  # for the upstream's end of body after its last frame, so that its connection is used again
@@ -50,15 +50,9 @@ async def handle(exchange: Exchange, generation: Generation) -> None:
         await (handler.stream() if turn.is_stream else handler.whole())
     except RouterError as error:
         record.error = error
-        await refuse(exchange, error, record)
+        await refuse(exchange, error, _router_headers(record))
     finally:
         record.finish(exchange, generation.observer, trio.current_time())
-
-
-async def refuse(exchange: Exchange, error: RouterError, record: Record) -> None:
-    """Answer with the error in the client's dialect, and with what is known of the chain."""
-    rendered = render(error, exchange.dialect, exchange.request_id)
-    await exchange.respond(rendered.status, [*rendered.headers, *_router_headers(record)], rendered.body)
 
 
 @define(kw_only=True)
