@@ -1,0 +1,43 @@
+"""`POST /v1/messages/count_tokens`: always an answer; asked of a native provider first, else estimated here (wire.md 20.2)."""
+
+from __future__ import annotations
+
+import orjson
+import trio
+
+from router.domain.request import DialectName
+from router.guards.tokens import count_tokens_body
+from router.ingress.exchange import Exchange
+from router.ingress.generation import Generation
+from router.ingress.turn import Turn
+from router.ports import Provider
+from router.wire.validate import validate_same_dialect
+
+
+async def count_tokens(exchange: Exchange, generation: Generation) -> None:
+    """Answer `{"input_tokens": n}`. Raises InvalidRequest; what happens upstream never shows and feeds no health (R-34)."""
+    body = await exchange.read_body(generation.config.server.max_body_bytes)
+    turn = Turn.read(generation, exchange, body)
+    validate_same_dialect(turn.document, turn.dialect.name)
+    provider = native_provider(generation, turn)
+    told = None if provider is None else await provider.count_tokens(body, exchange.headers)
+    count = count_tokens_body(turn.document) if told is None else told
+    generation.observer.event(
+        "count-tokens-served",
+        {
+            "request_id": exchange.request_id,
+            "profile": turn.choice.profile,
+            "input_tokens": count,
+            "provider": None if told is None or provider is None else provider.name,
+        },
+    )
+    await exchange.respond(200, [("content-type", "application/json")], orjson.dumps({"input_tokens": count}))
+
+
+def native_provider(generation: Generation, turn: Turn) -> Provider | None:
+    """Return the first provider that would be asked, if it speaks Messages itself; None where counting is our own work."""
+    plan = generation.plan(turn.profile, trio.current_time())
+    if not plan.order:
+        return None
+    first = generation.upstreams.providers[plan.order[0].provider]
+    return first if first.dialect is DialectName.ANTHROPIC else None
