@@ -1,0 +1,1 @@
+"""Fakes that tests and `make fake` run: a fault-injecting upstream."""
