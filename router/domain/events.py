@@ -1,14 +1,17 @@
 """The neutral stream: what a model says, whatever the wire.
 
 Source: wire.md 4. A decoder owns all tolerance; an encoder may assume the
-sequence `Started (Text | Thinking | Tool | Opaque | Usage)* Stopped`, with one
-tool open at a time."""
+sequence `Started (Text | Thinking | Tool | Usage)* Stopped`, with one tool open
+at a time. `fold` turns the sequence of one answer into the value that a
+non-stream reply is written from, so the two cannot differ."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import assert_never
 
-from attrs import frozen
+from attrs import define, evolve, field, frozen
 
 from router.domain.messages import ToolKind
 
@@ -41,7 +44,9 @@ class Usage:
 
 @frozen(kw_only=True)
 class Started:
-    """Exactly once, first. `id` is the upstream's own id, without a prefix of ours; `created` is a Unix time in seconds."""
+    """Exactly once, first. `created` is a Unix time in seconds; `usage` is what the upstream told at the start.
+
+    `id` is the upstream's own, "" where it gave none: the encoder mints one in its dialect's form."""
 
     id: str
     model: str
@@ -79,7 +84,7 @@ class ThinkingRedacted:
 
 @frozen(kw_only=True)
 class ToolStarted:
-    """A call begins; slots count from 0 in order of appearance."""
+    """A call begins; slots count from 0 in order of appearance. `id` is "" where the upstream gave none that is of use."""
 
     slot: int
     id: str
@@ -129,3 +134,119 @@ NeutralEvent = (
     | UsageSeen
     | Stopped
 )
+
+
+@frozen(kw_only=True)
+class SaidText:
+    """Text deltas of a row, joined."""
+
+    text: str
+
+
+@frozen(kw_only=True)
+class SaidThinking:
+    """One reasoning block; `redacted` holds the opaque data of one whose text is hidden."""
+
+    text: str = ""
+    signature: str = ""
+    redacted: str | None = None
+
+
+@frozen(kw_only=True)
+class SaidCall:
+    """One tool call; `json_text` is the text of its arguments as the model wrote it."""
+
+    id: str
+    name: str
+    json_text: str
+    kind: ToolKind = ToolKind.FUNCTION
+
+
+SaidBlock = SaidText | SaidThinking | SaidCall
+
+
+@frozen(kw_only=True)
+class Reply:
+    """One whole answer; blocks in the order in which they began."""
+
+    id: str
+    model: str
+    created: int
+    blocks: tuple[SaidBlock, ...]
+    usage: Usage
+    reason: StopReason
+    stop_sequence: str | None = None
+
+
+def fold(events: Iterable[NeutralEvent]) -> Reply:
+    """Return the reply that a whole, clean sequence of events tells."""
+    folding = _Folding()
+    for event in events:
+        folding.take(event)
+    folding.end()
+    return evolve(folding.reply, blocks=tuple(folding.blocks))
+
+
+@define
+class _Folding:
+    """The reply so far, and the fragments of the block that still grows."""
+
+    reply: Reply = field(
+        factory=lambda: Reply(id="", model="", created=0, blocks=(), usage=Usage(), reason=StopReason.UNKNOWN)
+    )
+    block: SaidBlock | None = None
+    fragments: list[str] = field(factory=list)
+    blocks: list[SaidBlock] = field(factory=list)
+
+    def take(self, event: NeutralEvent) -> None:
+        match event:
+            case TextDelta(text):
+                self.grow(SaidText(text=""), text)
+            case ThinkingDelta(text):
+                self.grow(SaidThinking(), text)
+            case ToolDelta(_, json_text):
+                self.fragments.append(json_text)
+            case ToolStarted():
+                self.open(SaidCall(id=event.id, name=event.name, json_text="", kind=event.kind))
+            case ToolDone():
+                self.end()
+            case ThinkingSigned(signature):
+                self.end(signature)
+            case ThinkingRedacted(data):
+                self.open(SaidThinking(redacted=data))
+                self.end()
+            case Started():
+                usage = event.usage or Usage()
+                self.reply = evolve(self.reply, id=event.id, model=event.model, created=event.created, usage=usage)
+            case UsageSeen(usage):
+                self.reply = evolve(self.reply, usage=usage)
+            case Stopped():
+                self.end()
+                self.reply = evolve(self.reply, reason=event.reason, stop_sequence=event.stop_sequence)
+            case _:
+                assert_never(event)
+
+    def grow(self, block: SaidText | SaidThinking, fragment: str) -> None:
+        if type(self.block) is not type(block):
+            self.open(block)
+        self.fragments.append(fragment)
+
+    def open(self, block: SaidBlock) -> None:
+        self.end()
+        self.block = block
+
+    def end(self, signature: str = "") -> None:
+        joined = "".join(self.fragments)
+        match self.block:
+            case SaidText():
+                self.blocks.append(SaidText(text=joined))
+            case SaidThinking(redacted=None):
+                self.blocks.append(SaidThinking(text=joined, signature=signature))
+            case SaidThinking():
+                self.blocks.append(self.block)
+            case SaidCall():
+                self.blocks.append(evolve(self.block, json_text=joined))
+            case None:
+                pass
+        self.block = None
+        self.fragments = []

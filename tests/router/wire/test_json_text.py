@@ -1,0 +1,30 @@
+"""JSON in frames: what is mended on the way in, what is escaped on the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.wire.json_text import json_line, parse_object
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (rb'{"a":"\ud83d\ude00"}', "😀"),
+        (rb'{"a":"\ud83d"}', "\ufffd"),
+        (rb'{"a":"x\ude00y"}', "x\ufffdy"),
+        (b'{"a":"\xff"}', "\ufffd"),
+        (b'{"a":"\\\\ud83d\xff"}', "\\ud83d\ufffd"),
+    ],
+)
+def test_broken_characters_read_as_replacement(data: bytes, text: str) -> None:
+    assert parse_object(data) == {"a": text}
+
+
+@pytest.mark.parametrize("data", [b"", b"[1]", b"null", b'{"a":NaN}', b'{"a":', b"[DONE]", b"[" * 100_000])
+def test_anything_but_an_object_is_none(data: bytes) -> None:
+    assert parse_object(data) is None
+
+
+def test_line_and_paragraph_separators_are_escaped() -> None:
+    assert json_line("\u2028–\u2029") == b'"\\u2028\xe2\x80\x93\\u2029"'
