@@ -1,7 +1,8 @@
 """The neutral conversation: roles and content blocks, frozen.
 
 Source: wire.md 4. JSON objects inside blocks are the parsed documents of the
-client; nobody changes them."""
+client; nobody changes them. `path` is a value's place in the client's body, such
+as `messages[3].content[1]`: for notes only, so it does not count in comparisons."""
 
 from __future__ import annotations
 
@@ -40,6 +41,8 @@ class ThinkingOrigin(StrEnum):
 
 @frozen
 class Text:
+    """What is said; may be empty only in a client's own history."""
+
     text: str
 
 
@@ -50,6 +53,7 @@ class Image:
     media_type: str = ""
     data: str | None = None
     url: str | None = None
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
@@ -61,6 +65,7 @@ class Document:
     data: str | None = None
     text: str | None = None
     url: str | None = None
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
@@ -71,6 +76,7 @@ class Thinking:
     signature: str = ""
     origin: ThinkingOrigin = ThinkingOrigin.ANTHROPIC
     redacted: str | None = None
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
@@ -81,6 +87,7 @@ class ToolUse:
     name: str
     input: JsonObject = field(factory=dict)
     kind: ToolKind = ToolKind.FUNCTION
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
@@ -90,15 +97,22 @@ class ToolResult:
     call_id: str
     content: tuple[Block, ...] = ()
     is_error: bool = False
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
 class Opaque:
-    """A block that only `dialect` knows; `raw` is the client's own object, `kind` its type word."""
+    """A block that only `dialect` knows; `raw` is the client's own object, `kind` its type word.
+
+    `text` is what can be said of it in words to an upstream of another dialect, "" for nothing. `loss` is the kind of
+    the note that saying it so leaves behind (see Note), None where the words are all there was."""
 
     dialect: str
     kind: str
     raw: JsonObject
+    text: str = ""
+    loss: str | None = "item"
+    path: str = field(default="", eq=False)
 
 
 Block = Text | Image | Document | Thinking | ToolUse | ToolResult | Opaque
@@ -106,11 +120,11 @@ Block = Text | Image | Document | Thinking | ToolUse | ToolResult | Opaque
 
 @frozen(kw_only=True)
 class Message:
-    """One turn of one role. `path` is its place in the client's body, such as `messages[3]`, for notes."""
+    """One turn of one role."""
 
     role: Role
     content: tuple[Block, ...]
-    path: str = ""
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
@@ -122,21 +136,28 @@ class Tool:
     schema: JsonObject = field(factory=dict)
     kind: ToolKind = ToolKind.FUNCTION
     strict: bool | None = None
-    path: str = ""
+    path: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
 class VendorTool:
-    """A tool without a schema of its own: served by a vendor (web search) or typed by a version table (bash)."""
+    """A tool that only `dialect` knows by its type: served by the vendor (web search), or typed by a version (bash).
+
+    `function` is the same tool with a schema, for an upstream of another dialect; None where nobody but the vendor can
+    serve it, or where no schema is known."""
 
     dialect: str
     kind: str
     name: str
     raw: JsonObject
-    path: str = ""
+    is_server_tool: bool = False
+    function: Tool | None = None
+    path: str = field(default="", eq=False)
 
 
 class ChoiceMode(StrEnum):
+    """May the model call, must it, must it call one tool, or not at all."""
+
     AUTO = "auto"
     REQUIRED = "required"
     NAMED = "named"

@@ -36,13 +36,26 @@ class Note:
     reason: str = ""
     kind: str = "field"
 
+    def __str__(self) -> str:
+        """Return the note as the log line has it."""
+        return f"{self.path}: {self.reason}" if self.reason else self.path
+
+
+@frozen(kw_only=True)
+class OutputSchema:
+    """The JSON schema that the answer must match; `name` and `strict` as far as the client's dialect has them."""
+
+    schema: JsonObject
+    name: str | None = None
+    strict: bool | None = None
+
 
 @frozen(kw_only=True)
 class NeutralRequest:
     """What the client wants said. `extras` holds the client's top-level keys that no field here names.
 
-    None means that the client did not say. `reasoning_effort` is the vendor's word (`low` .. `max`, `none`);
-    `output_schema` is the JSON schema that the answer must match."""
+    None means that the client did not say. `system` has one text per block of the client's; `reasoning_effort` is the
+    vendor's word (`none`, `minimal`, `low` .. `max`). `notes` is what decoding changed or left out already."""
 
     dialect: DialectName
     model: str = ""
@@ -60,7 +73,7 @@ class NeutralRequest:
     thinking: ThinkingMode | None = None
     thinking_budget: int | None = None
     reasoning_effort: str | None = None
-    output_schema: JsonObject | None = None
+    output_schema: OutputSchema | None = None
     user: str | None = None
     extras: JsonObject = field(factory=dict)
     notes: tuple[Note, ...] = ()
