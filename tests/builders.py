@@ -1,0 +1,223 @@
+"""Small values and stand-ins for tests of routing and ingress: providers that play a script, a sink and an observer that remember."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import orjson
+import trio
+from attrs import define, field, frozen
+
+from router.domain.events import Usage
+from router.domain.frame import Frame
+from router.domain.request import DialectName
+from router.errors import ProviderFailed
+from router.ports import OpenInfo, UpstreamCall
+from router.wire.sse import SseFramer
+
+CHAT = DialectName.OPENAI_CHAT
+ANTHROPIC = DialectName.ANTHROPIC
+
+
+@frozen(kw_only=True)
+class Script:
+    """One answer of a ScriptedProvider.
+
+    `refusal` is raised instead of opening. Else `chunks` are the body's reads: bytes, a pause in seconds, or a failure."""
+
+    chunks: Sequence[bytes | float | ProviderFailed] = ()
+    refusal: ProviderFailed | None = None
+    open_after_s: float = 0.0
+    status: int = 200
+    headers: Sequence[tuple[str, str]] = ()
+    is_event_stream: bool = True
+
+
+@define(kw_only=True)
+class ScriptedReply:
+    """An open answer that plays its script."""
+
+    script: Script
+    info: OpenInfo
+    _framer: SseFramer = field(factory=SseFramer)
+    _next: int = 0
+
+    async def receive(self) -> tuple[Frame, ...]:
+        while (chunk := await self._chunk()) is not None:
+            if frames := tuple(self._framer.feed(chunk)):
+                return frames
+        return tuple(self._framer.close())
+
+    async def read_body(self) -> bytes:
+        body = b""
+        while (chunk := await self._chunk()) is not None:
+            body += chunk
+        return body
+
+    async def _chunk(self) -> bytes | None:
+        while self._next < len(self.script.chunks):
+            step = self.script.chunks[self._next]
+            self._next += 1
+            if isinstance(step, bytes):
+                await trio.lowlevel.checkpoint()
+                return step
+            if isinstance(step, ProviderFailed):
+                raise step
+            await trio.sleep(step)
+        return None
+
+
+@define(kw_only=True)
+class ScriptedProvider:
+    """A Provider that plays its scripts one after the other; the last one again and again."""
+
+    name: str
+    dialect: DialectName = CHAT
+    scripts: Sequence[Script] = ()
+    calls: list[UpstreamCall] = field(factory=list)
+    open_now: int = 0
+
+    @asynccontextmanager
+    async def open(self, call: UpstreamCall) -> AsyncIterator[ScriptedReply]:
+        script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
+        self.calls.append(call)
+        await trio.sleep(script.open_after_s)
+        if script.refusal is not None:
+            raise script.refusal
+        self.open_now += 1
+        try:
+            info = OpenInfo(
+                status=script.status, headers=tuple(script.headers), is_event_stream=script.is_event_stream
+            )
+            yield ScriptedReply(script=script, info=info)
+        finally:
+            self.open_now -= 1
+
+    async def count_tokens(self, body: bytes, client_headers: Mapping[str, str]) -> int | None:
+        del body, client_headers
+        return None
+
+
+@define
+class RememberingObserver:
+    """Keeps every event as (name, fields)."""
+
+    events: list[tuple[str, Mapping[str, object]]] = field(factory=list)
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        self.events.append((name, fields))
+
+    def named(self, name: str) -> list[Mapping[str, object]]:
+        return [fields for seen, fields in self.events if seen == name]
+
+
+@define
+class RememberedAttempt:
+    """One attempt as the sink saw it: `ok`, the failure, or neither (abandoned)."""
+
+    provider: str
+    is_ok: bool = False
+    usage: Usage | None = None
+    failure: ProviderFailed | None = None
+
+    def ok(self, usage: Usage | None = None) -> None:
+        self.is_ok = True
+        self.usage = usage
+
+    def failed(self, failure: ProviderFailed) -> None:
+        self.failure = failure
+
+
+@define
+class RememberingSink:
+    """Keeps every attempt."""
+
+    attempts: list[RememberedAttempt] = field(factory=list)
+
+    @contextmanager
+    def begin(self, provider: str) -> Iterator[RememberedAttempt]:
+        attempt = RememberedAttempt(provider)
+        self.attempts.append(attempt)
+        yield attempt
+
+
+def chat_chunk(delta: dict[str, Any], *, finish: str | None = None, **more: object) -> bytes:
+    """Return one chat stream frame."""
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        **more,
+    }
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def chat_stream(*texts: str) -> list[bytes]:
+    """Return a whole chat stream, one read a delta."""
+    deltas = [chat_chunk({"content": text}) for text in texts]
+    return [chat_chunk({"role": "assistant", "content": ""}), *deltas, chat_chunk({}, finish="stop"), b"data: [DONE]\n\n"]
+
+
+def chat_reply(text: str) -> bytes:
+    """Return a whole chat reply."""
+    return orjson.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            ],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        }
+    )
+
+
+def anthropic_stream(*texts: str) -> list[bytes]:
+    """Return a whole Messages stream, one read an event."""
+    events: list[dict[str, Any]] = [
+        {
+            "type": "message_start",
+            "message": {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "model": "m",
+                "content": [],
+                "stop_reason": None,
+                "stop_sequence": None,
+                "usage": {"input_tokens": 3, "output_tokens": 1},
+            },
+        },
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts),
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 2},
+        },
+        {"type": "message_stop"},
+    ]
+    return [b"event: " + e["type"].encode() + b"\ndata: " + orjson.dumps(e) + b"\n\n" for e in events]
+
+
+def anthropic_reply(text: str) -> bytes:
+    """Return a whole Messages reply."""
+    return orjson.dumps(
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 3, "output_tokens": 2},
+        }
+    )
