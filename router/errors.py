@@ -7,6 +7,7 @@
     ├─ Refused                the front says no before the body counts
     │  ├─ Unauthorized  HostNotAllowed  NotFound  MethodNotAllowed
     │  └─ BodyTooLarge  UnsupportedMediaType  OverCapacity  ShuttingDown
+    ├─ GuardRejected          a guard stops the request: tool loop, tool count
     ├─ NoProviderAvailable    the chain is empty or every attempt failed
     ├─ UpstreamClientError    an upstream's 4xx that is the client's own fault
     ├─ ProviderFailed         one attempt at one provider; never leaves the chain before commit
@@ -18,7 +19,9 @@ dialect from `kind` (fixtures/wire/errors/render.json).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+
 from attrs import define, field, frozen
 
 
@@ -209,6 +212,17 @@ class ShuttingDown(Refused):
 
     kind = ErrorKind.SHUTTING_DOWN
     retry_after_s: float = 5.0
+
+
+@define(kw_only=True, slots=False)
+class GuardRejected(RouterError):
+    """A guard stops the request: `kind` is TOOL_LOOP or TOOL_COUNT.
+
+    `details` are the guard's numbers and names, told to the client under the kind's own word (wire.md 17.2)."""
+
+    kind: ErrorKind
+    message: str
+    details: Mapping[str, str | int]
 
 
 @define(kw_only=True, slots=False)

@@ -1,7 +1,8 @@
 """Server-sent events: an incremental framer, and the two forms that our encoders write (wire.md 18).
 
-The framer keeps every byte: the `raw` of all frames joined is the stream, so a
-raw relay needs nothing else. Lines end with LF, CRLF or CR, and only with
+The framer keeps every byte: the `raw` of all frames joined is the stream (with
+the last blank line, should the server have forgotten it), so a raw relay needs
+nothing else. Lines end with LF, CRLF or CR, and only with
 these. A block without a data line (a comment, a stray `event:`) is a frame with
 empty `data` and no `event`: there is nothing to read in it, but it passes."""
 
@@ -53,13 +54,15 @@ class SseFramer:
         return self._frames(blocks)
 
     def close(self) -> tuple[Frame, ...]:
-        """Return what the body ended with: a block without its blank line counts, since servers forget it."""
+        """Return what the body ended with: a block without its blank line counts, since servers forget it.
+
+        Its `raw` gets the blank line, so that whatever is written behind it is a frame of its own."""
         rest = b"".join(self._held)
         self._release()
         if not rest:
             return ()
         blocks, tail = _split_mixed(rest, is_end=True)
-        return self._frames([*blocks, tail] if tail else blocks)
+        return self._frames([*blocks, tail + b"\n\n"] if tail else blocks)
 
     def _ends_block(self, chunk: bytes, *, has_cr: bool) -> bool:
         """Tell whether a blank line may end in this chunk, looking no further back than one can reach."""

@@ -62,8 +62,14 @@ def test_frames_do_not_depend_on_the_cut(stream: bytes, data: st.DataObject) -> 
 
 
 @given(stream=STREAMS)
-def test_raws_join_to_the_stream(stream: bytes) -> None:
-    assert b"".join(frame.raw for frame in frames_of([stream])) == stream
+def test_raws_join_to_the_stream_and_at_most_its_missing_blank_line(stream: bytes) -> None:
+    joined = b"".join(frame.raw for frame in frames_of([stream]))
+
+    assert joined in (stream, stream + b"\n\n")
+
+
+def test_last_frame_without_its_blank_line_gets_one() -> None:
+    assert frames_of([b"data: [DONE]"]) == [Frame(raw=b"data: [DONE]\n\n", data=b"[DONE]")]
 
 
 @given(stream=STREAMS)
