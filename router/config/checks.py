@@ -1,0 +1,187 @@
+"""Validators of single values: each says in one sentence what it wants, for attrs, for the message and for the document.
+
+A check raises ValueError with that sentence; None (an optional key that is absent) passes every one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from attrs import Attribute, frozen
+
+# longer than any variable in use, short enough to refuse a key pasted where its name belongs
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+@frozen
+class Between:
+    """A number within bounds, both included."""
+
+    low: float
+    high: float
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: float | None) -> None:
+        """Raise ValueError outside the bounds."""
+        if value is not None and not self.low <= value <= self.high:
+            raise ValueError(f"{value:g} is out of bounds: {self.text}")
+
+    @property
+    def text(self) -> str:
+        """The bounds in words."""
+        return f"{self.low:g} to {self.high:g}"
+
+
+@frozen
+class AtLeast:
+    """A number with a lower bound only."""
+
+    low: float
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: float | None) -> None:
+        """Raise ValueError below the bound."""
+        if value is not None and not value >= self.low:
+            raise ValueError(f"{value:g} is out of bounds: {self.text}")
+
+    @property
+    def text(self) -> str:
+        """The bound in words."""
+        return f"{self.low:g} or more"
+
+
+@frozen
+class Matches:
+    """A text of one shape; `text` describes it."""
+
+    pattern: str
+    text: str
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError for a text of another shape."""
+        if value is not None and re.fullmatch(self.pattern, value) is None:
+            raise ValueError(f"{value!r} is not {self.text}")
+
+
+@frozen
+class NotEmpty:
+    """A list or text with something in it."""
+
+    text: str = "at least one"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: Collection[object] | None) -> None:
+        """Raise ValueError for an empty one."""
+        if value is not None and not value:
+            raise ValueError(f"is empty: {self.text} is needed")
+
+
+@frozen
+class EachOf:
+    """A list of names out of a closed set."""
+
+    known: tuple[str, ...]
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: Collection[str] | None) -> None:
+        """Raise ValueError naming the unknown ones."""
+        unknown = [name for name in value or () if name not in self.known]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(map(repr, unknown))}: {self.text}")
+
+    @property
+    def text(self) -> str:
+        """The set in words."""
+        return "any of " + ", ".join(self.known)
+
+
+@frozen
+class EachBetween:
+    """A list of numbers within bounds."""
+
+    low: int
+    high: int
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: Collection[int] | None) -> None:
+        """Raise ValueError naming those outside."""
+        outside = [str(number) for number in value or () if not self.low <= number <= self.high]
+        if outside:
+            raise ValueError(f"{', '.join(outside)} out of bounds: {self.text}")
+
+    @property
+    def text(self) -> str:
+        """The bounds in words."""
+        return f"each {self.low} to {self.high}"
+
+
+@frozen
+class EnvName:
+    """The name of an environment variable, never a secret itself."""
+
+    text: str = "the name of an environment variable"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError for what cannot be such a name; its text is not repeated, it may be a key."""
+        if value is not None and _ENV_NAME.fullmatch(value) is None:
+            raise ValueError(f"is not {self.text} (letters, digits, underscore)")
+
+
+@frozen
+class HttpUrl:
+    """An absolute http or https URL with a host."""
+
+    text: str = "an http:// or https:// URL"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError for anything else, a user name or password in it included."""
+        if value is None:
+            return
+        try:
+            parts = urlsplit(value)
+            is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_good = False
+        if not is_good:
+            raise ValueError(f"{value!r} is not {self.text}")
+        if parts.username is not None:
+            raise ValueError("has a user name or password in it: use api_key_env or headers")
+
+
+@frozen
+class Regex:
+    """A regular expression that compiles."""
+
+    text: str = "a regular expression"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError with the reason of the compiler."""
+        if value is None:
+            return
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is not {self.text}: {error}") from error
+
+
+@frozen
+class Zone:
+    """An IANA time zone name."""
+
+    text: str = "an IANA time zone such as Europe/Berlin"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError for offsets and unknown names."""
+        if value is not None and value != "UTC" and value not in available_timezones():
+            raise ValueError(f"{value!r} is not {self.text}")
+
+
+@frozen
+class Only:
+    """A switch that may only stand in one position; the other one would make a dead rule."""
+
+    value: bool
+    text: str
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: bool | None) -> None:  # noqa: FBT001 - attrs calls validators by position
+        """Raise ValueError for the other position."""
+        if value is not None and value is not self.value:
+            raise ValueError(f"{str(value).lower()} is refused: {self.text}")

@@ -1,0 +1,46 @@
+"""Secrets as values that print as `***`, and all of them that one configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from router.domain.health import Unconfigured
+
+
+@frozen(repr=False)
+class Secret:
+    """A text that must not be shown; `reveal()` is the only way to it."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """Return the text itself, for the one header or comparison that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, format_spec: str) -> str:
+        return "***"
+
+
+@frozen(kw_only=True)
+class Secrets:
+    """Everything that the configuration names but does not hold.
+
+    `credentials` and `headers` are by provider name (a provider without one is absent); header values are resolved
+    (`env:NAME` replaced). `unconfigured` says which providers cannot be called, and why. `tokens` of the client are
+    empty when none is asked for. `sensitive` is every value that no sink may show."""
+
+    credentials: Mapping[str, Secret] = field(factory=dict)
+    headers: Mapping[str, Mapping[str, Secret]] = field(factory=dict)
+    client_tokens: tuple[Secret, ...] = ()
+    metrics_token: Secret | None = None
+    admin_token: Secret | None = None
+    unconfigured: Mapping[str, Unconfigured] = field(factory=dict)
+    sensitive: tuple[Secret, ...] = ()
