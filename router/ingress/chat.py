@@ -27,7 +27,6 @@ from router.routing.trace import Trace
 from router.wire.dialect import EventEncoder
 from router.wire.touch import frame_touch, touch_reply
 
-LEFTOVER_S = 0.25  # for the upstream's end of body after its last frame, so that its connection is used again
 SSE_HEADERS = (
     ("content-type", "text/event-stream; charset=utf-8"),
     ("cache-control", "no-cache, no-transform"),
@@ -181,16 +180,6 @@ class Handler:
                 StreamBroken(provider=broken.provider, reason=broken.reason, message=broken.message)
             )
         await writer.finish(out)
-        if pipeline.failure is None:
-            await self._read_leftover(answer)
-
-    async def _read_leftover(self, answer: Answer) -> None:
-        try:
-            with trio.move_on_after(LEFTOVER_S):
-                while await answer.reply.receive():
-                    pass
-        except ProviderFailed:
-            pass  # the answer is complete; only the connection is lost
 
     async def _replay(self, writer: StreamWriter, answer: Answer, encoder: EventEncoder) -> RelayEnd:
         """Send a whole reply as the stream that the client asked for (wire.md 8.4)."""
