@@ -10,6 +10,7 @@ import orjson
 import trio
 from attrs import define, field, frozen
 
+from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.domain.request import DialectName
@@ -221,3 +222,19 @@ def anthropic_reply(text: str) -> bytes:
             "usage": {"input_tokens": 3, "output_tokens": 2},
         }
     )
+
+
+def a_provider(name: str = "p", **keys: Any) -> ProviderConfig:
+    """Return a provider's configuration; `keys` are its TOML keys."""
+    return ProviderConfig(**{"name": name, "base_url": "http://127.0.0.1:1", "model": f"model-of-{name}", **keys})
+
+
+def a_profile(*providers: str, name: str = "default", **keys: Any) -> ProfileConfig:
+    """Return a profile over the named providers."""
+    return ProfileConfig(name=name, providers=providers, **keys)
+
+
+def a_config(*providers: ProviderConfig, profiles: Sequence[ProfileConfig] = (), **tables: Any) -> RouterConfig:
+    """Return a configuration; without profiles one named `default` lists every provider."""
+    chain = profiles or (a_profile(*(provider.name for provider in providers)),)
+    return RouterConfig(providers=providers, profiles=tuple(chain), **tables)
