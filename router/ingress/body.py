@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from router.errors import BodyTooLarge, UnsupportedMediaType
 from router.ingress.asgi_types import Receive
-from router.wire.intake import BoundedGunzip
+from router.wire.intake import BoundedGunzip, check_content_type
 
 
 class ClientGone(Exception):  # noqa: N818 - no error of anybody's: there is nobody left to answer
@@ -14,11 +14,11 @@ class ClientGone(Exception):  # noqa: N818 - no error of anybody's: there is nob
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """Return the whole decoded body. Raises UnsupportedMediaType, BodyTooLarge, InvalidRequest (broken gzip), ClientGone.
+    """Return the whole decoded body. Raises UnsupportedMediaType, BodyTooLarge, InvalidJson (broken gzip), ClientGone.
 
     A declared length over the limit is refused before anything is read; chunked and gzipped bodies are counted as they
     come, so a small body that unfolds into a big one stops at the limit, too."""
-    check_media_type(headers.get("content-type", ""))
+    check_content_type(headers.get("content-type"))
     gunzip = choose_decoder(headers.get("content-encoding", ""), max_bytes)
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
@@ -43,20 +43,13 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def check_media_type(content_type: str) -> None:
-    """Let JSON pass, and a body without a type. Raises UnsupportedMediaType."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in {"", "application/json"} and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(message=f"content-type {media_type!r} is not read; send application/json")
-
-
 def choose_decoder(content_encoding: str, max_bytes: int) -> BoundedGunzip | None:
     """Return what unfolds the body, None for a plain one. Raises UnsupportedMediaType."""
     encoding = content_encoding.strip().lower()
     if encoding in {"", "identity"}:
         return None
     if encoding == "gzip":
-        return BoundedGunzip(max_bytes)
+        return BoundedGunzip(max_bytes=max_bytes)
     raise UnsupportedMediaType(message=f"content-encoding {encoding!r} is not read; send identity or gzip")
 
 

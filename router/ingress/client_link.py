@@ -10,33 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from attrs import define
+from attrs import define, field
 
 STATE_KEY = "router.client_link"
 
 
 @define(eq=False)
 class ClientLink:
-    """`is_gone` becomes True once, at end of file or reset; the writer is the connection's reader task."""
+    """`is_gone` becomes True once, at end of file or reset; its writer is the connection's reader task."""
 
     is_gone: bool = False
-    _on_gone: Callable[[], None] | None = None
+    _watchers: list[Callable[[], None]] = field(factory=list)
 
     def lost(self) -> None:
-        """Say that the client has left; tells the request that watches, at once. Only the first call counts."""
+        """Say that the client has left; tells the requests that watch, at once. Only the first call counts."""
         if self.is_gone:
             return
         self.is_gone = True
-        if self._on_gone is not None:
-            self._on_gone()
+        for watcher in tuple(self._watchers):
+            watcher()
 
     @contextmanager
     def watched(self, on_gone: Callable[[], None]) -> Iterator[None]:
-        """Call `on_gone` when the client leaves, at once if it has left already. HTTP/1.1 answers one request at a time."""
-        self._on_gone = on_gone
+        """Call `on_gone` when the client leaves, at once if it has left already."""
+        self._watchers.append(on_gone)
         try:
             if self.is_gone:
                 on_gone()
             yield
         finally:
-            self._on_gone = None
+            self._watchers.remove(on_gone)

@@ -16,25 +16,26 @@ from attrs import define, field
 class Drain:
     """`is_started` means that nothing new is taken; `is_expired` that answers still open have to end now.
 
-    `in_flight` counts the requests that are being answered; refusals do not count."""
+    `in_flight` counts the requests to models that are being answered; refusals and pages do not count."""
 
     is_started: bool = False
     is_expired: bool = False
     in_flight: int = 0
+    _is_hastened: bool = False
     _started: trio.Event = field(factory=trio.Event)
-    _hastened: trio.Event = field(factory=trio.Event)
-    _idle: trio.Event | None = None
+    _changed: trio.Event = field(factory=trio.Event)
     _scopes: set[trio.CancelScope] = field(factory=set)
 
     def begin(self) -> None:
-        """Take nothing new from now on. A second call does nothing."""
+        """Take nothing new from now on."""
         self.is_started = True
         self._started.set()
 
     def hasten(self) -> None:
         """Do not wait for the answers that are still open: the drain deadline is now."""
         self.begin()
-        self._hastened.set()
+        self._is_hastened = True
+        self._changed.set()
 
     def expire(self) -> None:
         """Cancel every scope of `cancelled_at_deadline`, and those opened later, too."""
@@ -46,15 +47,11 @@ class Drain:
         """Return once `begin` was called."""
         await self._started.wait()
 
-    async def wait_hastened(self) -> None:
-        """Return once `hasten` was called."""
-        await self._hastened.wait()
-
-    async def wait_idle(self) -> None:
-        """Return as soon as no request is being answered."""
-        while self.in_flight:
-            self._idle = trio.Event()
-            await self._idle.wait()
+    async def wait_quiet(self) -> None:
+        """Return as soon as no request is being answered, or nobody wants to wait for that any more."""
+        while self.in_flight and not self._is_hastened:
+            self._changed = trio.Event()
+            await self._changed.wait()
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -64,8 +61,7 @@ class Drain:
             yield
         finally:
             self.in_flight -= 1
-            if not self.in_flight and self._idle is not None:
-                self._idle.set()
+            self._changed.set()
 
     @contextmanager
     def cancelled_at_deadline(self) -> Iterator[trio.CancelScope]:

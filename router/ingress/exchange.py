@@ -86,7 +86,7 @@ class Exchange:
     # -- the request
 
     async def read_body(self, max_bytes: int) -> bytes:
-        """Return the whole decoded body; once. Raises BodyTooLarge, UnsupportedMediaType, InvalidRequest, ClientGone."""
+        """Return the whole decoded body; once. Raises BodyTooLarge, UnsupportedMediaType, InvalidJson, ClientGone."""
         if self._body_over.is_set():
             return b""
         body = await read_body(self._receive, self.headers, max_bytes)
@@ -107,17 +107,17 @@ class Exchange:
 
     async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Send the head, with the request's id. Raises Cancelled before anything went out, never half-way."""
-        async with Turn(self._writing):
+        async with WriteTurn(self._writing):
             await self._send_head(status, headers)
 
     async def write(self, data: bytes) -> None:
         """Send a part of the body; returns when the connection has taken it. A departed client's is dropped."""
-        async with Turn(self._writing):
+        async with WriteTurn(self._writing):
             await self._send_message({"type": "http.response.body", "body": data, "more_body": True})
 
     async def finish(self, data: bytes = b"") -> None:
         """Send the last part and the end; the end also under cancellation, so that the connection can be used again."""
-        async with Turn(self._writing):
+        async with WriteTurn(self._writing):
             await self._send_end(data)
 
     async def respond(self, status: int, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
@@ -126,7 +126,7 @@ class Exchange:
         the client gets all of it first, then what it still sends is thrown away, then the connection is closed, since a
         close under a client that still sends is a reset that can cost it the answer (stack.md, 413)."""
         head = [*headers, ("content-length", str(len(body)))]
-        async with Turn(self._writing):
+        async with WriteTurn(self._writing):
             if self._body_over.is_set():
                 await self._send_head(status, head)
                 await self._send_end(body)
@@ -182,7 +182,7 @@ class Exchange:
 
 
 @define
-class Turn:
+class WriteTurn:
     """The writers' turn: pump and keep-alive write one after the other. Free in the usual case of one writer."""
 
     lock: trio.Lock

@@ -16,22 +16,27 @@ Handler = Callable[[Exchange], Awaitable[None]]
 
 
 async def serve(exchange: Exchange, handler: Handler, observer: Observer) -> None:
-    """Run `handler` until it has answered or its client has left; the other task, the reader of `receive()`, ends with it.
-
-    A RouterError that the handler lets out is answered in the client's dialect; anything else is a 500 there, logged once as
-    `request-crashed`. After the head of a stream the handler's `failure_frames` stand for that answer; without them the
-    connection is cut, which every client sees as a failure."""
+    """Run `handler` until it has answered or its client has left; the other task, the reader of `receive()`, ends with it."""
     async with trio.open_nursery() as nursery:
         exchange.attach(nursery.cancel_scope)
         nursery.start_soon(watch, exchange, name="watch-client")
         with exchange.link.watched(exchange.client_left):
-            try:
-                await handler(exchange)
-            except* ClientGone:
-                exchange.client_left()
-            except* Exception as group:  # the ingress's last resort (style.md 7): nobody above could answer
-                await answer_failure(exchange, group, observer)
+            await answered(exchange, handler, observer)
         nursery.cancel_scope.cancel()
+
+
+async def answered(exchange: Exchange, handler: Handler, observer: Observer) -> None:
+    """Run `handler`, and answer in its place where it fails.
+
+    A RouterError that it lets out is told in the client's dialect; anything else is a 500 there, logged once as
+    `request-crashed`. After the head of a stream the handler's `failure_frames` stand for that answer; without them the
+    connection is cut, which every client sees as a failure."""
+    try:
+        await handler(exchange)
+    except* ClientGone:
+        exchange.client_left()
+    except* Exception as group:  # the ingress's last resort (style.md 7): nobody above could answer
+        await answer_failure(exchange, group, observer)
 
 
 async def watch(exchange: Exchange) -> None:
@@ -43,7 +48,8 @@ async def watch(exchange: Exchange) -> None:
 async def refuse(exchange: Exchange, error: RouterError, headers: Sequence[tuple[str, str]] = ()) -> None:
     """Answer with `error` in the client's dialect; `headers` come on top of those that the error itself asks for."""
     rendered = render(error, exchange.dialect, exchange.request_id)
-    await exchange.respond(rendered.status, [*rendered.headers, *headers], rendered.body)
+    body = b"" if exchange.method == "OPTIONS" else rendered.body  # wire.md 17.2; of HEAD the server drops it
+    await exchange.respond(rendered.status, [*rendered.headers, *headers], body)
 
 
 async def answer_failure(exchange: Exchange, group: BaseExceptionGroup[Exception], observer: Observer) -> None:

@@ -1,0 +1,119 @@
+"""The ASGI app that the server gets: says no early, sends model routes to their handler, the rest to small pages or Quart.
+
+Host check, token, in-flight limit and the drain sit here, once. The front has nothing to start or stop, and neither has
+the Quart app behind it: the front answers the lifespan by itself and Quart never sees one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+import orjson
+from attrs import define
+
+from router.errors import InvalidRequest, OverCapacity, RouterError, ShuttingDown
+from router.ingress.asgi_types import Receive, Scope, Send
+from router.ingress.drain import Drain
+from router.ingress.exchange import Exchange
+from router.ingress.front_cold import ColdApp
+from router.ingress.front_gate import FrontGate
+from router.ingress.front_serve import answered, refuse, serve
+from router.ingress.front_websocket import deny_websocket
+from router.ingress.routes import COLD_PAGES, OPEN_PAGES, ModelRoute, Page, Target, find_target, guess_dialect
+from router.ports import Observer
+
+
+class ModelHandler(Protocol):
+    """Answers the model routes."""
+
+    async def __call__(self, exchange: Exchange, *, route: ModelRoute) -> None:
+        """Answer one request; a RouterError that it raises is answered for it."""
+
+
+@define(eq=False, kw_only=True)
+class Front:
+    """Immutable but for what `drain` counts. `answer_model` gets every model route (`chat.py`)."""
+
+    gate: FrontGate
+    drain: Drain
+    observer: Observer
+    answer_model: ModelHandler
+    cold: ColdApp
+    max_in_flight: int
+    version: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope: `http`, `websocket` (always refused) or `lifespan`."""
+        match scope["type"]:
+            case "http":
+                await self._answer_http(scope, receive, send)
+            case "websocket":
+                await deny_websocket(scope, send, self.gate)
+            case "lifespan":
+                await answer_lifespan(receive, send)
+
+    async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        dialect = guess_dialect(scope["path"], scope["headers"])
+        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain)
+        try:
+            target = self._admit(exchange, scope["raw_path"])
+        except RouterError as error:
+            await serve(exchange, partial(self._refuse, error=error), self.observer)
+            return
+        if isinstance(target, ModelRoute):
+            with self.drain.counted():
+                await serve(exchange, partial(self.answer_model, route=target), self.observer)
+        elif target in COLD_PAGES:  # Quart reads `receive()` for itself
+            await answered(exchange, partial(self.cold.answer, scope=scope, receive=receive), self.observer)
+        else:
+            await serve(exchange, partial(self._answer_page, page=target), self.observer)
+
+    def _admit(self, exchange: Exchange, raw_path: bytes) -> Target:
+        """Return what answers, or raise what refuses: target's form, Host, route, token, drain, load, in this order."""
+        if not raw_path.startswith(b"/"):
+            # Quart would route an absolute target by its path, past every check that looked at the whole of it (stack.md)
+            raise InvalidRequest(message="the request target must be a path that starts with /")
+        self.gate.check_host(exchange.headers)
+        target = find_target(exchange.method, exchange.path)
+        if target in OPEN_PAGES:
+            return target
+        self.gate.check_token(exchange.headers, exchange.query)
+        if isinstance(target, ModelRoute):
+            if self.drain.is_started:
+                raise ShuttingDown(message="the router is stopping; ask again in a few seconds")
+            if self.drain.in_flight >= self.max_in_flight:
+                raise OverCapacity(message=f"{self.max_in_flight} requests are being answered already")
+        return target
+
+    async def _refuse(self, exchange: Exchange, *, error: RouterError) -> None:
+        self.observer.event(
+            "request-refused",
+            {
+                "request_id": exchange.request_id,
+                "method": exchange.method,
+                "path": exchange.path[:200],
+                "kind": error.kind.value,
+            },
+        )
+        await refuse(exchange, error)
+
+    async def _answer_page(self, exchange: Exchange, *, page: Page) -> None:
+        status, body = 200, {}
+        match page:
+            case Page.ROOT:
+                body = {"service": "router", "version": self.version}
+            case Page.LIVEZ:
+                body = {"status": "alive"}
+            case Page.READYZ:
+                status, body = (503, {"status": "stopping"}) if self.drain.is_started else (200, {"status": "ready"})
+            case _:
+                await exchange.discard_body()
+        await exchange.respond(status, [("content-type", "application/json")], orjson.dumps(body))
+
+
+async def answer_lifespan(receive: Receive, send: Send) -> None:
+    """Say yes to start-up and shutdown: what the daemon starts and stops is its tree's business."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})

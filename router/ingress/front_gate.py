@@ -1,0 +1,87 @@
+"""Who may ask at all: the Host header (DNS rebinding) and the client token.
+
+A page in a browser can make a name of its own resolve to this machine and then ask the daemon as if it were that
+page's server; the Host header still carries the foreign name, so only known names pass."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qs
+
+from attrs import field, frozen
+
+from router.errors import HostNotAllowed, Unauthorized
+
+_LOOPBACK_NAMES = frozenset({"localhost"})
+
+
+@frozen(kw_only=True)
+class FrontGate:
+    """`hosts` are lower-case names without a port; with `any_address` every IP literal passes, too.
+
+    `tokens` empty: everybody may ask (on loopback only; decision 21 is enforced with the configuration)."""
+
+    hosts: frozenset[str]
+    any_address: bool
+    tokens: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, *, bind_host: str, allowed_hosts: Iterable[str], tokens: Iterable[str]) -> FrontGate:
+        """Build the gate. Bound to every address, the daemon answers to every address, which no rebinding name can be."""
+        bind = split_host(bind_host)
+        address = as_address(bind)
+        return cls(
+            hosts=frozenset({bind, *(split_host(host) for host in allowed_hosts)}) | _LOOPBACK_NAMES,
+            any_address=address is not None and address.is_unspecified,
+            tokens=tuple(token.encode() for token in tokens),
+        )
+
+    def check_host(self, headers: Mapping[str, str]) -> None:
+        """Let known names and loopback addresses pass. Raises HostNotAllowed, also without a Host header (HTTP/1.0)."""
+        host = split_host(headers.get("host", ""))
+        if host in self.hosts:
+            return
+        address = as_address(host)
+        if address is not None and (address.is_loopback or self.any_address):
+            return
+        raise HostNotAllowed(message="this Host is not allowed; add it to [server].allowed_hosts")
+
+    def check_token(self, headers: Mapping[str, str], query: str) -> None:
+        """Let a request with one of the tokens pass. Raises Unauthorized."""
+        if not self.tokens:
+            return
+        offered = [credential.encode() for credential in credentials(headers, query)]
+        if not any([hmac.compare_digest(one, token) for one in offered for token in self.tokens]):  # noqa: C419 - all are compared, whichever fits
+            raise Unauthorized(message="missing or wrong token for this router" if offered else "this router needs a token")
+
+
+def credentials(headers: Mapping[str, str], query: str) -> Iterator[str]:
+    """Yield what the client offers as its credential, in each of the places where client libraries put it."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        yield bearer.strip()
+    for name in ("x-api-key", "x-goog-api-key"):
+        if name in headers:
+            yield headers[name]
+    if "key=" in query:
+        yield from parse_qs(query).get("key", ())
+
+
+def split_host(value: str) -> str:
+    """Return a Host value or bind address without port, brackets, and final dot, in lower case."""
+    host = value.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    return host.removesuffix(".")
+
+
+def as_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host literally is, None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,49 @@
+"""The Quart app behind the front: model list and operation pages; metrics, dashboard and admin join it later.
+
+The front has checked Host and token and knows every path, so nothing here is reached past it. What a page raises goes
+through Quart to the front, which answers it in the caller's dialect. Quart's limits are set on purpose: its defaults
+cut a stream after 60 s without a word (stack.md)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from router.domain.request import DialectName
+from router.ingress.models import models_page, one_model
+from router.ingress.ops import json_page, ops_pages
+from router.ingress.routes import guess_dialect
+from router.ingress.status_report import StatusSource
+
+MAX_BODY_BYTES = 64 * 1024  # no page takes more than a short form
+BODY_TIMEOUT_S = 10.0
+
+
+def build_app(source: StatusSource, *, started_at: datetime) -> QuartTrio:
+    """Return the app. `started_at` is aware; it dates the models."""
+    app = QuartTrio("router", static_folder=None)
+    app.config.update(
+        RESPONSE_TIMEOUT=None,
+        BODY_TIMEOUT=BODY_TIMEOUT_S,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        PROPAGATE_EXCEPTIONS=True,
+    )
+    app.url_map.merge_slashes = False  # a redirect makes clients lose their body and headers (R-71)
+    app.register_blueprint(ops_pages(source))
+
+    @app.get("/v1/models")
+    async def models() -> Response:
+        return json_page(models_page(asked_dialect(), source.model_ids(), started_at, request.args))
+
+    @app.get("/v1/models/<path:name>")
+    async def model(name: str) -> Response:
+        return json_page(one_model(asked_dialect(), source.model_ids(), started_at, name))
+
+    return app
+
+
+def asked_dialect() -> DialectName:
+    """Return whose model list the request asks for."""
+    return guess_dialect(request.path, request.scope["headers"])

@@ -1,0 +1,98 @@
+"""Every path that the daemon answers, and whose errors a client of a path reads (wire.md 1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attrs import frozen
+
+from router.domain.request import DialectName
+from router.errors import MethodNotAllowed, NotFound
+from router.ingress.asgi_types import RawHeaders
+
+
+class Operation(StrEnum):
+    """What a model route is asked for."""
+
+    GENERATE = "generate"
+    COUNT_TOKENS = "count_tokens"
+
+
+@frozen(kw_only=True)
+class ModelRoute:
+    """A route of `chat.py`: whose wire, and what for."""
+
+    dialect: DialectName
+    operation: Operation = Operation.GENERATE
+
+
+class Page(StrEnum):
+    """What the front answers by itself, or hands to the Quart app (`COLD_PAGES`)."""
+
+    ROOT = "root"
+    QUIET = "quiet"
+    LIVEZ = "livez"
+    READYZ = "readyz"
+    HEALTHZ = "healthz"
+    STATUS = "status"
+    MODELS = "models"
+
+
+Target = ModelRoute | Page
+
+COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS})
+OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: they name nothing
+
+_ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
+_GET = ("GET", "HEAD")
+_MESSAGES = ModelRoute(dialect=DialectName.ANTHROPIC)
+_COUNT = ModelRoute(dialect=DialectName.ANTHROPIC, operation=Operation.COUNT_TOKENS)
+_CHAT = ModelRoute(dialect=DialectName.OPENAI_CHAT)
+
+_PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
+    "/v1/messages": (("POST",), _MESSAGES),
+    "/v1/messages/count_tokens": (("POST",), _COUNT),
+    "/v1/chat/completions": (("POST",), _CHAT),
+    "/chat/completions": (("POST",), _CHAT),
+    "/v1/models": (_GET, Page.MODELS),
+    "/": (_GET, Page.ROOT),
+    "/api/hello": (_GET, Page.QUIET),
+    "/livez": (_GET, Page.LIVEZ),
+    "/readyz": (_GET, Page.READYZ),
+    "/healthz": (_GET, Page.HEALTHZ),
+    "/status": (_GET, Page.STATUS),
+}
+_PREFIXES: tuple[tuple[str, tuple[str, ...], Target], ...] = (
+    ("/v1/models/", _GET, Page.MODELS),
+    ("/api/event_logging/", ("POST",), Page.QUIET),
+)
+_HOT: Mapping[tuple[str, str], Target] = {
+    (method, path): target for path, (methods, target) in _PATHS.items() for method in methods
+}
+
+
+def find_target(method: str, path: str) -> Target:
+    """Return what answers a request. Raises NotFound, or MethodNotAllowed with the methods that the path has."""
+    if (target := _HOT.get((method, path))) is not None:
+        return target
+    methods, target = _PATHS.get(path) or _by_prefix(path)
+    if method not in methods:
+        raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}", allow=methods)
+    return target
+
+
+def guess_dialect(path: str, raw_headers: RawHeaders) -> DialectName:
+    """Return whose errors the caller reads. The model list is everybody's: there the headers tell (wire.md 20.1)."""
+    if path.startswith("/v1/messages"):
+        return DialectName.ANTHROPIC
+    if path.startswith("/v1/models") and any(name in _ANTHROPIC_HEADERS for name, _ in raw_headers):
+        return DialectName.ANTHROPIC
+    return DialectName.OPENAI_CHAT
+
+
+def _by_prefix(path: str) -> tuple[tuple[str, ...], Target]:
+    for prefix, methods, target in _PREFIXES:
+        if path.startswith(prefix) and len(path) > len(prefix):
+            return methods, target
+    raise NotFound(message=f"no route {path[:200]}")

@@ -1,0 +1,195 @@
+"""A front on a real socket, with handlers and pages of the test's own, and a client that writes raw bytes."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import trio
+from attrs import define, field
+
+from router.domain.health import ProviderStatus
+from router.ingress.asgi import Front
+from router.ingress.asgi_types import ASGIApp
+from router.ingress.drain import Drain
+from router.ingress.exchange import Exchange
+from router.ingress.front_cold import ColdApp
+from router.ingress.front_gate import FrontGate
+from router.ingress.routes import ModelRoute
+from router.ingress.status_report import ProviderReport, StatusReport
+from supervisors.ingress import BoundAddress, IngressOptions, run
+
+STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+JSON = [("content-type", "application/json")]
+PATIENCE_S = 5.0  # for anything that should happen at once; a test that waits so long has failed
+
+ModelAnswer = Callable[[Exchange], Awaitable[None]]
+
+
+@define
+class Seen:
+    """Observer that keeps what it is told."""
+
+    events: list[tuple[str, dict[str, object]]] = field(factory=list)
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        self.events.append((name, dict(fields)))
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.events]
+
+
+@define
+class Facts:
+    """StatusSource of one provider."""
+
+    is_routable: bool = True
+
+    def report(self) -> StatusReport:
+        return StatusReport(
+            version="1",
+            started_at=STARTED_AT,
+            addresses=(),
+            is_stopping=False,
+            in_flight=0,
+            default_profile="coding",
+            is_routable=self.is_routable,
+            profiles={"coding": ("local",)},
+            providers=(ProviderReport(kind="openai_compat", model="m", status=ProviderStatus(name="local")),),
+        )
+
+    def model_ids(self) -> tuple[str, ...]:
+        return ("claude-x", "coding")
+
+
+@define(kw_only=True)
+class Served:
+    """A running front."""
+
+    front: Front
+    drain: Drain
+    seen: Seen
+    address: BoundAddress
+    stopped: trio.Event
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Client]:
+        """Open one connection to it; reset at the end, should it still be there."""
+        stream = await trio.open_tcp_stream(self.address.host, self.address.port)
+        try:
+            yield Client(stream)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+
+@define
+class Client:
+    """One raw connection."""
+
+    stream: trio.SocketStream
+    received: bytes = b""
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def read_until(self, needle: bytes) -> bytes:
+        """Return everything received so far once it holds `needle`."""
+        with trio.fail_after(PATIENCE_S):
+            while needle not in self.received:
+                data = await self.stream.receive_some(65536)
+                assert data, f"closed before {needle!r}: {self.received!r}"
+                self.received += data
+        return self.received
+
+    async def read_to_end(self) -> bytes:
+        """Return everything up to the end of the connection."""
+        with trio.fail_after(PATIENCE_S):
+            while data := await self.stream.receive_some(65536):
+                self.received += data
+        return self.received
+
+    async def read_response(self) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body of the next answer with a content-length."""
+        head, _, rest = (await self.read_until(b"\r\n\r\n")).partition(b"\r\n\r\n")
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        length = int(headers.get("content-length", "0"))
+        with trio.fail_after(PATIENCE_S):
+            while len(rest) < length:
+                data = await self.stream.receive_some(65536)
+                assert data, f"closed in the body: {rest!r}"
+                rest += data
+        self.received = rest[length:]
+        return int(status_line.split(" ")[1]), headers, rest[:length]
+
+    def reset(self) -> None:
+        """Leave without a word: the other side gets a reset."""
+        self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.stream.socket.close()
+
+
+def load_pages(facts: Facts) -> ASGIApp:
+    from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
+
+    return build_app(facts, started_at=STARTED_AT)
+
+
+@asynccontextmanager
+async def open_front(
+    answer: ModelAnswer,
+    *,
+    tokens: tuple[str, ...] = (),
+    max_in_flight: int = 16,
+    write_timeout_s: float = 10.0,
+    drain_timeout_s: float = 10.0,
+    idle_connection_s: float = 60.0,
+    facts: Facts | None = None,
+) -> AsyncIterator[Served]:
+    """Serve a front whose model routes all answer with `answer`; stops it, hastened, at the end."""
+
+    async def answer_model(exchange: Exchange, *, route: ModelRoute) -> None:
+        del route
+        await answer(exchange)
+
+    drain, seen, stopped = Drain(), Seen(), trio.Event()
+    front = Front(
+        gate=FrontGate.of(bind_host="127.0.0.1", allowed_hosts=("router.test",), tokens=tokens),
+        drain=drain,
+        observer=seen,
+        answer_model=answer_model,
+        cold=ColdApp(lambda: load_pages(facts or Facts())),
+        max_in_flight=max_in_flight,
+        version="1",
+    )
+    options = IngressOptions(
+        host="127.0.0.1",
+        port=0,
+        write_timeout_s=write_timeout_s,
+        drain_timeout_s=drain_timeout_s,
+        idle_connection_s=idle_connection_s,
+    )
+
+    async def serve(task_status: trio.TaskStatus[tuple[BoundAddress, ...]]) -> None:
+        await run(front, options, drain=drain, observer=seen, task_status=task_status)
+        stopped.set()
+
+    async with trio.open_nursery() as nursery:
+        (address,) = await nursery.start(serve)
+        yield Served(front=front, drain=drain, seen=seen, address=address, stopped=stopped)
+        drain.hasten()
+        with trio.fail_after(PATIENCE_S):
+            await stopped.wait()
+
+
+def post(path: str = "/v1/messages", body: bytes = b"{}", headers: str = "", host: str = "127.0.0.1") -> bytes:
+    """Return the bytes of a POST request."""
+    lines = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+    return lines.encode() + body
+
+
+def get(path: str, headers: str = "", host: str = "127.0.0.1", method: str = "GET") -> bytes:
+    """Return the bytes of a GET request."""
+    return f"{method} {path} HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n".encode()
