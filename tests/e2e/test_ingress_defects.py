@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from router.ingress.exchange import Exchange
 from tests.e2e.front_harness import JSON, PATIENCE_S, Served, get, open_front, post
@@ -151,6 +152,7 @@ async def test_a_departure_cancels_the_request_in_answer(how: str) -> None:
 @pytest.mark.slow
 async def test_a_refusal_of_a_big_unread_body_leaves_no_task_behind() -> None:
     async with open_front(answer_at_once, tokens=("right",)) as served:
+        await wait_all_tasks_blocked()
         tasks_before = trio.lowlevel.current_statistics().tasks_living
         async with served.connect() as client:
             await client.send(post(body=b"x" * 2 * MIB))
