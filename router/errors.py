@@ -246,9 +246,9 @@ class ProviderFailed(RouterError):
 
 @define(kw_only=True, slots=False)
 class NoProviderAvailable(RouterError):
-    """Nobody answered: `kind` is one of PAID_GATE, NOT_CONFIGURED, BUDGET_EXHAUSTED, RATE_LIMITED, ALL_FAILED,
-    ALL_EXCLUDED, ALL_OVERLOADED, TIMEOUT (routing.md 11.7).
+    """Nobody answered; `kind` says why (routing.md 11.7).
 
+    It is one of PAID_GATE, NOT_CONFIGURED, BUDGET_EXHAUSTED, RATE_LIMITED, ALL_FAILED, ALL_EXCLUDED, ALL_OVERLOADED, TIMEOUT.
     `permanent` is True when every failure would repeat: `x-should-retry: false`."""
 
     kind: ErrorKind

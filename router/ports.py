@@ -30,10 +30,10 @@ class AttemptHandle(Protocol):
     """The verdict of one attempt in flight. Leaving the context without one is `abandoned`: nothing is recorded."""
 
     def ok(self, usage: Usage | None = None) -> None:
-        """The stream ended in its grammar, or the whole reply was good."""
+        """Record that the stream ended in its grammar, or that the whole reply was good."""
 
     def failed(self, failure: ProviderFailed) -> None:
-        """The attempt failed; its reason decides what that means for the provider (supervision.md 21.8)."""
+        """Record a failed attempt; its reason decides what that means for the provider (supervision.md 21.8)."""
 
 
 class OutcomeSink(Protocol):
@@ -93,7 +93,8 @@ class OpenReply(Protocol):
     """One open upstream answer, with a status of success."""
 
     @property
-    def info(self) -> OpenInfo: ...
+    def info(self) -> OpenInfo:
+        """What the head said."""
 
     async def receive(self) -> tuple[Frame, ...]:
         """Return all whole frames of one network read, () at the end of the body. Raises ProviderFailed."""
@@ -106,10 +107,12 @@ class Provider(Protocol):
     """One configured upstream, ready to be asked."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The configured name."""
 
     @property
-    def dialect(self) -> DialectName: ...
+    def dialect(self) -> DialectName:
+        """What the upstream speaks."""
 
     def open(self, call: UpstreamCall) -> AbstractAsyncContextManager[OpenReply]:
         """Send the request and yield the open answer; leaving the context closes it within 1 s.

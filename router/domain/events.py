@@ -191,9 +191,7 @@ def fold(events: Iterable[NeutralEvent]) -> Reply:
 class _Folding:
     """The reply so far, and the fragments of the block that still grows."""
 
-    reply: Reply = field(
-        factory=lambda: Reply(id="", model="", created=0, blocks=(), usage=Usage(), reason=StopReason.UNKNOWN)
-    )
+    reply: Reply = field(factory=lambda: Reply(id="", model="", created=0, blocks=(), usage=Usage(), reason=StopReason.UNKNOWN))
     block: SaidBlock | None = None
     fragments: list[str] = field(factory=list)
     blocks: list[SaidBlock] = field(factory=list)

@@ -20,8 +20,9 @@ class OutcomeSource(StrEnum):
 
 @frozen(kw_only=True)
 class Attempt:
-    """One try at one provider. `reason` is None for an answer; `latency_s` counts to commit; `committed` tells whether the
-    client got anything of it."""
+    """One try at one provider.
+
+    `reason` is None for an answer; `latency_s` counts to commit; `committed` tells whether the client got anything of it."""
 
     provider: str
     reason: FailureReason | None = None

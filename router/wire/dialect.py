@@ -145,11 +145,14 @@ class Dialect(Protocol):
     def encode_reply(self, events: Sequence[NeutralEvent], options: ReplyOptions, minting: Minting) -> dict[str, Any]:
         """Write the whole reply for a client from the events of one answer."""
 
-    def decoder(self, options: ReplyOptions, minting: Minting) -> EventDecoder: ...
+    def decoder(self, options: ReplyOptions, minting: Minting) -> EventDecoder:
+        """Return a fresh decoder for one upstream stream."""
 
-    def encoder(self, options: ReplyOptions, minting: Minting) -> EventEncoder: ...
+    def encoder(self, options: ReplyOptions, minting: Minting) -> EventEncoder:
+        """Return a fresh encoder for one client stream."""
 
-    def frame_reader(self) -> FrameReader: ...
+    def frame_reader(self) -> FrameReader:
+        """Return a fresh reader for one attempt."""
 
     def reply_verdict(self, body: dict[str, Any]) -> Verdict | InbandError:
         """Judge a whole 200 reply: CONTENT, NEUTRAL (content-empty), MALFORMED (wrong shape), or the error it holds."""
