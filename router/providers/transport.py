@@ -1,0 +1,58 @@
+"""What the adapter asks of an HTTP client: values and Protocols, so that another client may take the place of
+`http.py` without a change elsewhere (decision 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class HttpTimeouts:
+    """`connect_s` holds for the TCP connection and again for the TLS handshake, `head_s` from the first step to the
+    whole response head, `idle_s` for each read of the body."""
+
+    connect_s: float
+    head_s: float
+    idle_s: float
+
+
+@frozen(kw_only=True)
+class HttpRequest:
+    """One request; `headers` without Host and Content-Length, which the client writes."""
+
+    url: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    timeouts: HttpTimeouts
+    content: bytes = b""
+    method: str = "POST"
+
+
+class HttpAnswer(Protocol):
+    """An answer whose head has come. `headers` are lower-case names in the upstream's order."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]: ...
+
+    async def read(self) -> bytes:
+        """Return what one network read gave, b"" at the end of the body.
+
+        Raises ProviderFailed(connection | timeout); a read that failed or was cancelled is the last one."""
+
+
+class HttpClient(Protocol):
+    """The long-lived client of one provider."""
+
+    def open(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
+        """Send the request and yield its answer; leaving the context frees the connection at once.
+
+        Raises ProviderFailed(connection | timeout) when no head came."""
+
+    async def aclose(self) -> None:
+        """Close the connections that nobody uses; those in use close with their answers."""
