@@ -40,7 +40,7 @@ class Attempting:
     _cell: Cell
 
     def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
-        """A good answer ends a rest that was a guess; a rate limit stands until its reset (R-48)."""
+        """End a rest that was a guess: the provider is well. A rate limit stands until its reset (R-48)."""
         cooldown = self._cell.status.cooldown
         if cooldown is not None and cooldown.reason is not CooldownReason.RATE_LIMITED:
             self._cell.rest(None)

@@ -1,4 +1,4 @@
-"""Small values and stand-ins for tests of routing and ingress: providers that play a script, a sink and an observer that remember."""
+"""Small values and stand-ins: providers that play a script, a sink and an observer that remember."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ class ScriptedProvider:
             raise script.refusal
         self.open_now += 1
         try:
-            info = OpenInfo(
-                status=script.status, headers=tuple(script.headers), is_event_stream=script.is_event_stream
-            )
+            info = OpenInfo(status=script.status, headers=tuple(script.headers), is_event_stream=script.is_event_stream)
             yield ScriptedReply(script=script, info=info)
         finally:
             self.open_now -= 1
@@ -171,9 +169,7 @@ def chat_reply(text: str) -> bytes:
             "object": "chat.completion",
             "created": 1,
             "model": "m",
-            "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-            ],
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
         }
     )
@@ -224,17 +220,17 @@ def anthropic_reply(text: str) -> bytes:
     )
 
 
-def a_provider(name: str = "p", **keys: Any) -> ProviderConfig:
+def a_provider(name: str = "p", **keys: object) -> ProviderConfig:
     """Return a provider's configuration; `keys` are its TOML keys."""
-    return ProviderConfig(**{"name": name, "base_url": "http://127.0.0.1:1", "model": f"model-of-{name}", **keys})
+    return ProviderConfig(**{"name": name, "base_url": "http://127.0.0.1:1", "model": f"model-of-{name}", **keys})  # type: ignore[arg-type]  # keys by name
 
 
-def a_profile(*providers: str, name: str = "default", **keys: Any) -> ProfileConfig:
+def a_profile(*providers: str, name: str = "default", **keys: object) -> ProfileConfig:
     """Return a profile over the named providers."""
-    return ProfileConfig(name=name, providers=providers, **keys)
+    return ProfileConfig(name=name, providers=providers, **keys)  # type: ignore[arg-type]  # keys by name
 
 
-def a_config(*providers: ProviderConfig, profiles: Sequence[ProfileConfig] = (), **tables: Any) -> RouterConfig:
+def a_config(*providers: ProviderConfig, profiles: Sequence[ProfileConfig] = (), **tables: object) -> RouterConfig:
     """Return a configuration; without profiles one named `default` lists every provider."""
     chain = profiles or (a_profile(*(provider.name for provider in providers)),)
-    return RouterConfig(providers=providers, profiles=tuple(chain), **tables)
+    return RouterConfig(providers=providers, profiles=tuple(chain), **tables)  # type: ignore[arg-type]  # tables by name

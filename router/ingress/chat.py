@@ -109,15 +109,16 @@ class Handler:
             upstreams=generation.upstreams,
             trace=self.record.trace,
         )
-        limit_s = self._limit_s()
+        limit_s, end = self._limit_s(), None
         with self.exchange.drain.cancelled_at_deadline() as scope:
             scope.deadline = self.exchange.opened_at + limit_s
-            return await walk.run(deliver)
+            end = await walk.run(deliver)
+        if end is not None:
+            return end
         if self.exchange.drain.is_expired:
             raise ShuttingDown(message="the router is stopping")
-        raise NoProviderAvailable(
-            kind=ErrorKind.TIMEOUT, message=f"no whole answer within {limit_s} s", profile=turn.profile.name
-        )
+        message = f"no whole answer within {limit_s:g} s"
+        raise NoProviderAvailable(kind=ErrorKind.TIMEOUT, message=message, profile=turn.profile.name)
 
     def _limit_s(self) -> float:
         """Return how long the whole request may take; without limits of the user's for ever."""
@@ -157,9 +158,7 @@ class Handler:
         await self._relay(writer, answer, pipeline, encoder)
         return RelayEnd(usage=pipeline.usage(), failure=pipeline.failure)
 
-    async def _relay(
-        self, writer: StreamWriter, answer: Answer, pipeline: Pipeline, encoder: EventEncoder
-    ) -> None:
+    async def _relay(self, writer: StreamWriter, answer: Answer, pipeline: Pipeline, encoder: EventEncoder) -> None:
         """Pump: one read, one feed, one send, until the terminator, the end of body or a failure."""
         out = pipeline.feed(answer.held)
         try:
@@ -176,9 +175,7 @@ class Handler:
         if pipeline.failure is None:
             out += pipeline.close()
         if (broken := pipeline.failure) is not None:
-            out += encoder.failed(
-                StreamBroken(provider=broken.provider, reason=broken.reason, message=broken.message)
-            )
+            out += encoder.failed(StreamBroken(provider=broken.provider, reason=broken.reason, message=broken.message))
         await writer.finish(out)
 
     async def _replay(self, writer: StreamWriter, answer: Answer, encoder: EventEncoder) -> RelayEnd:
@@ -198,9 +195,7 @@ class Handler:
         upstream = turn.generation.upstreams.dialects[config.name]
         reader = upstream.frame_reader()
         if upstream is turn.dialect:
-            return RawPipeline(
-                reader=reader, provider=config.name, touch=frame_touch(upstream.name, turn.touches(config))
-            )
+            return RawPipeline(reader=reader, provider=config.name, touch=frame_touch(upstream.name, turn.touches(config)))
         options = turn.reply_options(config, answer.info)
         return NeutralPipeline(
             decoder=upstream.decoder(options, turn.generation.minting),

@@ -31,7 +31,5 @@ class Generation:
     def plan(self, profile: ProfileConfig, now: float) -> Plan:
         """Return who is asked for a request of `profile`; `now` on trio's clock."""
         configs = self.upstreams.configs
-        members = tuple(
-            Member(config=configs[name], status=self.health.status_of(name)) for name in profile.providers
-        )
+        members = tuple(Member(config=configs[name], status=self.health.status_of(name)) for name in profile.providers)
         return resolve(profile, members, self.config.routing, now)

@@ -110,9 +110,7 @@ def _drop(member: Member, routing: RoutingConfig, now: float) -> Dropped | None:
     if not config.enabled:
         return Dropped(provider=config.name, reason=DropReason.DISABLED)
     if status.unconfigured is not None:
-        return Dropped(
-            provider=config.name, reason=DropReason(status.unconfigured.reason), detail=status.unconfigured.detail
-        )
+        return Dropped(provider=config.name, reason=DropReason(status.unconfigured.reason), detail=status.unconfigured.detail)
     if config.paid and not routing.allow_paid:
         return Dropped(provider=config.name, reason=DropReason.PAID_GATE, detail="paid, and allow_paid is off")
     cooldown = status.cooldown
@@ -139,9 +137,7 @@ def _last_resort(plan: Plan, members: tuple[Member, ...], most: int) -> Plan:
     if not soft:
         return plan
     order = tuple(Entry(provider=drop.provider, rank=(places[drop.provider],)) for drop in soft)
-    return evolve(
-        plan, order=order, dropped=tuple(drop for drop in plan.dropped if drop not in soft), is_last_resort=True
-    )
+    return evolve(plan, order=order, dropped=tuple(drop for drop in plan.dropped if drop not in soft), is_last_resort=True)
 
 
 def _release(drop: Dropped) -> float:

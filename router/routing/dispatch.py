@@ -45,8 +45,10 @@ Deliver = Callable[[Answer], Awaitable[RelayEnd]]
 
 @frozen(kw_only=True)
 class Ask:
-    """What one request wants of the chain. `call` builds the upstream request for one provider and may raise InvalidRequest;
-    `shows_thinking` tells whether this client is shown that provider's reasoning."""
+    """What one request wants of the chain.
+
+    `call` builds the upstream request for one provider and may raise InvalidRequest. `shows_thinking` tells whether this
+    client is shown that provider's reasoning."""
 
     profile: ProfileConfig
     is_stream: bool
@@ -100,7 +102,7 @@ class Walk:
         self.trace.begin(name, config.model, trio.current_time())
         with self.upstreams.sink.begin(name) as handle:
             try:
-                end = await self._ask(provider, config, call, bool(later), deliver)
+                end = await self._ask(provider, config, call, deliver, has_later=bool(later))
             except ProviderFailed as failure:
                 handle.failed(failure)
                 self._note(failure)
@@ -114,7 +116,7 @@ class Walk:
             return end
 
     async def _ask(
-        self, provider: Provider, config: ProviderConfig, call: UpstreamCall, has_later: bool, deliver: Deliver
+        self, provider: Provider, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, *, has_later: bool
     ) -> RelayEnd:
         """Open, hold until commit, deliver. Raises ProviderFailed before commit only."""
         limit = config.first_content_timeout_s if has_later and self.ask.is_stream else None
@@ -122,24 +124,18 @@ class Walk:
             if limit is not None:
                 until_content.deadline = trio.current_time() + limit
             async with provider.open(call) as reply:
-                answer = await self._until_commit(provider, config, reply, call.stream)
+                answer = await self._until_commit(provider, config, reply, is_stream=call.stream)
                 until_content.deadline = float("inf")  # from here on the answer has the client's attention
                 self.trace.commit(answer.info.status, trio.current_time())
                 return await deliver(answer)
-        raise ProviderFailed(
-            provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s"
-        )
+        raise ProviderFailed(provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s")
 
-    async def _until_commit(
-        self, provider: Provider, config: ProviderConfig, reply: OpenReply, is_stream: bool
-    ) -> Answer:
+    async def _until_commit(self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_stream: bool) -> Answer:
         if is_stream and reply.info.is_event_stream:
             return await self._hold(provider, config, reply)
         body = await reply.read_body()
         document = self._judged(provider, body)
-        return Answer(
-            provider=provider, config=config, info=reply.info, reply=reply, body=body, document=document
-        )
+        return Answer(provider=provider, config=config, info=reply.info, reply=reply, body=body, document=document)
 
     async def _hold(self, provider: Provider, config: ProviderConfig, reply: OpenReply) -> Answer:
         dialect = self.upstreams.dialects[provider.name]
@@ -166,9 +162,7 @@ class Walk:
         if verdict is Verdict.MALFORMED:
             raise _failed(provider.name, _bad("the body has not the shape of its dialect"))
         if verdict is Verdict.NEUTRAL and not self._tolerates(FailureReason.EMPTY_RESPONSE):
-            raise _failed(
-                provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content")
-            )
+            raise _failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
         return document
 
     def _rules(self, config: ProviderConfig) -> GateRules:
@@ -187,9 +181,7 @@ class Walk:
         self.trace.fail(failure)
         self._observe("provider-failed", failure)
 
-    def _stop_or_go_on(
-        self, failure: ProviderFailed, config: ProviderConfig, later: tuple[ProviderConfig, ...]
-    ) -> None:
+    def _stop_or_go_on(self, failure: ProviderFailed, config: ProviderConfig, later: tuple[ProviderConfig, ...]) -> None:
         """Raise where asking the next provider would be no use to the client."""
         if failure.reason is FailureReason.CONTEXT_OVERFLOW:
             self._overflowed = self._overflowed or failure
@@ -237,7 +229,7 @@ class Walk:
         return all_failed_error(self.plan.profile, tuple(self._failures), self.upstreams.observer)
 
     def _is_overflow_the_end(self) -> bool:
-        """True when nobody after the overflow may answer a repeat of the same prompt."""
+        """Tell whether nobody after the overflow may answer a repeat of the same prompt."""
         names = [failure.reason for failure in self._failures]
         after = self._failures[names.index(FailureReason.CONTEXT_OVERFLOW) + 1 :]
         return not any(f.transient and f.reason is not FailureReason.CONTEXT_OVERFLOW for f in after)
@@ -268,5 +260,3 @@ def _failed(provider: str, error: InbandError) -> ProviderFailed:
 
 def _bad(message: str) -> InbandError:
     return InbandError(reason=FailureReason.BAD_RESPONSE, message=message)
-
-

@@ -36,6 +36,8 @@ class GateRules:
 
 
 class GateState(StrEnum):
+    """What the frames so far mean: keep holding, or pass everything on."""
+
     HOLD = "hold"
     COMMIT = "commit"
 

@@ -131,7 +131,7 @@ def _is_glob(name: str) -> bool:
 
 
 def _default_profile(config: RouterConfig) -> str:
-    """The default; `auto` stands for the auto router's own default until its rules are active."""
+    """Return the default; `auto` stands for the auto router's own default until its rules are active."""
     name = config.routing.default_profile
     if name != AUTO:
         return name

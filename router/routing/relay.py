@@ -58,6 +58,7 @@ class RawPipeline:
     _usage: Usage | None = None
 
     def feed(self, frames: Iterable[Frame]) -> bytes:
+        """Return what the client gets for the frames of one read, up to a failure."""
         out: list[bytes] = []
         for frame in frames:
             if self._judge(frame):
@@ -67,11 +68,13 @@ class RawPipeline:
         return b"".join(out)
 
     def close(self) -> bytes:
+        """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
         if not self._is_complete and self.failure is None:
             self.failure = truncated(self.provider)
         return b""
 
     def usage(self) -> Usage:
+        """Return what is known, or an estimate marked so."""
         # one content frame of a streaming model is about one token
         return self._usage or Usage(output=self._deltas, estimated=True)
 
@@ -83,9 +86,7 @@ class RawPipeline:
             return False  # a client's parser would stop at it
         if verdict is Verdict.ERROR:
             error = self.reader.error(frame)
-            self.failure = ProviderFailed(
-                provider=self.provider, reason=error.reason, message=error.message, status=error.status
-            )
+            self.failure = ProviderFailed(provider=self.provider, reason=error.reason, message=error.message, status=error.status)
             return False
         self._malformed = 0
         if verdict is Verdict.CONTENT or verdict is Verdict.THINKING:
@@ -119,6 +120,7 @@ class NeutralPipeline:
     _usage: Usage | None = field(default=None)
 
     def feed(self, frames: Iterable[Frame]) -> bytes:
+        """Return what the client gets for the frames of one read, up to a failure."""
         out: list[bytes] = []
         try:
             for frame in frames:
@@ -131,6 +133,7 @@ class NeutralPipeline:
         return b"".join(out)
 
     def close(self) -> bytes:
+        """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
         out: list[bytes] = []
         try:
             self._encode(self.decoder.close(), out)
@@ -139,6 +142,7 @@ class NeutralPipeline:
         return b"".join(out)
 
     def usage(self) -> Usage:
+        """Return what is known, or an estimate marked so."""
         return self._usage or Usage(output=-(-self._chars // 4), estimated=True)
 
     def _encode(self, events: Iterable[NeutralEvent], out: list[bytes]) -> None:

@@ -39,13 +39,13 @@ class Trace:
         self.hops.extend(Hop(provider=d.provider, reason=d.reason) for d in plan.dropped if d.reason in PASSING)
 
     def begin(self, provider: str, model: str, now: float) -> None:
-        """An attempt begins; `now` on trio's clock."""
+        """Note that an attempt begins; `now` on trio's clock."""
         self._begun_at = now
         self.model = model
         self.attempts.append(Attempt(provider=provider))
 
     def fail(self, failure: ProviderFailed) -> None:
-        """The attempt that began last failed before commit."""
+        """Note that the attempt that began last failed before commit."""
         self.attempts[-1] = evolve(
             self.attempts[-1],
             reason=failure.reason,
@@ -56,11 +56,9 @@ class Trace:
         self.hops.append(Hop(provider=failure.provider, reason=failure.reason))
 
     def commit(self, status: int, now: float) -> None:
-        """The attempt that began last answers."""
+        """Note that the attempt that began last answers."""
         self.committed_at = now
-        self.attempts[-1] = evolve(
-            self.attempts[-1], status=status, committed=True, latency_s=now - self._begun_at
-        )
+        self.attempts[-1] = evolve(self.attempts[-1], status=status, committed=True, latency_s=now - self._begun_at)
 
     def headers(self) -> list[tuple[str, str]]:
         """Return `X-Router-Provider`, `-Model`, `-Attempts` and, when the first provider did not answer, `-Fallback-*`."""

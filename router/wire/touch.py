@@ -28,6 +28,7 @@ class Touches:
     echo_model: str | None = None
 
     def any(self) -> bool:
+        """Tell whether there is anything to edit."""
         return self.strip_reasoning or self.drop_usage or self.echo_model is not None
 
 
@@ -111,7 +112,7 @@ def _sayings(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _says_nothing(chunk: dict[str, Any]) -> bool:
-    """True for a stream chunk that held only reasoning: empty deltas, no finish, no usage."""
+    """Tell whether a stream chunk held only reasoning: empty deltas, no finish, no usage."""
     if chunk.get("usage") is not None or any(any(said.values()) for said in _sayings(chunk)):
         return False
     choices = chunk["choices"]

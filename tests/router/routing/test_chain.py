@@ -26,9 +26,7 @@ def a_member(
     **keys: object,
 ) -> Member:
     rest = None if cooldown is None else Cooldown(cooldown, NOW + release_s)
-    return Member(
-        config=a_provider(name, **keys), status=ProviderStatus(name=name, cooldown=rest, unconfigured=unconfigured)
-    )
+    return Member(config=a_provider(name, **keys), status=ProviderStatus(name=name, cooldown=rest, unconfigured=unconfigured))
 
 
 def plan_of(*members: Member, routing: RoutingConfig = FREE) -> Plan:

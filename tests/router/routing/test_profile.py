@@ -110,5 +110,3 @@ def test_the_model_list_names_what_a_client_may_ask_for() -> None:
         "fast",
         "quick",
     )
-
-
