@@ -1,0 +1,1 @@
+"""The bench: `make bench`, or `python -m tests.bench`."""

@@ -134,9 +134,7 @@ def _anthropic_stream(plan: Plan, asked: Asked) -> list[Piece]:
         pieces.append(_event({"type": "content_block_start", "index": index, "content_block": block}))
         if not index:
             pieces.append(_event({"type": "ping"}))
-        pieces.extend(
-            _event({"type": "content_block_delta", "index": index, "delta": d}, is_delta=True) for d in deltas
-        )
+        pieces.extend(_event({"type": "content_block_delta", "index": index, "delta": d}, is_delta=True) for d in deltas)
         last = index == len(blocks) - 1
         pieces.append(_event({"type": "content_block_stop", "index": index}, is_closing=last))
     stop = {"stop_reason": "tool_use" if plan.tools else "end_turn", "stop_sequence": None}
@@ -190,9 +188,7 @@ def _chat_stream(plan: Plan, asked: Asked) -> list[Piece]:
     return pieces
 
 
-def _chunk(
-    asked: Asked, delta: Json, *, finish: str | None = None, is_delta: bool = False, is_closing: bool = False
-) -> Piece:
+def _chunk(asked: Asked, delta: Json, *, finish: str | None = None, is_delta: bool = False, is_closing: bool = False) -> Piece:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
     return Piece(_frame(_chunk_body(asked) | {"choices": [choice]}, event=False), is_delta, is_closing)
 

@@ -17,7 +17,7 @@ from tests.fakes.plans import AFTER_HEAD, BEFORE_HEAD, STAMP, Break, Framing, Ho
 STAMP_BYTES = STAMP.encode()
 
 
-class ConnectionGoneError(Exception):
+class ConnectionGone(Exception):
     """The client's socket does not take any more bytes."""
 
 
@@ -61,7 +61,7 @@ class Sender:
         try:
             await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionGoneError from error
+            raise ConnectionGone from error
         self.exchange.bytes_sent += len(data)
 
     async def body(self, data: bytes) -> None:
@@ -95,7 +95,7 @@ class Sender:
 
 
 async def answer(sender: Sender, plan: Plan, asked: Asked) -> None:
-    """Send the planned answer; its faults leave the connection marked as cut. Raises ConnectionGoneError."""
+    """Send the planned answer; its faults leave the connection marked as cut. Raises ConnectionGone."""
     await trio.sleep(plan.head_after_s)
     if plan.raw is not None:
         await sender.raw(plan.raw)

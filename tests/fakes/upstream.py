@@ -32,7 +32,7 @@ from attrs import define, evolve, field
 
 from tests.fakes.pieces import Asked, Wire
 from tests.fakes.plans import CATALOGUE, Plan
-from tests.fakes.sender import ConnectionGoneError, Sender, answer, send_json
+from tests.fakes.sender import ConnectionGone, Sender, answer, send_json
 
 READ_BYTES = 65_536
 ROUTES = {
@@ -130,7 +130,7 @@ async def open_upstream(*, port: int = 0, default: Plan | None = None) -> AsyncI
         async def handler(stream: trio.SocketStream) -> None:
             await _serve_connection(upstream, stream)
 
-        nursery.start_soon(trio.serve_listeners, handler, listeners, name="fake-upstream")
+        await nursery.start(trio.serve_listeners, handler, listeners)
         yield upstream
         nursery.cancel_scope.cancel()
 
@@ -166,7 +166,7 @@ async def _serve_request(upstream: Upstream, stream: trio.SocketStream, conn: h1
         nursery.start_soon(_watch_client, upstream, stream, conn, exchange, nursery.cancel_scope)
         try:
             await _answer(upstream, exchange, sender)
-        except ConnectionGoneError:
+        except ConnectionGone:
             _note_abort(upstream, exchange)
         nursery.cancel_scope.cancel()
     if exchange.client_gone_at is not None:
