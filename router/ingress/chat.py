@@ -14,7 +14,7 @@ import trio
 from attrs import define
 
 from router.domain.events import Usage
-from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
+from router.errors import ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import refuse
 from router.ingress.generation import Generation
@@ -91,6 +91,9 @@ class Handler:
         if not self.exchange.is_head_sent:
             raise error
         self.record.error = error
+        attempts = self.record.trace.attempts
+        if attempts and attempts[-1].committed:
+            error = StreamBroken(provider=attempts[-1].provider, reason=FailureReason.TIMEOUT, message="the answer was cut short")
         await writer.finish(self._encoder(None).failed(error))
 
     async def _walk(self, deliver: Deliver) -> RelayEnd:

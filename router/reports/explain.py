@@ -1,0 +1,69 @@
+"""`router explain`: who would answer a request, and why the others would not; nothing is sent (routing.md 10.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from router.config.schema import LoadedConfig, ProviderConfig
+from router.domain.health import ProviderStatus
+from router.routing.chain import Member, Plan, resolve
+from router.routing.profile import ProfileChoice, ProfileTable, choose
+
+_KIND_OF_ROUTE = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_compat"}
+
+
+@frozen(kw_only=True)
+class Explanation:
+    """The decision for one request with every provider well: cool-downs are the running daemon's and not known here."""
+
+    choice: ProfileChoice
+    plan: Plan
+    providers: Mapping[str, ProviderConfig]
+    route: str
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return (place, provider, model, how) for everybody in the profile: those asked in order, then those left out."""
+        asked = [
+            (str(place), entry.provider, self.providers[entry.provider].model, self._how(entry.provider))
+            for place, entry in enumerate(self.plan.order, start=1)
+        ]
+        left = [
+            ("-", drop.provider, self.providers[drop.provider].model, f"{drop.reason}: {drop.detail}".rstrip(": "))
+            for drop in self.plan.dropped
+        ]
+        return [*asked, *left]
+
+    def _how(self, name: str) -> str:
+        is_same = self.providers[name].kind == _KIND_OF_ROUTE[self.route]
+        return "relayed as it is" if is_same else f"translated to {self.providers[name].kind}"
+
+
+def explain(loaded: LoadedConfig, *, route: str, body: Mapping[str, Any], profile: str | None) -> Explanation:
+    """Return the decision for one request body on one route. Raises UnknownProfile, UnknownMode."""
+    config = loaded.config
+    model = body.get("model")
+    choice = choose(
+        ProfileTable.of(config),
+        body_profile=_word(body.get("profile")),
+        header_profile=profile,
+        mode=_word(body.get("mode")),
+        model=model if isinstance(model, str) else "",
+    )
+    providers = {provider.name: provider for provider in config.providers}
+    chosen = next(p for p in config.profiles if p.name == choice.profile)
+    members = tuple(
+        Member(
+            config=providers[name],
+            status=ProviderStatus(name=name, unconfigured=loaded.secrets.unconfigured.get(name)),
+        )
+        for name in chosen.providers
+    )
+    plan = resolve(chosen, members, config.routing, now=0.0)
+    return Explanation(choice=choice, plan=plan, providers=providers, route=route)
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
