@@ -76,7 +76,7 @@ class ClientStream:
         return data
 
     async def send_all(self, data: bytes) -> None:
-        """Send within `write_timeout_s`. Raises BrokenResourceError or ClosedResourceError when the client is gone or too slow."""
+        """Send within `write_timeout_s`. Raises BrokenResourceError or ClosedResourceError: the client is gone or too slow."""
         self._guard.deadline = trio.current_time() + self.write_timeout_s
         try:
             await self.stream.send_all(data)

@@ -79,9 +79,7 @@ async def run(
     async with trio.open_nursery() as connections:
         try:
             async with trio.open_nursery() as accepting:
-                accepting.start_soon(
-                    lambda: trio.serve_listeners(ingress.serve_client, listeners, handler_nursery=connections)
-                )
+                accepting.start_soon(ingress.accept, listeners, connections, name="accept")
                 await drain.wait_started()
                 await ingress.close_idle()
                 with trio.move_on_after(options.drain_timeout_s):
@@ -93,6 +91,7 @@ async def run(
                 await ingress.wait_empty()
         finally:
             ingress.abort_all()  # also where a crash elsewhere ends us: a send that nobody reads is shielded
+            connections.cancel_scope.cancel()
 
 
 @define(eq=False, kw_only=True)
@@ -107,6 +106,10 @@ class Ingress:
     _open: set[ClientStream] = field(factory=set)
     _emptied: trio.Event = field(factory=trio.Event)
 
+    async def accept(self, listeners: list[trio.SocketListener], connections: trio.Nursery) -> None:
+        """Serve every client that comes, each in a task of `connections`; closes the listeners when cancelled."""
+        await trio.serve_listeners(self.serve_client, listeners, handler_nursery=connections)
+
     async def serve_client(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end. Never raises: a fault in one is not the others' end."""
         link = ClientLink()
@@ -117,7 +120,7 @@ class Ingress:
                 nursery.start_soon(client.read_ahead, name="read-ahead")
                 await self._server(client)
                 nursery.cancel_scope.cancel()
-        except* Exception as group:  # the ingress's last resort (style.md 7)
+        except* Exception as group:  # noqa: BLE001 - the ingress's last resort: told, and only this connection ends
             self.observer.event("connection-crashed", {"exc_info": group})
         finally:
             self._open.discard(client)

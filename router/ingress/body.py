@@ -9,8 +9,8 @@ from router.ingress.asgi_types import Receive
 from router.wire.intake import BoundedGunzip, check_content_type
 
 
-class ClientGone(Exception):  # noqa: N818 - no error of anybody's: there is nobody left to answer
-    """The client left before its request was whole."""
+class ClientGone(Exception):
+    """The client left before its request was whole; nobody is there to be answered."""
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytes:

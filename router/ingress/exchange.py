@@ -94,7 +94,7 @@ class Exchange:
         return body
 
     async def discard_body(self) -> None:
-        """Read the rest of the body and throw it away: at most LINGER_MAX_BYTES in LINGER_S. A client that leaves ends it, too."""
+        """Read the rest of the body and throw it away: at most LINGER_MAX_BYTES in LINGER_S, or until the client leaves."""
         size = 0
         with trio.move_on_after(LINGER_S):
             while not self._body_over.is_set() and size < LINGER_MAX_BYTES:
@@ -121,10 +121,10 @@ class Exchange:
             await self._send_end(data)
 
     async def respond(self, status: int, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
-        """Send a whole answer. Where the request's body was not read to its end, the connection ends with the answer:
+        """Send a whole answer. Where the request's body was not read to its end, the connection ends with the answer.
 
-        the client gets all of it first, then what it still sends is thrown away, then the connection is closed, since a
-        close under a client that still sends is a reset that can cost it the answer (stack.md, 413)."""
+        Then the client gets all of it first, what it still sends is thrown away, and only after that the connection is
+        closed: a close under a client that still sends is a reset that can cost it the answer (stack.md, 413)."""
         head = [*headers, ("content-length", str(len(body)))]
         async with WriteTurn(self._writing):
             if self._body_over.is_set():

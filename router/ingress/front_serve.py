@@ -35,7 +35,7 @@ async def answered(exchange: Exchange, handler: Handler, observer: Observer) -> 
         await handler(exchange)
     except* ClientGone:
         exchange.client_left()
-    except* Exception as group:  # the ingress's last resort (style.md 7): nobody above could answer
+    except* Exception as group:  # noqa: BLE001 - the ingress's last resort: nobody above could answer
         await answer_failure(exchange, group, observer)
 
 

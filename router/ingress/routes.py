@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from attrs import frozen
 
 from router.domain.request import DialectName
 from router.errors import MethodNotAllowed, NotFound
-from router.ingress.asgi_types import RawHeaders
 
 
 class Operation(StrEnum):
@@ -82,7 +81,7 @@ def find_target(method: str, path: str) -> Target:
     return target
 
 
-def guess_dialect(path: str, raw_headers: RawHeaders) -> DialectName:
+def guess_dialect(path: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> DialectName:
     """Return whose errors the caller reads. The model list is everybody's: there the headers tell (wire.md 20.1)."""
     if path.startswith("/v1/messages"):
         return DialectName.ANTHROPIC

@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import trio
 from attrs import define, field
@@ -134,7 +135,7 @@ class Client:
 def load_pages(facts: Facts) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
-    return build_app(facts, started_at=STARTED_AT)
+    return cast("ASGIApp", build_app(facts, started_at=STARTED_AT))
 
 
 @asynccontextmanager
@@ -172,7 +173,7 @@ async def open_front(
         idle_connection_s=idle_connection_s,
     )
 
-    async def serve(task_status: trio.TaskStatus[tuple[BoundAddress, ...]]) -> None:
+    async def serve(task_status: trio.TaskStatus[tuple[BoundAddress, ...]]) -> None:  # noqa: ASYNC128 - handed on
         await run(front, options, drain=drain, observer=seen, task_status=task_status)
         stopped.set()
 

@@ -102,8 +102,7 @@ async def test_a_client_that_stops_reading_is_cut_at_the_write_deadline() -> Non
             await flooding.cancelled.wait()
 
         with pytest.raises(trio.BrokenResourceError):  # reset: what the kernel still held is dropped with it
-            while await client.stream.receive_some(65536):
-                pass
+            await client.read_to_end()
 
 
 @pytest.mark.slow
@@ -166,14 +165,13 @@ async def test_a_refusal_of_a_big_unread_body_leaves_no_task_behind() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_chunked", [False, True], ids=["declared", "chunked"])
-async def test_a_client_that_is_still_sending_gets_the_whole_413(is_chunked: bool) -> None:
+@pytest.mark.parametrize("framing", [b"content-length: 8388608", b"transfer-encoding: chunked"])
+async def test_a_client_that_is_still_sending_gets_the_whole_413(framing: bytes) -> None:
     async with open_front(answer_at_once) as served, served.connect() as client:
-        size = 8 * MIB
-        framing = b"transfer-encoding: chunked" if is_chunked else b"content-length: %d" % size
+        is_chunked = framing.endswith(b"chunked")
         await client.send(b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\n" + framing + b"\r\n\r\n")
 
-        for _ in range(size // 65536):
+        for _ in range(8 * MIB // 65536):
             piece = b"x" * 65536
             await client.send(b"10000\r\n" + piece + b"\r\n" if is_chunked else piece)
         if is_chunked:

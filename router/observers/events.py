@@ -1,0 +1,78 @@
+"""Every event that the daemon tells, with its level and fields (routing.md 18, supervision.md 21.9).
+
+The names are those of the specs, kebab-case, so that dashboards made for CodeRouter carry over (decision 6). On top of
+its fields a line has `ts`, `level` and `event`; `exc_info` becomes a traceback without local variables."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from attrs import frozen
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+
+@frozen
+class EventSpec:
+    """`level` is the standard library's number; `fields` are the names that the event may carry."""
+
+    level: int
+    fields: tuple[str, ...] = ()
+
+
+_REQUEST_FIELDS = (
+    "request_id",
+    "dialect",
+    "model",
+    "profile",
+    "why",
+    "stream",
+    "chain",
+    "status",
+    "outcome",
+    "ttft_ms",
+    "total_ms",
+    "input_tokens",
+    "output_tokens",
+    "estimated",
+)
+_FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")
+
+EVENTS: Mapping[str, EventSpec] = {
+    # the daemon
+    "router-startup": EventSpec(
+        INFO,
+        (
+            "version",
+            "addresses",
+            "config",
+            "providers",
+            "profiles",
+            "allow_paid",
+            "default_profile",
+            "mode_source",
+            "start_s",
+        ),
+    ),
+    "router-shutdown": EventSpec(INFO, ("exit_code",)),
+    "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened")),
+    "config-loaded": EventSpec(INFO, ("path",)),
+    "config-warning": EventSpec(WARNING, ("path", "message", "line")),
+    "config-reload": EventSpec(WARNING, ("result", "detail")),
+    "leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
+    "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
+    # a request
+    "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
+    "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
+    "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info")),
+    "connection-crashed": EventSpec(ERROR, ("exc_info",)),
+    "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),
+    # a chain and its attempts
+    "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS),
+    "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),
+    "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint")),
+    # what a library says through the standard library's logging
+    "library-message": EventSpec(WARNING, ("logger", "message", "exc_info")),
+}
+UNLISTED = EventSpec(INFO)

@@ -1,0 +1,134 @@
+"""The log: an observer that writes each event as one line, through structlog.
+
+JSON lines, unless stderr is a terminal. A line is rendered, then redacted as a whole, so that no field, key or
+traceback carries a secret past it, then written. A log that cannot be written loses lines, never requests."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, Literal
+
+import orjson
+import structlog
+from attrs import define, frozen
+
+from router.observers.events import EVENTS, UNLISTED
+from router.ports import Observer
+
+Redact = Callable[[str], str]
+LogFormat = Literal["auto", "json", "text"]
+EventDict = MutableMapping[str, Any]
+Processor = Callable[[Any, str, EventDict], Any]
+
+_LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+
+
+@frozen(eq=False)
+class LogObserver:
+    """Writes events at the level of their registry entry. Below `threshold` an event costs a dict look-up."""
+
+    threshold: int
+    _log: structlog.typing.FilteringBoundLogger
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        """Write one event, unless its level is too low."""
+        spec = EVENTS.get(name, UNLISTED)
+        if spec.level >= self.threshold:
+            self._log.log(spec.level, name, **fields)
+
+
+def open_log(
+    level: str, log_format: LogFormat, *, redact: Redact, file: BinaryIO | None = None, now: Callable[[], datetime] | None = None
+) -> LogObserver:
+    """Return the observer that writes to `file` (stderr) from `level` (`debug` to `error`) on.
+
+    `redact` gets every finished line. `now` gives the aware time."""
+    out = file or sys.stderr.buffer
+    is_text = log_format == "text" or (log_format == "auto" and out.isatty())
+    threshold = level_number(level)
+    log = structlog.wrap_logger(
+        structlog.BytesLogger(LineSink(out)),  # type: ignore[arg-type]  # all that it uses is write and flush
+        processors=[
+            _stamp(now or (lambda: datetime.now(UTC))),
+            structlog.processors.ExceptionRenderer(),  # standard tracebacks: they show no local variables
+            _text_renderer(colors=out.isatty()) if is_text else _json_line,
+            _redactor(redact),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+    )
+    return LogObserver(threshold, log.bind())
+
+
+def route_library_logs(observer: Observer) -> None:
+    """Hand what libraries log, and Python's warnings, to `observer` as `library-message`; process-wide.
+
+    Only from warning upwards: below it httpx logs URLs, and httpcore headers."""
+    logging.basicConfig(handlers=[_LibraryHandler(observer)], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+
+
+def level_number(level: str) -> int:
+    """Return the standard library's number of `debug`, `info`, `warning` or `error`."""
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+@define(eq=False)  # structlog keeps a lock per file in a weak dictionary
+class LineSink:
+    """A file that swallows what cannot be written: a closed pipe or a full disk is not the requests' trouble."""
+
+    file: BinaryIO
+    dropped_total: int = 0
+
+    def write(self, line: bytes) -> None:
+        """Write one line, or count it as dropped."""
+        try:
+            self.file.write(line)
+        except (OSError, ValueError):  # ValueError: the file is closed already, at the process's end
+            self.dropped_total += 1
+
+    def flush(self) -> None:
+        """Hand the line to the system; a loss is counted like that of a write."""
+        try:
+            self.file.flush()
+        except (OSError, ValueError):
+            self.dropped_total += 1
+
+
+class _LibraryHandler(logging.Handler):
+    """Turns the standard library's records into events."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__()
+        self._observer = observer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {"logger": record.name, "message": record.getMessage()}
+        self._observer.event("library-message", {**fields, "exc_info": record.exc_info} if record.exc_info else fields)
+
+
+def _stamp(now: Callable[[], datetime]) -> Processor:
+    def stamp(_logger: Any, level: str, event: EventDict) -> EventDict:
+        ts = now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"ts": ts, "level": level, "event": event.pop("event"), **event}
+
+    return stamp
+
+
+def _json_line(_logger: Any, _level: str, event: EventDict) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _text_renderer(*, colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, timestamp_key="ts", exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+    )
+
+
+def _redactor(redact: Redact) -> Processor:
+    def redacted(_logger: Any, _level: str, line: Any) -> bytes:
+        return redact(line).encode(errors="replace")
+
+    return redacted
