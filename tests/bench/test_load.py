@@ -13,6 +13,8 @@ from tests.bench.load import Target, cancel_latencies, drive
 from tests.bench.workloads import STALL, Order, request_body
 from tests.e2e.daemon import free_port, open_program
 
+in_thread = trio.to_thread.run_sync  # the load generator blocks
+
 pytestmark = pytest.mark.slow  # a process and its start
 
 RESHAPED = (
@@ -30,7 +32,7 @@ async def mock(tmp_path: Path) -> AsyncIterator[Target]:
 
 
 async def test_whole_answers_are_counted_without_errors(mock: Target) -> None:
-    run = drive(mock, request_body(Order(), large=True), connections=4, seconds=0.1)
+    run = await in_thread(lambda: drive(mock, request_body(Order(), large=True), connections=4, seconds=0.1))
 
     assert run.answered > 4
     assert run.errors == 0
@@ -38,7 +40,7 @@ async def test_whole_answers_are_counted_without_errors(mock: Target) -> None:
 
 
 async def test_every_delta_of_every_stream_is_counted_once(mock: Target) -> None:
-    run = drive(mock, request_body(Order(deltas=500)), connections=8, seconds=5, once=True)
+    run = await in_thread(lambda: drive(mock, request_body(Order(deltas=500)), connections=8, seconds=5, once=True))
 
     assert run.answered == 8
     assert len(run.transits_ns) == 8 * 500
@@ -46,7 +48,8 @@ async def test_every_delta_of_every_stream_is_counted_once(mock: Target) -> None
 
 
 async def test_a_client_that_leaves_is_reported_by_the_mock(mock: Target) -> None:
-    seen = cancel_latencies(mock, request_body(Order(deltas=2, every_ms=STALL)), mock_port=mock.port, times=3)
+    body = request_body(Order(deltas=2, every_ms=STALL))
+    seen = await in_thread(lambda: cancel_latencies(mock, body, mock_port=mock.port, times=3))
 
     assert len(seen) == 3
     assert max(seen) < 500_000_000
@@ -65,10 +68,8 @@ async def test_a_stamp_that_is_cut_by_chunk_edges_still_counts() -> None:
                     connection.sendall(RESHAPED[at : at + 7])
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(trio.to_thread.run_sync, answer_in_pieces)
-            run = await trio.to_thread.run_sync(
-                lambda: drive(target, request_body(Order(deltas=2)), connections=1, seconds=2, once=True)
-            )
+            nursery.start_soon(in_thread, answer_in_pieces)
+            run = await in_thread(lambda: drive(target, request_body(Order(deltas=2)), connections=1, seconds=2, once=True))
 
     assert run.answered == 1
     assert len(run.transits_ns) == 2

@@ -28,7 +28,7 @@ from enum import Enum, auto
 
 import h11
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from tests.fakes.pieces import Asked, Wire
 from tests.fakes.plans import CATALOGUE, Plan
@@ -145,7 +145,7 @@ async def _serve_connection(upstream: Upstream, stream: trio.SocketStream) -> No
         while (after := await _serve_request(upstream, stream, conn)) is After.REUSE:
             after = After.RESET
             conn.start_next_cycle()
-    except (trio.BrokenResourceError, h11.RemoteProtocolError):
+    except h11.RemoteProtocolError:
         pass  # the client left between requests, or spoke no HTTP
     finally:
         upstream.connections_open -= 1
@@ -182,16 +182,17 @@ async def _watch_client(
     upstream: Upstream, stream: trio.SocketStream, conn: h11.Connection, exchange: Exchange, scope: trio.CancelScope
 ) -> None:
     """Cancel the answer when the client closes or resets; bytes sent ahead are kept for the next request."""
-    while True:
-        try:
-            data = await stream.receive_some(READ_BYTES)
-        except trio.BrokenResourceError:
-            data = b""
-        if not data:
-            _note_abort(upstream, exchange)
-            scope.cancel()
-            return
+    while data := await _receive(stream):
         conn.receive_data(data)
+    _note_abort(upstream, exchange)
+    scope.cancel()
+
+
+async def _receive(stream: trio.SocketStream) -> bytes:
+    try:
+        return bytes(await stream.receive_some(READ_BYTES))
+    except trio.BrokenResourceError:  # RST
+        return b""
 
 
 def _note_abort(upstream: Upstream, exchange: Exchange) -> None:
@@ -237,27 +238,25 @@ def _asked(wire: Wire, body: bytes) -> Asked:
 
 async def _read_request(stream: trio.SocketStream, conn: h11.Connection) -> Exchange | None:
     """Return the next whole request, None when the client has closed."""
-    exchange: Exchange | None = None
+    head = await _next_event(stream, conn)
+    if not isinstance(head, h11.Request):
+        return None
     parts: list[bytes] = []
-    while True:
-        event = conn.next_event()
-        if event is h11.NEED_DATA:
-            conn.receive_data(await stream.receive_some(READ_BYTES))
-        elif isinstance(event, h11.Request):
-            exchange = Exchange(
-                method=event.method.decode(),
-                target=event.target.decode(),
-                headers=tuple((name.decode(), value.decode("latin-1")) for name, value in event.headers),
-                body=b"",
-                arrived_at=time.monotonic(),
-            )
-        elif isinstance(event, h11.Data):
-            parts.append(bytes(event.data))
-        elif isinstance(event, h11.EndOfMessage):
-            assert exchange is not None
-            return evolve(exchange, body=b"".join(parts), arrived_at=time.monotonic())
-        else:
-            return None
+    while isinstance(event := await _next_event(stream, conn), h11.Data):
+        parts.append(bytes(event.data))
+    return Exchange(
+        method=head.method.decode(),
+        target=head.target.decode(),
+        headers=tuple((name.decode(), value.decode("latin-1")) for name, value in head.headers),
+        body=b"".join(parts),
+        arrived_at=time.monotonic(),
+    )
+
+
+async def _next_event(stream: trio.SocketStream, conn: h11.Connection) -> object:
+    while (event := conn.next_event()) is h11.NEED_DATA:
+        conn.receive_data(await _receive(stream))
+    return event
 
 
 async def main(port: int) -> None:
