@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 import trio
@@ -173,13 +174,19 @@ async def open_front(
         idle_connection_s=idle_connection_s,
     )
 
-    async def serve(task_status: trio.TaskStatus[tuple[BoundAddress, ...]]) -> None:  # noqa: ASYNC128 - handed on
-        await run(front, options, drain=drain, observer=seen, task_status=task_status)
+    bound: list[BoundAddress] = []
+    listening = trio.Event()
+
+    async def serve() -> None:
+        async with trio.open_nursery() as serving:
+            bound.extend(await serving.start(partial(run, front, options, drain=drain, observer=seen)))
+            listening.set()
         stopped.set()
 
     async with trio.open_nursery() as nursery:
-        (address,) = await nursery.start(serve)
-        yield Served(front=front, drain=drain, seen=seen, address=address, stopped=stopped)
+        nursery.start_soon(serve)
+        await listening.wait()
+        yield Served(front=front, drain=drain, seen=seen, address=bound[0], stopped=stopped)
         drain.hasten()
         with trio.fail_after(PATIENCE_S):
             await stopped.wait()
