@@ -75,7 +75,13 @@ class Served:
     drain: Drain
     seen: Seen
     address: BoundAddress
-    stopped: trio.Event
+    nursery: trio.Nursery
+
+    async def wait_stopped(self) -> None:
+        """Return when the listener and every connection are gone."""
+        with trio.fail_after(PATIENCE_S):
+            while self.nursery.child_tasks:
+                await trio.sleep(0.001)  # a nursery tells nobody else that a task has ended
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
@@ -156,7 +162,7 @@ async def open_front(
         del route
         await answer(exchange)
 
-    drain, seen, stopped = Drain(), Seen(), trio.Event()
+    drain, seen = Drain(), Seen()
     front = Front(
         gate=FrontGate.of(bind_host="127.0.0.1", allowed_hosts=("router.test",), tokens=tokens),
         drain=drain,
@@ -174,22 +180,12 @@ async def open_front(
         idle_connection_s=idle_connection_s,
     )
 
-    bound: list[BoundAddress] = []
-    listening = trio.Event()
-
-    async def serve() -> None:
-        async with trio.open_nursery() as serving:
-            bound.extend(await serving.start(partial(run, front, options, drain=drain, observer=seen)))
-            listening.set()
-        stopped.set()
-
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve)
-        await listening.wait()
-        yield Served(front=front, drain=drain, seen=seen, address=bound[0], stopped=stopped)
+        (address,) = await nursery.start(partial(run, front, options, drain=drain, observer=seen))
+        served = Served(front=front, drain=drain, seen=seen, address=address, nursery=nursery)
+        yield served
         drain.hasten()
-        with trio.fail_after(PATIENCE_S):
-            await stopped.wait()
+        await served.wait_stopped()
 
 
 def post(path: str = "/v1/messages", body: bytes = b"{}", headers: str = "", host: str = "127.0.0.1") -> bytes:

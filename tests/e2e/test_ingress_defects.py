@@ -54,8 +54,7 @@ async def stop_and_time(served: Served) -> float:
     """Begin the drain; return how long it took."""
     begun_at = trio.current_time()
     served.drain.begin()
-    with trio.fail_after(PATIENCE_S):
-        await served.stopped.wait()
+    await served.wait_stopped()
     return trio.current_time() - begun_at
 
 
