@@ -75,13 +75,7 @@ class Served:
     drain: Drain
     seen: Seen
     address: BoundAddress
-    nursery: trio.Nursery
-
-    async def wait_stopped(self) -> None:
-        """Return when the listener and every connection are gone."""
-        with trio.fail_after(PATIENCE_S):
-            while self.nursery.child_tasks:
-                await trio.sleep(0.001)  # a nursery tells nobody else that a task has ended
+    stopped: trio.Event
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
@@ -162,7 +156,7 @@ async def open_front(
         del route
         await answer(exchange)
 
-    drain, seen = Drain(), Seen()
+    drain, seen, stopped = Drain(), Seen(), trio.Event()
     front = Front(
         gate=FrontGate.of(bind_host="127.0.0.1", allowed_hosts=("router.test",), tokens=tokens),
         drain=drain,
@@ -180,12 +174,17 @@ async def open_front(
         idle_connection_s=idle_connection_s,
     )
 
+    async def serve(*, task_status: trio.TaskStatus[tuple[BoundAddress, ...]]) -> None:
+        async with trio.open_nursery() as serving:
+            task_status.started(await serving.start(partial(run, front, options, drain=drain, observer=seen)))
+        stopped.set()
+
     async with trio.open_nursery() as nursery:
-        (address,) = await nursery.start(partial(run, front, options, drain=drain, observer=seen))
-        served = Served(front=front, drain=drain, seen=seen, address=address, nursery=nursery)
-        yield served
+        (address,) = await nursery.start(serve)
+        yield Served(front=front, drain=drain, seen=seen, address=address, stopped=stopped)
         drain.hasten()
-        await served.wait_stopped()
+        with trio.fail_after(PATIENCE_S):
+            await stopped.wait()
 
 
 def post(path: str = "/v1/messages", body: bytes = b"{}", headers: str = "", host: str = "127.0.0.1") -> bytes:

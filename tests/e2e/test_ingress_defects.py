@@ -54,7 +54,8 @@ async def stop_and_time(served: Served) -> float:
     """Begin the drain; return how long it took."""
     begun_at = trio.current_time()
     served.drain.begin()
-    await served.wait_stopped()
+    with trio.fail_after(PATIENCE_S):
+        await served.stopped.wait()
     return trio.current_time() - begun_at
 
 
