@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import Attribute, frozen
 
@@ -138,12 +138,12 @@ class HttpUrl:
         try:
             parts = urlsplit(value)
             is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_good = False
+        except ValueError as error:  # a port that is no number
+            raise ValueError(f"{value!r} is not {self.text}: {error}") from error
+        if parts.username is not None:  # not repeated: it may be a key
+            raise ValueError("has a user name or password in it: use api_key_env or headers")
         if not is_good:
             raise ValueError(f"{value!r} is not {self.text}")
-        if parts.username is not None:
-            raise ValueError("has a user name or password in it: use api_key_env or headers")
 
 
 @frozen
@@ -170,8 +170,12 @@ class Zone:
 
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
         """Raise ValueError for offsets and unknown names."""
-        if value is not None and value != "UTC" and value not in available_timezones():
-            raise ValueError(f"{value!r} is not {self.text}")
+        if value is None or value == "UTC":
+            return
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a directory such as Europe
+            raise ValueError(f"{value!r} is not {self.text}") from error
 
 
 @frozen

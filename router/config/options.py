@@ -1,17 +1,31 @@
-"""What the command line asks of `serve` and `check`, as one value."""
+"""What the command line asks of `serve` and `check`, as one value, and the reading that it asks for."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from router.config.env_files import read_env_files
+from router.config.load import Surroundings, load, read_text
+from router.config.origin import resolve_config_path
+from router.config.permissions import unsafe_config, unsafe_env_files
 from router.config.schema import LoadedConfig
+
+
+def tell_on_stderr(line: str) -> None:
+    """Write one line for the person at the terminal."""
+    sys.stderr.write(f"{line}\n")
 
 
 @frozen(kw_only=True)
 class ServeOptions:
-    """The command line. `overrides` are `KEY=VALUE` texts in their order; `mode` and `log_level` win over file and environment."""
+    """The command line. `overrides` are `KEY=VALUE` texts in their order; `mode` and `log_level` win over all else.
+
+    The same options read the same configuration again on reload."""
 
     config_path: Path | None = None
     overrides: tuple[str, ...] = ()
@@ -22,6 +36,21 @@ class ServeOptions:
     insecure_permissions: bool = False
 
 
-def load_for_serving(options: ServeOptions) -> LoadedConfig:
-    """Find, read and check the configuration as the options say. Raises ConfigError with every mistake."""
-    raise NotImplementedError(options)
+def load_for_serving(
+    options: ServeOptions, *, environ: Mapping[str, str] | None = None, tell: Callable[[str], None] = tell_on_stderr
+) -> LoadedConfig:
+    """Find, read and check the configuration as the options say; `tell` gets one line per environment file.
+
+    `environ` is the process's own where none is given; it is not changed. Raises ConfigError with every mistake."""
+    env_warnings = unsafe_env_files(options.env_files, is_forced=options.insecure_permissions)
+    environ = read_env_files(
+        options.env_files,
+        environ=os.environ if environ is None else environ,
+        is_override=options.env_file_override,
+        tell=tell,
+    )
+    path = resolve_config_path(options.config_path, environ)
+    around = Surroundings(environ=environ, sets=options.overrides, mode=options.mode, log_level=options.log_level)
+    loaded = load(read_text(path), path=path, around=around)
+    config_warnings = unsafe_config(loaded.config, path, is_forced=options.insecure_permissions)
+    return evolve(loaded, warnings=(*env_warnings, *config_warnings, *loaded.warnings))

@@ -81,9 +81,7 @@ class ProviderConfig:
 
     Its credential is not here but in `Secrets`: a configuration can be printed and compared."""
 
-    name: str = field(
-        validator=Matches(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and ._:/- (at most 64)")
-    )
+    name: str = field(validator=Matches(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}", "a name of letters, digits and ._:/- (at most 64)"))
     kind: ProviderKind = "openai_compat"
     base_url: str = field(validator=HttpUrl())
     base_url_exact: bool = False

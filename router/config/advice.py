@@ -1,0 +1,120 @@
+"""What loads but will not do what it seems to (routing.md 2.3): warnings about a valid configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+from attrs import frozen
+
+from router.config.document import Document, at, tables
+from router.config.inactive import inactive_keys
+from router.config.locate import KeyPath
+from router.config.schema import ProviderConfig, RouterConfig
+from router.domain.health import Unconfigured
+
+_MANAGED_ONLY = ("start", "idle_stop_s")
+
+
+@frozen
+class Advice:
+    """One warning, at a place in the document."""
+
+    kind: str
+    path: KeyPath
+    message: str
+
+
+def advise(config: RouterConfig, document: Document) -> Iterator[Advice]:
+    """Yield every warning about the configuration itself."""
+    for path in inactive_keys(document):
+        yield Advice("not-yet-active", path, f"{path[-1]} is not yet active: nothing acts on it in this version")
+    for rule in _RULES:
+        yield from rule(config)
+    yield from _managed_only(document)
+
+
+def advise_unconfigured(config: RouterConfig, name: str, why: Unconfigured) -> Advice:
+    """Return the warning about a provider that cannot be called."""
+    index = [provider.name for provider in config.providers].index(name)
+    key = {"missing-package": "requires"}.get(why.reason, _credential_key(config.providers[index]))
+    return Advice(why.reason, ("providers", index, key), f"{name} is skipped: {why.detail}")
+
+
+def _credential_key(provider: ProviderConfig) -> str:
+    return next((key for key in ("api_key_env", "credential_file") if getattr(provider, key) is not None), "headers")
+
+
+def _unused_providers(config: RouterConfig) -> Iterator[Advice]:
+    used = {name for profile in config.profiles for name in profile.providers}
+    for index, provider in enumerate(config.providers):
+        if provider.name not in used:
+            yield Advice("unused-provider", ("providers", index), f"{provider.name} is in no profile")
+
+
+def _dead_loop_detectors(config: RouterConfig) -> Iterator[Advice]:
+    for index, profile in enumerate(config.profiles):
+        if profile.tool_loop_threshold > profile.tool_loop_window:
+            message = f"{profile.tool_loop_threshold} is above tool_loop_window {profile.tool_loop_window}: it can never fire"
+            yield Advice("dead-detector", ("profiles", index, "tool_loop_threshold"), message)
+
+
+def _unused_restarts(config: RouterConfig) -> Iterator[Advice]:
+    """Warn about commands that nothing runs: only an exclusion does (a managed server also starts on demand)."""
+    excluding = {name for p in config.profiles if p.backend_health_action == "exclude" for name in p.providers}
+    for index, provider in enumerate(config.providers):
+        restart = provider.restart
+        if restart is not None and restart.mode != "managed" and provider.name not in excluding:
+            message = f"{provider.name} is never restarted: no profile with backend_health_action exclude uses it"
+            key = "restart" if provider.restart_command is None else "restart_command"
+            yield Advice("unused-restart", ("providers", index, key), message)
+
+
+def _unknown_windows(config: RouterConfig) -> Iterator[Advice]:
+    providers = {provider.name: provider for provider in config.providers}
+    for index, profile in enumerate(config.profiles):
+        unknown = [name for name in profile.providers if not _has_window(config, providers[name])]
+        if profile.context_budget_action != "off" and unknown:
+            message = f"no max_context_tokens for {', '.join(unknown)}: 128000 is assumed"
+            yield Advice("unknown-context", ("profiles", index, "context_budget_action"), message)
+
+
+def _budgets_that_never_fill(config: RouterConfig) -> Iterator[Advice]:
+    for index, provider in enumerate(config.providers):
+        cost = provider.cost
+        if cost is None or cost.monthly_budget_usd is None:
+            continue
+        is_priced = cost.input_tokens_per_million is not None or cost.output_tokens_per_million is not None
+        if not is_priced and not any(_fits(price.match, provider.model) for price in config.prices):
+            message = "no price is set: the budget can never fill"
+            yield Advice("unpriced-budget", ("providers", index, "cost", "monthly_budget_usd"), message)
+
+
+def _managed_only(document: Document) -> Iterator[Advice]:
+    for path, provider in tables(document, "providers"):
+        restart = at(provider, ("restart",))
+        if isinstance(restart, dict) and restart.get("mode") != "managed":
+            for key in _MANAGED_ONLY:
+                if key in restart:
+                    yield Advice("managed-only", (*path, "restart", key), f"{key} means something with mode managed only")
+
+
+def _has_window(config: RouterConfig, provider: ProviderConfig) -> bool:
+    return provider.max_context_tokens is not None or any(
+        rule.capabilities.max_context_tokens is not None and _fits(rule.match, provider.model)
+        for rule in config.capability_rules
+        if rule.kind in ("any", provider.kind)
+    )
+
+
+def _fits(glob: str, model: str) -> bool:
+    return fnmatchcase(model.lower(), glob.lower())
+
+
+_RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
+    _unused_providers,
+    _dead_loop_detectors,
+    _unused_restarts,
+    _unknown_windows,
+    _budgets_that_never_fill,
+)

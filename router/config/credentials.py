@@ -1,0 +1,167 @@
+"""Fetch what the configuration names but does not hold: keys, tokens, header values, installed packages."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from attrs import define, field
+
+from router.config.document import Document, Fault, at
+from router.config.redact import CREDENTIAL_HEADERS
+from router.config.schema import ProviderConfig, RouterConfig
+from router.config.secret import Secret, Secrets
+from router.domain.health import Unconfigured
+
+DISTRIBUTION = "nursery-router"
+_ENV_PREFIX = "env:"
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_EXTRA = re.compile(r"([A-Za-z0-9._-]+).*;.*extra\s*==\s*['\"]([^'\"]+)['\"]", re.DOTALL)
+
+
+class _MissingError(Exception):
+    """A provider's credential is named but not there; the text says which."""
+
+
+def missing_client_token(document: Document, environ: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield the fault of a client token that is asked for and not there: the front would let everybody in, or nobody."""
+    name = at(document, ("server", "client_token_env"))
+    if isinstance(name, str) and not _tokens(environ.get(name, "")):
+        yield Fault(("server", "client_token_env"), f"the variable {name} is not set")
+
+
+def fetch_secrets(config: RouterConfig, environ: Mapping[str, str]) -> Secrets:
+    """Return every secret that `config` names; what is missing makes its provider unconfigured, with the reason."""
+    found = _Found(environ=environ)
+    for provider in config.providers:
+        found.add(provider)
+    server = config.server
+    tokens = tuple(Secret(token) for token in _tokens(environ.get(server.client_token_env or "", "")))
+    metrics, admin = (_optional(environ, name) for name in (server.metrics_token_env, server.admin_token_env))
+    return Secrets(
+        credentials=found.credentials,
+        headers=found.headers,
+        client_tokens=tokens,
+        metrics_token=metrics,
+        admin_token=admin,
+        unconfigured=found.unconfigured,
+        sensitive=(*found.sensitive, *tokens, *(token for token in (metrics, admin) if token is not None)),
+    )
+
+
+def install_command(missing: tuple[str, ...]) -> str:
+    """Return the command that installs the distributions: an extra of ours that holds them all, else their names."""
+    wanted = {_canonical(name) for name in missing}
+    extras: dict[str, set[str]] = {}
+    for line in _own_requirements():
+        if match := _EXTRA.match(line):
+            extras.setdefault(match.group(2), set()).add(_canonical(match.group(1)))
+    covering = [extra for extra, names in extras.items() if wanted <= names and extra != "dev"]
+    what = f"'{DISTRIBUTION}[{covering[0]}]'" if covering else " ".join(missing)
+    return f"{sys.executable} -m pip install {what}"
+
+
+@define(kw_only=True)
+class _Found:
+    """What the providers named so far have given."""
+
+    environ: Mapping[str, str]
+    credentials: dict[str, Secret] = field(factory=dict)
+    headers: dict[str, dict[str, Secret]] = field(factory=dict)
+    unconfigured: dict[str, Unconfigured] = field(factory=dict)
+    sensitive: list[Secret] = field(factory=list)
+
+    def add(self, provider: ProviderConfig) -> None:
+        """Fetch one provider's credential and headers, and look for its packages."""
+        missing = tuple(name for name in provider.requires if not _is_installed(name))
+        if missing:
+            detail = f"{', '.join(missing)} not installed: {install_command(missing)}"
+            self.unconfigured[provider.name] = Unconfigured(reason="missing-package", detail=detail)
+        if provider.restart is not None:
+            secret_env = [value for name, value in provider.restart.env.items() if _SECRET_NAME.search(name)]
+            self.sensitive += map(Secret, secret_env)
+        try:
+            self._fetch(provider)
+        except _MissingError as error:
+            unconfigured = Unconfigured(reason="missing-credential", detail=str(error))
+            self.unconfigured.setdefault(provider.name, unconfigured)
+
+    def _fetch(self, provider: ProviderConfig) -> None:
+        headers = {name: self._header(name, value) for name, value in provider.headers.items()}
+        if headers:
+            self.headers[provider.name] = headers
+        key = _api_key(provider, self.environ)
+        if key is not None:
+            self.credentials[provider.name] = key
+            self.sensitive.append(key)
+
+    def _header(self, name: str, value: str) -> Secret:
+        if value.startswith(_ENV_PREFIX):
+            variable = value.removeprefix(_ENV_PREFIX)
+            secret = Secret(_variable(self.environ, variable, f"header {name}"))
+            self.sensitive.append(secret)
+            return secret
+        if name.lower() in CREDENTIAL_HEADERS:  # `Bearer KEY`: the key alone must not be seen either
+            self.sensitive += [Secret(value), Secret(value.rpartition(" ")[2])]
+        return Secret(value)
+
+
+def _api_key(provider: ProviderConfig, environ: Mapping[str, str]) -> Secret | None:
+    if provider.api_key_env is not None:
+        return Secret(_variable(environ, provider.api_key_env, "api_key_env"))
+    if provider.credential_file is None:
+        return None
+    path = _credential_path(provider.credential_file, environ)
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _MissingError(f"credential_file {path} cannot be read: {type(error).__name__}") from error
+    if not text:
+        raise _MissingError(f"credential_file {path} is empty")
+    return Secret(text)
+
+
+def _credential_path(name: str, environ: Mapping[str, str]) -> Path:
+    """Return the file in systemd's credentials directory, where there is one, else the name as a path."""
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if directory and (Path(directory) / name).is_file():
+        return Path(directory) / name
+    return Path(name).expanduser()
+
+
+def _variable(environ: Mapping[str, str], name: str, wanted_by: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise _MissingError(f"{wanted_by}: the variable {name} is not set")
+    return value
+
+
+def _optional(environ: Mapping[str, str], name: str | None) -> Secret | None:
+    value = environ.get(name, "").strip() if name else ""
+    return Secret(value) if value else None
+
+
+def _tokens(text: str) -> list[str]:
+    return [token.strip() for token in text.split(",") if token.strip()]
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _own_requirements() -> list[str]:
+    try:
+        return metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return []
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,134 @@
+"""TOML text into a valid configuration, or every mistake in it at once (routing.md 2.2, 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import tomlkit
+from attrs import evolve, field, frozen
+from tomlkit.exceptions import TOMLKitError
+
+from router.config.advice import Advice, advise, advise_unconfigured
+from router.config.credentials import fetch_secrets, missing_client_token
+from router.config.document import Document, Fault, Override, apply_all
+from router.config.locate import locate
+from router.config.origin import environment_overrides, flag_overrides
+from router.config.overrides import apply_sets
+from router.config.places import Places, by_line
+from router.config.rules import broken_rules
+from router.config.schema import ConfigWarning, LoadedConfig, ProfileConfig, ProviderConfig, RestartConfig, RouterConfig
+from router.config.structure import keys_of, structure, unknown_key
+from router.errors import ConfigError, Mistake
+
+# programs that stay in the foreground: as a oneshot each would be ended at its time limit (routing.md 19.3)
+_FOREGROUND = (("ollama", "serve"), ("llama-server",), ("vllm", "serve"), ("mlx_lm.server",))
+_NOT_FOR_DEFAULTS = ("name", "providers")
+
+
+@frozen(kw_only=True)
+class Surroundings:
+    """What is not in the file. `sets` are the texts of `--set` in their order; `mode` and `log_level` those of the flags."""
+
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+    sets: tuple[str, ...] = ()
+    mode: str | None = None
+    log_level: str | None = None
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file. Raises ConfigError where it cannot be read or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"is not UTF-8 (byte {error.start})") from error
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read: {error.strerror}") from error
+
+
+def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
+    """Return the configuration of a text. Raises ConfigError with every mistake."""
+    document = _parse(text, path)
+    mistakes, overrides = _put_over(document, around)
+    bad_defaults = _bad_profile_defaults(document)
+    merged = _with_profile_defaults(document, without={fault.path[1] for fault in bad_defaults if len(fault.path) > 1})
+    result = structure(merged, RouterConfig)
+    faults = [*bad_defaults, *broken_rules(merged), *missing_client_token(merged, around.environ)]
+    if mistakes or faults or isinstance(result, tuple):
+        faults += result if isinstance(result, tuple) else ()
+        placed = Places(lines=locate(text), overrides=overrides).mistakes(faults)
+        raise ConfigError(source=str(path), mistakes=tuple(sorted({*mistakes, *placed}, key=by_line)))
+    config = evolve(result, providers=tuple(map(_with_restart, result.providers)))
+    secrets = fetch_secrets(config, around.environ)
+    skipped = [advise_unconfigured(config, name, why) for name, why in secrets.unconfigured.items()]
+    warnings = _warnings([*advise(config, document), *skipped], text, overrides)
+    return LoadedConfig(config=config, secrets=secrets, warnings=warnings, path=path)
+
+
+def _unreadable(path: Path, message: str) -> ConfigError:
+    return ConfigError(source=str(path), mistakes=(Mistake(path="", message=message),))
+
+
+def _parse(text: str, path: Path) -> Document:
+    try:
+        document: Document = tomlkit.parse(text).unwrap()
+    except TOMLKitError as error:
+        message, line = str(error).partition(" at line ")[0].rstrip("."), getattr(error, "line", None)
+        if "already exists" in message:  # the parser's line is that of the entry after it, or missing
+            line = next(iter(locate(text).repeated), line)
+        mistake = Mistake(path="", message=message, line=line)
+        raise ConfigError(source=str(path), mistakes=(mistake,)) from error
+    return document
+
+
+def _put_over(document: Document, around: Surroundings) -> tuple[list[Mistake], tuple[Override, ...]]:
+    """Put environment and command line into the document, the stronger one last."""
+    mistakes, overrides = apply_all(document, environment_overrides(document, around.environ))
+    for refused, done in (
+        apply_sets(document, around.sets),
+        apply_all(document, flag_overrides(document, mode=around.mode, log_level=around.log_level)),
+    ):
+        mistakes += refused
+        overrides += done
+    return mistakes, tuple(overrides)
+
+
+def _bad_profile_defaults(document: Document) -> list[Fault]:
+    """Return what is wrong in `[profile_defaults]`, once, and not for every profile that would inherit it."""
+    defaults = document.get("profile_defaults", {})
+    if not isinstance(defaults, dict):  # said by the structure
+        return []
+    known = tuple(key for key in keys_of(ProfileConfig) if key not in _NOT_FOR_DEFAULTS)
+    refused = [Fault((key,), unknown_key(key, known)) for key in _NOT_FOR_DEFAULTS if key in defaults]
+    judged = structure({**defaults, "name": "any", "providers": ["any"]}, ProfileConfig)
+    faults = [*refused, *(judged if isinstance(judged, tuple) else ())]
+    return [Fault(("profile_defaults", *fault.path), fault.message) for fault in faults]
+
+
+def _with_profile_defaults(document: Document, *, without: set[str | int]) -> Document:
+    """Return a copy whose profiles have the values that they do not set themselves."""
+    defaults = document.get("profile_defaults")
+    profiles = document.get("profiles")
+    if not isinstance(defaults, dict) or not isinstance(profiles, list):
+        return document
+    good = {key: value for key, value in defaults.items() if key not in without}
+    merged = [{**good, **profile} if isinstance(profile, dict) else profile for profile in profiles]
+    return {**document, "profile_defaults": good, "profiles": merged}
+
+
+def _with_restart(provider: ProviderConfig) -> ProviderConfig:
+    """Spell the short form `restart_command` out (decision 9)."""
+    argv = provider.restart_command
+    if argv is None:
+        return provider
+    stays = any(argv[: len(words)] == words for words in _FOREGROUND)
+    return evolve(provider, restart=RestartConfig(mode="managed" if stays else "oneshot", argv=argv))
+
+
+def _warnings(advice: Iterable[Advice], text: str, overrides: tuple[Override, ...]) -> tuple[ConfigWarning, ...]:
+    found = list(advice)
+    if not found:  # no line has to be looked for
+        return ()
+    places = Places(lines=locate(text), overrides=overrides)
+    placed = [(one, *places.of(one.path)) for one in found]
+    return tuple(ConfigWarning(kind=one.kind, path=label, message=one.message, line=line) for one, label, line in placed)

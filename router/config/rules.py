@@ -1,0 +1,169 @@
+"""What must hold between keys (routing.md 2.3): rules over the plain data, so that they speak beside every other mistake.
+
+A rule passes over values of the wrong type; the structure has a fault for those already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address
+
+from router.config.document import Document, Fault, at, tables, texts
+from router.config.locate import KeyPath
+
+AUTO = "auto"
+_BUILTIN_TARGETS = ("multi", "coding", "writing")  # profiles of the built-in auto rules (routing.md 7)
+
+
+def broken_rules(document: Document) -> Iterator[Fault]:
+    """Yield every fault between keys."""
+    for rule in _RULES:
+        yield from rule(document)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a listener on `host` can be reached from this machine only; a name that is not `localhost` cannot be known."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def profile_names(document: Document) -> list[str]:
+    """Return the declared profiles, in order."""
+    return [name for _, table in tables(document, "profiles") if isinstance(name := table.get("name"), str)]
+
+
+def _something_declared(document: Document) -> Iterator[Fault]:
+    for key in ("providers", "profiles"):
+        if at(document, (key,)) in (None, []):
+            yield Fault((key,), f"no [[{key}]] at all: at least one is needed")
+
+
+def _unique_names(document: Document) -> Iterator[Fault]:
+    for key in ("providers", "profiles"):
+        seen: set[str] = set()
+        for path, table in tables(document, key):
+            name = table.get("name")
+            if not isinstance(name, str):
+                continue
+            if name in seen:
+                yield Fault((*path, "name"), f"{name!r} is declared twice")
+            seen.add(name)
+
+
+def _chains(document: Document) -> Iterator[Fault]:
+    declared = [name for _, table in tables(document, "providers") if isinstance(name := table.get("name"), str)]
+    for path, _ in tables(document, "profiles"):
+        seen: set[str] = set()
+        for place, name in texts(document, *path, "providers"):
+            yield from _declared(place, name, "provider", declared)
+            if name in seen:
+                yield Fault(place, f"provider {name!r} is listed twice")
+            seen.add(name)
+
+
+def _default_profile(document: Document) -> Iterator[Fault]:
+    path: KeyPath = ("routing", "default_profile")
+    name = at(document, path)
+    profiles = profile_names(document)
+    if name == AUTO:
+        if at(document, ("auto_router",)) is None:
+            missing = [target for target in _BUILTIN_TARGETS if target not in profiles]
+            if missing:
+                yield Fault(path, f"auto without [auto_router] needs the profiles {', '.join(missing)}")
+    elif isinstance(name, str):
+        yield from _declared(path, name, "profile", profiles)
+    elif name is None and profiles and "default" not in profiles:
+        yield Fault(path, "is not set, and there is no profile named default")
+
+
+def _profile_targets(document: Document) -> Iterator[Fault]:
+    profiles = profile_names(document)
+    for table in ("mode_aliases", "model_map"):
+        for path, name in texts(document, table):
+            yield from _declared((table, *path), name, "profile", profiles)
+    if not isinstance(at(document, ("auto_router",)), dict):
+        return
+    for path, rule in tables(document, "auto_router", "rules"):
+        for key, name in texts({"profile": rule.get("profile")}):
+            yield from _declared((*path, *key), name, "profile", profiles)
+    target = at(document, ("auto_router", "default_rule_profile"))
+    if target is None or isinstance(target, str):
+        yield from _declared(("auto_router", "default_rule_profile"), target or "writing", "profile", profiles)
+
+
+def _matchers(document: Document) -> Iterator[Fault]:
+    for path, rule in tables(document, "auto_router", "rules"):
+        if rule.get("match") == {}:
+            yield Fault((*path, "match"), "no matcher: at least one is needed")
+
+
+def _profile_numbers(document: Document) -> Iterator[Fault]:
+    budget = "context_budget_"
+    for path, profile in tables(document, "profiles"):
+        warn = _number(profile, budget + "warn_threshold", 0.80)
+        trim = _number(profile, budget + "trim_threshold", 0.90)
+        target = _number(profile, budget + "trim_target", 0.75)
+        if warn > trim:
+            yield Fault((*path, budget + "warn_threshold"), f"{warn:g} is above context_budget_trim_threshold {trim:g}")
+        if target >= trim:
+            yield Fault((*path, budget + "trim_target"), f"{target:g} is not below context_budget_trim_threshold {trim:g}")
+        first, longest = _number(profile, "recovery_probe_initial_s", 30), _number(profile, "recovery_probe_max_s", 300)
+        if first > longest:
+            yield Fault((*path, "recovery_probe_initial_s"), f"{first:g} is above recovery_probe_max_s {longest:g}")
+
+
+def _exclusive_keys(document: Document) -> Iterator[Fault]:
+    for path, provider in tables(document, "providers"):
+        for one, other in (("api_key_env", "credential_file"), ("restart", "restart_command")):
+            if one in provider and other in provider:
+                yield Fault((*path, other), f"{one} and {other} exclude each other")
+
+
+def _restart(document: Document) -> Iterator[Fault]:
+    for path, provider in tables(document, "providers"):
+        mode, argv = at(provider, ("restart", "mode")), at(provider, ("restart", "argv"))
+        if mode == "unit" and isinstance(argv, list) and len(argv) > 1:
+            yield Fault((*path, "restart", "argv"), "mode unit takes the name of the unit alone")
+
+
+def _records_need_a_place(document: Document) -> Iterator[Fault]:
+    for table in ("audit", "request_log"):
+        if at(document, (table, "enabled")) is True and at(document, ("server", "state_dir")) is None:
+            yield Fault((table, "enabled"), "needs [server].state_dir")
+
+
+def _exposure(document: Document) -> Iterator[Fault]:
+    host = at(document, ("server", "host"))
+    if isinstance(host, str) and host and not is_loopback(host) and at(document, ("server", "client_token_env")) is None:
+        yield Fault(("server", "host"), f"{host} can be reached from other machines: set client_token_env")
+
+
+def _declared(path: KeyPath, name: str, what: str, known: Collection[str]) -> Iterator[Fault]:
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        hint = f", did you mean {close[0]}?" if close else ""
+        yield Fault(path, f"{name!r} is no declared {what}{hint}")
+
+
+def _number(table: Mapping[str, object], key: str, default: float) -> float:
+    value = table.get(key, default)
+    return value if isinstance(value, int | float) else default
+
+
+_RULES: tuple[Callable[[Document], Iterator[Fault]], ...] = (
+    _something_declared,
+    _unique_names,
+    _chains,
+    _default_profile,
+    _profile_targets,
+    _matchers,
+    _profile_numbers,
+    _exclusive_keys,
+    _restart,
+    _records_need_a_place,
+    _exposure,
+)
