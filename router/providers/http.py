@@ -13,7 +13,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import trio
@@ -151,7 +151,7 @@ class _Connection:
         return now - self.idle_since >= KEEP_ALIVE_S
 
     def is_alive(self) -> bool:
-        """False when the server has closed: an idle connection has nothing to be read but its end.
+        """Return False when the server has closed: an idle connection has nothing to be read but its end.
 
         httpcore would open a new connection by itself then, and a fault of that one must not pass for a stale one."""
         if self.stream.get_extra_info("socket").fileno() < 0:
@@ -176,8 +176,7 @@ class _Answer:
     is_whole: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        assert isinstance(self.response.stream, httpx.AsyncByteStream)
-        self._stream = self.response.stream
+        self._stream = cast("httpx.AsyncByteStream", self.response.stream)  # of an async transport it is one
         self._chunks = aiter(self._stream)
 
     @property

@@ -1,5 +1,6 @@
-"""What the adapter asks of an HTTP client: values and Protocols, so that another client may take the place of
-`http.py` without a change elsewhere (decision 3)."""
+"""What the adapter asks of an HTTP client: values and Protocols.
+
+So another client may take the place of `http.py` without a change elsewhere (decision 3)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,10 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class HttpTimeouts:
-    """`connect_s` holds for the TCP connection and again for the TLS handshake, `head_s` from the first step to the
-    whole response head, `idle_s` for each read of the body."""
+    """The limits of one exchange.
+
+    `connect_s` holds for the TCP connection and again for the TLS handshake, `head_s` from the first step to the whole
+    response head, `idle_s` for each read of the body."""
 
     connect_s: float
     head_s: float
@@ -32,13 +35,15 @@ class HttpRequest:
 
 
 class HttpAnswer(Protocol):
-    """An answer whose head has come. `headers` are lower-case names in the upstream's order."""
+    """An answer whose head has come."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The HTTP status."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, str]]: ...
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """The fields in the upstream's order, names in lower case."""
 
     async def read(self) -> bytes:
         """Return what one network read gave, b"" at the end of the body.

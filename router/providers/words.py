@@ -1,0 +1,139 @@
+"""What the words of an error mean: phrases that servers really use, read as reasons (routing.md 11.2, 14.1).
+
+A status alone says too little: a full context, an unknown field and a bad request are all 400, and a model that is
+being loaded, one that does not fit into memory and a crash are all 500 or 503. The texts behind each pattern stand in
+tests/router/providers/test_words.py."""
+
+from __future__ import annotations
+
+import re
+
+from router.errors import FailureReason
+from router.providers.error_body import ErrorText
+
+_I = re.IGNORECASE
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|insufficient memory|model requires more system memory|failed to allocate|unable to allocate"
+    r"|ggml_cuda_host_malloc|\boom\b",
+    _I,
+)
+_LOAD_FAILED = re.compile(r"failed to load (?:the )?model|error loading model|unable to load model", _I)
+_LOADING = re.compile(r"loading (?:the )?model|model (?:is |\S+ is )?(?:still |currently |being )?load(?:ing|ed right now)\b", _I)
+_NO_MONEY = re.compile(r"credit balance is too low|insufficient (?:credits?|balance|funds|quota)|exceeded your current quota", _I)
+_NO_MONEY_WORDS = frozenset({"insufficient_quota", "billing_error", "billing_not_active", "insufficient_balance"})
+_OVERLOADED = re.compile(r"\boverloaded\b|at capacity|slow down", _I)
+_OVERLOADED_WORDS = frozenset({"overloaded", "overloaded_error", "server_is_overloaded", "engine_overloaded", "slow_down"})
+_MISSING = re.compile(
+    r"model\b.{0,120}?(?:not found|does not exist|is not available|not loaded|unknown)|(?:unknown|invalid|no such) model"
+    r"|is not a valid model|no endpoints found|try pulling it first|no models? loaded",
+    _I | re.DOTALL,
+)
+_MISSING_WORDS = frozenset({"model_not_found", "not_found_error", "model_not_available"})
+_UNSUPPORTED = re.compile(
+    r"(?:unsupported|unknown|unrecognized|unexpected|unpermitted)[ _]"
+    r"(?:parameter|field|name|argument|key|value|request argument|property|keyword)"
+    r"|extra inputs are not permitted|extraneous key|cannot find field|invalid beta flag"
+    r"|(?:does not|doesn't|do not) support|(?:is|are) (?:not supported|unsupported|not permitted)"
+    r"|not supported (?:with|by|for|on|in)|unexpected value\(s\)",
+    _I,
+)
+_UNSUPPORTED_WORDS = frozenset(
+    {"unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden", "unsupported_content_type"}
+)
+
+_OVERFLOW = re.compile(
+    r"(?:prompt|input|request|message|conversation)s?\b[^.]{0,60}\btoo long"
+    r"|(?:maximum|available|max|model'?s|exceeds?(?: the| limit)?|of only \d+) (?:context|model) (?:length|size|window|limit)"
+    r"|context (?:length|size|window|limit)[^.]{0,30}(?:exceed|overflow|reached|is only)"
+    r"|exceed(?:s|ed)?[^.]{0,40}context (?:length|size|window|limit)"
+    r"|(?:longer|greater|larger) than the[^.]{0,30}(?:context|maximum model) (?:length|size|window)"
+    r"|maximum prompt length|prompt exceeds max length|exceeded model token limit|context the overflows"
+    r"|(?:input )?token count[^.]{0,30} exceeds the maximum|too many (?:input )?tokens|exceeds the maximum number of tokens"
+    r"|`inputs` (?:tokens \+|must have less than)|range of input length",
+    _I,
+)
+_OVERFLOW_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
+
+# Is it the prompt that does not fit, or the prompt together with the room asked for the answer? (wire.md 17.2)
+_COMPLETION = re.compile(r"max_(?:completion_|output_|new_)?tokens|(?:in|for) the (?:completion|output)|completion tokens", _I)
+_LIMIT = re.compile(
+    r"(?:maximum (?:context|prompt|model) length(?: of| is)?|must be <=|context limit:[\d +,]*>|length of only)"
+    r"\D{0,12}(\d[\d,]*)",
+    _I,
+)
+_PROMPT = re.compile(
+    r"(\d[\d,]*) (?:tokens )?(?:in the (?:messages|prompt|input)|of text input|from the input|input tokens|`inputs` tokens)"
+    r"|context limit: (\d[\d,]*) \+",
+    _I,
+)
+
+_Rule = tuple[FailureReason, frozenset[str], re.Pattern[str]]
+_SERVER_RULES: tuple[_Rule, ...] = (
+    (FailureReason.OUT_OF_MEMORY, frozenset(), _OUT_OF_MEMORY),
+    (FailureReason.MODEL_LOAD_FAILED, frozenset(), _LOAD_FAILED),
+    (FailureReason.LOADING, frozenset(), _LOADING),
+)
+_FAULT_RULES: tuple[_Rule, ...] = (*_SERVER_RULES, (FailureReason.OVERLOADED, _OVERLOADED_WORDS, _OVERLOADED))
+_REFUSAL_RULES: tuple[_Rule, ...] = (
+    *_SERVER_RULES,
+    (FailureReason.PAYMENT_REQUIRED, _NO_MONEY_WORDS, _NO_MONEY),
+    (FailureReason.MODEL_MISSING, _MISSING_WORDS, _MISSING),
+    (FailureReason.UNSUPPORTED_PARAMETER, _UNSUPPORTED_WORDS, _UNSUPPORTED),
+)
+
+
+def server_state(error: ErrorText) -> FailureReason | None:
+    """Return `out-of-memory`, `model-load-failed` or `loading` if the text says so, whatever the status."""
+    return _first(_SERVER_RULES, error)
+
+
+def fault_reason(error: ErrorText) -> FailureReason | None:
+    """Return what the words of a 5xx say beyond its status, None where they say nothing."""
+    return _first(_FAULT_RULES, error)
+
+
+def refusal_reason(error: ErrorText) -> FailureReason | None:
+    """Return what the words of a 400 or 422 say, None for a plain mistake in the request."""
+    if overflows(error):
+        return FailureReason.CONTEXT_OVERFLOW
+    if is_completion_overflow(error):
+        return None  # the client has to ask for less: a shorter prompt or another provider is no cure
+    return _first(_REFUSAL_RULES, error)
+
+
+def is_out_of_money(error: ErrorText) -> bool:
+    """Tell whether a 429 means an empty account rather than a pace."""
+    return bool(error.words & _NO_MONEY_WORDS)
+
+
+def overflows(error: ErrorText) -> bool:
+    """Tell whether the prompt does not fit into the context, so that a shorter one would help."""
+    return _is_about_context(error) and not is_completion_overflow(error)
+
+
+def is_completion_overflow(error: ErrorText) -> bool:
+    """Tell whether the prompt fits and only the room asked for the answer does not."""
+    if not _is_about_context(error):
+        return False
+    limit, prompt = _number(_LIMIT, error.text), _number(_PROMPT, error.text)
+    if limit is not None and prompt is not None:
+        return prompt < limit
+    return _COMPLETION.search(error.text) is not None
+
+
+def _is_about_context(error: ErrorText) -> bool:
+    return bool(error.words & _OVERFLOW_WORDS) or _OVERFLOW.search(error.text) is not None
+
+
+def _first(rules: tuple[_Rule, ...], error: ErrorText) -> FailureReason | None:
+    for reason, words, pattern in rules:
+        if error.words & words or pattern.search(error.text):
+            return reason
+    return None
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int | None:
+    if (found := pattern.search(text)) is None:
+        return None
+    return int(next(group for group in found.groups() if group).replace(",", ""))
