@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.frame import Frame
-from router.errors import FailureReason, ProviderFailed, UpstreamClientError
+from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import Observer, OpenInfo, OpenReply, OutcomeSink, Provider, UpstreamCall
 from router.routing.chain import Plan, empty_chain_error, has_larger_window
 from router.routing.classify import is_stop
@@ -24,6 +24,7 @@ from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.wire.dialect import Dialect, InbandError, Verdict
 
 LOADING_PAUSE_S = 1.0  # between two looks at a backend that says it is loading its model
+NOT_THE_CLIENTS = frozenset({401, 402, 403, 404, 408, 429})  # a 401 makes clients log in, a 404 drop the stream
 OVERLOADED_PAUSE_S = 1.0  # +-50 %, before the one more try of R-46
 
 
@@ -188,14 +189,21 @@ class Walk:
             if not has_larger_window(config, later):
                 raise overflow_error(failure)
         elif is_stop(failure, self.ask.profile):
-            raise UpstreamClientError(
-                provider=failure.provider,
-                status=failure.status or 400,
-                message=failure.message,
-                dialect=self.upstreams.providers[failure.provider].dialect,
-                body=failure.body,
-                content_type=failure.content_type,
-            )
+            raise self._stopped(failure)
+
+    def _stopped(self, failure: ProviderFailed) -> RouterError:
+        """Return the upstream's own words for a client's mistake; what concerns the router's keys or setup stays a 502."""
+        status = failure.status or 0
+        if status not in range(400, 500) or status in NOT_THE_CLIENTS:
+            return self._error()
+        return UpstreamClientError(
+            provider=failure.provider,
+            status=status,
+            message=failure.message,
+            dialect=self.upstreams.providers[failure.provider].dialect,
+            body=failure.body,
+            content_type=failure.content_type,
+        )
 
     async def _second_round(self, deliver: Deliver) -> RelayEnd | None:
         """Wait for a backend that loads its model; give an overloaded one one more try (R-28, R-46)."""
@@ -223,7 +231,7 @@ class Walk:
                 return None
         return None
 
-    def _error(self) -> Exception:
+    def _error(self) -> RouterError:
         if self._overflowed is not None and self._is_overflow_the_end():
             return overflow_error(self._overflowed)
         return all_failed_error(self.plan.profile, tuple(self._failures), self.upstreams.observer)

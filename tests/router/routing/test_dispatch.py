@@ -267,8 +267,23 @@ async def test_a_clients_own_mistake_ends_the_chain_in_the_upstreams_words() -> 
 async def test_a_redirect_is_never_followed_and_never_passed_on_to_the_next() -> None:
     rig = Rig(providers=[refusing("a", FailureReason.REDIRECT, status=302), provider("b", GOOD_STREAM)])
 
-    with pytest.raises(UpstreamClientError):
+    with pytest.raises(NoProviderAvailable):
         await rig.run()
+
+    assert rig.providers[1].calls == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 529])
+async def test_a_stop_by_policy_never_shows_a_status_that_concerns_the_router(status: int) -> None:
+    rig = Rig(
+        providers=[refusing("a", FailureReason.AUTH, status=status), provider("b", GOOD_STREAM)],
+        profile=a_profile("a", "b", stop_statuses=(status,)),
+    )
+
+    with pytest.raises(NoProviderAvailable):
+        await rig.run()
+
+    assert rig.providers[1].calls == []
 
 
 async def test_a_profile_may_pass_client_errors_on_to_the_next() -> None:
