@@ -16,7 +16,7 @@ from router.config.structure import table_types
 EVERY_KEY = frozenset({"*"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"state_dir", "display_timezone", "metrics_token_env", "admin_token_env", "grammar_check", "tag_body"}),
+    "server": frozenset({"display_timezone", "metrics_token_env", "admin_token_env", "grammar_check", "tag_body"}),
     "routing": frozenset({"prefer_healthy", "sticky_ttl_s"}),
     "providers": frozenset(
         {

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from router.config.document import Document, Fault, at, tables, texts
 from router.config.locate import KeyPath
@@ -84,7 +85,7 @@ def _profile_targets(document: Document) -> Iterator[Fault]:
     profiles = profile_names(document)
     for table in ("mode_aliases", "model_map"):
         for path, name in texts(document, table):
-            yield from _declared((table, *path), name, "profile", profiles)
+            yield from _declared(path, name, "profile", profiles)
     if not isinstance(at(document, ("auto_router",)), dict):
         return
     for path, rule in tables(document, "auto_router", "rules"):
@@ -130,6 +131,24 @@ def _restart(document: Document) -> Iterator[Fault]:
             yield Fault((*path, "restart", "argv"), "mode unit takes the name of the unit alone")
 
 
+def _managed(document: Document) -> Iterator[Fault]:
+    """Check the places of managed servers: plain http, and one owner per port, since two would answer for each other."""
+    owners: dict[int, object] = {}
+    for path, provider in tables(document, "providers"):
+        restart = provider.get("restart")
+        if not isinstance(restart, dict) or restart.get("mode") != "managed":
+            continue
+        url = restart.get("ready_url", provider.get("base_url"))
+        where = (*path, "restart", "ready_url") if "ready_url" in restart else (*path, "base_url")
+        if not isinstance(url, str) or not (port := _port(url)):
+            continue
+        if url.startswith("https:"):
+            yield Fault(where, "a managed server is asked over plain http on this machine")
+        job = restart.get("group") or restart.get("argv")
+        if owners.setdefault(port, job) != job:
+            yield Fault(where, f"port {port} belongs to another managed server already")
+
+
 def _records_need_a_place(document: Document) -> Iterator[Fault]:
     for table in ("audit", "request_log"):
         if at(document, (table, "enabled")) is True and at(document, ("server", "state_dir")) is None:
@@ -149,6 +168,14 @@ def _declared(path: KeyPath, name: str, what: str, known: Collection[str]) -> It
         yield Fault(path, f"{name!r} is no declared {what}{hint}")
 
 
+def _port(url: str) -> int | None:
+    try:
+        parts = urlsplit(url)
+        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:  # said by the structure
+        return None
+
+
 def _number(table: Mapping[str, object], key: str, default: float) -> float:
     value = table.get(key, default)
     return value if isinstance(value, int | float) else default
@@ -164,6 +191,7 @@ _RULES: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _profile_numbers,
     _exclusive_keys,
     _restart,
+    _managed,
     _records_need_a_place,
     _exposure,
 )

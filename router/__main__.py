@@ -1,0 +1,49 @@
+"""`python -m router`: `serve`, also when no command is named; every other command is in `router/cli.py`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from attrs import evolve
+
+from router.cli import COMMANDS, config_options
+from router.config.options import ServeOptions
+
+_OWN_FLAGS = ("--help", "--version")
+
+
+class ServeByDefault(click.Group):
+    """A group whose first word may be left out: flags alone mean `serve`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `serve` before flags that are not the group's own."""
+        if not args or (args[0].startswith("-") and args[0] not in _OWN_FLAGS):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ServeByDefault)
+@click.version_option(package_name="nursery-router", prog_name="nursery-router")
+def main() -> None:
+    """Nursery Router: one local address in front of local, free and paid models."""
+
+
+@main.command()
+@config_options
+@click.option("--host", help="Address to listen on; short for --set server.host=...")
+@click.option("--port", type=int, help="Port to listen on, 0 for any free one; short for --set server.port=...")
+def serve(options: ServeOptions, host: str | None, port: int | None) -> None:
+    """Answer requests until stopped (the default command)."""
+    from supervisors.root import run_daemon  # noqa: PLC0415 - other commands start without trio and Hypercorn
+
+    wanted = (("server.host", host), ("server.port", port))
+    flags = tuple(f"{key}={value}" for key, value in wanted if value is not None)
+    sys.exit(run_daemon(evolve(options, overrides=(*options.overrides, *flags))))
+
+
+for command in COMMANDS:
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()

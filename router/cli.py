@@ -1,0 +1,88 @@
+"""The commands beside `serve`: each parses, asks `reports/`, prints and ends with its exit code (routing.md 17.2).
+
+A new command is a function with `@click.command()`, `@config_options` where it reads the configuration, and its place
+in `COMMANDS`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from router.config.mistakes import error_lines
+from router.config.options import ServeOptions, load_for_serving
+from router.config.schema import LoadedConfig
+from router.errors import ConfigError
+
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h (decision 5)
+
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def config_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags that say which configuration is meant; it gets them as `options`, a ServeOptions."""
+
+    @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
+    @click.option("--mode", help="Default profile, or a mode alias, for this run.")
+    @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one key over the file; repeatable.")
+    @click.option("--log-level", type=click.Choice(_LOG_LEVELS), help="Least level that is logged.")
+    @click.option(
+        "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), help="Read KEY=VALUE lines; repeatable."
+    )
+    @click.option("--env-file-override", is_flag=True, help="Files win over the environment, later files over earlier.")
+    @click.option("--insecure-permissions", is_flag=True, help="Accept files that others may write.")
+    @wraps(command)
+    def with_options(
+        *,
+        config_path: Path | None,
+        mode: str | None,
+        overrides: tuple[str, ...],
+        log_level: str | None,
+        env_files: tuple[Path, ...],
+        env_file_override: bool,
+        insecure_permissions: bool,
+        **others: Any,  # noqa: ANN401 - the command's own flags
+    ) -> None:
+        options = ServeOptions(
+            config_path=config_path,
+            overrides=overrides,
+            mode=mode,
+            log_level=log_level,
+            env_files=env_files,
+            env_file_override=env_file_override,
+            insecure_permissions=insecure_permissions,
+        )
+        command(options, **others)
+
+    return with_options
+
+
+def end_with_mistakes(error: ConfigError) -> NoReturn:
+    """Print every mistake on stderr, one per line, and end with 78."""
+    for line in error_lines(error):
+        click.echo(line, err=True)
+    sys.exit(EXIT_CONFIG)
+
+
+def load_or_end(options: ServeOptions) -> LoadedConfig:
+    """Return the configuration, or end the command with 78."""
+    try:
+        return load_for_serving(options)
+    except ConfigError as error:
+        end_with_mistakes(error)
+
+
+@click.command()
+@config_options
+def check(options: ServeOptions) -> None:
+    """Read the configuration, name every mistake in it, and show what it comes to."""
+    from router.reports.check import print_check  # noqa: PLC0415 - rich costs more than the rest of this module
+
+    print_check(load_or_end(options))
+
+
+COMMANDS: tuple[click.Command, ...] = (check,)
