@@ -58,6 +58,11 @@ class Running:
         """Return how many descriptors it holds open."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))  # noqa: PTH208 - a count of /proc entries, no paths needed
 
+    async def wait_descriptors(self, at_most: int) -> None:
+        """Wait until it holds no more descriptors than that; the caller sets the deadline."""
+        while self.descriptors() > at_most:  # noqa: ASYNC110 - another process's table: there is no event to wait for
+            await trio.sleep(0.05)
+
     def rss_kb(self) -> int:
         """Return its resident memory in KiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
