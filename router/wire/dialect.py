@@ -19,7 +19,7 @@ from router.errors import FailureReason, RouterError
 
 
 class Verdict(StrEnum):
-    """What one raw frame of an upstream stream means, read from byte patterns (wire.md 21)."""
+    """What one raw frame of an upstream stream means (wire.md 21)."""
 
     CONTENT = "content"  # the client can act on it: text, or a tool call begins
     THINKING = "thinking"  # reasoning: content only for a client that is shown it
@@ -57,6 +57,8 @@ class UpstreamTarget:
     reasoning_effort: bool | tuple[str, ...] = False
     effort: bool | tuple[str, ...] = False
     default_max_tokens: int = 8192
+    max_output_tokens: int | None = None  # the model's own limit, where it is known
+    auto_cache: bool = False
     prefill: bool = False
     files: bool = False
     keep_attribution: bool = False
@@ -83,7 +85,7 @@ class ReplyOptions:
     """Facts of one attempt that shape what a client reads.
 
     `thinking` is what becomes of reasoning: `strip`, `pass` or `convert`, after wire.md 13's rule for clients that did
-    not ask. `model` and `id` fill what an upstream leaves out. `provider` goes into the router's signature."""
+    not ask. `model` fills what an upstream leaves out. `provider` names failures and goes into the router's signature."""
 
     model: str
     provider: str = ""
@@ -115,8 +117,11 @@ class EventEncoder(Protocol):
 class FrameReader(Protocol):
     """Verdicts over the raw frames of one stream; one per attempt (keeps what spans frames)."""
 
+    has_ended: bool
+    """A stop reason or the dialect's end was seen, also on a frame with content: the end of the body is no truncation."""
+
     def verdict(self, frame: Frame) -> Verdict:
-        """Return what the frame means, from byte patterns; no JSON is parsed unless a pattern asks for it."""
+        """Return what the frame means; CONTENT wins over TERMINAL where one frame is both."""
 
     def is_last(self, frame: Frame) -> bool:
         """Tell whether the frame ends the stream for good (`message_stop`, `[DONE]`); what follows is not read."""

@@ -75,13 +75,9 @@ _WORDS = {
     ErrorKind.UNKNOWN_PROFILE: _Words(400, _INVALID, _INVALID, "unknown_profile", _ARGUMENT),
     ErrorKind.UNKNOWN_MODE: _Words(400, _INVALID, _INVALID, "unknown_mode", _ARGUMENT),
     ErrorKind.UNAUTHORIZED: _Words(401, "authentication_error", _INVALID, "invalid_api_key", "UNAUTHENTICATED"),
-    ErrorKind.HOST_NOT_ALLOWED: _Words(
-        403, "permission_error", "permission_error", "host_not_allowed", "PERMISSION_DENIED"
-    ),
+    ErrorKind.HOST_NOT_ALLOWED: _Words(403, "permission_error", "permission_error", "host_not_allowed", "PERMISSION_DENIED"),
     ErrorKind.PAID_GATE: _Words(403, "permission_error", "permission_error", "paid_gate", "PERMISSION_DENIED"),
-    ErrorKind.NOT_CONFIGURED: _Words(
-        403, "permission_error", "permission_error", "not_configured", "PERMISSION_DENIED"
-    ),
+    ErrorKind.NOT_CONFIGURED: _Words(403, "permission_error", "permission_error", "not_configured", "PERMISSION_DENIED"),
     ErrorKind.NOT_FOUND: _Words(404, "not_found_error", _INVALID, "not_found", "NOT_FOUND"),
     ErrorKind.METHOD_NOT_ALLOWED: _Words(405, _INVALID, _INVALID, "method_not_allowed", _ARGUMENT),
     ErrorKind.TOO_LARGE: _Words(413, "request_too_large", _INVALID, "request_too_large", _ARGUMENT),
@@ -89,12 +85,8 @@ _WORDS = {
     ErrorKind.CONTEXT_OVERFLOW: _Words(400, _INVALID, _INVALID, "context_length_exceeded", _ARGUMENT),
     ErrorKind.TOOL_LOOP: _Words(400, _INVALID, _INVALID, "tool_loop_detected", "FAILED_PRECONDITION"),
     ErrorKind.TOOL_COUNT: _Words(400, _INVALID, _INVALID, "tool_count_exceeded", "FAILED_PRECONDITION"),
-    ErrorKind.BUDGET_EXHAUSTED: _Words(
-        402, "billing_error", "insufficient_quota", "insufficient_quota", "RESOURCE_EXHAUSTED"
-    ),
-    ErrorKind.RATE_LIMITED: _Words(
-        429, "rate_limit_error", "rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"
-    ),
+    ErrorKind.BUDGET_EXHAUSTED: _Words(402, "billing_error", "insufficient_quota", "insufficient_quota", "RESOURCE_EXHAUSTED"),
+    ErrorKind.RATE_LIMITED: _Words(429, "rate_limit_error", "rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"),
     ErrorKind.ALL_FAILED: _Words(502, "api_error", "server_error", "no_providers_available", "UNAVAILABLE"),
     ErrorKind.ALL_EXCLUDED: _Words(503, "overloaded_error", "server_error", "no_providers_available", "UNAVAILABLE"),
     ErrorKind.ALL_OVERLOADED: _Words(
@@ -244,5 +236,3 @@ _KEY = re.compile(
 def scrubbed(text: str) -> str:
     """Return foreign text fit for a client: no URL, nothing that looks like a key, at most 500 characters."""
     return _KEY.sub("***", _URL.sub("[url]", text))[:MAX_MESSAGE_CHARS]
-
-

@@ -36,8 +36,8 @@ from router.wire.errors import ErrorShape, error_fields, render, scrubbed
 from tests import vectors
 
 CASES = {case["kind"]: case for case in vectors.load("errors/render.json")["cases"]}
-LOOP = {"profile": "p", "tool_name": "Bash", "repeat_count": 3, "threshold": 3, "window": 5}
-COUNT = {"total_count": 51, "max_allowed": 50, "profile": "p"}
+LOOP: dict[str, str | int] = {"profile": "p", "tool_name": "Bash", "repeat_count": 3, "threshold": 3, "window": 5}
+COUNT: dict[str, str | int] = {"total_count": 51, "max_allowed": 50, "profile": "p"}
 OVERFLOW = "prompt is too long: 140000 tokens > 131072 maximum"
 
 

@@ -27,4 +27,4 @@ def test_anything_but_an_object_is_none(data: bytes) -> None:
 
 
 def test_line_and_paragraph_separators_are_escaped() -> None:
-    assert json_line("\u2028–\u2029") == b'"\\u2028\xe2\x80\x93\\u2029"'
+    assert json_line("\u2028\u2013\u2029") == b'"\\u2028\xe2\x80\x93\\u2029"'

@@ -1,0 +1,52 @@
+"""How an answer ends, whatever the wire: its stop reason put right, its usage estimated where nobody told it."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from attrs import evolve
+
+from router.domain.events import StopReason, Usage
+from router.errors import FailureReason, ProviderFailed
+
+CHARS_PER_TOKEN = 4  # wire.md 7.2
+MAX_BAD_FRAMES = 8  # in a row (wire.md 8.2)
+
+
+def corrected(reason: StopReason, *, has_calls: bool) -> StopReason:
+    """Return the reason that fits what was said: clients run tools only on `tool_use`, and hang on one without a call."""
+    if has_calls and reason in (StopReason.END, StopReason.UNKNOWN):
+        return StopReason.TOOL_USE
+    if not has_calls and reason is StopReason.TOOL_USE:
+        return StopReason.END
+    return reason
+
+
+def estimated(chars: int, known: Usage | None) -> Usage:
+    """Return the usage of an answer whose output nobody counted: a quarter of its characters, rounded up."""
+    output = -(-chars // CHARS_PER_TOKEN)
+    return evolve(known or Usage(), output=output, estimated=True)
+
+
+def token_count(value: object) -> int | None:
+    """Return a count that an upstream told, None for anything that is no number of tokens."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return max(0, int(value))
+
+
+def empty_stream(provider: str) -> ProviderFailed:
+    """Return the failure of a body in which nothing began."""
+    return ProviderFailed(provider=provider, reason=FailureReason.EMPTY_STREAM, message="the stream ended without an event")
+
+
+def truncated(provider: str) -> ProviderFailed:
+    """Return the failure of a body that ended before its dialect's end."""
+    return ProviderFailed(
+        provider=provider, reason=FailureReason.STREAM_TRUNCATED, message="the stream ended before its terminator"
+    )
+
+
+def bad_response(provider: str, message: str) -> ProviderFailed:
+    """Return the failure of an upstream that answers nonsense."""
+    return ProviderFailed(provider=provider, reason=FailureReason.BAD_RESPONSE, message=message)

@@ -1,0 +1,115 @@
+"""Words and counts that chat streams and replies share (wire.md 7.1, 7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from router.domain.events import StopReason, Usage
+from router.wire.ending import token_count
+
+REASONS = {
+    "stop": StopReason.END,
+    "length": StopReason.LENGTH,
+    "tool_calls": StopReason.TOOL_USE,
+    "function_call": StopReason.TOOL_USE,
+    "content_filter": StopReason.CONTENT_FILTER,
+}
+FINISH = {
+    StopReason.END: "stop",
+    StopReason.LENGTH: "length",
+    StopReason.CONTEXT_FULL: "length",
+    StopReason.TOOL_USE: "tool_calls",
+    StopReason.STOP_SEQUENCE: "stop",
+    StopReason.CONTENT_FILTER: "content_filter",
+    StopReason.REFUSAL: "content_filter",
+    StopReason.PAUSE: "stop",
+    StopReason.UNKNOWN: "stop",
+}
+ID_PREFIX = "chatcmpl-"
+CALL_PREFIX = "call_"
+DONE = b"data: [DONE]\n\n"
+
+
+def first_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the choice with index 0 of a chunk or reply, None where there is none; others belong to other answers."""
+    choices = body.get("choices")
+    if not isinstance(choices, list):
+        return None
+    for position, choice in enumerate(choices):
+        if isinstance(choice, dict) and not choice.get("index", position):
+            return choice
+    return None
+
+
+def delta_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a choice says: its delta, or the whole message of a server that answers a stream request whole."""
+    for key in ("delta", "message"):
+        if isinstance(said := choice.get(key), dict):
+            return said
+    return {}
+
+
+def text_of(content: object) -> str:
+    """Return the text of a content value: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    return "".join(_part_texts(content)) if isinstance(content, list) else ""
+
+
+def reasoning_of(delta: Mapping[str, Any]) -> str:
+    """Return the reasoning of a delta under any of its names, once where two of them say the same."""
+    told = [text for key in ("reasoning_content", "reasoning") if isinstance(text := delta.get(key), str) and text]
+    if told:
+        return told[0] if len(set(told)) == 1 else "".join(told)
+    return text_of(delta.get("reasoning_details"))
+
+
+def decode_usage(body: Mapping[str, Any]) -> Usage | None:
+    """Return the usage of a chunk or reply; None where there is none, or only zeros, as some servers send all the time."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict) and isinstance(groq := body.get("x_groq"), dict):
+        usage = groq.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt, output = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
+    if not prompt and not output:
+        return None
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    return Usage(
+        input=max(0, (prompt or 0) - (cached or 0)),
+        output=output or 0,
+        cache_read=cached,
+        reasoning=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """Return the usage object: prompt counts include what came from and went into the cache."""
+    prompt = usage.input + (usage.cache_read or 0) + (usage.cache_write or 0)
+    fields: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": usage.output,
+        "total_tokens": prompt + usage.output,
+    }
+    if usage.cache_read is not None:
+        fields["prompt_tokens_details"] = {"cached_tokens": usage.cache_read}
+    if usage.reasoning is not None:
+        fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return fields
+
+
+def client_id(upstream_id: str) -> str:
+    """Return the id that the client sees: the upstream's with this dialect's prefix, once; "" where it gave none."""
+    return upstream_id if not upstream_id or upstream_id.startswith(ID_PREFIX) else ID_PREFIX + upstream_id
+
+
+def _detail(usage: Mapping[str, Any], group: str, key: str) -> int | None:
+    details = usage.get(group)
+    return token_count(details.get(key)) if isinstance(details, dict) else None
+
+
+def _part_texts(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, dict) and isinstance(text := part.get("text"), str):
+            yield text

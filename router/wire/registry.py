@@ -1,0 +1,60 @@
+"""The dialects that the router speaks: one value each, so that nobody above holds a dialect `if`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from router.domain.request import DialectName
+from router.wire.anthropic import encode_stream as messages_out
+from router.wire.anthropic import reply as messages_reply
+from router.wire.anthropic import request as messages_request
+from router.wire.anthropic.decode_stream import MessagesDecoder
+from router.wire.anthropic.frames import MessagesFrameReader
+from router.wire.anthropic.grammar import MessagesMonitor
+from router.wire.dialect import Dialect
+from router.wire.grammar import GrammarMonitor
+from router.wire.openai_chat import encode_stream as chat_out
+from router.wire.openai_chat import reply as chat_reply
+from router.wire.openai_chat import request as chat_request
+from router.wire.openai_chat.decode_stream import ChatDecoder
+from router.wire.openai_chat.frames import ChatFrameReader
+from router.wire.openai_chat.grammar import ChatMonitor
+
+
+class Messages:
+    """Anthropic Messages."""
+
+    name = DialectName.ANTHROPIC
+    decode_request = staticmethod(messages_request.decode_request)
+    encode_request = staticmethod(messages_request.encode_request)
+    decode_reply = staticmethod(messages_reply.decode_reply)
+    encode_reply = staticmethod(messages_reply.encode_reply)
+    decoder = MessagesDecoder
+    encoder = messages_out.MessagesEncoder
+    frame_reader = MessagesFrameReader
+    reply_verdict = staticmethod(messages_reply.reply_verdict)
+    reply_usage = staticmethod(messages_reply.reply_usage)
+    keepalive = staticmethod(messages_out.keepalive)
+
+
+class Chat:
+    """OpenAI chat completions."""
+
+    name = DialectName.OPENAI_CHAT
+    decode_request = staticmethod(chat_request.decode_request)
+    encode_request = staticmethod(chat_request.encode_request)
+    decode_reply = staticmethod(chat_reply.decode_reply)
+    encode_reply = staticmethod(chat_reply.encode_reply)
+    decoder = ChatDecoder
+    encoder = chat_out.ChatEncoder
+    frame_reader = ChatFrameReader
+    reply_verdict = staticmethod(chat_reply.reply_verdict)
+    reply_usage = staticmethod(chat_reply.reply_usage)
+    keepalive = staticmethod(chat_out.keepalive)
+
+
+DIALECTS: Mapping[DialectName, Dialect] = {dialect.name: dialect for dialect in (Messages(), Chat())}
+MONITORS: Mapping[DialectName, type[GrammarMonitor]] = {
+    DialectName.ANTHROPIC: MessagesMonitor,
+    DialectName.OPENAI_CHAT: ChatMonitor,
+}

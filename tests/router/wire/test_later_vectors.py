@@ -1,0 +1,47 @@
+"""The vectors that later issues make pass: strict, so that the day they do is seen."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from router.domain.request import DialectName
+from tests import vectors
+
+STREAMS = [
+    f"{folder}/{name}"
+    for folder in ("openai_to_responses", "openai_to_gemini", "ollama_to_anthropic")
+    for name in vectors.names(f"streams/{folder}", suffix=".sse")
+]
+GUARDS = [
+    (room, f"{file}/{case['name']}")
+    for room, file in (
+        ("filters", "filters/cases"),
+        ("tool_repair", "tool_repair/repair"),
+        ("tool_repair", "tool_repair/leave"),
+        ("tool_repair", "tool_repair/streaming"),
+    )
+    for case in vectors.load(f"{file}.json")["cases"]
+]
+
+
+@pytest.mark.parametrize("vector", STREAMS)
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="every-client issue")
+def test_stream_of_a_dialect_that_is_not_built(vector: str) -> None:
+    names = {"openai": "openai_chat", "responses": "openai_responses"}
+
+    for word in vector.partition("/")[0].split("_to_"):
+        DialectName(names.get(word, word))
+
+
+@pytest.mark.parametrize("dialect", ["openai_responses", "gemini"])
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="every-client issue")
+def test_error_frame_of_a_dialect_that_is_not_built(dialect: str) -> None:
+    DialectName(dialect)
+
+
+@pytest.mark.parametrize(("room", "vector"), GUARDS, ids=[vector for _, vector in GUARDS])
+@pytest.mark.xfail(strict=True, raises=ModuleNotFoundError, reason="guards issue")
+def test_guard_that_is_not_built(room: str, vector: str) -> None:
+    import_module(f"router.guards.{room}")

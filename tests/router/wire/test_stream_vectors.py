@@ -1,0 +1,98 @@
+"""Every stream vector of the two built dialects, in every cut, through the grammar monitor of its client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import vectors
+from tests.router.wire.drive import ANTHROPIC, CHAT, Driven, assert_grammatical, client_events, drive, options_of
+
+FOLDERS = {"openai_to_anthropic": (CHAT, ANTHROPIC), "anthropic_to_openai": (ANTHROPIC, CHAT)}
+GUARDS = {"16_truncated_surface", "22_think_tags_filter", "23_repair_at_end"}
+NAMES = [
+    pytest.param(
+        folder,
+        name,
+        id=f"{folder}/{name}",
+        marks=[pytest.mark.xfail(strict=True, reason="guards issue")] if name in GUARDS else [],
+    )
+    for folder in FOLDERS
+    for name in vectors.names(f"streams/{folder}", suffix=".sse")
+]
+PASSING = [param.values for param in NAMES if not param.marks]
+
+every_vector = pytest.mark.parametrize(("folder", "name"), NAMES)
+passing_vectors = pytest.mark.parametrize(("folder", "name"), PASSING, ids=[f"{f}/{n}" for f, n in PASSING])
+
+
+def body_of(folder: str, name: str) -> bytes:
+    return (vectors.WIRE / "streams" / folder / f"{name}.sse").read_bytes()
+
+
+def case_of(folder: str, name: str) -> dict[str, Any]:
+    case: dict[str, Any] = vectors.load(f"streams/{folder}/{name}.expected.json")
+    return case
+
+
+def run(folder: str, name: str, chunks: list[bytes]) -> Driven:
+    source, target = FOLDERS[folder]
+    return drive(chunks, source, target, options_of(case_of(folder, name)))
+
+
+@every_vector
+def test_vector_in_one_chunk_gives_its_events_and_outcome(folder: str, name: str) -> None:
+    case = case_of(folder, name)
+
+    driven = run(folder, name, [body_of(folder, name)])
+
+    assert driven.outcome == case["outcome"]
+    vectors.assert_matches(case["expected"], client_events(driven.out))
+
+
+@passing_vectors
+def test_client_stream_is_grammatical_unless_nothing_was_sent(folder: str, name: str) -> None:
+    driven = run(folder, name, [body_of(folder, name)])
+
+    if driven.outcome == "failed_before_commit":
+        assert driven.out == b""
+    else:
+        assert_grammatical(driven.out, FOLDERS[folder][1])
+
+
+@passing_vectors
+def test_line_ends_and_single_bytes_change_nothing(folder: str, name: str) -> None:
+    body = body_of(folder, name)
+    lines = body.replace(b"\r\n", b"\n")
+    whole = run(folder, name, [body])
+
+    for spelled in (body, lines, lines.replace(b"\n", b"\r\n"), lines.replace(b"\n", b"\r")):
+        assert run(folder, name, [spelled[at : at + 1] for at in range(len(spelled))]) == whole
+
+
+@pytest.mark.slow
+@passing_vectors
+def test_every_cut_in_two_changes_nothing(folder: str, name: str) -> None:
+    body = body_of(folder, name)
+    whole = run(folder, name, [body])
+
+    assert all(run(folder, name, [body[:at], body[at:]]) == whole for at in range(len(body)))
+
+
+@passing_vectors
+@given(data=st.data())
+def test_any_cut_changes_nothing(folder: str, name: str, data: st.DataObject) -> None:
+    body = body_of(folder, name)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
+    chunks = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+
+    assert run(folder, name, chunks) == run(folder, name, [body])
+
+
+def test_counts_are_those_of_the_acceptance_list() -> None:
+    passing = [folder for folder, _ in PASSING]
+
+    assert {folder: passing.count(folder) for folder in FOLDERS} == {"openai_to_anthropic": 20, "anthropic_to_openai": 9}
