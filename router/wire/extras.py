@@ -1,0 +1,36 @@
+"""The client's fields that have no neutral word, and what a neutral one is called in the client's own dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from router.domain.request import DialectName, NeutralRequest, Note
+from router.wire.dialect import UpstreamTarget
+
+_SHARED = frozenset({"top_k"})  # means the same wherever a server takes it; sent only to those that list it (wire.md 5)
+
+_CLIENT_PATHS = {
+    DialectName.ANTHROPIC: {
+        "stop": "stop_sequences",
+        "user": "metadata",
+        "reasoning_effort": "output_config.effort",
+    },
+    DialectName.OPENAI_CHAT: {},
+}
+
+
+def client_path(request: NeutralRequest, name: str) -> str:
+    """Return where the client wrote a neutral field, for a note."""
+    return _CLIENT_PATHS[request.dialect].get(name, name)
+
+
+def carry_extras(
+    request: NeutralRequest, body: dict[str, Any], dialect: DialectName, target: UpstreamTarget, notes: list[Note]
+) -> None:
+    """Add the client's other fields to a body of its own dialect; to another dialect they are noted and left out."""
+    for key, value in request.extras.items():
+        is_taken = key in _SHARED and key in (target.allow_fields or ())
+        if request.dialect is dialect or is_taken:
+            body.setdefault(key, value)
+        else:
+            notes.append(Note(path=key))
