@@ -12,7 +12,5 @@ def error_lines(error: ConfigError) -> list[str]:
 
 def _parts(source: str, mistake: Mistake) -> tuple[str, str, str]:
     if mistake.line is not None:
-        where = f"{source}:{mistake.line}"
-    else:
-        where = "" if mistake.path else source
-    return where, mistake.path, mistake.message
+        return f"{source}:{mistake.line}", mistake.path, mistake.message
+    return "" if mistake.path else source, mistake.path, mistake.message
