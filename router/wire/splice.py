@@ -7,7 +7,8 @@ parser has accepted: nothing is validated here."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import orjson
 from attrs import define, field, frozen
@@ -105,6 +106,11 @@ class Splicer:
         last = next((member for member in reversed(self._members) if member.key == key), None)
         return None if last is None else self.document[last.value_start : last.end]
 
+    def get(self, key: str) -> Any:
+        """Return the value that the key has now, None without it."""
+        raw = self.raw(key)
+        return None if raw is None else orjson.loads(raw)
+
     def set(self, key: str, value: object) -> Splicer:
         """Give the key a new value."""
         return self.set_raw(key, orjson.dumps(value))
@@ -118,6 +124,23 @@ class Splicer:
         """Take the key out; one that is not there stays so."""
         self._edits[key] = None
         return self
+
+    def rename(self, key: str, new: str) -> Splicer:
+        """Give the value of a key that is there to the key `new`, its bytes unchanged."""
+        raw = self.raw(key)
+        return self if raw is None else self.set_raw(new, raw).remove(key)
+
+    def set_item(self, key: str, index: int, value: object) -> Splicer:
+        """Replace one item of an array; its other items keep their bytes."""
+        items = self._items(key)
+        items[index] = orjson.dumps(value)
+        return self.set_raw(key, joined(items))
+
+    def insert_item(self, key: str, index: int, value: object) -> Splicer:
+        """Put an item into an array, before the one at `index`; the other items keep their bytes."""
+        items = self._items(key)
+        items.insert(index, orjson.dumps(value))
+        return self.set_raw(key, joined(items))
 
     def result(self) -> bytes:
         """Return the edited document; the document itself when nothing was edited."""
@@ -134,11 +157,24 @@ class Splicer:
         kept += [orjson.dumps(key) + b":" + text for key, text in edits.items() if text is not None and key not in present]
         return b"{" + b",".join(kept) + b"}"
 
+    def _items(self, key: str) -> list[bytes]:
+        return split_items(self.raw(key) or b"[]")
+
+
+def split_items(array: bytes) -> list[bytes]:
+    """Return the JSON texts of an array's items."""
+    return [array[item.start : item.end] for item in scan_items(array)]
+
+
+def joined(items: Iterable[bytes]) -> bytes:
+    """Return the JSON array of these items."""
+    return b"[" + b",".join(items) + b"]"
+
 
 def edit_items(array: bytes, edit: Callable[[int, bytes], bytes | None]) -> bytes:
     """Return the JSON array with each item replaced by what `edit(index, item)` gives; None takes the item out."""
-    edited = [edit(index, array[item.start : item.end]) for index, item in enumerate(scan_items(array))]
-    return b"[" + b",".join(item for item in edited if item is not None) + b"]"
+    edited = (edit(index, item) for index, item in enumerate(split_items(array)))
+    return joined(item for item in edited if item is not None)
 
 
 def _searchable(document: bytes) -> bytes:

@@ -10,8 +10,7 @@ from attrs import define, field
 from router.domain.messages import Block, Document, Image, Opaque, Text, Thinking, ThinkingOrigin, ToolResult, ToolUse
 from router.domain.request import DialectName, Note
 from router.wire.lenient_json import arguments_object
-
-ROUTER_SIGNATURE = "rtr1."  # how signatures of the router's own making begin (wire.md 13)
+from router.wire.reasoning import SIGNATURE_PREFIX
 
 _KNOWN_KEYS = {
     "text": frozenset({"type", "text"}),
@@ -125,7 +124,7 @@ def _image(block: dict[str, Any], path: str) -> Image:
 
 def _thinking(block: dict[str, Any], path: str) -> Thinking:
     signature = block.get("signature") or ""
-    origin = ThinkingOrigin.ROUTER if signature.startswith(ROUTER_SIGNATURE) else ThinkingOrigin.ANTHROPIC
+    origin = ThinkingOrigin.ROUTER if signature.startswith(SIGNATURE_PREFIX) else ThinkingOrigin.ANTHROPIC
     return Thinking(text=block.get("thinking") or "", signature=signature, origin=origin, path=path)
 
 
