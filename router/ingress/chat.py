@@ -112,16 +112,19 @@ class Handler:
             upstreams=generation.upstreams,
             trace=self.record.trace,
         )
-        limit_s, end = self._limit_s(), None
+        limit_s = self._limit_s()
         with self.exchange.drain.cancelled_at_deadline() as scope:
             scope.deadline = self.exchange.opened_at + limit_s
             end = await walk.run(deliver)
-        if end is not None:
-            return end
+        if scope.cancelled_caught:
+            raise self._cut_short(limit_s)
+        return end
+
+    def _cut_short(self, limit_s: float) -> RouterError:
         if self.exchange.drain.is_expired:
-            raise ShuttingDown(message="the router is stopping")
+            return ShuttingDown(message="the router is stopping")
         message = f"no whole answer within {limit_s:g} s"
-        raise NoProviderAvailable(kind=ErrorKind.TIMEOUT, message=message, profile=turn.profile.name)
+        return NoProviderAvailable(kind=ErrorKind.TIMEOUT, message=message, profile=self.turn.profile.name)
 
     def _limit_s(self) -> float:
         """Return how long the whole request may take; without limits of the user's for ever."""

@@ -11,14 +11,13 @@ from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
 from router.ingress.turn import Turn
 from router.ports import Provider
-from router.wire.validate import validate_same_dialect
 
 
 async def count_tokens(exchange: Exchange, generation: Generation) -> None:
     """Answer `{"input_tokens": n}`. Raises InvalidRequest; what happens upstream never shows and feeds no health (R-34)."""
     body = await exchange.read_body(generation.config.server.max_body_bytes)
     turn = Turn.read(generation, exchange, body)
-    validate_same_dialect(turn.document, turn.dialect.name)
+    turn.dialect.check_request(turn.document)
     provider = native_provider(generation, turn)
     told = None if provider is None else await provider.count_tokens(body, exchange.headers)
     count = count_tokens_body(turn.document) if told is None else told

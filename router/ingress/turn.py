@@ -15,7 +15,6 @@ from router.ports import OpenInfo, Provider, UpstreamCall
 from router.routing.profile import ProfileChoice, choose
 from router.wire.dialect import Dialect, ReplyOptions
 from router.wire.intake import read_json, take_router_keys
-from router.wire.splice import validate_same_dialect
 from router.wire.touch import Touches
 
 _PROFILE_HEADERS = ("x-router-profile", "x-coderouter-profile")
@@ -68,7 +67,7 @@ class Turn:
         """Return the request for one provider. Raises InvalidRequest for a body that cannot be read."""
         is_same = provider.dialect is self.dialect.name
         if is_same and not self._is_validated:
-            validate_same_dialect(self.document, self.dialect.name)
+            self.dialect.check_request(self.document)
             self._is_validated = True
         return UpstreamCall(
             neutral=None if is_same else self.neutral(),

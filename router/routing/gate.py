@@ -53,7 +53,6 @@ class Gate:
     _first_at: float | None = None
     _malformed: int = 0
     _has_event: bool = False
-    _has_terminal: bool = False
 
     def feed(self, frames: Iterable[Frame], now: float) -> GateState | InbandError:
         """Take the frames of one read. Return COMMIT at the first content, or the error that the stream holds.
@@ -77,7 +76,7 @@ class Gate:
         """Return what a body that ended before commit was: empty, truncated, or an answer without content."""
         if not self._has_event:
             return InbandError(reason=FailureReason.EMPTY_STREAM, message="the stream ended without an event")
-        if not self._has_terminal:
+        if not self.reader.has_ended:
             return InbandError(reason=FailureReason.STREAM_TRUNCATED, message="the stream ended before its terminator")
         return InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content")
 
@@ -85,7 +84,6 @@ class Gate:
         if not frame.data or verdict is Verdict.MALFORMED:
             return False
         if verdict is Verdict.TERMINAL:
-            self._has_terminal = True
             self._has_event = self._has_event or not self.reader.is_last(frame)
             return False
         self._has_event = True

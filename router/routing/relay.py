@@ -52,7 +52,6 @@ class RawPipeline:
     touch: Touch | None = None
     failure: ProviderFailed | None = None
     is_done: bool = False
-    _is_complete: bool = False
     _malformed: int = 0
     _deltas: int = 0
     _usage: Usage | None = None
@@ -69,7 +68,7 @@ class RawPipeline:
 
     def close(self) -> bytes:
         """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
-        if not self._is_complete and self.failure is None:
+        if not self.reader.has_ended and self.failure is None:
             self.failure = truncated(self.provider)
         return b""
 
@@ -92,7 +91,6 @@ class RawPipeline:
         if verdict is Verdict.CONTENT or verdict is Verdict.THINKING:
             self._deltas += 1
         elif verdict is Verdict.TERMINAL:
-            self._is_complete = True
             self.is_done = self.reader.is_last(frame)
         if (usage := self.reader.usage(frame)) is not None:
             self._usage = usage

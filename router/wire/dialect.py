@@ -141,6 +141,9 @@ class Dialect(Protocol):
     def decode_request(self, body: dict[str, Any]) -> NeutralRequest:
         """Read a client's body. Raises InvalidRequest with the path of the first mistake."""
 
+    def check_request(self, body: dict[str, Any]) -> None:
+        """Raise InvalidRequest for a body that is relayed as it is and that no upstream could read."""
+
     def encode_request(self, request: NeutralRequest, target: UpstreamTarget) -> EncodedRequest:
         """Write an upstream's body. Raises InvalidRequest where the target cannot say it at all."""
 

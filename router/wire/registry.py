@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from router.domain.request import DialectName
+from router.wire.anthropic import check as messages_check
 from router.wire.anthropic import encode_stream as messages_out
 from router.wire.anthropic import reply as messages_reply
 from router.wire.anthropic import request as messages_request
@@ -13,6 +14,7 @@ from router.wire.anthropic.frames import MessagesFrameReader
 from router.wire.anthropic.grammar import MessagesMonitor
 from router.wire.dialect import Dialect
 from router.wire.grammar import GrammarMonitor
+from router.wire.openai_chat import check as chat_check
 from router.wire.openai_chat import encode_stream as chat_out
 from router.wire.openai_chat import reply as chat_reply
 from router.wire.openai_chat import request as chat_request
@@ -26,6 +28,7 @@ class Messages:
 
     name = DialectName.ANTHROPIC
     decode_request = staticmethod(messages_request.decode_request)
+    check_request = staticmethod(messages_check.check_request)
     encode_request = staticmethod(messages_request.encode_request)
     decode_reply = staticmethod(messages_reply.decode_reply)
     encode_reply = staticmethod(messages_reply.encode_reply)
@@ -42,6 +45,7 @@ class Chat:
 
     name = DialectName.OPENAI_CHAT
     decode_request = staticmethod(chat_request.decode_request)
+    check_request = staticmethod(chat_check.check_request)
     encode_request = staticmethod(chat_request.encode_request)
     decode_reply = staticmethod(chat_reply.decode_reply)
     encode_reply = staticmethod(chat_reply.encode_reply)

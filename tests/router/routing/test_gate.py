@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attrs import frozen
+from attrs import define
 
 from router.domain.events import Usage
 from router.domain.frame import Frame
@@ -14,11 +14,14 @@ from router.wire.dialect import InbandError, Verdict
 OVERLOADED = InbandError(reason=FailureReason.OVERLOADED, message="busy", status=529)
 
 
-@frozen
+@define
 class SpelledReader:
     """Reads `data` as the word of a verdict; `done` is the dialect's last frame."""
 
+    has_ended: bool = False
+
     def verdict(self, frame: Frame) -> Verdict:
+        self.has_ended = self.has_ended or frame.data in {b"done", b"terminal"}
         return Verdict.TERMINAL if frame.data == b"done" else Verdict(frame.data.decode() or "neutral")
 
     def is_last(self, frame: Frame) -> bool:
