@@ -22,13 +22,16 @@ CHAT = DialectName.OPENAI_CHAT
 ANTHROPIC = DialectName.ANTHROPIC
 
 
+Step = bytes | float | ProviderFailed
+
+
 @frozen(kw_only=True)
 class Script:
     """One answer of a ScriptedProvider.
 
     `refusal` is raised instead of opening. Else `chunks` are the body's reads: bytes, a pause in seconds, or a failure."""
 
-    chunks: Sequence[bytes | float | ProviderFailed] = ()
+    chunks: Sequence[Step] = ()
     refusal: ProviderFailed | None = None
     open_after_s: float = 0.0
     status: int = 200

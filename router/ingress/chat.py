@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import inf
+from typing import Any
 
 import orjson
 import trio
 from attrs import define
 
-from router.domain.events import Usage
+from router.domain.events import NeutralEvent, Usage
 from router.errors import ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import refuse
@@ -22,7 +23,7 @@ from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
 from router.routing.dispatch import Answer, Ask, Deliver, Walk
-from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, usage_of_events
+from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, renamed, usage_of_events
 from router.routing.trace import Trace
 from router.wire.dialect import EventEncoder
 from router.wire.touch import frame_touch, touch_reply
@@ -147,10 +148,18 @@ class Handler:
         if upstream is turn.dialect:
             end = RelayEnd(usage=upstream.reply_usage(answer.document) or Usage(estimated=True))
             return touch_reply(answer.body, answer.document, upstream.name, turn.touches(answer.config)), end
+        events = self._events(answer, answer.document)
         options = turn.reply_options(answer.config, answer.info)
-        events = upstream.decode_reply(answer.document, options, turn.generation.minting)
         reply = turn.dialect.encode_reply(events, options, turn.generation.minting)
         return orjson.dumps(reply), RelayEnd(usage=usage_of_events(events))
+
+    def _events(self, answer: Answer, document: dict[str, Any]) -> Sequence[NeutralEvent]:
+        """Return what a whole reply says. Raises ProviderFailed for one that cannot be read."""
+        turn = self.turn
+        upstream = turn.generation.upstreams.dialects[answer.config.name]
+        options = turn.reply_options(answer.config, answer.info)
+        events = upstream.decode_reply(document, options, turn.generation.minting)
+        return tuple(renamed(events, turn.touches(answer.config).echo_model))
 
     async def _deliver_stream(self, writer: StreamWriter, answer: Answer) -> RelayEnd:
         """Send the answer as a stream. Raises ProviderFailed only before its first byte."""
@@ -186,11 +195,8 @@ class Handler:
 
     async def _replay(self, writer: StreamWriter, answer: Answer, encoder: EventEncoder) -> RelayEnd:
         """Send a whole reply as the stream that the client asked for (wire.md 8.4)."""
-        turn = self.turn
         assert answer.document is not None  # noqa: S101 - a type fact: the caller looked
-        upstream = turn.generation.upstreams.dialects[answer.config.name]
-        options = turn.reply_options(answer.config, answer.info)
-        events = upstream.decode_reply(answer.document, options, turn.generation.minting)
+        events = self._events(answer, answer.document)
         out = b"".join(encoder.encode(event) for event in events)
         await writer.commit(self._headers(SSE_HEADERS, answer))
         await writer.finish(out)
@@ -201,7 +207,12 @@ class Handler:
         upstream = turn.generation.upstreams.dialects[config.name]
         reader = upstream.frame_reader()
         if upstream is turn.dialect:
-            return RawPipeline(reader=reader, provider=config.name, touch=frame_touch(upstream.name, turn.touches(config)))
+            return RawPipeline(
+                reader=reader,
+                provider=config.name,
+                last_frame=upstream.last_frame,
+                touch=frame_touch(upstream.name, turn.touches(config)),
+            )
         options = turn.reply_options(config, answer.info)
         return NeutralPipeline(
             decoder=upstream.decoder(options, turn.generation.minting),

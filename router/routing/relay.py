@@ -49,6 +49,7 @@ class RawPipeline:
 
     reader: FrameReader
     provider: str
+    last_frame: bytes  # what ends a stream of this dialect
     touch: Touch | None = None
     failure: ProviderFailed | None = None
     is_done: bool = False
@@ -68,14 +69,20 @@ class RawPipeline:
 
     def close(self) -> bytes:
         """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
-        if not self.reader.has_ended and self.failure is None:
-            self.failure = truncated(self.provider)
+        if self.failure is not None or self.is_done:
+            return b""
+        if self.reader.has_ended:
+            return self.last_frame  # an upstream that stops behind its stop reason; the client's parser waits for more
+        self.failure = truncated(self.provider)
         return b""
 
     def usage(self) -> Usage:
         """Return what is known, or an estimate marked so."""
+        told = self._usage or Usage()
+        if self._usage is not None and self.reader.has_ended:
+            return told
         # one content frame of a streaming model is about one token
-        return self._usage or Usage(output=self._deltas, estimated=True)
+        return evolve(told, output=max(told.output, self._deltas), estimated=True)
 
     def _judge(self, frame: Frame) -> bool:
         """Account for one frame; False for one that the client does not get."""
@@ -144,17 +151,21 @@ class NeutralPipeline:
         return self._usage or Usage(output=-(-self._chars // 4), estimated=True)
 
     def _encode(self, events: Iterable[NeutralEvent], out: list[bytes]) -> None:
-        for event in events:
+        for event in renamed(events, self.echo_model):
             if isinstance(event, TextDelta | ThinkingDelta):
                 self._chars += len(event.text)
             elif isinstance(event, ToolDelta):
                 self._chars += len(event.json_text)
             elif isinstance(event, UsageSeen):
                 self._usage = event.usage
-            elif isinstance(event, Started) and self.echo_model is not None:
-                out.append(self.encoder.encode(evolve(event, model=self.echo_model)))
-                continue
             out.append(self.encoder.encode(event))
+
+
+def renamed(events: Iterable[NeutralEvent], model: str | None) -> Iterable[NeutralEvent]:
+    """Return the events with the client's own word for the model, the events themselves for None."""
+    if model is None:
+        return events
+    return [evolve(event, model=model) if isinstance(event, Started) else event for event in events]
 
 
 def usage_of_events(events: Iterable[NeutralEvent]) -> Usage:

@@ -168,5 +168,8 @@ class Dialect(Protocol):
     def reply_usage(self, body: dict[str, Any]) -> Usage | None:
         """Return the usage that a whole reply tells, None where it tells none."""
 
+    last_frame: bytes
+    """What ends every complete stream: `message_stop`, `[DONE]`."""
+
     def keepalive(self, *, started: bool) -> bytes:
         """Return the keep-alive frame before or after the first event, b"" for a dialect that has none (wire.md 18)."""

@@ -38,6 +38,7 @@ class Messages:
     reply_verdict = staticmethod(messages_reply.reply_verdict)
     reply_usage = staticmethod(messages_reply.reply_usage)
     keepalive = staticmethod(messages_out.keepalive)
+    last_frame = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 class Chat:
@@ -55,6 +56,7 @@ class Chat:
     reply_verdict = staticmethod(chat_reply.reply_verdict)
     reply_usage = staticmethod(chat_reply.reply_usage)
     keepalive = staticmethod(chat_out.keepalive)
+    last_frame = b"data: [DONE]\n\n"
 
 
 DIALECTS: Mapping[DialectName, Dialect] = {dialect.name: dialect for dialect in (Messages(), Chat())}

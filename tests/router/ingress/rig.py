@@ -1,0 +1,139 @@
+"""The model handler in memory: a generation over scripted providers, and one conversation with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+import trio
+from attrs import define, field
+
+from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
+from router.domain.health import ProviderStatus
+from router.domain.request import DialectName
+from router.ingress.chat import handle
+from router.ingress.drain import Drain
+from router.ingress.front_serve import serve
+from router.ingress.generation import Generation
+from router.routing.dispatch import Upstreams
+from router.routing.profile import ProfileTable
+from router.wire.dialect import Minting
+from router.wire.registry import DIALECTS, MONITORS
+from tests.builders import (
+    ANTHROPIC,
+    RememberingObserver,
+    RememberingSink,
+    ScriptedProvider,
+    a_config,
+    a_profile,
+    a_provider,
+)
+from tests.router.ingress.memory import Conversation
+
+PATHS = {DialectName.ANTHROPIC: "/v1/messages", DialectName.OPENAI_CHAT: "/v1/chat/completions"}
+KINDS = {DialectName.ANTHROPIC: "anthropic", DialectName.OPENAI_CHAT: "openai_compat"}
+QUESTION: Mapping[str, Any] = {"model": "m", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
+
+
+@define
+class AllWell:
+    """A health view in which everybody is well."""
+
+    def status_of(self, provider: str) -> ProviderStatus:
+        return ProviderStatus(name=provider)
+
+
+@define(kw_only=True)
+class Rig:
+    """Scripted providers behind the handler; `keys` are provider keys by provider name."""
+
+    providers: Sequence[ScriptedProvider]
+    keys: Mapping[str, Mapping[str, object]] = field(factory=dict)
+    profile: ProfileConfig | None = None
+    tables: Mapping[str, object] = field(factory=dict)
+    sink: RememberingSink = field(factory=RememberingSink)
+    observer: RememberingObserver = field(factory=RememberingObserver)
+    drain: Drain = field(factory=Drain)
+
+    def generation(self) -> Generation:
+        """Return the generation of the rig."""
+        config = self._config()
+        numbers = iter(range(1, 1_000_000))
+        return Generation(
+            config=config,
+            profiles={profile.name: profile for profile in config.profiles},
+            table=ProfileTable.of(config),
+            dialects=DIALECTS,
+            upstreams=Upstreams(
+                providers={p.name: p for p in self.providers},
+                configs={c.name: c for c in config.providers},
+                dialects={p.name: DIALECTS[p.dialect] for p in self.providers},
+                sink=self.sink,
+                observer=self.observer,
+                random=lambda: 0.5,
+            ),
+            health=AllWell(),
+            observer=self.observer,
+            minting=Minting(new_id=lambda prefix: f"{prefix}{next(numbers)}", now=lambda: 1_763_800_000),
+        )
+
+    async def ask(
+        self,
+        dialect: DialectName = ANTHROPIC,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        leave_after_s: float | None = None,
+        **body: object,
+    ) -> Conversation:
+        """Return the whole conversation of one request; `body` on top of QUESTION, None removes a key."""
+        document = {key: value for key, value in {**QUESTION, **body}.items() if value is not None}
+        return await self.send(dialect, orjson.dumps(document), headers=headers, leave_after_s=leave_after_s)
+
+    async def send(
+        self,
+        dialect: DialectName,
+        body: bytes,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        leave_after_s: float | None = None,
+    ) -> Conversation:
+        """Return the whole conversation over one body as it is."""
+        length = ("content-length", str(len(body)))
+        talk = Conversation("POST", PATHS[dialect], headers=[*headers, length])
+        talk.part(body)
+        exchange = talk.exchange(dialect, self.drain)
+        async with trio.open_nursery() as nursery:
+            if leave_after_s is not None:
+                nursery.start_soon(_leave, talk, leave_after_s)
+            with self.drain.counted():
+                await serve(exchange, partial(handle, generation=self.generation()), self.observer)
+            nursery.cancel_scope.cancel()
+        return talk
+
+    def _config(self) -> RouterConfig:
+        configs = [self._provider(p) for p in self.providers]
+        profile = self.profile or a_profile(*(p.name for p in self.providers))
+        return a_config(*configs, profiles=[profile], **self.tables)
+
+    def _provider(self, provider: ScriptedProvider) -> ProviderConfig:
+        return a_provider(provider.name, kind=KINDS[provider.dialect], **self.keys.get(provider.name, {}))
+
+
+async def _leave(talk: Conversation, after_s: float) -> None:
+    await trio.sleep(after_s)
+    talk.leave()
+
+
+def check_grammar(dialect: DialectName, body: bytes) -> None:
+    """Run a stream through its dialect's monitor. Raises GrammarViolation."""
+    monitor = MONITORS[dialect]()
+    monitor.feed(body)
+    monitor.close()
+
+
+def data_of(body: bytes) -> list[Any]:
+    """Return the data of each frame of a stream: documents, and `[DONE]` as a word."""
+    lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
+    return ["[DONE]" if line == b"[DONE]" else orjson.loads(line) for line in lines]
