@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 import trio
 from attrs import define, field
@@ -63,17 +64,35 @@ class Drain:
             self.in_flight -= 1
             self._changed.set()
 
-    @contextmanager
-    def cancelled_at_deadline(self) -> Iterator[trio.CancelScope]:
-        """Cancel what runs inside at the drain deadline.
+    def cancelled_at_deadline(self) -> UntilDeadline:
+        """Cancel what runs inside `with` at the drain deadline.
 
         Afterwards `scope.cancelled_caught` says that it was; the handler then sends its dialect's error and the end, for
         which `supervisors/ingress.py` leaves it a second."""
-        with trio.CancelScope() as scope:
-            self._scopes.add(scope)
-            if self.is_expired:
-                scope.cancel()
-            try:
-                yield scope
-            finally:
-                self._scopes.discard(scope)
+        return UntilDeadline(self)
+
+    def add(self, scope: trio.CancelScope) -> None:
+        """Let the deadline cancel `scope`, at once where it has passed."""
+        self._scopes.add(scope)
+        if self.is_expired:
+            scope.cancel()
+
+    def discard(self, scope: trio.CancelScope) -> None:
+        """Forget `scope`."""
+        self._scopes.discard(scope)
+
+
+@define(eq=False)
+class UntilDeadline:
+    """A cancel scope that its drain knows. A class, since type checkers take a generator's context for one that raises on."""
+
+    _drain: Drain
+    _scope: trio.CancelScope = field(factory=trio.CancelScope)
+
+    def __enter__(self) -> trio.CancelScope:
+        self._drain.add(self._scope)
+        return self._scope.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
+        self._drain.discard(self._scope)
+        return self._scope.__exit__(kind, error, traceback)

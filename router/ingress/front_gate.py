@@ -72,7 +72,7 @@ def credentials(headers: Mapping[str, str], query: str) -> Iterator[str]:
 def split_host(value: str) -> str:
     """Return a Host value or bind address without port, brackets, and final dot, in lower case."""
     host = value.strip().lower()
-    if host.startswith("["):
+    if host.startswith("[") and "]" in host:
         return host[1:].partition("]")[0]
     if host.count(":") == 1:
         host = host.partition(":")[0]

@@ -37,6 +37,7 @@ _REQUEST_FIELDS = (
     "output_tokens",
     "estimated",
 )
+_PROCESS_FIELDS = ("process", "provider")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")
 
 EVENTS: Mapping[str, EventSpec] = {
@@ -51,16 +52,20 @@ EVENTS: Mapping[str, EventSpec] = {
             "profiles",
             "allow_paid",
             "default_profile",
-            "mode_source",
-            "start_s",
         ),
     ),
     "router-shutdown": EventSpec(INFO, ("exit_code",)),
+    "ingress-bind-failed": EventSpec(ERROR, ("message",)),
     "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened")),
-    "config-loaded": EventSpec(INFO, ("path",)),
-    "config-warning": EventSpec(WARNING, ("path", "message", "line")),
+    "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
-    "leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
+    # managed processes
+    "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid")),
+    "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s")),
+    "process-idle-stopped": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s")),
+    "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
+    "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
+    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),

@@ -1,0 +1,61 @@
+"""The managed processes that a configuration asks for: one per restart group, with every provider behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+
+from router.config.schema import ProviderConfig
+from router.config.schema_provider import RestartConfig
+from supervisors.process_spec import ProcessSpec
+
+_NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def process_specs(providers: Iterable[ProviderConfig], unconfigured: Container[str]) -> tuple[ProcessSpec, ...]:
+    """Return the managed processes; a disabled provider, or one that cannot be called at all, starts none.
+
+    Providers of one `group` (one command, where they name none) share a process: that of the first."""
+    groups: dict[object, list[tuple[ProviderConfig, RestartConfig]]] = {}
+    for provider in providers:
+        restart = provider.restart
+        if restart is None or restart.mode != "managed" or not provider.enabled or provider.name in unconfigured:
+            continue
+        groups.setdefault(restart.group or restart.argv, []).append((provider, restart))
+    ids = _unique_ids(members[0][0].name for members in groups.values())
+    return tuple(_spec(process_id, members) for process_id, members in zip(ids, groups.values(), strict=True))
+
+
+def _spec(process_id: str, members: list[tuple[ProviderConfig, RestartConfig]]) -> ProcessSpec:
+    provider, restart = members[0]
+    return ProcessSpec(
+        id=process_id,
+        providers=tuple(member.name for member, _ in members),
+        argv=restart.argv,
+        ready_url=restart.ready_url or models_url(provider),
+        cwd=None if restart.cwd is None else Path(restart.cwd).expanduser(),
+        env=tuple(restart.env.items()),
+        ready_timeout_s=restart.ready_timeout_s,
+        start=restart.start,
+        idle_stop_s=restart.idle_stop_s,
+    )
+
+
+def models_url(provider: ProviderConfig) -> str:
+    """Return the address that every server of the two dialects answers once it can take requests: its model list."""
+    base_url = provider.base_url.rstrip("/")
+    return f"{base_url}/models" if base_url.endswith("/v1") else f"{base_url}/v1/models"
+
+
+def _unique_ids(names: Iterable[str]) -> Iterator[str]:
+    """Yield each name fit for a file name; of two that become alike the second gets a number."""
+    used: set[str] = set()
+    for name in names:
+        base = process_id = _NOT_IN_A_FILE_NAME.sub("-", name)
+        number = 2
+        while process_id in used:
+            process_id = f"{base}-{number}"
+            number += 1
+        used.add(process_id)
+        yield process_id

@@ -1,0 +1,40 @@
+"""The signals: TERM and INT stop the daemon, a second one does not wait, HUP is told and kills nobody (R-59)."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import trio
+
+from router.ingress.drain import Drain
+from router.ports import Observer
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+async def run(
+    *,
+    drain: Drain,
+    observer: Observer,
+    end_now: Callable[[], None],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Turn signals into a drain, until cancelled. Started once they are caught.
+
+    `end_now` is called with the second stop signal, beside the drain's own haste: what waits for its children ends them."""
+    with trio.open_signal_receiver(*STOP_SIGNALS, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            if number not in STOP_SIGNALS:
+                detail = "a running daemon does not read its configuration again yet; restart it"
+                observer.event("config-reload", {"result": "not-supported", "detail": detail})
+                continue
+            hastened = drain.is_started
+            name = signal.Signals(number).name
+            observer.event("stop-requested", {"signal": name, "in_flight": drain.in_flight, "hastened": hastened})
+            if hastened:
+                drain.hasten()
+                end_now()
+            else:
+                drain.begin()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from router.errors import HostNotAllowed, Unauthorized
+from router.ingress.front_gate import FrontGate
+
+
+def a_gate(*, bind: str = "127.0.0.1", allowed: tuple[str, ...] = (), tokens: tuple[str, ...] = ()) -> FrontGate:
+    return FrontGate.of(bind_host=bind, allowed_hosts=allowed, tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:8088", "localhost.", "127.0.0.1:8088", "127.8.9.1", "[::1]:8088", "[::1]", "Box.Test:8088"],
+)
+def test_loopback_and_allowed_names_pass_whatever_their_port_and_case(host: str) -> None:
+    a_gate(allowed=("box.test:80",)).check_host({"host": host})
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "192.168.1.4", "", "[::1", "[fe80::1]", "box.test"]
+)
+def test_any_other_host_is_refused(host: str) -> None:
+    with pytest.raises(HostNotAllowed):
+        a_gate().check_host({"host": host})
+
+
+def test_a_request_without_host_is_refused() -> None:
+    with pytest.raises(HostNotAllowed):
+        a_gate().check_host({})
+
+
+def test_the_bind_host_is_allowed() -> None:
+    a_gate(bind="10.1.2.3").check_host({"host": "10.1.2.3:8088"})
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::"])  # noqa: S104 - the case at hand
+def test_bound_to_every_address_any_address_passes_but_no_name(bind: str) -> None:
+    gate = a_gate(bind=bind)
+
+    gate.check_host({"host": "192.168.1.4:8088"})
+    gate.check_host({"host": "[fe80::1]"})
+    with pytest.raises(HostNotAllowed):
+        gate.check_host({"host": "evil.test"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"authorization": "Bearer second-token"}, ""),
+        ({"authorization": "bearer second-token"}, ""),
+        ({"x-api-key": "first-token"}, ""),
+        ({"x-goog-api-key": "first-token"}, ""),
+        ({}, "alt=sse&key=first-token"),
+        ({"authorization": "Bearer wrong", "x-api-key": "first-token"}, ""),
+    ],
+)
+def test_any_token_in_any_place_opens(headers: dict[str, str], query: str) -> None:
+    a_gate(tokens=("first-token", "second-token")).check_token(headers, query)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer first"}, {"authorization": "Basic first-token"}, {"x-api-key": ""}, {"x-api-key": "é"}],
+)
+def test_anything_else_is_unauthorized(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthorized):
+        a_gate(tokens=("first-token",)).check_token(headers, "beta=true")
+
+
+def test_without_tokens_everybody_may_ask() -> None:
+    a_gate().check_token({}, "")
+
+
+def test_a_gate_shows_no_token() -> None:
+    assert "first-token" not in repr(a_gate(tokens=("first-token",)))

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from attrs import evolve
+
+from router.domain.health import Cooldown, CooldownReason, ProviderStatus, Unconfigured
+from router.ingress.status_report import ProviderReport, StatusReport, health_body, provider_body, status_body
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def a_provider(status: ProviderStatus, *, is_enabled: bool = True, process: str | None = None) -> ProviderReport:
+    return ProviderReport(kind="anthropic", model="m", status=status, is_enabled=is_enabled, in_flight=1, process=process)
+
+
+def a_report(*, is_stopping: bool = False, is_routable: bool = True) -> StatusReport:
+    return StatusReport(
+        version="9.9",
+        started_at=START,
+        addresses=("http://127.0.0.1:8088",),
+        is_stopping=is_stopping,
+        in_flight=3,
+        default_profile="coding",
+        is_routable=is_routable,
+        profiles={"coding": ("a",)},
+        providers=(a_provider(ProviderStatus(name="a")),),
+        warnings=("x",),
+    )
+
+
+def test_the_status_page_tells_the_daemon_as_it_is() -> None:
+    body = status_body(a_report(), now=0.0, wall=START + timedelta(seconds=90))
+
+    assert orjson.loads(orjson.dumps(body)) == {
+        "status": "running",
+        "version": "9.9",
+        "started_at": "2026-01-02T03:04:05Z",
+        "uptime_s": 90.0,
+        "addresses": ["http://127.0.0.1:8088"],
+        "in_flight": 3,
+        "default_profile": "coding",
+        "default_profile_routable": True,
+        "profiles": {"coding": ["a"]},
+        "providers": [{"name": "a", "kind": "anthropic", "model": "m", "state": "ready", "in_flight": 1}],
+        "warnings": ["x"],
+    }
+
+
+COOLDOWN = Cooldown(CooldownReason.RATE_LIMITED, 110.0)
+MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
+
+
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [
+        (a_provider(ProviderStatus(name="a")), {"state": "ready"}),
+        (a_provider(ProviderStatus(name="a"), is_enabled=False), {"state": "disabled"}),
+        (
+            a_provider(ProviderStatus(name="a", unconfigured=MISSING)),
+            {"state": "unconfigured", "reason": "missing-credential", "detail": "set KEY"},
+        ),
+        (
+            a_provider(ProviderStatus(name="a", cooldown=COOLDOWN)),
+            {"state": "cooldown", "reason": "rate-limited", "cooldown_left_s": 10.0},
+        ),
+        (a_provider(ProviderStatus(name="a", cooldown=evolve(COOLDOWN, until=99.0))), {"state": "ready"}),
+        (a_provider(ProviderStatus(name="a"), process="loading"), {"state": "ready", "process": "loading"}),
+    ],
+)
+def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told: dict[str, object]) -> None:
+    assert provider_body(provider, now=100.0) == {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1} | told
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "word"),
+    [
+        (a_report(), 200, "ok"),
+        (a_report(is_routable=False), 503, "degraded"),
+        (a_report(is_stopping=True), 503, "stopping"),
+    ],
+)
+def test_health_is_whether_the_default_profile_has_somebody(report: StatusReport, status: int, word: str) -> None:
+    answered, body = health_body(report)
+
+    assert (answered, body["status"], body["default_profile"]) == (status, word, "coding")

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+import pytest
+
+from router.observers.log import LineSink, LogFormat, LogObserver, open_log, route_library_logs
+
+AT = datetime(2026, 1, 2, 5, 4, 5, 678_999, tzinfo=timezone(timedelta(hours=2)))
+
+
+def a_log(file: io.BytesIO, *, level: str = "info", log_format: LogFormat = "json") -> LogObserver:
+    return open_log(level, log_format, redact=lambda line: line.replace("hunter22", "***"), file=file, now=lambda: AT)
+
+
+def lines(file: io.BytesIO) -> list[dict[str, object]]:
+    return [orjson.loads(line) for line in file.getvalue().splitlines()]
+
+
+def trip_over(local_value: str) -> None:
+    raise ValueError(len(local_value))
+
+
+@pytest.fixture
+def _quiet_logging() -> Iterator[None]:
+    """Give the standard library's logging back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_line_is_json_with_time_level_and_event_first() -> None:
+    file = io.BytesIO()
+
+    a_log(file).event("request-complete", {"status": 200, "chain": ["a:ok"]})
+
+    assert file.getvalue() == (
+        b'{"ts":"2026-01-02T03:04:05.678Z","level":"info","event":"request-complete","status":200,"chain":["a:ok"]}\n'
+    )
+
+
+def test_the_level_is_the_events_own() -> None:
+    file = io.BytesIO()
+
+    a_log(file).event("provider-failed", {})
+
+    assert lines(file)[0]["level"] == "warning"
+
+
+def test_events_below_the_level_are_not_written() -> None:
+    file = io.BytesIO()
+
+    a_log(file, level="warning").event("request-complete", {})
+
+    assert file.getvalue() == b""
+
+
+def test_a_name_that_nobody_registered_is_still_told() -> None:
+    file = io.BytesIO()
+
+    a_log(file).event("brand-new", {})
+
+    assert lines(file)[0]["level"] == "info"
+
+
+def test_no_secret_passes_in_a_value_a_key_or_a_traceback() -> None:
+    file = io.BytesIO()
+
+    a_log(file).event("request-crashed", {"hunter22": ["hunter22"], "exc_info": ValueError("key hunter22 refused")})
+
+    assert b"hunter22" not in file.getvalue()
+    assert "key *** refused" in str(lines(file)[0]["exception"])
+
+
+def test_a_traceback_shows_no_local_variables() -> None:
+    file, value = io.BytesIO(), "-".join(["in", "a", "variable"])
+    try:
+        trip_over(value)
+    except ValueError as error:
+        a_log(file).event("request-crashed", {"exc_info": error})
+
+    assert "in-a-variable" not in str(lines(file)[0]["exception"])
+
+
+def test_what_json_does_not_know_is_written_as_text() -> None:
+    file = io.BytesIO()
+
+    a_log(file).event("x", {"value": {1: datetime(2026, 1, 2, tzinfo=UTC)}, "other": object})
+
+    assert lines(file)[0]["value"] == {"1": "2026-01-02T00:00:00+00:00"}
+
+
+def test_a_person_gets_text() -> None:
+    file = io.BytesIO()
+
+    a_log(file, log_format="text").event("provider-failed", {"provider": "local"})
+
+    assert file.getvalue() == b"2026-01-02T03:04:05.678Z [warning  ] provider-failed provider=local\n"
+
+
+def test_a_file_that_is_no_terminal_gets_json_unless_told_otherwise() -> None:
+    file = io.BytesIO()
+
+    a_log(file, log_format="auto").event("x", {})
+
+    assert lines(file)[0]["event"] == "x"
+
+
+def test_a_log_that_cannot_be_written_loses_lines_not_requests() -> None:
+    class Full(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    sink = LineSink(Full())
+
+    sink.write(b"x")
+    a_log(Full()).event("x", {})
+
+    assert sink.dropped_total == 1
+
+
+@pytest.mark.usefixtures("_quiet_logging")
+def test_libraries_are_heard_from_warning_upwards() -> None:
+    file = io.BytesIO()
+    route_library_logs(a_log(file))
+
+    logging.getLogger("httpx").info("HTTP Request: GET http://secret")
+    logging.getLogger("hypercorn.error").error("Error in %s", "app")
+
+    (line,) = lines(file)
+    assert (line["event"], line["logger"], line["message"]) == ("library-message", "hypercorn.error", "Error in app")
+
+
+@pytest.mark.usefixtures("_quiet_logging")
+def test_warnings_of_python_become_lines() -> None:
+    file = io.BytesIO()
+    route_library_logs(a_log(file))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old thing", DeprecationWarning, stacklevel=1)
+
+    assert lines(file)[0]["logger"] == "py.warnings"
