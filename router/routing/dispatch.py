@@ -125,31 +125,33 @@ class Walk:
             if limit is not None:
                 until_content.deadline = trio.current_time() + limit
             async with provider.open(call) as reply:
-                answer = await self._until_commit(provider, config, reply, is_stream=call.stream)
+                answer = await self._until_commit(provider, config, reply, is_stream=call.stream, is_last=not has_later)
                 until_content.deadline = float("inf")  # from here on the answer has the client's attention
                 self.trace.commit(answer.info.status, trio.current_time())
                 return await deliver(answer)
         raise ProviderFailed(provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s")
 
-    async def _until_commit(self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_stream: bool) -> Answer:
+    async def _until_commit(
+        self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_stream: bool, is_last: bool
+    ) -> Answer:
         if is_stream and reply.info.is_event_stream:
-            return await self._hold(provider, config, reply)
+            return await self._hold(provider, config, reply, is_last=is_last)
         body = await reply.read_body()
-        document = self._judged(provider, body)
+        document = self._judged(provider, body, is_last=is_last)
         return Answer(provider=provider, config=config, info=reply.info, reply=reply, body=body, document=document)
 
-    async def _hold(self, provider: Provider, config: ProviderConfig, reply: OpenReply) -> Answer:
+    async def _hold(self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_last: bool) -> Answer:
         dialect = self.upstreams.dialects[provider.name]
         gate = Gate(reader=dialect.frame_reader(), rules=self._rules(config))
         while True:
             frames = await reply.receive()
             state = gate.feed(frames, trio.current_time()) if frames else gate.close()
-            if isinstance(state, InbandError) and not self._tolerates(state.reason):
+            if isinstance(state, InbandError) and not self._tolerates(state.reason, is_last=is_last):
                 raise _failed(provider.name, state)
             if state is not GateState.HOLD:
                 return Answer(provider=provider, config=config, info=reply.info, reply=reply, held=tuple(gate.held))
 
-    def _judged(self, provider: Provider, body: bytes) -> dict[str, Any]:
+    def _judged(self, provider: Provider, body: bytes, *, is_last: bool) -> dict[str, Any]:
         """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
         try:
             document = orjson.loads(body)
@@ -162,7 +164,7 @@ class Walk:
             raise _failed(provider.name, verdict)
         if verdict is Verdict.MALFORMED:
             raise _failed(provider.name, _bad("the body has not the shape of its dialect"))
-        if verdict is Verdict.NEUTRAL and not self._tolerates(FailureReason.EMPTY_RESPONSE):
+        if verdict is Verdict.NEUTRAL and not self._tolerates(FailureReason.EMPTY_RESPONSE, is_last=is_last):
             raise _failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
         return document
 
@@ -173,9 +175,12 @@ class Walk:
             hold_s=config.first_byte_timeout_s or config.timeout_s,
         )
 
-    def _tolerates(self, reason: FailureReason) -> bool:
-        """Tell whether the profile lets a content-empty answer pass as an answer."""
-        return reason is FailureReason.EMPTY_RESPONSE and self.ask.profile.empty_response_action != "fallback"
+    def _tolerates(self, reason: FailureReason, *, is_last: bool) -> bool:
+        """Tell whether a content-empty answer passes: where the profile says so, and where nobody is left to do better.
+
+        A model that has nothing to add is no fault: an error would make the client ask ten times more."""
+        passes = is_last or self.ask.profile.empty_response_action != "fallback"
+        return passes and reason is FailureReason.EMPTY_RESPONSE
 
     def _note(self, failure: ProviderFailed) -> None:
         self._failures.append(failure)

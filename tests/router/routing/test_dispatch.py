@@ -226,6 +226,14 @@ async def test_an_answer_without_content_is_the_profiles_to_judge(action: str, a
     assert await rig.run() == answers
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_an_answer_without_content_passes_when_nobody_is_left_to_do_better(*, is_stream: bool) -> None:
+    empty = Script(chunks=[chat_chunk({}, finish="stop"), DONE] if is_stream else [chat_reply("")], is_event_stream=is_stream)
+    rig = Rig(providers=[refusing("a", FailureReason.CONNECTION), provider("b", empty)], is_stream=is_stream)
+
+    assert await rig.run() == "b"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
