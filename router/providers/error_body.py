@@ -51,7 +51,7 @@ def read_error(body: bytes) -> ErrorText:
     )
 
 
-def _error_objects(node: object, depth: int = 4) -> Iterator[Mapping[str, object]]:
+def _error_objects(node: object, depth: int = 6) -> Iterator[Mapping[str, object]]:
     """Yield the objects that describe the error, outermost first. `depth` bounds a hostile nesting."""
     if isinstance(node, list):
         for item in node[:5]:

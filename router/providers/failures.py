@@ -5,11 +5,12 @@ What a failure leads to (the next provider, or the client's own error) is the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from attrs import frozen
 
+from router.config.redact import Redactor
 from router.errors import FailureReason, ProviderFailed
 from router.providers.error_body import ErrorText, read_error
 from router.providers.retry_after import retry_after_s
@@ -17,8 +18,6 @@ from router.providers.words import fault_reason, is_out_of_money, overflows, ref
 from router.wire.errors import scrubbed
 
 MAX_ERROR_BYTES = 8192  # kept of an error body: for the client it is handed to, and for the trace
-
-Redact = Callable[[str], str]
 
 _BY_STATUS = {
     401: FailureReason.AUTH,
@@ -47,33 +46,39 @@ _PERMANENT = frozenset(
 
 @frozen(kw_only=True)
 class ErrorAnswer:
-    """An answer outside 200 to 299: lower-case header names, at most MAX_ERROR_BYTES of the body."""
+    """An answer outside 200 to 299: lower-case header names, at most MAX_ERROR_BYTES of the body, maybe not all of it."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: bytes
+    is_whole: bool = True
 
     def text(self) -> ErrorText:
         """Return what the body says."""
         return read_error(self.body)
 
 
-def read_failure(answer: ErrorAnswer, *, provider: str, now: float, redact: Redact) -> ProviderFailed:
+def read_failure(answer: ErrorAnswer, *, provider: str, now: float, redactor: Redactor) -> ProviderFailed:
     """Return the failure that an answer is, with the upstream's own words in at most 500 characters.
 
-    `now` is a Unix time, for resets that are stated as one; `redact` takes the configured secrets out."""
+    `now` is a Unix time, for resets that are stated as one; `redactor` takes the configured secrets out. A body that was cut is
+    read, but left out of the failure: it could not be handed through."""
     text = answer.text()
     reason = reason_of(answer.status, text)
     return ProviderFailed(
         provider=provider,
         reason=reason,
-        message=scrubbed(redact(text.text or f"status {answer.status}")),
+        message=scrubbed(redactor.redact(text.text or f"status {answer.status}")),
         status=answer.status,
         retry_after_s=retry_after_s(answer.headers, text.text, now),
         transient=is_transient(reason),
-        body=answer.body,
+        body=_redacted(answer.body, redactor) if answer.is_whole else b"",
         content_type=dict(answer.headers).get("content-type", ""),
     )
+
+
+def _redacted(body: bytes, redactor: Redactor) -> bytes:
+    return redactor.redact(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def is_transient(reason: FailureReason) -> bool:

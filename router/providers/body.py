@@ -1,0 +1,157 @@
+"""The body of an upstream request: the client's own bytes, spliced, where both speak one dialect; else encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from attrs import field, frozen
+
+from router.config.schema import ProviderConfig
+from router.domain.request import DialectName, Note
+from router.ports import UpstreamCall
+from router.providers.remedies import Refused
+from router.providers.thinking import drop_all_thinking, drop_router_thinking
+from router.wire.body_edits import BodyEditor, DictEditor, append_system, apply_field_lists, merge_extra_body
+from router.wire.dialect import Dialect, UpstreamTarget
+from router.wire.intake import ROUTER_KEYS
+from router.wire.splice import Splicer
+
+_USAGE = {"include_usage": True}
+
+
+@frozen(kw_only=True)
+class UpstreamBody:
+    """What is sent, what was left out of it, and the tool names that had to be changed: {sent name: client's name}."""
+
+    content: bytes = field(repr=False)
+    notes: tuple[Note, ...] = ()
+    tool_names: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class BodyPlan:
+    """How one provider's bodies are made; built once."""
+
+    dialect: Dialect
+    target: UpstreamTarget
+    extra_body: Mapping[str, Any]
+    append_system_prompt: str | None
+    allow_fields: tuple[str, ...] | None
+    drop_fields: tuple[str, ...]
+    rename_fields: Mapping[str, str]
+
+    def encode(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool = False) -> UpstreamBody:
+        """Return the body of one request; `without_thinking` leaves the reasoning of earlier turns out.
+
+        Raises InvalidRequest where the upstream's dialect cannot say the request at all."""
+        if call.same_dialect_body is not None:
+            return self._spliced(call, call.same_dialect_body, refused, without_thinking=without_thinking)
+        return self._translated(call, refused, without_thinking=without_thinking)
+
+    def encode_count(self, body: bytes, refused: Refused) -> bytes:
+        """Return the body of a count_tokens request: the client's, with the provider's model."""
+        count = Splicer(body)
+        self._drop_ours(count)
+        count.set("model", self.target.model)
+        self._apply_lists(count, refused)
+        return count.result()
+
+    def _spliced(self, call: UpstreamCall, body: bytes, refused: Refused, *, without_thinking: bool) -> UpstreamBody:
+        sent = Splicer(body)
+        self._drop_ours(sent)
+        if self.dialect.name is DialectName.ANTHROPIC:
+            (drop_all_thinking if without_thinking else drop_router_thinking)(sent)
+        if (sent.get("stream") is True) is not call.stream:
+            sent.set("stream", call.stream)
+        notes = self._finish(sent, call, refused)
+        return UpstreamBody(content=sent.result(), notes=notes)
+
+    def _translated(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool) -> UpstreamBody:
+        if call.neutral is None:
+            raise ValueError("an upstream call holds the client's bytes or a neutral request")
+        encoded = self.dialect.encode_request(call.neutral, self.target)
+        sent = DictEditor(encoded.body)
+        sent.set("stream", call.stream)
+        notes = self._finish(sent, call, refused)
+        content = orjson.dumps(encoded.body)
+        if without_thinking:
+            spliced = Splicer(content)
+            drop_all_thinking(spliced)
+            content = spliced.result()
+        return UpstreamBody(content=content, notes=encoded.notes + notes, tool_names=encoded.tool_names or {})
+
+    def _drop_ours(self, body: Splicer) -> None:
+        for key in ROUTER_KEYS:
+            if key in body.keys():  # noqa: SIM118 - an editor is no dict
+                body.remove(key)
+
+    def _finish(self, body: BodyEditor, call: UpstreamCall, refused: Refused) -> tuple[Note, ...]:
+        """Make the edits that both ways share; the provider's lists come last, so that they reach what we add."""
+        merge_extra_body(body, self.extra_body)
+        body.set("model", self.target.model)
+        if self.dialect.name is DialectName.OPENAI_CHAT:
+            _ask_for_usage(body, is_stream=call.stream)
+        text = self.append_system_prompt if call.append_system_prompt is None else call.append_system_prompt
+        if text:
+            append_system(body, self.dialect.name, text)
+        return self._apply_lists(body, refused)
+
+    def _apply_lists(self, body: BodyEditor, refused: Refused) -> tuple[Note, ...]:
+        if not (self.drop_fields or self.rename_fields or refused.fields or refused.renames or self.allow_fields is not None):
+            return ()
+        return apply_field_lists(
+            body,
+            allow=self.allow_fields,
+            drop=(*self.drop_fields, *refused.fields),
+            rename={**self.rename_fields, **refused.renames},
+        )
+
+
+def plan_body(config: ProviderConfig, dialect: Dialect) -> BodyPlan:
+    """Return the body plan of one provider."""
+    extra = {key: value for key, value in config.extra_body.items() if key != "anthropic_version"}  # that one is a header
+    return BodyPlan(
+        dialect=dialect,
+        target=_target(config),
+        extra_body=extra,
+        append_system_prompt=config.append_system_prompt,
+        allow_fields=config.allow_fields,
+        drop_fields=config.drop_fields,
+        rename_fields=config.rename_fields,
+    )
+
+
+def _target(config: ProviderConfig) -> UpstreamTarget:
+    return UpstreamTarget(
+        model=config.model,
+        vision=config.capabilities.vision,
+        reasoning=config.reasoning,
+        reasoning_effort=config.reasoning_effort,
+        effort=config.effort,
+        default_max_tokens=config.default_max_tokens,
+        auto_cache=config.auto_cache,
+        prefill=config.prefill,
+        files=config.files,
+        keep_attribution=config.keep_attribution,
+        forward_user=config.forward_user,
+        null_content=config.null_content,
+        empty_result_text=config.empty_result_text,
+        max_stop=config.max_stop,
+        server_tools=config.server_tools,
+        schema_profile=config.schema_profile,
+        allow_fields=config.allow_fields,
+    )
+
+
+def _ask_for_usage(body: BodyEditor, *, is_stream: bool) -> None:
+    """Ask for the usage chunk of a stream; the relay takes it out again for a client that did not (wire.md 21)."""
+    options = body.get("stream_options")
+    if not is_stream:
+        if options is not None:
+            body.remove("stream_options")  # refused without `stream`
+    elif not isinstance(options, dict):
+        body.set("stream_options", _USAGE)
+    elif options.get("include_usage") is not True:
+        body.set("stream_options", options | _USAGE)

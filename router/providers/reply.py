@@ -1,0 +1,82 @@
+"""An open upstream answer: its frames, or its whole body, each within the limits of the attempt."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import trio
+from attrs import define, field
+
+from router.domain.frame import Frame
+from router.errors import FailureReason, ProviderFailed
+from router.ports import OpenInfo
+from router.providers.failures import MAX_ERROR_BYTES, ErrorAnswer
+from router.providers.transport import HttpAnswer
+from router.wire.sse import SseFramer
+
+MAX_BODY_BYTES = 32 * 1024 * 1024  # wire.md 19.2
+ERROR_BODY_S = 1.0  # an error's body is worth no longer wait: the next provider stands by
+
+
+@define(kw_only=True)
+class HttpReply:
+    """One open answer; its owner is the request's pump.
+
+    `first_by` and `ends_by` are on trio's clock: when the first event must be there, and when all of it. The silence
+    between two reads is limited by the HTTP client, at no cost of a scope here."""
+
+    provider: str
+    info: OpenInfo
+    _answer: HttpAnswer = field(alias="answer")
+    _ends_by: float = field(alias="ends_by")
+    _until: float = field(alias="first_by")  # of the next read
+    _framer: SseFramer = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._framer = SseFramer(self.provider)
+
+    async def receive(self) -> tuple[Frame, ...]:
+        """Return all whole frames of one network read, () at the end of the body.
+
+        Raises ProviderFailed(connection | timeout | bad-response)."""
+        while chunk := await self._read():
+            if frames := self._framer.feed(chunk):
+                self._until = self._ends_by
+                return frames
+        return self._framer.close()
+
+    async def read_body(self) -> bytes:
+        """Return the whole body. Raises ProviderFailed(connection | timeout), and bad-response above 32 MiB."""
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await self._read():
+            self._until = self._ends_by
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise self._failed(FailureReason.BAD_RESPONSE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        return b"".join(chunks)
+
+    async def _read(self) -> bytes:
+        if self._until == float("inf"):
+            return await self._answer.read()
+        with trio.move_on_at(self._until):
+            return await self._answer.read()
+        what = "the whole answer" if self._until == self._ends_by else "the first event"
+        raise self._failed(FailureReason.TIMEOUT, f"{what} did not come in time")
+
+    def _failed(self, reason: FailureReason, message: str) -> ProviderFailed:
+        return ProviderFailed(provider=self.provider, reason=reason, message=message, status=self.info.status)
+
+
+async def read_error(answer: HttpAnswer) -> ErrorAnswer:
+    """Return an answer that is no success with what of its body came within a second, at most 8 KiB.
+
+    The rest is not waited for: whoever leaves the answer's context closes its connection."""
+    body = b""
+    is_whole = False
+    with trio.move_on_after(ERROR_BODY_S), suppress(ProviderFailed):
+        while len(body) <= MAX_ERROR_BYTES and (chunk := await answer.read()):
+            body += chunk
+        is_whole = len(body) <= MAX_ERROR_BYTES
+    return ErrorAnswer(status=answer.status, headers=answer.headers, body=body[:MAX_ERROR_BYTES], is_whole=is_whole)

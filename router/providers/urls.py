@@ -1,0 +1,33 @@
+"""Where a provider's requests go: its `base_url` joined with the dialect's path (routing.md 15.2, 15.3)."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import frozen
+
+from router.config.schema import ProviderConfig
+
+
+@frozen(kw_only=True)
+class ProviderUrls:
+    """`complete` takes generation requests; `count_tokens` is None for a kind that has no such endpoint."""
+
+    complete: str
+    count_tokens: str | None = None
+
+
+def provider_urls(config: ProviderConfig) -> ProviderUrls:
+    """Return the addresses of one provider. A query in `base_url` (`?api-version=...`) stays where it is."""
+    parts = urlsplit(config.base_url)
+    if config.kind == "anthropic":
+        messages = parts.path.rstrip("/").removesuffix("/v1") + "/v1/messages"
+        return ProviderUrls(complete=_joined(parts, messages), count_tokens=_joined(parts, messages + "/count_tokens"))
+    path = parts.path.rstrip("/")
+    if not path and not config.base_url_exact:
+        path = "/v1"
+    return ProviderUrls(complete=_joined(parts, path + "/chat/completions"))
+
+
+def _joined(parts: SplitResult, path: str) -> str:
+    return parts._replace(path=path, fragment="").geturl()

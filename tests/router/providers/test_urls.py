@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from router.providers.urls import provider_urls
+from tests.builders import a_provider
+
+
+@pytest.mark.parametrize(
+    ("base_url", "exact", "url"),
+    [
+        ("http://h:11434", False, "http://h:11434/v1/chat/completions"),
+        ("http://h:11434/", False, "http://h:11434/v1/chat/completions"),
+        ("http://h:11434", True, "http://h:11434/chat/completions"),
+        ("http://h/v1", False, "http://h/v1/chat/completions"),
+        ("http://h/v1/", True, "http://h/v1/chat/completions"),
+        ("https://h/api/v1", False, "https://h/api/v1/chat/completions"),
+        ("https://h/openai/deployments/d?api-version=1", False, "https://h/openai/deployments/d/chat/completions?api-version=1"),
+        ("http://[::1]:8080", False, "http://[::1]:8080/v1/chat/completions"),
+    ],
+)
+def test_a_chat_base_url_has_its_version_or_gets_one(base_url: str, exact: bool, url: str) -> None:  # noqa: FBT001 - a column
+    urls = provider_urls(a_provider(base_url=base_url, base_url_exact=exact))
+
+    assert urls.complete == url
+    assert urls.count_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://api.anthropic.com", "https://api.anthropic.com/v1/messages"),
+        ("https://api.anthropic.com/", "https://api.anthropic.com/v1/messages"),
+        ("https://api.anthropic.com/v1", "https://api.anthropic.com/v1/messages"),
+        ("https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/messages"),
+        ("https://h/anthropic", "https://h/anthropic/v1/messages"),
+        ("https://h/v1/v1", "https://h/v1/v1/messages"),
+    ],
+)
+def test_an_anthropic_base_url_may_carry_its_version_or_not(base_url: str, url: str) -> None:
+    urls = provider_urls(a_provider(kind="anthropic", base_url=base_url))
+
+    assert urls.complete == url
+    assert urls.count_tokens == url + "/count_tokens"
