@@ -52,7 +52,7 @@ async def played(case: Mapping[str, Any], upstream: DialectName, client: Dialect
         providers=[ScriptedProvider(name=name, dialect=upstream, scripts=[script])],
         keys={name: {"reasoning": reasoning}},
     )
-    asked: dict[str, object] = {}
+    asked: dict[str, Any] = {}
     if client is ANTHROPIC and reasoning == "convert":
         asked["thinking"] = {"type": "enabled", "budget_tokens": 1024}
     if options.get("include_usage"):
