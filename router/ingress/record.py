@@ -53,12 +53,12 @@ class Record:
         )
 
     def _outcome(self, exchange: Exchange) -> str:
-        """One of ok, error, midstream, cancelled: a client that leaves is no failure of anybody (decision 16)."""
+        """Return ok, midstream, cancelled or the kind of the error: a client that leaves is no failure of anybody (decision 16)."""
         if self.end is not None:
             return "ok" if self.end.failure is None else "midstream"
-        if exchange.has_client_left:
-            return "cancelled"
-        return str(self.error.kind) if self.error is not None else "error"
+        if self.error is not None:
+            return str(self.error.kind)
+        return "cancelled" if exchange.has_client_left else "error"
 
 
 def _ms(seconds: float) -> float:
