@@ -1,0 +1,239 @@
+"""Run one job under its guardian: start, log file, end of the whole tree.
+
+`Job` and `Runner` are what the owner of a process needs; `GuardedRunner` is the real one, tests have one in memory.
+Source: decision 17; supervision.md 21.6; stack.md, "Child processes and the guardian"."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import trio
+from attrs import define, field, frozen
+
+from supervisors import guardian
+from supervisors.leftovers import MARK, Mark, Swept, Ward, sweep_leftovers, sweep_orphans, this_instance
+from supervisors.process_spec import ProcessSpec, job_argv, job_environment, why_not_runnable
+
+GRACE_S = 5.0  # after TERM: supervision.md 21.6
+SWEEP_S = 2.0  # a guardian needs 20 ms; what outlives this hangs in the kernel
+LOG_CHECK_S = 10.0
+LOG_BYTES = 4 * 1024 * 1024  # per file, two files per job
+TAIL_BYTES = 4096  # of the log, in events (supervision.md 21.6)
+
+
+class Job(Protocol):
+    """One run of a process."""
+
+    @property
+    def pid(self) -> int:
+        """The process that leads its tree."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for a signal."""
+
+    async def wait(self) -> None:
+        """Return once it has ended by itself or by somebody else's hand."""
+
+
+class Runner(Protocol):
+    """Starts and ends jobs."""
+
+    async def prepare(self) -> tuple[Swept, ...]:
+        """End what a dead instance left behind; called once, before the first job."""
+
+    def why_not_runnable(self, spec: ProcessSpec) -> str | None:
+        """Return what is missing on this machine, None when nothing is."""
+
+    def open_job(self, spec: ProcessSpec) -> AbstractAsyncContextManager[Job]:
+        """Start the job; leaving the context ends it with all its descendants. Raises OSError."""
+
+    def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
+        """Return the end of what the job wrote last, "" when there is nothing."""
+
+
+@define(eq=False)
+class Lifeline:
+    """The only write end of a guardian's pipe; closing it, once, ends the guardian's tree."""
+
+    _fd: int | None
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+@frozen(kw_only=True, eq=False)
+class GuardedJob:
+    """A guardian process and its lifeline."""
+
+    process: trio.Process
+    lifeline: Lifeline
+    ward: Ward
+
+    @property
+    def pid(self) -> int:
+        """The guardian's pid."""
+        return self.process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The job's, since its guardian ends as it did; 137 when the pipe was closed."""
+        return self.process.returncode
+
+    async def wait(self) -> None:
+        """Return once the guardian has ended, and with it everything below it."""
+        await self.process.wait()
+
+
+@define(kw_only=True, eq=False)
+class GuardedRunner:
+    """Runs jobs under guardians; `directory` (made private, 0700) takes the log files, `<id>.log` and `<id>.log.1`.
+
+    Knows the guardians that live, so that a sweep of orphans spares them. One at a time is born or swept: between fork
+    and exec a guardian looks like an orphan."""
+
+    directory: Path
+    _jobs: set[GuardedJob] = field(factory=set, init=False)
+    _one_at_a_time: trio.Lock = field(factory=trio.Lock, init=False)
+
+    async def prepare(self) -> tuple[Swept, ...]:
+        """Make this process a subreaper and end what a dead instance left behind."""
+        guardian.become_subreaper()
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await sweep_leftovers()
+
+    def why_not_runnable(self, spec: ProcessSpec) -> str | None:
+        """Return what is missing on this machine, None when nothing is."""
+        return why_not_runnable(spec, job_environment(spec, os.environ))
+
+    @asynccontextmanager
+    async def open_job(self, spec: ProcessSpec) -> AsyncIterator[Job]:
+        """Start the job under a guardian; leaving the context ends it: TERM, GRACE_S, then KILL for all below.
+
+        Raises OSError when it cannot be started. A job that cannot be executed ends with 126 or 127."""
+        log = self._log_path(spec)
+        job = await self._start(spec, log)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_keep_small, log, name=f"log/{spec.id}")
+                yield job
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.move_on_after(GRACE_S + 3 * SWEEP_S, shield=True):
+                await self._end(job)
+
+    def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
+        """Return the end of what the job wrote to stdout and stderr in its last run."""
+        return _last_bytes(self._log_path(spec), max_bytes).decode(errors="replace")
+
+    def end_now(self) -> None:
+        """End every job without grace: a second TERM does not wait."""
+        for job in self._jobs:
+            job.lifeline.close()
+
+    def _log_path(self, spec: ProcessSpec) -> Path:
+        return self.directory / f"{spec.id}.log"
+
+    async def _start(self, spec: ProcessSpec, log: Path) -> GuardedJob:
+        mark = Mark(instance=this_instance(), job=spec.id)
+        environment = job_environment(spec, os.environ) | {MARK: str(mark)}
+        # shielded: a start that is given up half-way would lose the process; a fork takes milliseconds
+        with trio.CancelScope(shield=True):
+            async with self._one_at_a_time:
+                with _open_lifeline() as (read_end, lifeline), _open_log(log) as output:
+                    process = await trio.lowlevel.open_process(
+                        [sys.executable, "-I", "-S", guardian.__file__, str(read_end), "--", *job_argv(spec)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        pass_fds=(read_end,),
+                        start_new_session=True,
+                        cwd=spec.cwd,
+                        env=environment,
+                    )
+                seen = guardian.read_process(process.pid)
+                ward = Ward(mark=mark, since=seen.started if seen else 0)
+                job = GuardedJob(process=process, lifeline=lifeline, ward=ward)
+                self._jobs.add(job)
+        return job
+
+    async def _end(self, job: GuardedJob) -> None:
+        """TERM, grace, close the pipe; never KILL. Then look after a guardian that ended without being told."""
+        asked = job.exit_code is None
+        if asked:
+            job.process.terminate()
+            with trio.move_on_after(GRACE_S):
+                await job.process.wait()
+        job.lifeline.close()
+        if job.exit_code is None:
+            job.process.send_signal(signal.SIGCONT)  # a stopped guardian does not see its pipe close
+            with trio.move_on_after(SWEEP_S):
+                await job.process.wait()
+        if job.exit_code is None:
+            return  # it hangs in the kernel; it stays known, so that no sweep takes it for an orphan
+        async with self._one_at_a_time:
+            self._jobs.discard(job)
+            if not asked or job.exit_code == -signal.SIGKILL:
+                await sweep_orphans(job.ward, keep=frozenset(other.pid for other in self._jobs))
+
+
+async def _keep_small(log: Path) -> None:
+    """Copy a log that has grown over LOG_BYTES beside itself and empty it, until cancelled.
+
+    The job appends, so it goes on at the start of the empty file. What it writes between copy and cut is lost."""
+    while True:
+        await trio.sleep(LOG_CHECK_S)
+        await trio.to_thread.run_sync(_turn_over, log)
+
+
+def _turn_over(log: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # somebody tidied up: the job writes on to the unlinked file
+        if log.stat().st_size > LOG_BYTES:
+            _older(log).write_bytes(_last_bytes(log, LOG_BYTES))
+            os.truncate(log, 0)
+
+
+@contextlib.contextmanager
+def _open_lifeline() -> Iterator[tuple[int, Lifeline]]:
+    """Yield a pipe for a guardian: we hold its read end only inside, and the lifeline on if nothing is raised."""
+    read_end, write_end = os.pipe()
+    lifeline = Lifeline(write_end)
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(lifeline.close)
+        try:
+            yield read_end, lifeline
+        finally:
+            os.close(read_end)
+        on_failure.pop_all()
+
+
+def _open_log(log: Path) -> BinaryIO:
+    """Open a new log for appending, readable by its owner alone; that of the run before stays beside it."""
+    with contextlib.suppress(FileNotFoundError):
+        log.replace(_older(log))
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def _older(log: Path) -> Path:
+    return log.with_name(f"{log.name}.1")
+
+
+def _last_bytes(path: Path, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - max_bytes))
+            return file.read(max_bytes)
+    except FileNotFoundError:
+        return b""
