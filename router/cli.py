@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
-from router.errors import ConfigError
+from router.errors import ConfigError, InvalidRequest
+from router.wire.intake import read_json
 
-EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h (decision 5)
+EXIT_USAGE, EXIT_CONFIG = 2, 78  # decision 5
+ROUTES = ("/v1/messages", "/v1/chat/completions")
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -85,4 +87,23 @@ def check(options: ServeOptions) -> None:
     print_check(load_or_end(options))
 
 
-COMMANDS: tuple[click.Command, ...] = (check,)
+@click.command()
+@config_options
+@click.option("--route", type=click.Choice(ROUTES), default=ROUTES[0], show_default=True, help="Which API the body is for.")
+@click.option("--body", type=click.File("rb"), help="File with the request's JSON body, - for stdin; an empty request else.")
+@click.option("--profile", help="As the X-Router-Profile header would say.")
+def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None) -> None:
+    """Show who would answer a request and why the others would not; nothing is sent."""
+    from router.reports.explain import explain as explained  # noqa: PLC0415 - same as in `check`
+    from router.reports.explain import print_explanation  # noqa: PLC0415 - same
+
+    loaded = load_or_end(options)
+    try:
+        document = read_json(body.read() if body is not None else b"{}")
+        print_explanation(explained(loaded, route=route, body=document, profile=profile))
+    except InvalidRequest as error:
+        click.echo(error.message, err=True)
+        sys.exit(EXIT_USAGE)
+
+
+COMMANDS: tuple[click.Command, ...] = (check, explain)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
+from rich.console import Console
+from rich.table import Table
 
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.health import ProviderStatus
@@ -63,6 +65,17 @@ def explain(loaded: LoadedConfig, *, route: str, body: Mapping[str, Any], profil
     )
     plan = resolve(chosen, members, config.routing, now=0.0)
     return Explanation(choice=choice, plan=plan, providers=providers, route=route)
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print the decision as a table on stdout."""
+    choice = explanation.choice
+    table = Table(title=f"profile {choice.profile} (by {choice.why}), {explanation.route}", title_justify="left")
+    for heading in ("place", "provider", "model", "how"):
+        table.add_column(heading)
+    for row in explanation.rows():
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _word(value: object) -> str | None:
