@@ -49,16 +49,17 @@ def _assignment(line: str) -> tuple[str, str] | None:
         raise ValueError("no = between a name and a value")
     if _KEY.fullmatch(key.strip()) is None:
         raise ValueError("the name before = is not letters, digits and underscores")
-    return key.strip(), _value(value.lstrip())
+    return key.strip(), _value(value)
 
 
 def _value(text: str) -> str:
-    if text.startswith('"'):
-        return _ESCAPE.sub(_unescaped, _quoted(_DOUBLE, text))
-    if text.startswith("'"):
-        return _quoted(_SINGLE, text)
-    comment = _COMMENT.search(text)
-    return (text[: comment.start()] if comment else text).rstrip()
+    trimmed = text.lstrip()
+    if trimmed.startswith('"'):
+        return _ESCAPE.sub(_unescaped, _quoted(_DOUBLE, trimmed))
+    if trimmed.startswith("'"):
+        return _quoted(_SINGLE, trimmed)
+    comment = _COMMENT.search(text)  # before trimming: in `A= # note` the value is empty
+    return (text[: comment.start()] if comment else text).strip()
 
 
 def _quoted(pattern: re.Pattern[str], text: str) -> str:

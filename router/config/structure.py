@@ -62,12 +62,12 @@ def table_types() -> Mapping[str, type[attrs.AttrsInstance]]:
 
 
 def unknown_key(key: str, known: tuple[str, ...]) -> str:
-    """Return the complaint about a key that a table does not have, with the likeliest one it has."""
-    close = get_close_matches(key, known, n=1, cutoff=0.6)
-    if close:
-        return f"unknown key, did you mean {close[0]}?"
+    """Return the complaint about a key that a table does not have: the one table that has it, else the likeliest key."""
     homes = [path for path, cls in table_types().items() if path and key in keys_of(cls)]
-    return f"unknown key, it belongs in [{homes[0]}]" if len(homes) == 1 else "unknown key"
+    if len(homes) == 1:
+        return f"unknown key, it belongs in [{homes[0]}]"
+    close = get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"unknown key, did you mean {close[0]}?" if close else "unknown key"
 
 
 def _table_in(type_: Any) -> type[attrs.AttrsInstance] | None:  # noqa: ANN401 - any annotation of the schema

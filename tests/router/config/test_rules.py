@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pytest
+
+from router.config.rules import is_loopback
+from tests.router.config.texts import SMALL, mistakes_in, read, told
+
+TWO = SMALL.replace("[[profiles]]", '[[providers]]\nname = "b"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n\n[[profiles]]')
+
+
+def test_the_smallest_configuration_is_valid() -> None:
+    config = read(SMALL).config
+
+    assert [provider.name for provider in config.providers] == ["a"]
+    assert config.routing.default_profile == "default"
+
+
+def test_an_empty_file_needs_a_provider_and_a_profile() -> None:
+    assert told("") == [(1, "profiles"), (1, "providers")]
+
+
+def test_a_profile_needs_a_provider() -> None:
+    assert told(SMALL.replace('["a"]', "[]")) == [(8, "profiles[0].providers")]
+
+
+def test_names_are_declared_once() -> None:
+    again = SMALL.replace("[[profiles]]", SMALL.partition("[[profiles]]")[0] + "[[profiles]]")
+
+    assert told(again) == [(7, "providers[1].name")]
+    assert told(SMALL + '[[profiles]]\nname = "default"\nproviders = ["a"]\n') == [(10, "profiles[1].name")]
+
+
+def test_a_profile_names_declared_providers_each_once() -> None:
+    chain = 'providers = [\n  "a",\n  "A",\n  "a",\n]'
+
+    assert told(SMALL.replace('providers = ["a"]', chain)) == [(10, "profiles[0].providers[1]"), (11, "profiles[0].providers[2]")]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[routing]\ndefault_profile = "defualt"\n', "routing.default_profile"),
+        ('[mode_aliases]\nfast = "nobody"\n', "mode_aliases.fast"),
+        ('[model_map]\n"claude-*" = "nobody"\n', 'model_map."claude-*"'),
+        ('[auto_router]\ndefault_rule_profile = "nobody"\n', "auto_router.default_rule_profile"),
+        ("[auto_router]\ndisabled = false\n", "auto_router.default_rule_profile"),
+    ],
+)
+def test_every_target_is_a_declared_profile(text: str, path: str) -> None:
+    assert [told_path for _, told_path in told(SMALL + text)] == [path]
+
+
+def test_a_rule_of_the_auto_router_needs_a_declared_profile_and_a_matcher() -> None:
+    rules = '[auto_router]\ndefault_rule_profile = "default"\n[[auto_router.rules]]\nid = "x"\nprofile = "nobody"\nmatch = {}\n'
+
+    assert [path for _, path in told(SMALL + rules)] == ["auto_router.rules[0].profile", "auto_router.rules[0].match"]
+
+
+def test_the_default_profile_may_be_auto_with_rules_or_with_the_profiles_of_the_builtin_ones() -> None:
+    auto = '[routing]\ndefault_profile = "auto"\n'
+
+    (mistake,) = mistakes_in(SMALL + auto)
+    assert mistake.message == "auto without [auto_router] needs the profiles multi, coding, writing"
+    assert read(SMALL + auto + '[auto_router]\ndefault_rule_profile = "default"\n').config.auto_router is not None
+
+
+def test_without_default_profile_there_must_be_one_named_default() -> None:
+    assert [path for _, path in told(SMALL.replace('"default"', '"coding"'))] == ["routing.default_profile"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("context_budget_warn_threshold = 0.95", "context_budget_warn_threshold"),
+        ("context_budget_trim_target = 0.9", "context_budget_trim_target"),
+        ("recovery_probe_initial_s = 301", "recovery_probe_initial_s"),
+        ("recovery_probe_max_s = 30\nrecovery_probe_initial_s = 31", "recovery_probe_initial_s"),
+    ],
+)
+def test_numbers_of_a_profile_keep_their_order(text: str, key: str) -> None:
+    assert [path for _, path in told(SMALL + text)] == [f"profiles[0].{key}"]
+
+
+def test_a_number_from_the_defaults_is_told_where_it_is_written() -> None:
+    assert told("[profile_defaults]\ncontext_budget_trim_target = 0.9\n" + SMALL) == [
+        (2, "profile_defaults.context_budget_trim_target")
+    ]
+
+
+def test_one_source_of_a_key_and_one_form_of_a_restart() -> None:
+    both = 'api_key_env = "A"\ncredential_file = "a"\nrestart_command = "run"\nrestart = { mode = "oneshot", argv = ["run"] }\n'
+
+    assert told(SMALL.replace("\n[[profiles]]", both + "\n[[profiles]]")) == [
+        (6, "providers[0].credential_file"),
+        (7, "providers[0].restart_command"),
+    ]
+
+
+def test_a_unit_is_named_alone() -> None:
+    restart = '[providers.restart]\nmode = "unit"\nargv = ["restart", "ollama"]\n\n'
+
+    assert told(SMALL.replace("[[profiles]]", restart + "[[profiles]]")) == [(8, "providers[0].restart.argv")]
+
+
+@pytest.mark.parametrize("ready_url", ["https://127.0.0.1:9/health", "http://127.0.0.1:8/health"])
+def test_managed_servers_are_asked_over_http_and_own_their_ports(ready_url: str) -> None:
+    first = '[providers.restart]\nmode = "managed"\nargv = ["one"]\nready_url = "http://127.0.0.1:8/health"\n'
+    second = f'[providers.restart]\nmode = "managed"\nargv = ["two"]\nready_url = "{ready_url}"\n'
+    text = TWO.replace("\n[[providers]]", first + "\n[[providers]]").replace("[[profiles]]", second + "[[profiles]]")
+
+    assert [path for _, path in told(text)] == ["providers[1].restart.ready_url"]
+
+
+def test_one_managed_server_may_stand_behind_two_providers() -> None:
+    restart = '[providers.restart]\nmode = "managed"\nargv = ["one"]\n'
+    text = TWO.replace("\n[[providers]]", restart + "\n[[providers]]").replace("[[profiles]]", restart + "[[profiles]]")
+
+    assert [provider.restart is not None for provider in read(text).config.providers] == [True, True]
+
+
+@pytest.mark.parametrize("table", ["audit", "request_log"])
+def test_what_is_kept_needs_a_place(table: str) -> None:
+    assert told(SMALL + f"[{table}]\nenabled = true\n") == [(10, f"{table}.enabled")]
+    assert read(SMALL + f'[{table}]\nenabled = true\n[server]\nstate_dir = "x"\n').config.server.state_dir == "x"
+
+
+def test_an_address_that_others_reach_needs_a_client_token() -> None:
+    exposed = SMALL + '[server]\nhost = "0.0.0.0"\n'
+
+    assert told(exposed) == [(10, "server.host")]
+    assert told(exposed + 'client_token_env = "TOKEN"\n', environ={"TOKEN": " , "}) == [(11, "server.client_token_env")]
+    loaded = read(exposed + 'client_token_env = "TOKEN"\n', environ={"TOKEN": "one-token, other-token"})
+    assert [token.reveal() for token in loaded.secrets.client_tokens] == ["one-token", "other-token"]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 - the address that must be refused
+        ("::", False),
+        ("192.168.0.1", False),
+        ("example.org", False),
+    ],
+)
+def test_loopback_is_known_by_the_address(host: str, *, is_ours: bool) -> None:
+    assert is_loopback(host) is is_ours

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from router.__main__ import main
+from tests.router.config.texts import SMALL
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "router.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def run(*words: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner(env=env).invoke(main, words, prog_name="router", terminal_width=100)
+
+
+def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
+    config.write_text(SMALL + "sticky = true\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n")
+
+    result = run("check", "--config", str(config), env={"COLUMNS": "120"})
+
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert lines == [
+        f"{config}: valid",
+        "listens on 127.0.0.1:8088, default profile default, paid providers off",
+        "provider kind url model state",
+        "a openai_compat http://127.0.0.1:9/v1 m configured",
+        "profile asks, in this order reached by",
+        "default a default, mode fast, model gpt-*",
+        f"warning: {config}:9: profiles[0].sticky: sticky is not yet active: nothing acts on it in this version",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "state"),
+    [
+        ((), "configured"),
+        (("--set", "providers.a.enabled=false"), "disabled"),
+        (("--set", "providers.a.paid=true"), "paid-gate"),
+        (("--set", "providers.a.paid=true", "--set", "routing.allow_paid=true"), "configured"),
+        (("--set", "providers.a.api_key_env=NO_SUCH_KEY"), "missing-credential"),
+        (("--set", "providers.a.requires=['no-such-distribution']"), "missing-package"),
+    ],
+)
+def test_check_says_why_a_provider_would_be_passed_over(config: Path, flags: tuple[str, ...], state: str) -> None:
+    result = run("check", "--config", str(config), *flags, env={"COLUMNS": "120"})
+
+    (row,) = [line for line in result.output.splitlines() if line.startswith("a ")]
+    assert row.split()[-1] == state
+
+
+def test_check_never_shows_a_key(config: Path) -> None:
+    config.write_text(
+        SMALL.replace("\n[[profiles]]", 'api_key_env = "KEY"\nheaders = { Authorization = "Bearer abcdefgh" }\n\n[[profiles]]')
+    )
+
+    result = run("check", "--config", str(config), env={"KEY": "sk-12345678"})
+
+    assert "configured" in result.output
+    assert "sk-12345678" not in result.output
+    assert "abcdefgh" not in result.output
+
+
+def test_mistakes_go_to_stderr_one_per_line_and_end_with_78(config: Path) -> None:
+    config.write_text(SMALL + "sticky = 1\n[server]\nprot = 1\n")
+
+    result = run("check", "--config", str(config), "--set", "x")
+
+    assert result.exit_code == 78
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "--set x: is not KEY=VALUE with a dotted key",
+        f"{config}:9: profiles[0].sticky: expected true or false, found an integer",
+        f"{config}:11: server.prot: unknown key, did you mean port?",
+    ]
+
+
+def test_a_file_that_is_not_there_ends_with_78(tmp_path: Path) -> None:
+    result = run("check", "--config", str(tmp_path / "nothing.toml"))
+
+    assert (result.exit_code, result.stderr) == (78, f"{tmp_path / 'nothing.toml'}: cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("chek",), ("check", "--no-such-flag"), ("check", "left", "over"), ("--port", "many"), ("serve", "x")]
+)
+def test_a_command_line_that_cannot_be_read_ends_with_2(words: tuple[str, ...]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_help_names_every_command() -> None:
+    result = run("--help")
+
+    assert result.exit_code == 0
+    assert isinstance(main, click.Group)
+    for name, command in main.commands.items():
+        assert f"\n  {name} " in result.output
+        assert command.get_short_help_str()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [(), ("serve",)])
+async def test_serve_is_the_default_command_and_its_flags_win_over_the_file(config: Path, command: tuple[str, ...]) -> None:
+    flags = ("--config", str(config), "--set", "server.port=1", "--port", "99999", "--host", "", "--log-level", "debug")
+
+    done = await trio.run_process(
+        [sys.executable, "-m", "router", *command, *flags],
+        capture_stderr=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 78
+    told = done.stderr.decode()
+    assert "--set server.port: 99999 is out of bounds: 0 to 65535" in told
+    assert "--set server.host: is empty: an address is needed" in told
