@@ -50,6 +50,7 @@ SHAPES = {DialectName.ANTHROPIC: ErrorShape.ANTHROPIC, DialectName.OPENAI_CHAT: 
 _SHAPE_BY_NAME = {str(name): shape for name, shape in SHAPES.items()}
 
 MAX_MESSAGE_CHARS = 500
+_READ_CHARS = 8 * MAX_MESSAGE_CHARS  # an upstream's text may be megabytes of HTML
 DEFAULT_RETRY_AFTER_S = 5.0  # a 429 without Retry-After is final for Codex (clients.md 2)
 MAX_RELEASE_S = 30.0  # Claude Code gives up at once when told to wait 120 s (routing.md 11.7)
 _JSON = "application/json"
@@ -235,4 +236,4 @@ _KEY = re.compile(
 
 def scrubbed(text: str) -> str:
     """Return foreign text fit for a client: no URL, nothing that looks like a key, at most 500 characters."""
-    return _KEY.sub("***", _URL.sub("[url]", text))[:MAX_MESSAGE_CHARS]
+    return _KEY.sub("***", _URL.sub("[url]", text[:_READ_CHARS]))[:MAX_MESSAGE_CHARS]

@@ -42,5 +42,7 @@ class JsonScan:
         if mark in "{[":
             self._depth += 1
             return False
-        self._depth = max(0, self._depth - 1)
+        if self._depth == 0:
+            return False  # a stray bracket ends nothing
+        self._depth -= 1
         return self._depth == 0

@@ -161,7 +161,7 @@ class Sequencer:
         """Say all that can be said of the calls in front, then the text that waited for them."""
         while self._pending:
             call = self._pending[0]
-            is_done = call.is_over or call.scan.is_complete
+            is_done = call.is_over or bool(call.name and call.scan.is_complete)
             if call.name and (call.waiting or is_done):
                 self._say(call)
             if not is_done:

@@ -1,0 +1,49 @@
+"""Decoding and encoding keep up with many streams on one core (wire.md 24, check 15)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from router.domain.request import DialectName
+from router.wire.dialect import ReplyOptions
+from tests.router.wire.drive import ANTHROPIC, CHAT, drive
+
+CHUNKS = 10_000
+REQUIRED_PER_S = 20_000  # five to eight times that was seen
+
+CHAT_HEAD = b'data: {"id":"c","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":0,"delta":'
+CHAT_END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+MESSAGES_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
+MESSAGES_END = (
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}\n\n'
+)
+CHAT_TEXT = [CHAT_HEAD + b'{"content":" token %d"},"finish_reason":null}]}\n\n' % n for n in range(CHUNKS)]
+CHAT_CALL = [
+    CHAT_HEAD + b'{"tool_calls":[{"index":0,"id":"t","function":{"name":"X","arguments":"{\\"a\\":\\""}}]}}]}\n\n',
+    *[
+        CHAT_HEAD + b'{"tool_calls":[{"index":0,"function":{"arguments":" token %d"}}]},"finish_reason":null}]}\n\n' % n
+        for n in range(CHUNKS)
+    ],
+]
+MESSAGES_TEXT = [MESSAGES_DELTA + b'{"type":"text_delta","text":" token %d"}}\n\n' % n for n in range(CHUNKS)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chunks", "source", "target"),
+    [
+        ([*CHAT_TEXT, CHAT_END], CHAT, ANTHROPIC),
+        ([*CHAT_CALL, CHAT_END], CHAT, ANTHROPIC),
+        ([*MESSAGES_TEXT, MESSAGES_END], ANTHROPIC, CHAT),
+    ],
+    ids=["chat to messages, text", "chat to messages, arguments", "messages to chat, text"],
+)
+def test_small_chunks_pass_faster_than_required(chunks: list[bytes], source: DialectName, target: DialectName) -> None:
+    began = time.process_time()
+
+    driven = drive(chunks, source, target, ReplyOptions(model="m"))
+
+    assert driven.outcome == "complete"
+    assert CHUNKS / (time.process_time() - began) > REQUIRED_PER_S
