@@ -19,6 +19,7 @@ import trio
 from attrs import asdict, frozen
 
 from router.assembly import DISTRIBUTION, Assembled, Tree, assemble
+from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
 from router.config.schema import LoadedConfig
@@ -47,7 +48,7 @@ def run_daemon(options: ServeOptions) -> int:
         route_library_logs(log)
         return trio.run(main, loaded, log)
     except ConfigError as error:
-        sys.stderr.write(describe(error))
+        sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
         return BAD_CONFIG
     except KeyboardInterrupt:  # before the signals are caught, and only then
         return STOPPED
@@ -161,12 +162,3 @@ def log_directory(state_dir: str | None) -> Path:
     """Return where managed processes write their logs."""
     root = platformdirs.user_state_path(DISTRIBUTION) if state_dir is None else Path(state_dir).expanduser()
     return root / "processes"
-
-
-def describe(error: ConfigError) -> str:
-    """Return a line per mistake: file, line, key, what is wrong."""
-    lines = [f"{error.source}: {len(error.mistakes)} mistake(s)"]
-    for mistake in error.mistakes:
-        place = error.source if mistake.line is None else f"{error.source}:{mistake.line}"
-        lines.append(f"{place}: {mistake.path}: {mistake.message}" if mistake.path else f"{place}: {mistake.message}")
-    return "\n".join(lines) + "\n"

@@ -165,6 +165,26 @@ async def test_a_refusal_of_a_big_unread_body_leaves_no_task_behind() -> None:
 
 
 @pytest.mark.slow
+async def test_an_answer_beside_a_full_queue_of_body_messages_leaves_no_task_behind() -> None:
+    async def answer_late_and_unread(exchange: Exchange) -> None:
+        await trio.sleep(0.3)  # the client's 32 messages fill the server's queue of 10 meanwhile
+        await exchange.respond(200, JSON, b"{}")
+
+    async with open_front(answer_late_and_unread) as served:
+        await wait_all_tasks_blocked()
+        tasks_before = trio.lowlevel.current_statistics().tasks_living
+        async with served.connect() as client, trio.open_nursery() as sending:
+            sending.start_soon(client.send, post(body=b"x" * 2 * MIB))
+
+            status, _, _ = await client.read_response()
+            rest = await client.read_to_end()
+
+        await trio.sleep(0.05)
+        assert (status, rest) == (200, b"")
+        assert trio.lowlevel.current_statistics().tasks_living == tasks_before
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", [b"content-length: 8388608", b"transfer-encoding: chunked"])
 async def test_a_client_that_is_still_sending_gets_the_whole_413(framing: bytes) -> None:
     async with open_front(answer_at_once) as served, served.connect() as client:

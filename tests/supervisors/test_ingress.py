@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import errno
+import socket
+from functools import partial
+from typing import Any, cast
+
+import pytest
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+
+from router.ingress.asgi_types import Receive, Scope, Send
+from router.ingress.drain import Drain
+from supervisors.ingress import (
+    BoundAddress,
+    CannotBindError,
+    Ingress,
+    IngressOptions,
+    open_listeners,
+    resolve,
+    run,
+    server_config,
+)
+from tests.e2e.front_harness import Seen
+
+
+async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"hi"})
+
+
+async def fetch(address: BoundAddress) -> bytes:
+    async with await trio.open_tcp_stream(address.host, address.port) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        return b"".join([data async for data in stream])
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6"))])
+async def test_it_listens_on_a_free_port_and_says_which(host: str, nursery: trio.Nursery) -> None:
+    drain = Drain()
+    listen = partial(run, hello, IngressOptions(host=host, port=0), drain=drain, observer=Seen())
+
+    (address,) = await nursery.start(listen)
+
+    assert (await fetch(address)).endswith(b"hi")
+    assert (address.host, address.port > 0) == (host, True)
+    drain.begin()
+
+
+async def test_localhost_is_every_loopback_address_on_one_port() -> None:
+    listeners = await open_listeners(IngressOptions(host="localhost", port=0))
+    bound = [listener.socket.getsockname()[:2] for listener in listeners]
+    for listener in listeners:
+        await listener.aclose()
+
+    assert {host for host, _ in bound} <= {"127.0.0.1", "::1"}
+    assert len({port for _, port in bound}) == 1
+
+
+async def test_an_address_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotBindError, match=rf"127\.0\.0\.1:{port}: .*in use") as caught:
+            await open_listeners(IngressOptions(host="127.0.0.1", port=port))
+
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.EADDRINUSE
+
+
+async def test_an_address_of_another_machine_cannot_be_bound() -> None:
+    with pytest.raises(CannotBindError):
+        await open_listeners(IngressOptions(host="192.0.2.1", port=0))
+
+
+async def test_an_address_literal_needs_no_name_service() -> None:
+    assert await resolve("127.0.0.1") == ("127.0.0.1",)
+
+
+def test_an_address_is_told_as_a_url() -> None:
+    assert BoundAddress(host="127.0.0.1", port=8088).url == "http://127.0.0.1:8088"
+    assert BoundAddress(host="::1", port=8088).url == "http://[::1]:8088"
+
+
+async def test_a_stop_without_requests_takes_no_time_and_frees_the_port(nursery: trio.Nursery) -> None:
+    drain = Drain()
+    listen = partial(run, hello, IngressOptions(host="127.0.0.1", port=0), drain=drain, observer=Seen())
+    async with trio.open_nursery() as ring:
+        (address,) = await ring.start(listen)
+        await fetch(address)
+        begun_at = trio.current_time()
+        drain.begin()
+
+    assert trio.current_time() - begun_at < 0.5
+    listeners = await open_listeners(IngressOptions(host="127.0.0.1", port=address.port))
+    for listener in listeners:
+        await listener.aclose()
+
+
+async def test_a_crash_elsewhere_ends_it_without_waiting() -> None:
+    drain, busy = Drain(), trio.Event()
+
+    async def never(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        busy.set()
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as ring:
+        listen = partial(run, never, IngressOptions(host="127.0.0.1", port=0), drain=drain, observer=Seen())
+        (address,) = await ring.start(listen)
+        async with await trio.open_tcp_stream(address.host, address.port) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await busy.wait()
+            begun_at = trio.current_time()
+            ring.cancel_scope.cancel()
+
+    assert trio.current_time() - begun_at < 0.5
+
+
+class Faulty:
+    """A stream with a bug in it."""
+
+    def __init__(self, real: trio.SocketStream) -> None:
+        self.socket = real.socket
+        self.aclose = real.aclose
+
+    async def receive_some(self, _max_bytes: int) -> bytes:
+        await trio.lowlevel.checkpoint()
+        raise ZeroDivisionError
+
+
+async def test_a_fault_in_one_connection_is_told_and_ends_only_that() -> None:
+    seen = Seen()
+    options = IngressOptions(host="127.0.0.1", port=0)
+    ingress = Ingress(app=ASGIWrapper(cast("Any", hello)), config=server_config(options), options=options, observer=seen)
+    ours, theirs = trio.socket.socketpair()
+    with theirs:
+        await ingress.serve_client(cast("trio.SocketStream", Faulty(trio.SocketStream(ours))))
+    ours.close()
+
+    assert seen.names() == ["connection-crashed"]
+    await ingress.wait_empty()
