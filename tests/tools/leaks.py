@@ -31,8 +31,7 @@ def children() -> dict[int, str]:
     found: dict[int, str] = {}
     if CAN_SEE:
         for thread in _THREADS.iterdir():
-            for pid in (thread / "children").read_text().split():
-                found[int(pid)] = _command_line(pid)
+            found |= {int(pid): _command_line(pid) for pid in _children_of(thread)}
     return found
 
 
@@ -54,6 +53,13 @@ def left_children(before: Mapping[int, str]) -> dict[int, str]:
 
 def _new(now: Mapping[int, str], before: Mapping[int, str]) -> dict[int, str]:
     return {number: target for number, target in now.items() if before.get(number) != target}
+
+
+def _children_of(thread: Path) -> list[str]:
+    try:
+        return (thread / "children").read_text().split()
+    except OSError:
+        return []  # the thread has just ended; what it started is another thread's child now
 
 
 def _command_line(pid: str) -> str:
