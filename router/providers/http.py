@@ -8,6 +8,7 @@ it does nothing for us and costs as much again as the transport (docs/providers.
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import ssl
 from collections import deque
@@ -276,8 +277,8 @@ def _cause(error: BaseException) -> str:
             return f"TLS failed, {found.reason}"
         if isinstance(found, socket.gaierror):
             return "the host name is not known"
-        if isinstance(found, OSError) and found.errno is not None and found.strerror:
-            return found.strerror
+        if isinstance(found, OSError) and found.errno is not None:
+            return os.strerror(found.errno)  # its own text may name the address
         pending.extend((found.__cause__, found.__context__))
         pending.extend(found.exceptions if isinstance(found, BaseExceptionGroup) else ())
     return ""

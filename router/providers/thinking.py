@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from router.wire.reasoning import SIGNATURE_PREFIX, is_router_signature
-from router.wire.splice import Splicer, edit_items
+from router.wire.splice import Splicer, joined, split_items
 
 THINKING_TYPES = frozenset({"thinking", "redacted_thinking"})
 
@@ -36,21 +36,25 @@ def _drop(body: Splicer, pattern: bytes, is_dropped: IsDropped) -> None:
     messages = body.raw("messages")
     if messages is None or not messages.startswith(b"["):
         return
-    body.set_raw("messages", edit_items(messages, lambda _, item: _edited(item, pattern, is_dropped)))
+    turns = split_items(messages)
+    edited = [_edited(turn, pattern, is_dropped) for turn in turns]
+    if edited != turns:
+        body.set_raw("messages", joined(turn for turn in edited if turn is not None))
 
 
 def _edited(message: bytes, pattern: bytes, is_dropped: IsDropped) -> bytes | None:
     """Return the message without such blocks; None for one that had nothing else."""
-    if pattern not in message:
+    if pattern not in message or not message.startswith(b"{"):
         return message
     turn = Splicer(message)
     content = turn.raw("content")
     if content is None or not content.startswith(b"["):
         return message
-    kept = edit_items(content, lambda _, block: None if _is_dropped_block(block, is_dropped) else block)
-    if kept == b"[]":
-        return None
-    return turn.set_raw("content", kept).result()
+    blocks = split_items(content)
+    kept = [block for block in blocks if not _is_dropped_block(block, is_dropped)]
+    if len(kept) == len(blocks):
+        return message
+    return turn.set_raw("content", joined(kept)).result() if kept else None
 
 
 def _is_dropped_block(block: bytes, is_dropped: IsDropped) -> bool:

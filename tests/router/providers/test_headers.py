@@ -19,9 +19,9 @@ CLIENT = {
 }
 
 
-def plan(static: Mapping[str, str] | None = None, **keys: object) -> HeaderPlan:
+def plan(static: Mapping[str, str] | None = None, /, **keys: object) -> HeaderPlan:
     return plan_headers(
-        a_provider(**keys),  # type: ignore[arg-type]  # keys by name
+        a_provider("p", **keys),
         credential=Secret("sk-ours"),
         static={name: Secret(value) for name, value in (static or {}).items()},
         user_agent="router/1",

@@ -1,0 +1,81 @@
+"""An HTTP client in memory: answers by script, remembers what was asked. For the virtual clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import define, field, frozen
+
+from router.errors import ProviderFailed
+from router.providers.transport import HttpRequest
+
+JSON = (("content-type", "application/json"),)
+SSE = (("content-type", "text/event-stream; charset=utf-8"),)
+
+
+@frozen(kw_only=True)
+class Told:
+    """One answer: `parts` are what each read gives; a number is a pause, a failure is raised."""
+
+    status: int = 200
+    headers: Sequence[tuple[str, str]] = JSON
+    parts: Sequence[bytes | float | ProviderFailed] = (b"{}",)
+    head_after_s: float = 0.0
+
+
+@define
+class FakeAnswer:
+    told: Told
+    _parts: deque[bytes | float | ProviderFailed] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._parts = deque(self.told.parts)
+
+    @property
+    def status(self) -> int:
+        return self.told.status
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        return self.told.headers
+
+    async def read(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while self._parts:
+            part = self._parts.popleft()
+            if isinstance(part, ProviderFailed):
+                raise part
+            if isinstance(part, bytes):
+                return part
+            await trio.sleep(part)
+        return b""
+
+
+@define
+class FakeClient:
+    """Gives its answers one after the other, the last one again and again."""
+
+    answers: list[Told | ProviderFailed]
+    requests: list[HttpRequest] = field(factory=list)
+    open_now: int = 0
+    is_closed: bool = False
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest) -> AsyncIterator[FakeAnswer]:
+        told = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        await trio.lowlevel.checkpoint()
+        if isinstance(told, ProviderFailed):
+            raise told
+        await trio.sleep(told.head_after_s)
+        self.open_now += 1
+        try:
+            yield FakeAnswer(told)
+        finally:
+            self.open_now -= 1
+
+    async def aclose(self) -> None:
+        self.is_closed = True

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from attrs import evolve
+
+from router.domain.request import DialectName
+from router.errors import InvalidRequest
+from router.providers.body import BodyPlan, UpstreamBody, plan_body
+from router.providers.remedies import DropField, Refused, RenameField
+from router.wire.registry import DIALECTS
+from tests.builders import ANTHROPIC, CHAT, a_provider
+from tests.router.providers.rig import same_dialect, translated
+
+CHAT_BODY = b'{ "messages" : [{"role":"user","content":"\\u0041"}], "seed":1.50, "model":"asked" ,"x_unknown":{"b":1,"a":2}}'
+MESSAGES_BODY = (
+    b'{"model":"asked","max_tokens":5,"messages":[{"role":"user","content":"hi"}],"system":[{"type":"text","text":"s"}]}'
+)
+
+
+def plan(dialect: DialectName = CHAT, **keys: object) -> BodyPlan:
+    kind = "anthropic" if dialect is ANTHROPIC else "openai_compat"
+    return plan_body(a_provider("p", kind=kind, **{"model": "theirs", **keys}), DIALECTS[dialect])
+
+
+def sent(body: UpstreamBody) -> dict[str, Any]:
+    document: dict[str, Any] = orjson.loads(body.content)
+    return document
+
+
+def spliced(
+    body: bytes = CHAT_BODY, dialect: DialectName = CHAT, *, stream: bool = False, refused: Refused | None = None, **keys: object
+) -> dict[str, Any]:
+    return sent(plan(dialect, **keys).encode(same_dialect(body, dialect, stream=stream), refused or Refused()))
+
+
+def test_the_clients_bytes_stay_but_for_the_model() -> None:
+    body = plan().encode(same_dialect(CHAT_BODY), Refused()).content
+
+    assert b'"theirs"' in body
+    for piece in (b'[{"role":"user","content":"\\u0041"}]', b'"seed":1.50', b'"x_unknown":{"b":1,"a":2}'):
+        assert piece in body
+
+
+def test_the_routers_own_keys_are_for_the_router() -> None:
+    body = spliced(b'{"model":"m","messages":[],"profile":"p","mode":"x","router":{"a":1}}')
+
+    assert body == {"model": "theirs", "messages": []}
+
+
+def test_extra_body_fills_what_the_client_left_out_and_never_wins() -> None:
+    extra = {"seed": 9, "top_k": 40, "x_unknown": {"a": 0, "c": 3}, "anthropic_version": "2023-06-01"}
+
+    body = spliced(extra_body=extra)
+
+    assert (body["seed"], body["top_k"]) == (1.5, 40)
+    assert body["x_unknown"] == {"a": 2, "b": 1, "c": 3}
+    assert "anthropic_version" not in body
+
+
+@pytest.mark.parametrize(
+    ("body", "stream", "options"),
+    [
+        (b'{"stream":true}', True, {"include_usage": True}),
+        (b'{"stream":true,"stream_options":{"include_usage":false,"x":1}}', True, {"include_usage": True, "x": 1}),
+        (b'{"stream":true,"stream_options":null}', True, {"include_usage": True}),
+        (b'{"stream":true,"stream_options":{"include_usage":true}}', False, None),
+        (b'{"stream":false}', False, None),
+        (b"{}", False, None),
+    ],
+)
+def test_a_chat_stream_is_asked_for_its_usage_and_a_whole_answer_is_not(
+    body: bytes,
+    stream: bool,  # noqa: FBT001 - a column
+    options: object,
+) -> None:
+    document = spliced(body, stream=stream)
+
+    assert document.get("stream_options") == options
+    assert document.get("stream", False) is stream
+
+
+def test_a_messages_stream_has_no_such_option() -> None:
+    assert "stream_options" not in spliced(MESSAGES_BODY, ANTHROPIC, stream=True)
+
+
+@pytest.mark.parametrize(
+    ("provider", "profile", "told"),
+    [("p", None, "p"), ("p", "q", "q"), ("p", "", None), (None, "q", "q"), (None, None, None)],
+)
+def test_the_profiles_system_prompt_replaces_the_providers(provider: str | None, profile: str | None, told: str | None) -> None:
+    call = evolve(same_dialect(MESSAGES_BODY, ANTHROPIC), append_system_prompt=profile)
+
+    body = sent(plan(ANTHROPIC, append_system_prompt=provider).encode(call, Refused()))
+
+    assert [block["text"] for block in body["system"]] == (["s"] if told is None else ["s", told])
+
+
+def test_field_lists_reach_what_the_router_added() -> None:
+    body = spliced(
+        b'{"stream":true,"max_tokens":5,"messages":[],"seed":1}',
+        stream=True,
+        drop_fields=("stream_options", "seed"),
+        rename_fields={"max_tokens": "max_completion_tokens"},
+    )
+
+    assert body == {"stream": True, "messages": [], "max_completion_tokens": 5, "model": "theirs"}
+
+
+def test_an_allow_list_leaves_out_what_it_does_not_name_and_says_so() -> None:
+    body = plan(allow_fields=("seed",)).encode(same_dialect(CHAT_BODY), Refused())
+
+    assert sent(body).keys() == {"messages", "seed", "model"}
+    assert [note.path for note in body.notes] == ["x_unknown"]
+
+
+@pytest.mark.parametrize("is_translated", [False, True])
+def test_what_the_upstream_refused_is_left_out_on_both_ways(is_translated: bool) -> None:  # noqa: FBT001 - a column
+    refused = Refused()
+    refused.remember(DropField("seed"))
+    refused.remember(RenameField("max_tokens", "max_completion_tokens"))
+    same = same_dialect(b'{"messages":[],"seed":1,"max_tokens":7}')
+
+    body = sent(plan(extra_body={"seed": 3}).encode(translated() if is_translated else same, refused))
+
+    assert "seed" not in body
+    assert "max_tokens" not in body
+    assert body["max_completion_tokens"] == 7
+
+
+def test_a_translated_stream_may_be_asked_for_whole() -> None:
+    call = evolve(translated(stream=True), stream=False)
+
+    body = sent(plan().encode(call, Refused()))
+
+    assert body["stream"] is False
+    assert "stream_options" not in body
+
+
+def test_an_empty_model_is_sent_empty() -> None:
+    assert spliced(model="")["model"] == ""
+
+
+def test_a_request_that_the_upstreams_dialect_cannot_say_is_the_clients_mistake() -> None:
+    tool = b'[{"type":"web_search_20250305","name":"web_search"}]'
+    request = DIALECTS[ANTHROPIC].decode_request({**orjson.loads(MESSAGES_BODY), "tools": orjson.loads(tool)})
+    call = evolve(translated(), neutral=request)
+
+    with pytest.raises(InvalidRequest):
+        plan(server_tools="refuse").encode(call, Refused())
+
+
+def test_counting_sends_the_providers_model_and_none_of_the_generations_settings() -> None:
+    count = plan(ANTHROPIC, extra_body={"max_tokens": 3}, append_system_prompt="x").encode_count(
+        b'{"model":"m","profile":"p","messages":[]}', Refused()
+    )
+
+    assert count == b'{"model":"theirs","messages":[]}'
