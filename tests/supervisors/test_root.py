@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import tomlkit
+import trio
+from attrs import define, field
+
+from router.config.options import ServeOptions, load_for_serving
+from router.config.schema import LoadedConfig
+from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, main, run_daemon
+
+START_S = 5.0  # a start takes a tenth of a second; the rest is for a machine that is busy
+
+
+@define
+class Told:
+    """Observer that keeps what it is told, and says when the daemon listens."""
+
+    events: list[tuple[str, dict[str, object]]] = field(factory=list)
+    started: trio.Event = field(factory=trio.Event)
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        self.events.append((name, dict(fields)))
+        if name == "router-startup":
+            self.started.set()
+
+    def fields(self, name: str) -> dict[str, object]:
+        return next(fields for told, fields in self.events if told == name)
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.events]
+
+
+def write_config(directory: Path, **server: object) -> Path:
+    path = directory / "router.toml"
+    provider = {"name": "a", "kind": "anthropic", "base_url": "http://127.0.0.1:1", "model": "m"}
+    document = {
+        "server": {"port": 0, "state_dir": str(directory / "state"), **server},
+        "routing": {"default_profile": "p"},
+        "providers": [provider],
+        "profiles": [{"name": "p", "providers": ["a"]}],
+    }
+    path.write_text(tomlkit.dumps(document))
+    return path
+
+
+def a_config(directory: Path, **server: object) -> LoadedConfig:
+    return load_for_serving(ServeOptions(config_path=write_config(directory, **server)), environ={})
+
+
+async def ask(url: object, path: str) -> bytes:
+    host, _, port = str(url).removeprefix("http://").partition(":")
+    async with await trio.open_tcp_stream(host, int(port)) as stream:
+        await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+        return b"".join([data async for data in stream])
+
+
+def task_names(nursery: trio.Nursery) -> set[str]:
+    names = set()
+    for task in nursery.child_tasks:
+        names.add(task.name)
+        for child in task.child_nurseries:
+            names |= task_names(child)
+    return names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_serves_until_a_signal_stops_it(number: signal.Signals, tmp_path: Path) -> None:
+    told, exit_codes = Told(), list[int]()
+
+    async def run() -> None:
+        exit_codes.append(await main(a_config(tmp_path), told))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        with trio.fail_after(START_S):
+            await told.started.wait()
+        addresses = told.fields("router-startup")["addresses"]
+        assert isinstance(addresses, list)
+        ready = await ask(addresses[0], "/readyz")
+        status = await ask(addresses[0], "/status")
+        names = task_names(nursery)
+        signal.raise_signal(number)
+
+    assert b'{"status":"ready"}' in ready
+    assert f'"addresses":["{addresses[0]}"]'.encode() in status
+    assert {"service", "processes", "ingress"} <= names
+    assert exit_codes == [STOPPED]
+    assert told.names() == ["router-startup", "stop-requested", "router-shutdown"]
+
+
+@pytest.mark.slow
+async def test_an_address_in_use_ends_it_with_69(tmp_path: Path) -> None:
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        exit_code = await main(a_config(tmp_path, port=taken.getsockname()[1]), told)
+
+    assert exit_code == CANNOT_BIND
+    assert "in use" in str(told.fields("ingress-bind-failed")["message"])
+    assert told.fields("router-shutdown") == {"exit_code": 69}
+
+
+@pytest.mark.slow
+async def test_a_ring_that_breaks_ends_it_with_70(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the directory should be")
+    told = Told()
+
+    exit_code = await main(a_config(tmp_path), told)
+
+    assert exit_code == GAVE_UP
+    assert told.names() == ["supervisor-exhausted", "router-shutdown"]
+
+
+def test_a_configuration_with_mistakes_ends_it_with_78_and_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(tmp_path, port="x", drain_timeout_s=-1)
+
+    exit_code = run_daemon(ServeOptions(config_path=path))
+
+    complaints = capsys.readouterr().err
+    assert exit_code == BAD_CONFIG
+    assert "server.port" in complaints
+    assert "server.drain_timeout_s" in complaints
