@@ -61,7 +61,7 @@ class Sequencer:
     calls: int = 0  # opened so far
     _open: _Open = _Open.NOTHING
     _has_spoken: bool = False  # text or a call was opened
-    _held: str = ""  # blank text in front of the next real one
+    _held: list[str] = field(factory=list)  # blank text in front of the next real one
     _thought: list[str] = field(factory=list)
     _pending: deque[Call] = field(factory=deque)  # calls that are not closed; only the first can be open
     _queued_text: list[str] = field(factory=list)
@@ -79,13 +79,13 @@ class Sequencer:
         elif self._pending:
             self._queued_text.append(text)
         elif text.isspace():
-            self._held += text
+            self._held.append(text)
         else:
             self._end_thinking()
             self._open = _Open.TEXT
             self._has_spoken = True
-            self.out.append(TextDelta(self._held + text))
-            self._held = ""
+            self.out.append(TextDelta("".join((*self._held, text))))
+            self._held.clear()
 
     def thinking(self, text: str) -> None:
         """Take a piece of reasoning, not empty."""
@@ -182,7 +182,7 @@ class Sequencer:
     def _open_call(self, call: Call) -> None:
         self._end_thinking()
         self._open = _Open.NOTHING
-        self._held = ""
+        self._held.clear()
         self._has_spoken = True
         call.slot = self.calls
         self.calls += 1

@@ -40,9 +40,3 @@ def test_verdict_is_content_unless_the_vector_says_nothing(folder: str, name: st
     judge = messages.reply_verdict if FOLDERS[folder][0] is ANTHROPIC else chat.reply_verdict
 
     assert judge(body) is (Verdict.NEUTRAL if name == "05_length_and_empty" else Verdict.CONTENT)
-
-
-def test_counts_are_those_of_the_acceptance_list() -> None:
-    folders = [folder for folder, _ in NAMES]
-
-    assert {folder: folders.count(folder) for folder in FOLDERS} == {"openai_to_anthropic": 6, "anthropic_to_openai": 2}

@@ -45,10 +45,6 @@ def test_vector_gives_its_events_in_its_own_cut_and_byte_by_byte(name: str) -> N
     assert events_of(frames_of([whole[at : at + 1] for at in range(len(whole))])) == case["events"]
 
 
-def test_all_eleven_vectors_are_here() -> None:
-    assert len(CASES) == 11
-
-
 @given(stream=STREAMS, data=st.data())
 def test_frames_do_not_depend_on_the_cut(stream: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
