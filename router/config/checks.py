@@ -26,12 +26,12 @@ class Between:
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: float | None) -> None:
         """Raise ValueError outside the bounds."""
         if value is not None and not self.low <= value <= self.high:
-            raise ValueError(f"{value:g} is out of bounds: {self.text}")
+            raise ValueError(f"{_plain(value)} is out of bounds: {self.text}")
 
     @property
     def text(self) -> str:
         """The bounds in words."""
-        return f"{self.low:g} to {self.high:g}"
+        return f"{_plain(self.low)} to {_plain(self.high)}"
 
 
 @frozen
@@ -43,12 +43,12 @@ class AtLeast:
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: float | None) -> None:
         """Raise ValueError below the bound."""
         if value is not None and not value >= self.low:
-            raise ValueError(f"{value:g} is out of bounds: {self.text}")
+            raise ValueError(f"{_plain(value)} is out of bounds: {self.text}")
 
     @property
     def text(self) -> str:
         """The bound in words."""
-        return f"{self.low:g} or more"
+        return f"{_plain(self.low)} or more"
 
 
 @frozen
@@ -189,3 +189,8 @@ class Only:
         """Raise ValueError for the other position."""
         if value is not None and value is not self.value:
             raise ValueError(f"{str(value).lower()} is refused: {self.text}")
+
+
+def _plain(number: float) -> str:
+    """Write a number without exponent, and a whole one without a point."""
+    return str(int(number)) if number == int(number) else f"{number:g}"

@@ -1,7 +1,7 @@
 """Keys that are read and checked but that nothing acts on yet: each one that is set is warned about by name.
 
-One table, so that the change that builds a behaviour takes its keys out here. A key set to its default, or to `off`
-or false, asks for nothing and is silent."""
+One table, so that the change that builds a behaviour takes its keys out here. A key set to its default asks for
+nothing and is silent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from router.config.structure import table_types
 
 EVERY_KEY = frozenset({"*"})
 
+# `off` is what these do already, whatever their default
+_OFF_BY_ITSELF = frozenset({"memory_pressure_action", "backend_health_action", "tool_repair", "mode"})
+
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "server": frozenset({"display_timezone", "metrics_token_env", "admin_token_env", "grammar_check", "tag_body"}),
     "routing": frozenset({"prefer_healthy", "sticky_ttl_s"}),
@@ -25,6 +28,7 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "drain_max_bytes",
             "drain_max_s",
             "output_filters",
+            "usage_estimate",
             "tool_args",
             "tool_repair",
             "extra_markers",
@@ -32,9 +36,11 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "health_threshold",
         }
     ),
-    "providers.restart": frozenset({"group", "max", "window_s", "cooldown_s", "after_probes", "timeout_s"}),
+    "providers.capabilities": frozenset({"tools", "prompt_cache", "thinking", "tool_choice"}),
+    "providers.restart": frozenset({"max", "window_s", "cooldown_s", "after_probes", "timeout_s"}),
     "profiles": frozenset(
         {
+            "stream_truncation_action",
             "partial_stitch_action",
             "deferred_tools_action",
             "sticky",
@@ -102,7 +108,7 @@ def _is_in(key: str, keys: frozenset[str]) -> bool:
 
 
 def _asks_for_something(cls: type[attrs.AttrsInstance], key: str, value: object) -> bool:
-    if value is False or value == "off":
+    if value == "off" and key in _OFF_BY_ITSELF:
         return False
     default = attrs.fields_dict(cls)[key].default
     return (tuple(value) if isinstance(value, list) else value) != default

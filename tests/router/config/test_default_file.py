@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from functools import cache
-from pathlib import Path
-
 import attrs
 import tomlkit
 
 from router.config.load import Surroundings, load
 from router.config.schema import RouterConfig
-from router.config.structure import structure, table_types
-
-ROOT = Path(__file__).parents[3]
-DEFAULT_FILE = ROOT / "conf" / "router.toml"
-
-_COMMENTED_OUT = re.compile(r'^#(?=[\[a-z"])', re.MULTILINE)
-_HEADER = re.compile(r"\[\[?([a-z_.]+)\]\]?$")
-_KEY = re.compile(r"([a-z_0-9]+) = ")
-
-
-@attrs.frozen
-class Stated:
-    """One option as the file shows it."""
-
-    value: object
-    comment: str
-
-
-@cache
-def stated() -> dict[str, list[Stated]]:
-    """Return {table.key: how it is shown}, whether commented out or not; a table alone is there with nothing."""
-    found: dict[str, list[Stated]] = defaultdict(list)
-    table = ""
-    for line in _COMMENTED_OUT.sub("", DEFAULT_FILE.read_text()).splitlines():
-        if header := _HEADER.fullmatch(line.partition(" #")[0]):
-            table = {"profile_defaults": "profiles"}.get(header.group(1), header.group(1))
-            found[header.group(1)] = []
-        elif key := _KEY.match(line):
-            document = tomlkit.parse(line)
-            value = document.unwrap()[key.group(1)]
-            comment = document.body[0][1].trivia.comment.removeprefix("# ")
-            found[f"{table}.{key.group(1)}"].append(Stated(tuple(value) if isinstance(value, list) else value, comment))
-    return dict(found)
-
-
-def options() -> list[tuple[str, object]]:
-    """Return (table.key, default) of every option of the schema."""
-    return [
-        (f"{path}.{attribute.name}".lstrip("."), attribute.default)
-        for path, cls in table_types().items()
-        for attribute in attrs.fields(cls)
-    ]
+from router.config.structure import structure
+from tests.router.config.default_file import COMMENTED_OUT, DEFAULT_FILE, Stated, options, stated
+from tests.router.config.key_tables import key_tables, written_tables
 
 
 def test_the_default_configuration_loads_and_promises_nothing_that_is_not_there_yet() -> None:
@@ -88,23 +44,25 @@ def test_every_option_is_shown_with_its_default() -> None:
 def test_every_option_has_its_reason() -> None:
     bare = [option for option, _ in options() if (shown := stated()[option]) and not any(one.comment for one in shown)]
 
-    assert bare == ["profiles.name", "profiles.providers"]  # explained above their table
+    assert bare == []
 
 
 def test_with_every_option_taken_in_the_file_is_still_of_the_schema() -> None:
-    text = _COMMENTED_OUT.sub("", DEFAULT_FILE.read_text())
+    text = COMMENTED_OUT.sub("", DEFAULT_FILE.read_text())
 
     value = structure({**tomlkit.parse(text).unwrap()}, RouterConfig)
 
     assert isinstance(value, RouterConfig), value
 
 
+def test_the_document_has_every_option_as_schema_and_file_say_it() -> None:
+    assert written_tables() == key_tables(), "run python -m tests.router.config.key_tables"
+
+
 def _is_shown(option: str, default: object) -> bool:
     shown = stated().get(option)
     if not shown:
         return shown is not None  # a table: its own options are below its header
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time, a function in the stubs
-        default = default.factory()  # type: ignore[attr-defined]  # the same
     return default is attrs.NOTHING or any(_says(one, default) for one in shown)
 
 

@@ -220,6 +220,13 @@ def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
     assert warned(text) == []
 
 
+def test_off_is_a_wish_where_the_default_acts() -> None:
+    assert [path for _, path, _ in warned(SMALL + 'stream_truncation_action = "off"\n', "routing.prefer_healthy=false")] == [
+        "--set routing.prefer_healthy",
+        "profiles[0].stream_truncation_action",
+    ]
+
+
 @pytest.mark.parametrize("mode", ["oneshot", "unit"])
 def test_restarts_other_than_managed_are_warned_about(mode: str) -> None:
     restart = f'[providers.restart]\nmode = "{mode}"\nargv = ["x"]\nidle_stop_s = 5\n\n'
