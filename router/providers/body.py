@@ -83,8 +83,9 @@ class BodyPlan:
         return UpstreamBody(content=content, notes=encoded.notes + notes, tool_names=encoded.tool_names or {})
 
     def _drop_ours(self, body: Splicer) -> None:
+        present = body.keys()
         for key in ROUTER_KEYS:
-            if key in body.keys():  # noqa: SIM118 - an editor is no dict
+            if key in present:
                 body.remove(key)
 
     def _finish(self, body: BodyEditor, call: UpstreamCall, refused: Refused) -> tuple[Note, ...]:

@@ -111,7 +111,7 @@ async def test_a_stream_that_is_left_in_the_middle_is_closed_at_once() -> None:
         upstream.default = Plan(deltas=1000, every_s=0.05)
         async with client.open(asking(upstream, STREAM)) as answer:
             await answer.read()
-        with trio.fail_after(1):
+        with trio.fail_after(5):
             await upstream.wait_until(lambda: upstream.aborts == 1)
 
         assert client.connections == (0, 0)
@@ -123,7 +123,7 @@ async def test_a_cancelled_request_is_closed_at_once(plan: Plan) -> None:
         upstream.default = plan
         with trio.move_on_after(0.1):
             await read_all(client, asking(upstream, STREAM))
-        with trio.fail_after(1):
+        with trio.fail_after(5):
             await upstream.wait_until(lambda: upstream.aborts == 1)
 
         assert client.connections == (0, 0)
@@ -252,14 +252,14 @@ async def test_a_limit_that_is_passed_is_a_timeout(plan: Plan, changes: dict[str
 
         assert failure.reason is FailureReason.TIMEOUT
         assert words in failure.message
-        with trio.fail_after(1):
+        with trio.fail_after(5):
             await upstream.wait_until(lambda: upstream.aborts == 1)
         assert client.connections == (0, 0)
 
 
 async def test_the_idle_limit_does_not_hold_before_the_head() -> None:
     async with open_rig() as (upstream, client):
-        upstream.default = Plan(head_after_s=0.15)
+        upstream.default = Plan(head_after_s=0.2)
 
         assert (await read_all(client, asking(upstream, timeouts=evolve(PATIENT, idle_s=0.05))))[0] == 200
 
@@ -330,7 +330,7 @@ async def test_many_broken_and_cancelled_requests_leave_no_connection_behind() -
                 for plan in plans * 4:
                     nursery.start_soon(try_it, plan)
         await client.aclose()
-        with trio.fail_after(2):
+        with trio.fail_after(5):
             await upstream.wait_until(lambda: upstream.connections_open == 0)
 
         assert client.connections == (0, 0)
