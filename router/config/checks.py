@@ -5,13 +5,14 @@ A check raises ValueError with that sentence; None (an optional key that is abse
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import Attribute, frozen
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 # longer than any variable in use, short enough to refuse a key pasted where its name belongs
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -126,6 +127,19 @@ class EnvName:
 
 
 @frozen
+class Headers:
+    """A table of header names and values that HTTP can carry."""
+
+    text: str = "header names and printable ASCII values"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: Mapping[str, str]) -> None:
+        """Raise ValueError naming the headers that cannot be sent; their values may be keys."""
+        bad = [name for name, content in value.items() if _HEADER_NAME.fullmatch(name) is None or not is_header_value(content)]
+        if bad:
+            raise ValueError(f"{', '.join(map(repr, bad))} cannot be sent: {self.text} are needed")
+
+
+@frozen
 class HttpUrl:
     """An absolute http or https URL with a host."""
 
@@ -189,6 +203,11 @@ class Only:
         """Raise ValueError for the other position."""
         if value is not None and value is not self.value:
             raise ValueError(f"{str(value).lower()} is refused: {self.text}")
+
+
+def is_header_value(text: str) -> bool:
+    """Tell whether a text may stand in a header: ASCII, without line breaks and other control characters."""
+    return text.isascii() and text.isprintable()
 
 
 def _plain(number: float) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from router.config.checks import is_header_value
 from router.config.document import Document, Fault, at
 from router.config.redact import CREDENTIAL_HEADERS
 from router.config.schema import ProviderConfig, RouterConfig
@@ -23,7 +24,7 @@ _EXTRA = re.compile(r"([A-Za-z0-9._-]+).*;.*extra\s*==\s*['\"]([^'\"]+)['\"]", r
 
 
 class _MissingError(Exception):
-    """A provider's credential is named but not there; the text says which."""
+    """A provider's credential is named but not there, or of no use; the text says which."""
 
 
 def missing_client_token(document: Document, environ: Mapping[str, str]) -> Iterator[Fault]:
@@ -119,9 +120,7 @@ def _api_key(provider: ProviderConfig, environ: Mapping[str, str]) -> Secret | N
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise _MissingError(f"credential_file {path} cannot be read: {type(error).__name__}") from error
-    if not text:
-        raise _MissingError(f"credential_file {path} is empty")
-    return Secret(text)
+    return Secret(_sendable(text, f"credential_file {path}"))
 
 
 def _credential_path(name: str, environ: Mapping[str, str]) -> Path:
@@ -136,6 +135,15 @@ def _variable(environ: Mapping[str, str], name: str, wanted_by: str) -> str:
     value = environ.get(name, "").strip()
     if not value:
         raise _MissingError(f"{wanted_by}: the variable {name} is not set")
+    return _sendable(value, f"{wanted_by}: the variable {name}")
+
+
+def _sendable(value: str, what: str) -> str:
+    """Return a value that goes into a header; a file of two lines would fail at each request."""
+    if not value:
+        raise _MissingError(f"{what} is empty")
+    if not is_header_value(value):
+        raise _MissingError(f"{what} has line breaks or characters beyond ASCII in it")
     return value
 
 

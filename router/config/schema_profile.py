@@ -25,7 +25,9 @@ DeferredToolsAction = Literal["auto", "expand", "reject", "passthrough"]
 class ProfileConfig:
     """One named policy with its ordered providers. Seconds, USD; the statuses are HTTP's."""
 
-    name: str = field(validator=Matches(r"(?!auto$).{1,128}", "a profile name (1 to 128 characters, not the reserved auto)"))
+    name: str = field(
+        validator=Matches(r"(?!auto$)[!-~]([ -~]{0,126}[!-~])?", "a name of 1 to 128 ASCII characters, other than the reserved auto")
+    )
     providers: tuple[str, ...] = field(validator=NotEmpty("at least one provider"))
 
     timeout_s: float | None = field(default=None, validator=Between(1, 86_400))  # None: each provider's own

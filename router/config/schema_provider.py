@@ -7,7 +7,7 @@ from typing import Literal, NewType
 
 from attrs import field, frozen
 
-from router.config.checks import AtLeast, Between, EachOf, EnvName, HttpUrl, Matches, NotEmpty
+from router.config.checks import AtLeast, Between, EachOf, EnvName, Headers, HttpUrl, Matches, NotEmpty
 
 ProviderKind = Literal["openai_compat", "anthropic"]
 Reasoning = Literal["strip", "pass", "convert", "echo"]
@@ -85,7 +85,7 @@ class ProviderConfig:
     kind: ProviderKind = "openai_compat"
     base_url: str = field(validator=HttpUrl())
     base_url_exact: bool = False
-    model: str
+    model: str = field(validator=Matches(r"[ -~]*", "a text of ASCII characters"))  # also told in a header
     aliases: tuple[str, ...] = ()
     enabled: bool = True
     paid: bool = False
@@ -106,7 +106,7 @@ class ProviderConfig:
     drain_max_bytes: int = field(default=1024 * 1024, validator=Between(1, 2**31 - 1))
     drain_max_s: float = field(default=30.0, validator=Between(0.01, 3600))
 
-    headers: Mapping[str, str] = field(factory=dict)  # a value may be env:NAME
+    headers: Mapping[str, str] = field(factory=dict, validator=Headers())  # a value may be env:NAME
     extra_body: Mapping[str, object] = field(factory=dict)  # JSON values
     append_system_prompt: str | None = None
     max_context_tokens: int | None = field(default=None, validator=AtLeast(1))

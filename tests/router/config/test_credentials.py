@@ -59,6 +59,18 @@ def test_a_file_without_a_key_leaves_the_provider_unconfigured(tmp_path: Path) -
         assert name in unconfigured.detail
 
 
+@pytest.mark.parametrize("value", ["two\nlines", "schlüssel"])
+def test_a_key_that_no_header_can_carry_leaves_the_provider_unconfigured(tmp_path: Path, value: str) -> None:
+    (tmp_path / "key").write_text(value)
+
+    by_variable = with_keys('api_key_env = "KEY"', {"KEY": value}).secrets.unconfigured["a"]
+    by_file = with_keys(f'credential_file = "{tmp_path / "key"}"').secrets.unconfigured["a"]
+
+    assert "line breaks or characters beyond ASCII" in by_variable.detail
+    assert "line breaks or characters beyond ASCII" in by_file.detail
+    assert value not in by_variable.detail
+
+
 def test_a_provider_whose_package_is_missing_says_how_to_install_it() -> None:
     loaded = with_keys('requires = ["attrs", "no-such-distribution"]')
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 import tomlkit
 
@@ -9,7 +11,7 @@ from router.config.load import Surroundings, load
 from router.config.schema import RouterConfig
 from router.config.structure import structure
 from tests.router.config.default_file import COMMENTED_OUT, DEFAULT_FILE, Stated, options, stated
-from tests.router.config.key_tables import key_tables, written_tables
+from tests.router.config.key_tables import DOCUMENT, key_tables, written_tables
 
 
 def test_the_default_configuration_loads_and_promises_nothing_that_is_not_there_yet() -> None:
@@ -45,6 +47,17 @@ def test_every_option_has_its_reason() -> None:
     bare = [option for option, _ in options() if (shown := stated()[option]) and not any(one.comment for one in shown)]
 
     assert bare == []
+
+
+def test_the_examples_of_the_document_load() -> None:
+    examples = re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    profile = '[[profiles]]\nname = "default"\nproviders = ["my-model"]\n'
+
+    assert len(examples) == 3
+    for text in examples:
+        whole = text if "[[profiles]]" in text else text + profile
+        loaded = load(whole, path=DOCUMENT, around=Surroundings(environ={"ANTHROPIC_API_KEY": "key-12345678"}))
+        assert loaded.warnings == ()
 
 
 def test_with_every_option_taken_in_the_file_is_still_of_the_schema() -> None:
