@@ -26,7 +26,9 @@ class ProfileConfig:
     """One named policy with its ordered providers. Seconds, USD; the statuses are HTTP's."""
 
     name: str = field(
-        validator=Matches(r"(?!auto$)[!-~]([ -~]{0,126}[!-~])?", "a name of 1 to 128 ASCII characters, other than the reserved auto")
+        validator=Matches(
+            r"(?!auto$)[!-~]([ -~]{0,126}[!-~])?", "a name of 1 to 128 ASCII characters, other than the reserved auto"
+        )
     )
     providers: tuple[str, ...] = field(validator=NotEmpty("at least one provider"))
 
