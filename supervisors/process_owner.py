@@ -159,10 +159,9 @@ class ManagedProcess:
 
     async def _serve_start(self) -> None:
         """Try until the process is ready, then serve until it has ended; or fail the start."""
-        began = trio.current_time()
-        deadline = began + self.spec.ready_timeout_s
+        deadline = trio.current_time() + self.spec.ready_timeout_s
         tries = 0
-        while (failure := await self._try_once(began, deadline)) is not None:
+        while (failure := await self._try_once(deadline)) is not None:
             tries += 1
             pause = retry_delay_s(tries)
             if failure.final or tries == TRIES_PER_START or trio.current_time() + pause >= deadline:
@@ -170,7 +169,7 @@ class ManagedProcess:
                 return
             await trio.sleep(pause)
 
-    async def _try_once(self, began: float, deadline: float) -> StartFailure | None:
+    async def _try_once(self, deadline: float) -> StartFailure | None:
         """Run the process once. Return why it did not get ready; None when it did, served and has ended."""
         obstacle = await self._obstacle()
         if obstacle is not None:
@@ -180,7 +179,7 @@ class ManagedProcess:
             async with self.runner.open_job(self.spec) as job:
                 run = self._started(job)
                 try:
-                    failure = await self._wait_ready(job, began, deadline)
+                    failure = await self._wait_ready(run, deadline)
                     if failure is None:
                         await self._serve(run)
                     else:
@@ -205,7 +204,8 @@ class ManagedProcess:
             return await self.probe(self.spec.ready_url)
         return None
 
-    async def _wait_ready(self, job: Job, began: float, deadline: float) -> StartFailure | None:
+    async def _wait_ready(self, run: Run, deadline: float) -> StartFailure | None:
+        job = run.job
         seen = None
         is_ready = False
         with trio.move_on_at(deadline):
@@ -217,11 +217,11 @@ class ManagedProcess:
                     if seen == LOADING_STATUS:
                         self._move(ProcessState.LOADING, pid=job.pid)
                     if not is_ready:
-                        await trio.sleep(poll_pause_s(trio.current_time() - began))
+                        await trio.sleep(poll_pause_s(run.age_s))
                 nursery.cancel_scope.cancel()
         if job.exit_code is not None:
             return ended_early(job.exit_code, self.runner.tail(self.spec))
-        return None if is_ready else not_ready_in_time(seen, trio.current_time() - began)
+        return None if is_ready else not_ready_in_time(seen, self.spec.ready_timeout_s)
 
     async def _serve(self, run: Run) -> None:
         """Say that it is ready, then wait until it ends or nobody has used it for `idle_stop_s`."""
