@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+import httpx
 import orjson
 import pytest
 import trio
@@ -126,6 +127,20 @@ async def test_a_head_over_64_kib_is_refused_and_others_go_on() -> None:
 
     assert refused.startswith(b"HTTP/1.1 431")
     assert status == 200
+
+
+@pytest.mark.slow
+async def test_http_2_in_clear_is_answered_as_well() -> None:
+    async with (
+        open_front(answer_at_once) as served,
+        httpx.AsyncClient(http1=False, http2=True, trust_env=False, base_url=served.address.url) as client,
+    ):
+        whole = await client.post("/v1/messages", content=b"{}")
+        refused = await client.post("/nowhere", content=b"{}")
+        page = await client.get("/status")
+
+    assert [reply.http_version for reply in (whole, refused, page)] == ["HTTP/2"] * 3
+    assert [reply.status_code for reply in (whole, refused, page)] == [200, 404, 200]
 
 
 async def test_an_unroutable_default_profile_shows_in_healthz() -> None:
