@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import httpx
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from router.errors import FailureReason, ProviderFailed
 from router.providers.transport import HttpAnswer, HttpRequest
@@ -86,7 +86,7 @@ class HttpxClient:
             request.method,
             _url(request.url),
             headers=[(b"Host", _host(request.url)), *request.headers, (b"Content-Length", b"%d" % len(request.content))],
-            stream=httpx.ByteStream(request.content),
+            stream=_Content(request.content),
             extensions={"timeout": timeouts},
         )
         try:
@@ -134,6 +134,29 @@ class HttpxClient:
 
     def _failed(self, reason: FailureReason, message: str) -> ProviderFailed:
         return ProviderFailed(provider=self.provider, reason=reason, message=message)
+
+
+@frozen
+class _Content(httpx.AsyncByteStream):
+    """A request's body in one piece. httpx's own is a generator, and a cancelled write would leave it unfinished."""
+
+    content: bytes
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces([self.content] if self.content else [])
+
+
+@define
+class _Pieces:
+    left: list[bytes]
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop()
 
 
 @define(kw_only=True)

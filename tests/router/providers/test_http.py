@@ -141,6 +141,24 @@ async def test_no_generator_of_httpx_is_left_to_the_garbage_collector() -> None:
         await trio.testing.wait_all_tasks_blocked()
 
 
+async def test_a_write_that_is_cancelled_leaves_nothing_to_the_garbage_collector(nursery: trio.Nursery) -> None:
+    async def never_read(stream: trio.SocketStream) -> None:
+        async with stream:
+            await trio.sleep_forever()
+
+    listeners = await nursery.start(partial(trio.serve_tcp, never_read, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1"
+    client = HttpxClient(provider="p")
+
+    with trio.move_on_after(0.1) as cancelled:
+        await read_all(client, HttpRequest(url=url, headers=(), content=b"x" * 2**25, timeouts=PATIENT))
+    gc.collect()
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert cancelled.cancelled_caught
+    assert client.connections == (0, 0)
+
+
 async def test_a_kept_connection_that_ends_unanswered_is_replaced_once_and_nobody_notices() -> None:
     async with open_rig() as (upstream, client):
         dead = Plan().broken(How.CLOSE, BEFORE_HEAD)
