@@ -13,6 +13,8 @@ from router.errors import ShuttingDown
 from router.ingress.exchange import Exchange
 from tests.e2e.front_harness import JSON, PATIENCE_S, Client, Facts, Served, get, open_front, post
 
+pytestmark = pytest.mark.e2e
+
 UPGRADE = (
     "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )

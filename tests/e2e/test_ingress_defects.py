@@ -9,6 +9,8 @@ from trio.testing import wait_all_tasks_blocked
 from router.ingress.exchange import Exchange
 from tests.e2e.front_harness import JSON, PATIENCE_S, Served, get, open_front, post
 
+pytestmark = pytest.mark.e2e
+
 MIB = 1024 * 1024
 SOON_S = 0.5  # a disconnect takes milliseconds; the rest is for a machine that is busy
 

@@ -23,6 +23,8 @@ from supervisors.ingress import (
 )
 from tests.e2e.front_harness import Seen
 
+pytestmark = pytest.mark.e2e
+
 
 async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})

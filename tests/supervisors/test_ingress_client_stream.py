@@ -13,6 +13,8 @@ from trio.testing import wait_all_tasks_blocked
 from router.ingress.client_link import ClientLink
 from supervisors.client_stream import CHUNK_BYTES, READ_AHEAD_BYTES, ClientStream
 
+pytestmark = pytest.mark.e2e
+
 
 @define
 class Pair:

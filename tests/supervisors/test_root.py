@@ -14,6 +14,8 @@ from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
 from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, main, run_daemon
 
+pytestmark = pytest.mark.e2e
+
 START_S = 5.0  # a start takes a tenth of a second; the rest is for a machine that is busy
 
 

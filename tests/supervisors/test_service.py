@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 from functools import partial
 
+import pytest
 import trio
 from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
@@ -10,6 +11,8 @@ from trio.testing import wait_all_tasks_blocked
 from router.ingress.drain import Drain
 from supervisors import service
 from tests.e2e.front_harness import Seen
+
+pytestmark = pytest.mark.e2e
 
 
 @define
