@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -104,8 +104,9 @@ class HttpxClient:
             except httpx.TransportError as error:
                 if not _ended_unanswered(error):
                     raise
-        new = _Connection(transport=_transport(is_tls=request.url.scheme == "https"))
-        return new, await new.transport.handle_async_request(request)
+        is_tls = request.url.scheme == "https"
+        new = _Connection(transport=_transport(is_tls=is_tls))
+        return new, await (_ask_over_new_tls(new, request) if is_tls else new.transport.handle_async_request(request))
 
     async def _kept_connection(self) -> _Connection | None:
         """Return the connection that was used last, None when no living one is left."""
@@ -240,6 +241,32 @@ class _Answer:
             return bool(await self.read())
         except ProviderFailed:
             return False
+
+
+@define
+class _Handshake:
+    """Holds the TCP stream of a new connection while TLS is being agreed on over it."""
+
+    stream: Any = None
+
+    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        """Take note of httpcore's progress (httpx's extension `trace`)."""
+        if name == "connection.connect_tcp.complete":
+            self.stream = info["return_value"]
+        elif name == "connection.start_tls.complete":
+            self.stream = None
+
+
+async def _ask_over_new_tls(connection: _Connection, request: httpx.Request) -> httpx.Response:
+    """Send on a new connection, and close it when that is cancelled in the handshake: httpcore leaves it open."""
+    handshake = _Handshake()
+    request.extensions["trace"] = handshake.trace
+    try:
+        return await connection.transport.handle_async_request(request)
+    finally:
+        if handshake.stream is not None:
+            with trio.CancelScope(shield=True):
+                await handshake.stream.aclose()
 
 
 def _transport(*, is_tls: bool) -> httpx.AsyncHTTPTransport:
