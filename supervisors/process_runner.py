@@ -104,6 +104,9 @@ class GuardedRunner:
     and exec a guardian looks like an orphan."""
 
     directory: Path
+    grace_s: float = GRACE_S
+    log_bytes: int = LOG_BYTES
+    log_check_s: float = LOG_CHECK_S
     _jobs: set[GuardedJob] = field(factory=set, init=False)
     _one_at_a_time: trio.Lock = field(factory=trio.Lock, init=False)
 
@@ -119,18 +122,18 @@ class GuardedRunner:
 
     @asynccontextmanager
     async def open_job(self, spec: ProcessSpec) -> AsyncIterator[Job]:
-        """Start the job under a guardian; leaving the context ends it: TERM, GRACE_S, then KILL for all below.
+        """Start the job under a guardian; leaving the context ends it: TERM, `grace_s`, then KILL for all below.
 
         Raises OSError when it cannot be started. A job that cannot be executed ends with 126 or 127."""
         log = self._log_path(spec)
         job = await self._start(spec, log)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_keep_small, log, name=f"log/{spec.id}")
+                nursery.start_soon(self._keep_small, log, name=f"log/{spec.id}")
                 yield job
                 nursery.cancel_scope.cancel()
         finally:
-            with trio.move_on_after(GRACE_S + 3 * SWEEP_S, shield=True):
+            with trio.move_on_after(self.grace_s + 3 * SWEEP_S, shield=True):
                 await self._end(job)
 
     def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
@@ -168,12 +171,20 @@ class GuardedRunner:
                 self._jobs.add(job)
         return job
 
+    async def _keep_small(self, log: Path) -> None:
+        """Copy a log that has grown over `log_bytes` beside itself and empty it, until cancelled.
+
+        The job appends, so it goes on at the start of the empty file. What it writes between copy and cut is lost."""
+        while True:
+            await trio.sleep(self.log_check_s)
+            await trio.to_thread.run_sync(_turn_over, log, self.log_bytes)
+
     async def _end(self, job: GuardedJob) -> None:
         """TERM, grace, close the pipe; never KILL. Then look after a guardian that ended without being told."""
         asked = job.exit_code is None
         if asked:
             job.process.terminate()
-            with trio.move_on_after(GRACE_S):
+            with trio.move_on_after(self.grace_s):
                 await job.process.wait()
         job.lifeline.close()
         if job.exit_code is None:
@@ -188,19 +199,10 @@ class GuardedRunner:
                 await sweep_orphans(job.ward, keep=frozenset(other.pid for other in self._jobs))
 
 
-async def _keep_small(log: Path) -> None:
-    """Copy a log that has grown over LOG_BYTES beside itself and empty it, until cancelled.
-
-    The job appends, so it goes on at the start of the empty file. What it writes between copy and cut is lost."""
-    while True:
-        await trio.sleep(LOG_CHECK_S)
-        await trio.to_thread.run_sync(_turn_over, log)
-
-
-def _turn_over(log: Path) -> None:
+def _turn_over(log: Path, max_bytes: int) -> None:
     with contextlib.suppress(FileNotFoundError):  # somebody tidied up: the job writes on to the unlinked file
-        if log.stat().st_size > LOG_BYTES:
-            _older(log).write_bytes(_last_bytes(log, LOG_BYTES))
+        if log.stat().st_size > max_bytes:
+            _older(log).write_bytes(_last_bytes(log, max_bytes))
             os.truncate(log, 0)
 
 

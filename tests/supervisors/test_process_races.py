@@ -37,8 +37,8 @@ clients = st.lists(st.builds(Client, st.integers(0, 60).map(float), seconds, st.
 plans = st.lists(
     st.builds(
         JobPlan,
-        listens_s=seconds,
-        ready_s=seconds,
+        listens_s=st.just(0.0) | seconds,
+        ready_s=st.just(0.0) | seconds,
         ends_s=st.none() | st.integers(1, 30).map(float),
         stop_s=st.sampled_from([0.0, 1.0, LONGEST_STOP_S]),
     ),

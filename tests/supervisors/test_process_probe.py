@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+import trio
+
+from supervisors.process_probe import http_status
+
+Serve = Callable[[trio.SocketStream], Awaitable[None]]
+
+
+async def status_from(nursery: trio.Nursery, answer: list[bytes], *, seen: list[bytes] | None = None) -> int | None:
+    async def serve(stream: trio.SocketStream) -> None:
+        request = await stream.receive_some(4096)
+        if seen is not None:
+            seen.append(request)
+        for chunk in answer:
+            await stream.send_all(chunk)
+            await trio.sleep(0.005)
+        await stream.aclose()
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    port = listeners[0].socket.getsockname()[1]
+    return await http_status(f"http://127.0.0.1:{port}/health?full=1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], 200),
+        ([b"HTTP/1.0 503 Service Unavailable\r\n\r\n"], 503),
+        ([b"HT", b"TP/1.1 20", b"4\r\n\r\n"], 204),
+        ([b"HTTP/1.1 200\n"], 200),
+        ([b"SSH-2.0-OpenSSH_9.6\r\n"], None),
+        ([b"HTTP/1.1 OK\r\n"], None),
+        ([b"x" * 5000], None),
+        ([], None),
+    ],
+)
+async def test_the_status_is_read_from_the_first_line(nursery: trio.Nursery, answer: list[bytes], status: int | None) -> None:
+    with trio.fail_after(5):
+        assert await status_from(nursery, answer) == status
+
+
+async def test_the_request_is_plain_http_with_path_and_query(nursery: trio.Nursery) -> None:
+    seen: list[bytes] = []
+    await status_from(nursery, [b"HTTP/1.1 200 OK\r\n\r\n"], seen=seen)
+
+    lines = seen[0].split(b"\r\n")
+    assert lines[0] == b"GET /health?full=1 HTTP/1.1"
+    assert lines[1].startswith(b"Host: 127.0.0.1:")
+    assert lines[2:] == [b"Connection: close", b"", b""]
+
+
+async def test_nobody_there_is_no_status() -> None:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    port = listener.socket.getsockname()[1]
+    await listener.aclose()
+
+    assert await http_status(f"http://127.0.0.1:{port}/") is None
