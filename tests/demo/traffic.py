@@ -33,6 +33,7 @@ class Ledger:
     """What all clients saw; written by the clients' tasks, each entry once."""
 
     answers: list[Answer] = field(factory=list)
+    asked: int = 0
     in_flight: int = 0
 
     def by_provider(self) -> Counter[str]:
@@ -49,9 +50,10 @@ async def run_client(client: httpx.AsyncClient, ledger: Ledger, stop: trio.Event
     for turn in count(first_turn):
         if stop.is_set():
             return
+        ledger.asked += 1
         ledger.in_flight += 1
         try:
-            ledger.answers.append(await _ask(client, number=len(ledger.answers) + 1, turn=turn))
+            ledger.answers.append(await _ask(client, number=ledger.asked, turn=turn))
         finally:
             ledger.in_flight -= 1
         await trio.sleep(PAUSE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ import trio
 from attrs import frozen
 
 from tests.e2e.daemon import Running
+
+FRAME_END = re.compile(rb"\r?\n\r?\n")
 
 
 class Api(StrEnum):
@@ -66,14 +69,14 @@ async def read_events(reply: httpx.Response) -> list[Event]:
     rest = b""
     async for chunk in reply.aiter_raw():
         now = time.monotonic()
-        *frames, rest = (rest + chunk).split(b"\n\n")
+        *frames, rest = FRAME_END.split(rest + chunk)
         events.extend(Event(data, now) for frame in frames if (data := _data_of(frame)))
     assert not rest.strip(), f"bytes after the last event: {rest!r}"
     return events
 
 
 def _data_of(frame: bytes) -> str:
-    lines = [line for line in frame.decode().split("\n") if line.startswith("data:")]
+    lines = [line for line in frame.decode().splitlines() if line.startswith("data:")]
     return "\n".join(line.removeprefix("data:").strip() for line in lines)
 
 

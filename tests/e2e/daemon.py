@@ -1,6 +1,6 @@
 """Starts programs of this project as real processes, waits until they answer, and leaves nothing behind.
 
-    async with open_router(router_config(port, providers=[provider("a", upstream)]), directory=tmp_path) as router:
+    async with open_router(router_config(port, providers=[provider("a", upstream.port)]), directory=tmp_path) as router:
         await client.post(f"{router.url}/v1/messages", ...)
 
 The process gets an environment of its own: no proxy settings, keys or configuration of the machine reach it."""
@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ import httpx
 import tomlkit
 import trio
 from attrs import define
-
-from tests.fakes.upstream import Upstream
 
 ROOT = Path(__file__).parents[2]
 READY_TIMEOUT_S = 20.0  # a start without .pyc files on a busy machine
@@ -83,6 +82,32 @@ class Running:
         return await self.process.wait()
 
 
+@contextmanager
+def held_open(open_it: Callable[[], AbstractAsyncContextManager[Running]]) -> Iterator[Running]:
+    """Hold a process open in a thread with a trio loop of its own: for fixtures that outlive one test's loop."""
+    entered: Future[tuple[Running, Callable[[], None]]] = Future()
+
+    async def hold() -> None:
+        stop = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+        async with open_it() as running:
+            entered.set_result((running, lambda: trio.from_thread.run_sync(stop.set, trio_token=token)))
+            await stop.wait()
+
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(trio.run, hold)
+        either: tuple[Future[Any], ...] = (entered, ended)
+        wait(either, return_when=FIRST_COMPLETED)
+        if ended.done():
+            ended.result()  # raises why it did not start
+        running, stop = entered.result()
+        try:
+            yield running
+        finally:
+            stop()
+            ended.result()
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody holds at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -90,10 +115,10 @@ def free_port() -> int:
         return port
 
 
-def provider(name: str, upstream: Upstream, *, kind: str = "anthropic", **keys: object) -> dict[str, Any]:
-    """Return a `[[providers]]` table that points at the fake."""
-    url = upstream.anthropic_url if kind == "anthropic" else upstream.chat_url
-    return {"name": name, "kind": kind, "base_url": url, "model": "any", **keys}
+def provider(name: str, upstream_port: int, *, kind: str = "anthropic", **keys: object) -> dict[str, Any]:
+    """Return a `[[providers]]` table that points at the fake on that port."""
+    url = f"http://127.0.0.1:{upstream_port}"
+    return {"name": name, "kind": kind, "base_url": url if kind == "anthropic" else f"{url}/v1", "model": "any", **keys}
 
 
 def router_config(

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
 
 from tests.e2e.clients import Api, Event, open_client, read_events, request_body, text_of
 from tests.e2e.daemon import Running, free_port, open_router, provider, router_config
+from tests.e2e.endings import Ending, ending_of_body
 from tests.fakes.plans import Plan
 from tests.fakes.upstream import Upstream
 
@@ -48,7 +48,7 @@ async def test_open_streams_end_whole_and_the_exit_code_is_0(
     upstream: Upstream, tell: Callable[[str], None], tmp_path: Path
 ) -> None:
     upstream.default = Plan(deltas=DELTAS, every_s=EVERY_S)
-    config = router_config(free_port(), providers=[provider("only", upstream)])
+    config = router_config(free_port(), providers=[provider("only", upstream.port)])
     streams: list[list[Event]] = []
 
     async with open_router(config, directory=tmp_path) as running:
@@ -67,7 +67,7 @@ async def test_what_outlasts_the_limit_ends_in_the_dialects_error(
 ) -> None:
     upstream.default = Plan(deltas=10_000, every_s=EVERY_S)
     server = {"drain_timeout_s": DRAIN_S}
-    config = router_config(free_port(), providers=[provider("only", upstream)], server=server)
+    config = router_config(free_port(), providers=[provider("only", upstream.port)], server=server)
     streams: list[list[Event]] = []
 
     async with open_router(config, directory=tmp_path) as running:
@@ -86,20 +86,24 @@ async def test_what_outlasts_the_limit_ends_in_the_dialects_error(
             assert events[-1].data == "[DONE]"
 
 
-async def test_a_draining_router_takes_no_new_connection(upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", Api)
+async def test_who_comes_during_the_drain_is_sent_away_in_its_own_words(upstream: Upstream, tmp_path: Path, api: Api) -> None:
     upstream.default = Plan(deltas=DELTAS, every_s=EVERY_S)
-    config = router_config(free_port(), providers=[provider("only", upstream)])
+    config = router_config(free_port(), providers=[provider("only", upstream.port)])
     streams: list[list[Event]] = []
 
     async with open_router(config, directory=tmp_path) as running, trio.open_nursery() as nursery:
         nursery.start_soon(collect, running, Api.MESSAGES, streams)
         await upstream.wait_until(lambda: bool(upstream.exchanges) and upstream.exchanges[0].deltas_sent > 1)
         running.process.send_signal(signal.SIGTERM)
-        await trio.sleep(0.3)
+        await trio.sleep(0.2)
         async with open_client(running) as client:
-            with pytest.raises(httpx.ConnectError):
-                await client.get("/livez")
+            refused = await client.post(api, json=request_body(api, stream=True))
+            ready = await client.get("/readyz")
 
+    assert refused.status_code == ready.status_code == 503
+    assert refused.headers["retry-after"] == "5"
+    assert ending_of_body(api, refused) is Ending.ERROR
     assert len(streams) == 1
 
 

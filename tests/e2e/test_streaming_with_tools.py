@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from statistics import median
 
 import pytest
 
 from tests.e2e.clients import Api, Event, arguments_of, open_client, read_events, request_body, text_of
-from tests.e2e.daemon import Running, free_port, open_router, provider, router_config
+from tests.e2e.daemon import Running
 from tests.fakes.plans import STAMPED, Plan, ToolCall
 from tests.fakes.upstream import Upstream
 
@@ -19,14 +18,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 TOOLS = 20
 FIRST_TEXT_BOUND_S = 0.010
 TRIES = 3  # a busy machine can hold a process back for 10 ms; a router that buffers is late every time
-KINDS = ("openai_compat", "anthropic")
-
-
-@pytest.fixture(params=KINDS)
-async def router(request: pytest.FixtureRequest, upstream: Upstream, tmp_path: Path) -> AsyncIterator[Running]:
-    entry = provider("only", upstream, kind=request.param)
-    async with open_router(router_config(free_port(), providers=[entry]), directory=tmp_path) as running:
-        yield running
 
 
 async def stream(running: Running, api: Api) -> list[Event]:

@@ -40,6 +40,7 @@ class Asked:
     include_usage: bool = False
 
 
+_PINGS = {Wire.ANTHROPIC: b'event: ping\ndata: {"type": "ping"}\n\n', Wire.CHAT: b": ping\n\n"}
 ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -56,8 +57,8 @@ def stream_pieces(plan: Plan, asked: Asked) -> list[Piece]:
     if plan.events is not None:
         return [Piece(event) for event in plan.events]
     pieces = _anthropic_stream(plan, asked) if asked.wire is Wire.ANTHROPIC else _chat_stream(plan, asked)
-    if plan.noise:
-        pieces = [p for piece in pieces for p in ((Piece(plan.noise), piece) if piece.is_delta else (piece,))]
+    if noise := plan.noise + (_PINGS[asked.wire] if plan.pings else b""):
+        pieces = [p for piece in pieces for p in ((Piece(noise), piece) if piece.is_delta else (piece,))]
     if plan.crlf:
         pieces = [Piece(p.data.replace(b"\n", b"\r\n"), p.is_delta, p.is_closing) for p in pieces]
     return pieces

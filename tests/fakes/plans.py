@@ -79,7 +79,8 @@ class Plan:
     content_type: str | None = None
     raw: bytes | None = None
     framing: Framing = Framing.CHUNKED
-    noise: bytes = b""  # sent before each content delta of a stream: comments, pings, unknown events
+    noise: bytes = b""  # sent before each content delta of a stream: comments, unknown events
+    pings: bool = False  # the dialect's own keep-alive before each content delta: a ping event, or a comment in chat
     crlf: bool = False
     coalesce: bool = False  # the whole stream in one write
     drip_s: float | None = None  # byte by byte, with this pause
@@ -130,7 +131,6 @@ _BEFORE_COMMIT: dict[str, Plan] = {
     "empty-stream": Plan(events=()),
     "comments-only": Plan(events=(b": nothing\n\n", b": to say\n\n")),
     "done-only": Plan(events=(b"data: [DONE]\n\n",)),
-    "no-text": Plan(deltas=0),
 }
 _MIDSTREAM: dict[str, Plan] = {
     "reset-mid": Plan().broken(How.RESET, 2),
@@ -155,12 +155,13 @@ _HEALTHY: dict[str, Plan] = {
     "drip": Plan(drip_s=0.0),
     "crlf": Plan(crlf=True),
     "noise": Plan(noise=b": comment\n\n"),
-    "pings": Plan(noise=b'event: ping\ndata: {"type": "ping"}\n\n'),
+    "pings": Plan(pings=True),
     "coalesced": Plan(coalesce=True),
     "content-length": Plan(framing=Framing.LENGTH),
     "until-close": Plan(framing=Framing.CLOSE),
     "huge": Plan(deltas=64, text="x" * 16_384),
     "reasoning": Plan(reasoning=3),
+    "no-text": Plan(deltas=0),
     "tool": _TOOL,
     "two-tools": Plan(
         deltas=0,
