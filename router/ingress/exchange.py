@@ -17,7 +17,7 @@ from attrs import define, field
 from router.domain.request import DialectName
 from router.errors import RouterError
 from router.ingress.asgi_types import Message, RawHeaders, Receive, Scope, Send
-from router.ingress.body import read_body
+from router.ingress.body import ClientGone, read_body
 from router.ingress.client_link import STATE_KEY, ClientLink
 from router.ingress.drain import Drain
 
@@ -89,7 +89,11 @@ class Exchange:
         """Return the whole decoded body; once. Raises BodyTooLarge, UnsupportedMediaType, InvalidJson, ClientGone."""
         if self._body_over.is_set():
             return b""
-        body = await read_body(self._receive, self.headers, max_bytes)
+        try:
+            body = await read_body(self._receive, self.headers, max_bytes)
+        except ClientGone:
+            self.client_left()
+            raise
         self._body_over.set()
         return body
 

@@ -34,7 +34,7 @@ async def answered(exchange: Exchange, handler: Handler, observer: Observer) -> 
     try:
         await handler(exchange)
     except* ClientGone:
-        exchange.client_left()
+        pass  # nobody is there to be answered
     except* Exception as group:  # noqa: BLE001 - the ingress's last resort: nobody above could answer
         await answer_failure(exchange, group, observer)
 

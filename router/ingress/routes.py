@@ -41,7 +41,7 @@ class Page(StrEnum):
 Target = ModelRoute | Page
 
 COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS})
-OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: they name nothing
+OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: probes have none
 
 _ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
 _GET = ("GET", "HEAD")

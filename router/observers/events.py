@@ -77,6 +77,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),
     "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint")),
+    "capability-degraded": EventSpec(INFO, ("request_id", "provider", "dropped", "reason")),
     # what a library says through the standard library's logging
     "library-message": EventSpec(WARNING, ("logger", "message", "exc_info")),
 }

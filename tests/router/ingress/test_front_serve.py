@@ -97,12 +97,18 @@ async def test_a_client_that_leaves_in_its_body_gets_no_answer() -> None:
     talk = Conversation("POST", headers=[("content-length", "9")])
     talk.leave()
 
+    seen_by_handler: list[bool] = []
+
     async def handler(exchange: Exchange) -> None:
-        await exchange.read_body(100)
+        try:
+            await exchange.read_body(100)
+        finally:
+            seen_by_handler.append(exchange.has_client_left)
 
     seen = await served(talk, handler)
 
     assert (talk.sent, seen.events) == ([], [])
+    assert seen_by_handler == [True]
 
 
 async def test_a_router_error_is_answered_in_the_clients_dialect() -> None:
