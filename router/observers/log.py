@@ -123,7 +123,11 @@ def _json_line(_logger: Any, _level: str, event: EventDict) -> str:
 
 def _text_renderer(*, colors: bool) -> Processor:
     return structlog.dev.ConsoleRenderer(
-        colors=colors, timestamp_key="ts", exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        colors=colors,
+        timestamp_key="ts",
+        exception_formatter=structlog.dev.plain_traceback,  # the default one prints local variables, and keys with them
+        pad_event_to=0,
+        sort_keys=False,
     )
 
 
