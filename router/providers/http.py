@@ -1,9 +1,9 @@
 """The HTTP client of one provider, on httpx: connections, time limits, and the map from its exceptions to ours.
 
-This is the only import of httpx. A connection is one `httpx.AsyncHTTPTransport` that may hold one connection, and the
-idle ones are a stack: the lease costs the same after a burst of 200 streams as before it, and whether a connection was
-used before is known. The `AsyncClient` above the transport (cookies, auth flow, redirects, URL merging) is left out:
-it does nothing for us and costs as much again as the transport (docs/providers.md has the figures)."""
+This is the only import of httpx. A connection is one httpx transport (ours, over `h1.py`), and the idle ones are a
+stack: the lease costs the same after a burst of 200 streams as before it, and whether a connection was used before is
+known. The `AsyncClient` above the transport (cookies, auth flow, redirects, URL merging) is left out: it does nothing
+for us (docs/providers.md has the figures)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 import httpx
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from router.errors import FailureReason, ProviderFailed
+from router.providers import h1
 from router.providers.transport import HttpAnswer, HttpRequest
 
 KEEP_ALIVE_S = 3.0  # below the 5 s after which llama.cpp's server, among others, closes an idle connection
 MAX_IDLE = 64  # as many short calls side by side go without a new connection; what a burst leaves above it is closed
 LINGER_S = 0.005  # after `[DONE]` the end of the body is one read away, and the connection can be kept
 CLOSE_S = 1.0  # routing.md 11.8; closing never waits for the other side, so this is only a belt
-
-_ONE_CONNECTION = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None)
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # what an http:// transport gets: it never looks at it
-_NO_ANSWER = "Server disconnected without sending a response."  # httpcore's words for an end before the response head
 
 
 @functools.cache
@@ -81,12 +78,12 @@ class HttpxClient:
             await self._idle.pop().aclose()
 
     async def _send(self, request: HttpRequest) -> _Answer:
-        timeouts = {"connect": request.timeouts.connect_s}
+        timeouts: dict[str, float] = {"connect": request.timeouts.connect_s}
         sent = httpx.Request(
             request.method,
             _url(request.url),
-            headers=[(b"Host", _host(request.url)), *request.headers, (b"Content-Length", b"%d" % len(request.content))],
-            stream=_Content(request.content),
+            headers=request.headers,
+            content=request.content,
             extensions={"timeout": timeouts},
         )
         try:
@@ -100,13 +97,12 @@ class HttpxClient:
         """Send on a kept connection, else on a new one; and on a new one when the kept one turned out to be dead."""
         if (kept := await self._kept_connection()) is not None:
             try:
-                return kept, await kept.transport.handle_async_request(request)
+                return kept, await kept.handle_async_request(request)
             except httpx.TransportError as error:
                 if not _ended_unanswered(error):
                     raise
-        is_tls = request.url.scheme == "https"
-        new = _Connection(transport=_transport(is_tls=is_tls))
-        return new, await (_ask_over_new_tls(new, request) if is_tls else new.transport.handle_async_request(request))
+        new = _Connection()
+        return new, await new.handle_async_request(request)
 
     async def _kept_connection(self) -> _Connection | None:
         """Return the connection that was used last, None when no living one is left."""
@@ -124,7 +120,7 @@ class HttpxClient:
         """Put the connection of an answer that was read to its end on the stack; False when it has to be closed."""
         if not answer.is_whole or self._is_closed or len(self._idle) >= MAX_IDLE:
             return False
-        answer.connection.kept(answer.response, trio.current_time())
+        answer.connection.idle_since = trio.current_time()
         self._idle.append(answer.connection)
         return True
 
@@ -137,72 +133,79 @@ class HttpxClient:
         return ProviderFailed(provider=self.provider, reason=reason, message=message)
 
 
-@frozen
-class _Content(httpx.AsyncByteStream):
-    """A request's body in one piece. httpx's own is a generator, and a cancelled write would leave it unfinished."""
+@define(eq=False)
+class _Connection(httpx.AsyncBaseTransport):
+    """One connection to one origin as an httpx transport: opened by its first request."""
 
-    content: bytes
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Pieces([self.content] if self.content else [])
-
-
-@define
-class _Pieces:
-    left: list[bytes]
-
-    def __aiter__(self) -> _Pieces:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self.left:
-            raise StopAsyncIteration
-        return self.left.pop()
-
-
-@define(kw_only=True)
-class _Connection:
-    """One httpx transport that holds at most one connection. `stream` is that of its last answer."""
-
-    transport: httpx.AsyncHTTPTransport
     idle_since: float = 0.0
-    stream: Any = None
+    _h1: h1.Connection | None = None
 
-    def kept(self, response: httpx.Response, now: float) -> None:
-        self.stream = response.extensions["network_stream"]
-        self.idle_since = now
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        timeouts = request.extensions["timeout"]
+        if self._h1 is None:
+            self._h1 = await _connect(request.url, timeouts["connect"])
+        try:
+            head = await self._h1.ask(request.method.encode(), request.url.raw_path, request.headers.raw, request.content)
+        except h1.UpstreamBroken as error:
+            await self.aclose()
+            kind = httpx.ReadError if error.is_unanswered else httpx.RemoteProtocolError
+            raise kind(str(error)) from error
+        except BaseException:
+            await self.aclose()
+            raise
+        return httpx.Response(head.status, headers=head.headers, stream=_BodyStream(self._h1, timeouts))
+
+    @property
+    def is_reusable(self) -> bool:
+        return self._h1 is not None and self._h1.is_reusable
 
     def is_expired(self, now: float) -> bool:
         return now - self.idle_since >= KEEP_ALIVE_S
 
     def is_alive(self) -> bool:
-        """Return False when the server has closed: an idle connection has nothing to be read but its end.
-
-        httpcore would open a new connection by itself then, and a fault of that one must not pass for a stale one."""
-        if self.stream.get_extra_info("socket").fileno() < 0:
-            return False
-        return not self.stream.get_extra_info("is_readable")
+        return self._h1 is not None and self._h1.is_alive()
 
     async def aclose(self) -> None:
-        with trio.CancelScope(shield=True):  # waits for nothing: TLS says no farewell (https_compatible)
-            await self.transport.aclose()
+        if self._h1 is not None:
+            with trio.CancelScope(shield=True):  # waits for nothing: TLS says no farewell
+                await self._h1.aclose()
+
+
+@define
+class _BodyStream(httpx.AsyncByteStream):
+    """The body of an answer, one network read a piece; no generator, so that leaving it in the middle needs no care."""
+
+    connection: h1.Connection
+    timeouts: Mapping[str, float]
+
+    def __aiter__(self) -> _BodyStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            with trio.fail_after(self.timeouts["read"]):
+                data = await self.connection.read()
+        except trio.TooSlowError as error:
+            raise httpx.ReadTimeout("") from error
+        except h1.UpstreamBroken as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+        if not data:
+            raise StopAsyncIteration
+        return data
 
 
 @define(kw_only=True)
 class _Answer:
-    """An answer of httpx, read through its raw stream. `_is_open` is False from the end, a fault or a cancellation on."""
+    """An answer of httpx. `_is_open` is False from the end, a fault or a cancellation on."""
 
     client: HttpxClient
     connection: _Connection
     response: httpx.Response
-    _stream: httpx.AsyncByteStream = field(init=False)
     _chunks: AsyncIterator[bytes] = field(init=False)
     _is_open: bool = field(default=True, init=False)
-    is_whole: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._stream = cast("httpx.AsyncByteStream", self.response.stream)  # of an async transport it is one
-        self._chunks = aiter(self._stream)
+        self._chunks = aiter(cast("httpx.AsyncByteStream", self.response.stream))
 
     @property
     def status(self) -> int:
@@ -210,28 +213,26 @@ class _Answer:
 
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
-        return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self.response.headers.raw]
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.response.headers.raw]
+
+    @property
+    def is_whole(self) -> bool:
+        return self.connection.is_reusable
 
     async def read(self) -> bytes:
         if not self._is_open:
             return b""
-        self._is_open = False  # stays so when the read is cancelled: httpx's generators end with it
+        self._is_open = False  # stays so when the read is cancelled: what was read then is lost
         try:
             chunk = await anext(self._chunks, b"")
-            if not chunk:
-                await self._stream.aclose()  # the transport holds its connection until told
         except httpx.TransportError as error:
             reason, message = _meaning(error)
             raise ProviderFailed(provider=self.client.provider, reason=reason, message=message) from error
         self._is_open = bool(chunk)
-        self.is_whole = not chunk
         return chunk
 
     async def finish(self, linger_s: float) -> None:
-        """Read an open body on for `linger_s`, then cancel the read.
-
-        That is also what ends httpx's nested generators in order: left alone they would be finalised by the garbage
-        collector, with a warning of trio."""
+        """Read an open body on for `linger_s`: its end may be one read away."""
         with trio.CancelScope(deadline=trio.current_time() + linger_s, shield=True):
             while self._is_open and await self._rest():
                 pass
@@ -243,36 +244,16 @@ class _Answer:
             return False
 
 
-@define
-class _Handshake:
-    """Holds the TCP stream of a new connection while TLS is being agreed on over it."""
-
-    stream: Any = None
-
-    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
-        """Take note of httpcore's progress (httpx's extension `trace`)."""
-        if name == "connection.connect_tcp.complete":
-            self.stream = info["return_value"]
-        elif name == "connection.start_tls.complete":
-            self.stream = None
-
-
-async def _ask_over_new_tls(connection: _Connection, request: httpx.Request) -> httpx.Response:
-    """Send on a new connection, and close it when that is cancelled in the handshake: httpcore leaves it open."""
-    handshake = _Handshake()
-    request.extensions["trace"] = handshake.trace
+async def _connect(url: httpx.URL, limit_s: float) -> h1.Connection:
+    is_tls = url.scheme == "https"
+    port = url.port or (443 if is_tls else 80)
     try:
-        return await connection.transport.handle_async_request(request)
-    finally:
-        if handshake.stream is not None:
-            with trio.CancelScope(shield=True):
-                await handshake.stream.aclose()
-
-
-def _transport(*, is_tls: bool) -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(
-        verify=tls_context() if is_tls else _NO_TLS, trust_env=False, http2=False, limits=_ONE_CONNECTION
-    )
+        with trio.fail_after(limit_s):
+            return await h1.connect(url.host, port, tls_context() if is_tls else None)
+    except trio.TooSlowError as error:
+        raise httpx.ConnectTimeout("") from error
+    except (OSError, trio.BrokenResourceError) as error:
+        raise httpx.ConnectError("") from error
 
 
 @functools.lru_cache(maxsize=256)  # a handful per provider
@@ -280,18 +261,9 @@ def _url(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-@functools.lru_cache(maxsize=256)
-def _host(url: str) -> bytes:
-    return _url(url).netloc
-
-
 def _ended_unanswered(error: httpx.TransportError) -> bool:
-    """Tell whether the connection ended without an answer, as one does that the server had given up meanwhile.
-
-    A head that was cut short cannot be told from none at this level."""
-    if isinstance(error, httpx.ReadError | httpx.WriteError):
-        return True
-    return isinstance(error, httpx.RemoteProtocolError) and str(error) == _NO_ANSWER
+    """Tell whether the connection ended without an answer, as one does that the server had given up meanwhile."""
+    return isinstance(error, httpx.ReadError)
 
 
 _MEANINGS: tuple[tuple[type[httpx.TransportError], FailureReason, str], ...] = (

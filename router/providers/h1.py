@@ -1,0 +1,151 @@
+"""One HTTP/1.1 connection to an upstream, on a trio stream: h11 for the heads, our own decoder for the bodies.
+
+What httpx's own transport does between socket and caller (a pool walk, a scope and several generators per read, an event
+per chunk) costs more than all of the router; docs/providers.md has the figures. Errors are trio's and OSError's, and
+UpstreamBroken for what is no HTTP; `http.py` translates them."""
+
+from __future__ import annotations
+
+import select
+import ssl
+from collections.abc import Sequence
+
+import h11
+import trio
+from attrs import define, field, frozen
+
+from router.providers.h1_body import Body, BodyError, body_of
+
+READ_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+SWITCHING = 101
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class UpstreamBroken(Exception):
+    """The connection ended too soon, or what came is no HTTP. `is_unanswered`: before the first byte of an answer."""
+
+    def __init__(self, message: str, *, is_unanswered: bool = False) -> None:
+        super().__init__(message)
+        self.is_unanswered = is_unanswered
+
+
+@frozen
+class Head:
+    """The head of an answer; header names in lower case, in the upstream's order."""
+
+    status: int
+    headers: RawHeaders
+
+
+@define(eq=False)
+class Connection:
+    """One connection; one exchange at a time, by one task."""
+
+    stream: trio.abc.Stream
+    _socket: trio.socket.SocketType
+    _body: Body | None = field(default=None, init=False)
+    _early: bytes = field(default=b"", init=False)  # of the body, read with the head
+    _may_be_kept: bool = field(default=False, init=False)
+
+    async def ask(self, method: bytes, target: bytes, headers: RawHeaders, content: bytes) -> Head:
+        """Send a request and return the head of its answer. Raises UpstreamBroken, OSError, trio.BrokenResourceError."""
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        head = http.send(h11.Request(method=method, target=target, headers=list(headers)))
+        self._may_be_kept = False
+        try:
+            await self.stream.send_all((head or b"") + content)
+        except trio.BrokenResourceError as error:
+            raise UpstreamBroken("the connection broke while sending", is_unanswered=True) from error
+        http.send(h11.Data(data=content))
+        response = await self._receive_head(http)
+        self._early, _ = http.trailing_data
+        told = response.headers.raw_items()
+        lowered = [(name.lower(), value) for name, value in told]
+        self._body = _body_of(response.status_code, lowered)
+        self._may_be_kept = _may_be_kept(response, lowered)
+        return Head(status=response.status_code, headers=lowered)
+
+    async def read(self) -> bytes:
+        """Return the body's bytes of one network read, b"" at its end. Raises UpstreamBroken for a body cut short."""
+        body = self._body
+        assert body is not None  # noqa: S101 - `ask` comes first
+        while not body.is_done:
+            data, self._early = self._early or await self._receive(), b""
+            try:
+                if not data:
+                    body.end()
+                elif content := body.feed(data):
+                    return content
+            except BodyError as error:
+                self._may_be_kept = False
+                raise UpstreamBroken(str(error)) from error
+        return b""
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the exchange is over and the next one may begin here."""
+        return self._may_be_kept and self._body is not None and self._body.is_done and not self._early
+
+    def is_alive(self) -> bool:
+        """Return False when the upstream has closed: an idle connection has nothing to be read but its end."""
+        if self._socket.fileno() < 0:
+            return False
+        poller = select.poll()
+        poller.register(self._socket.fileno(), select.POLLIN)
+        return not poller.poll(0)
+
+    async def aclose(self) -> None:
+        """Close at once; says no farewell."""
+        await trio.aclose_forcefully(self.stream)
+
+    async def _receive_head(self, http: h11.Connection) -> h11.Response:
+        is_unanswered = True
+        while True:
+            try:
+                event = http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise UpstreamBroken(f"the answer is no HTTP: {error}") from error
+            if isinstance(event, h11.Response):
+                return event
+            if event is h11.NEED_DATA:
+                data = await self._receive(is_unanswered=is_unanswered)
+                if not data:
+                    raise UpstreamBroken("the connection ended without an answer", is_unanswered=is_unanswered)
+                is_unanswered = False
+                http.receive_data(data)
+            elif not isinstance(event, h11.InformationalResponse) or event.status_code == SWITCHING:
+                raise UpstreamBroken("the answer has no head")
+
+    async def _receive(self, *, is_unanswered: bool = False) -> bytes:
+        try:
+            return bytes(await self.stream.receive_some(READ_BYTES))
+        except trio.BrokenResourceError as error:
+            raise UpstreamBroken("the connection broke", is_unanswered=is_unanswered) from error
+
+
+async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Connection:
+    """Return a new connection. Raises OSError (refused, unknown name), trio.BrokenResourceError (TLS); waits without limit."""
+    tcp = await trio.open_tcp_stream(host, port)
+    if tls is None:
+        return Connection(tcp, tcp.socket)
+    stream = trio.SSLStream(tcp, tls, server_hostname=host, https_compatible=True)
+    try:
+        await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(tcp)
+        raise
+    return Connection(stream, tcp.socket)
+
+
+def _body_of(status: int, headers: RawHeaders) -> Body:
+    try:
+        return body_of(status, headers)
+    except BodyError as error:
+        raise UpstreamBroken(f"the answer is no HTTP: {error}") from error
+
+
+def _may_be_kept(response: h11.Response, headers: RawHeaders) -> bool:
+    options = b",".join(value.lower() for name, value in headers if name == b"connection")
+    return response.http_version == b"1.1" and b"close" not in options
