@@ -14,7 +14,6 @@ import trio
 from attrs import field, frozen
 
 from router.config.schema import LoadedConfig, ProviderConfig
-from router.domain.request import DialectName
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp
 from router.ingress.chat import handle
@@ -27,17 +26,14 @@ from router.ingress.generation import Generation
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.ports import Backends, HealthView, Observer, OutcomeSink
-from router.providers.adapter import HttpProvider, build_provider
+from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
+from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
 from router.routing.profile import ProfileTable, model_ids
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
 
 DISTRIBUTION = "nursery-router"
-_DIALECT_OF_KIND: Mapping[str, DialectName] = {
-    "openai_compat": DialectName.OPENAI_CHAT,
-    "anthropic": DialectName.ANTHROPIC,
-}
 
 
 @frozen(kw_only=True)
@@ -64,6 +60,13 @@ class Assembled:
     generation: Generation
     providers: tuple[HttpProvider, ...]
 
+    async def tidy_connections(self) -> None:
+        """Close upstream connections that nobody uses any more, until cancelled."""
+        while True:
+            await trio.sleep(KEEP_ALIVE_S)
+            for provider in self.providers:
+                await provider.close_expired()
+
     async def aclose(self) -> None:
         """Close the connections to every upstream."""
         for provider in self.providers:
@@ -82,7 +85,7 @@ def assemble(loaded: LoadedConfig, tree: Tree) -> Assembled:
         upstreams=Upstreams(
             providers=providers,
             configs={provider.name: provider for provider in config.providers},
-            dialects={p.name: DIALECTS[_DIALECT_OF_KIND[p.kind]] for p in config.providers},
+            dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
             sink=tree.sink,
             observer=tree.observer,
             random=random.SystemRandom().random,

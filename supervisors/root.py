@@ -4,6 +4,7 @@
     ├─ service               signals
     └─ core
        ├─ processes          managed servers, one task each
+       ├─ upstream-connections   closes idle ones
        └─ ingress            the listener: started last, stops first, drains
 
 The sinks, the provider supervisors and keep_running come between root and core with the nursery-tree issue."""
@@ -117,6 +118,7 @@ class Daemon:
             await root.start(signals, name="service")
             async with trio.open_nursery() as core:
                 await core.start(self.processes.run, name="processes")
+                core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
                 await self._serve()
                 core.cancel_scope.cancel()
             root.cancel_scope.cancel()

@@ -108,6 +108,10 @@ class HttpProvider:
                 return None
         return None
 
+    async def close_expired(self) -> None:
+        """Close the connections that have been idle for too long: the upstream gives them up soon, too."""
+        await self.client.close_expired()
+
     async def aclose(self) -> None:
         """Close the idle connections to the upstream."""
         await self.client.aclose()

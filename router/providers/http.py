@@ -41,6 +41,7 @@ class HttpxClient:
     """The connections to one provider. Several tasks may open answers; each step on the idle stack is synchronous."""
 
     provider: str
+    keep_alive_s: float = KEEP_ALIVE_S
     _idle: deque[_Connection] = field(factory=deque, init=False)  # longest idle first
     _is_closed: bool = field(default=False, init=False)
     _in_use: int = field(default=0, init=False)
@@ -77,6 +78,12 @@ class HttpxClient:
         while self._idle:
             await self._idle.pop().aclose()
 
+    async def close_expired(self) -> None:
+        """Close the connections that have been idle for `keep_alive_s`."""
+        oldest = trio.current_time() - self.keep_alive_s
+        while self._idle and self._idle[0].idle_since <= oldest:
+            await self._idle.popleft().aclose()
+
     async def _send(self, request: HttpRequest) -> _Answer:
         timeouts: dict[str, float] = {"connect": request.timeouts.connect_s}
         sent = httpx.Request(
@@ -106,9 +113,7 @@ class HttpxClient:
 
     async def _kept_connection(self) -> _Connection | None:
         """Return the connection that was used last, None when no living one is left."""
-        now = trio.current_time()
-        while self._idle and self._idle[0].is_expired(now):
-            await self._idle.popleft().aclose()
+        await self.close_expired()
         while self._idle:
             connection = self._idle.pop()
             if connection.is_alive():
@@ -158,9 +163,6 @@ class _Connection(httpx.AsyncBaseTransport):
     @property
     def is_reusable(self) -> bool:
         return self._h1 is not None and self._h1.is_reusable
-
-    def is_expired(self, now: float) -> bool:
-        return now - self.idle_since >= KEEP_ALIVE_S
 
     def is_alive(self) -> bool:
         return self._h1 is not None and self._h1.is_alive()

@@ -59,5 +59,8 @@ class HttpClient(Protocol):
 
         Raises ProviderFailed(connection | timeout) when no head came."""
 
+    async def close_expired(self) -> None:
+        """Close the connections that have been idle for too long."""
+
     async def aclose(self) -> None:
         """Close the connections that nobody uses; those in use close with their answers."""

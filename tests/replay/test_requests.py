@@ -53,6 +53,9 @@ class MemoryClient:
         self.sent.append(request)
         yield MemoryAnswer(self.reply)
 
+    async def close_expired(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def aclose(self) -> None:
         await trio.lowlevel.checkpoint()
 
