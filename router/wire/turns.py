@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, evolve, field
 
-from router.domain.messages import Block, Image, Message, Role, Text, ToolResult, ToolUse
+from router.domain.messages import Block, Image, Message, Role, Text, Thinking, ToolResult, ToolUse
 from router.domain.request import Note
 from router.wire.media import image_elsewhere
 from router.wire.tool_names import numbered_id, sendable_id
 
 NO_RESULT = "[no result recorded]"
+
+_MISPLACED = {Role.USER: (ToolUse, Thinking), Role.ASSISTANT: (ToolResult,), Role.SYSTEM: (ToolUse, ToolResult, Thinking)}
 
 _OpenCalls = dict[str, deque[ToolUse]]  # by the client's id: the renamed calls that wait for a result, oldest first
 
@@ -36,7 +38,7 @@ def arrange(
 
     `fit` changes or leaves out single blocks. An assistant's turn of which nothing is left between two user turns stays
     as an empty one if `keeps_empty`, else the user turns become one."""
-    return _pair(_alternate(messages, fit, keeps_empty=keeps_empty), notes)
+    return _pair(_alternate(messages, fit, notes, keeps_empty=keeps_empty), notes)
 
 
 def result_text(result: ToolResult) -> str:
@@ -51,11 +53,15 @@ def result_media(result: ToolResult) -> list[Block]:
     return [block for block in result.content if not isinstance(block, Text)]
 
 
-def _alternate(messages: Iterable[Message], fit: Callable[[Block], Block | None], *, keeps_empty: bool) -> list[Turn]:
+def _alternate(
+    messages: Iterable[Message], fit: Callable[[Block], Block | None], notes: list[Note], *, keeps_empty: bool
+) -> list[Turn]:
     turns: list[Turn] = []
     reminders: list[Block] = []
     for message in messages:
         blocks = [fitted for block in message.content if (fitted := fit(block)) is not None]
+        if any(isinstance(block, _MISPLACED[message.role]) for block in blocks):
+            blocks = _without_misplaced(message.role, blocks, notes)
         if message.role is Role.SYSTEM:
             reminders += map(_as_reminder, blocks)
             continue
@@ -69,6 +75,16 @@ def _alternate(messages: Iterable[Message], fit: Callable[[Block], Block | None]
     if turns and turns[-1].role is Role.ASSISTANT and not turns[-1].blocks:
         turns.pop()
     return turns
+
+
+def _without_misplaced(role: Role, blocks: list[Block], notes: list[Note]) -> list[Block]:
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, _MISPLACED[role]):
+            notes.append(Note(path=block.path, reason=f"not said by {role}", kind="item"))
+        else:
+            kept.append(block)
+    return kept
 
 
 def _say(turns: list[Turn], role: Role, blocks: list[Block]) -> None:
