@@ -113,7 +113,6 @@ class GuardedRunner:
     async def prepare(self) -> tuple[Swept, ...]:
         """Make this process a subreaper and end what a dead instance left behind."""
         guardian.become_subreaper()
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return await sweep_leftovers()
 
     def why_not_runnable(self, spec: ProcessSpec) -> str | None:
@@ -125,6 +124,7 @@ class GuardedRunner:
         """Start the job under a guardian; leaving the context ends it: TERM, `grace_s`, then KILL for all below.
 
         Raises OSError when it cannot be started. A job that cannot be executed ends with 126 or 127."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = self._log_path(spec)
         job = await self._start(spec, log)
         try:

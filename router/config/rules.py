@@ -13,6 +13,7 @@ from router.config.document import Document, Fault, at, tables, texts
 from router.config.locate import KeyPath
 
 AUTO = "auto"
+_ENDPOINTS = ("/chat/completions", "/messages")  # the adapter adds them (routing.md 15.2)
 _BUILTIN_TARGETS = ("multi", "coding", "writing")  # profiles of the built-in auto rules (routing.md 7)
 
 
@@ -149,6 +150,13 @@ def _managed(document: Document) -> Iterator[Fault]:
             yield Fault(where, f"port {port} belongs to another managed server already")
 
 
+def _addresses(document: Document) -> Iterator[Fault]:
+    for path, provider in tables(document, "providers"):
+        url = provider.get("base_url")
+        if isinstance(url, str) and url.rstrip("/").endswith(_ENDPOINTS):
+            yield Fault((*path, "base_url"), "is the address of an endpoint: end it before /chat/completions or /messages")
+
+
 def _records_need_a_place(document: Document) -> Iterator[Fault]:
     for table in ("audit", "request_log"):
         if at(document, (table, "enabled")) is True and at(document, ("server", "state_dir")) is None:
@@ -192,6 +200,7 @@ _RULES: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _exclusive_keys,
     _restart,
     _managed,
+    _addresses,
     _records_need_a_place,
     _exposure,
 )

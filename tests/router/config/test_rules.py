@@ -30,6 +30,14 @@ def test_names_are_declared_once() -> None:
     assert told(SMALL + '[[profiles]]\nname = "default"\nproviders = ["a"]\n') == [(10, "profiles[1].name")]
 
 
+@pytest.mark.parametrize("ending", ["/chat/completions", "/v1/messages", "/v1/messages/"])
+def test_a_base_url_is_no_endpoint(ending: str) -> None:
+    (mistake,) = mistakes_in(SMALL.replace("http://127.0.0.1:9/v1", f"http://127.0.0.1:9{ending}"))
+
+    assert mistake.path == "providers[0].base_url"
+    assert "endpoint" in mistake.message
+
+
 def test_a_profile_names_declared_providers_each_once() -> None:
     chain = 'providers = [\n  "a",\n  "A",\n  "a",\n]'
 

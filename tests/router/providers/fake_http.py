@@ -77,5 +77,8 @@ class FakeClient:
         finally:
             self.open_now -= 1
 
+    async def close_expired(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def aclose(self) -> None:
         self.is_closed = True

@@ -2,112 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import orjson
 import pytest
-import trio
-from attrs import define, field
-from trio.testing import MockClock
 
-from router.config.schema import ProfileConfig, ProviderConfig
-from router.domain.events import Usage
 from router.errors import (
     ContextOverflow,
-    ErrorKind,
     FailureReason,
     NoProviderAvailable,
     ProviderFailed,
     UpstreamClientError,
 )
-from router.ports import Provider, UpstreamCall
-from router.routing.chain import Entry, Plan
-from router.routing.dispatch import Answer, Ask, Upstreams, Walk
-from router.routing.relay import RelayEnd
-from router.routing.trace import Trace
-from router.wire.registry import DIALECTS
 from tests.builders import (
-    CHAT,
-    RememberingObserver,
-    RememberingSink,
     Script,
-    ScriptedProvider,
     a_profile,
     a_provider,
     chat_chunk,
     chat_reply,
-    chat_stream,
 )
-
-GOOD_STREAM = Script(chunks=chat_stream("hello"))
-GOOD_REPLY = Script(chunks=[chat_reply("hello")], is_event_stream=False)
-DONE = b"data: [DONE]\n\n"
-
-
-def failing(reason: FailureReason, *, provider: str = "a", **facts: object) -> ProviderFailed:
-    return ProviderFailed(provider=provider, reason=reason, **facts)  # type: ignore[arg-type]  # facts by name
-
-
-@define(kw_only=True)
-class Rig:
-    """A chain of scripted providers, and what became of one request."""
-
-    providers: Sequence[ScriptedProvider]
-    configs: Sequence[ProviderConfig] = ()
-    profile: ProfileConfig = field(factory=lambda: a_profile("a", "b", "c"))
-    is_stream: bool = True
-    shows_thinking: bool = False
-    sink: RememberingSink = field(factory=RememberingSink)
-    observer: RememberingObserver = field(factory=RememberingObserver)
-    answers: list[Answer] = field(factory=list)
-    trace: Trace = field(factory=lambda: Trace(request_id="req_1"))
-    end: RelayEnd = field(factory=lambda: RelayEnd(usage=Usage()))
-
-    async def run(self) -> str:
-        """Return the name of the provider whose answer was delivered."""
-        configs = {c.name: c for c in self.configs} | {
-            p.name: a_provider(p.name) for p in self.providers if p.name not in {c.name for c in self.configs}
-        }
-        walk = Walk(
-            plan=Plan(
-                profile="default",
-                order=tuple(Entry(provider=p.name, rank=(n,)) for n, p in enumerate(self.providers)),
-            ),
-            ask=Ask(
-                profile=self.profile,
-                is_stream=self.is_stream,
-                call=self._call,
-                shows_thinking=lambda _config: self.shows_thinking,
-            ),
-            upstreams=Upstreams(
-                providers={p.name: p for p in self.providers},
-                configs=configs,
-                dialects={p.name: DIALECTS[p.dialect] for p in self.providers},
-                sink=self.sink,
-                observer=self.observer,
-                random=lambda: 0.5,
-            ),
-            trace=self.trace,
-        )
-        await walk.run(self._deliver)
-        return self.answers[-1].provider.name
-
-    def _call(self, provider: Provider, config: ProviderConfig) -> UpstreamCall:
-        del provider, config
-        return UpstreamCall(neutral=None, same_dialect_body=b"{}", client_dialect=CHAT, client_headers={}, stream=self.is_stream)
-
-    async def _deliver(self, answer: Answer) -> RelayEnd:
-        self.answers.append(answer)
-        await trio.lowlevel.checkpoint()
-        return self.end
-
-
-def provider(name: str, *scripts: Script) -> ScriptedProvider:
-    return ScriptedProvider(name=name, scripts=scripts)
-
-
-def refusing(name: str, reason: FailureReason, **facts: object) -> ScriptedProvider:
-    return provider(name, Script(refusal=failing(reason, provider=name, **facts)))
+from tests.router.routing.chain_rig import DONE, GOOD_REPLY, GOOD_STREAM, Rig, failing, provider, refusing
 
 
 async def test_the_first_provider_answers_and_nobody_else_is_asked() -> None:
@@ -338,150 +250,3 @@ async def test_an_overflow_before_a_dead_larger_provider_may_be_tried_again() ->
 
     with pytest.raises(NoProviderAvailable):
         await rig.run()
-
-
-@pytest.mark.parametrize(
-    ("reasons", "kind"),
-    [
-        ((FailureReason.RATE_LIMIT, FailureReason.RATE_LIMIT), ErrorKind.RATE_LIMITED),
-        ((FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT), ErrorKind.TIMEOUT),
-        ((FailureReason.OVERLOADED, FailureReason.OVERLOADED), ErrorKind.ALL_OVERLOADED),
-        ((FailureReason.BUSY, FailureReason.BUSY), ErrorKind.ALL_EXCLUDED),
-        ((FailureReason.AUTH, FailureReason.CONNECTION), ErrorKind.ALL_FAILED),
-    ],
-)
-async def test_a_chain_that_failed_whole_is_told_by_its_reasons(
-    reasons: tuple[FailureReason, ...], kind: ErrorKind, autojump_clock: MockClock
-) -> None:
-    del autojump_clock
-    rig = Rig(providers=[refusing(f"p{n}", reason, retry_after_s=7.0) for n, reason in enumerate(reasons)])
-
-    with pytest.raises(NoProviderAvailable) as caught:
-        await rig.run()
-
-    assert (caught.value.kind, caught.value.retry_after_s) == (kind, 7.0)
-
-
-@pytest.mark.parametrize(("transient", "permanent"), [(True, False), (False, True)])
-async def test_a_client_is_told_whether_a_repeat_may_help(*, transient: bool, permanent: bool) -> None:
-    rig = Rig(providers=[refusing("a", FailureReason.MODEL_MISSING, transient=transient)])
-
-    with pytest.raises(NoProviderAvailable) as caught:
-        await rig.run()
-
-    assert caught.value.permanent is permanent
-
-
-async def test_uniform_auth_failures_are_warned_about_as_a_misconfiguration() -> None:
-    rig = Rig(providers=[refusing("a", FailureReason.AUTH, status=401), refusing("b", FailureReason.AUTH, status=401)])
-
-    with pytest.raises(NoProviderAvailable):
-        await rig.run()
-
-    (warning,) = rig.observer.named("chain-uniform-auth-failure")
-    assert warning["providers"] == ["a", "b"]
-
-
-async def test_an_overloaded_last_provider_gets_one_more_try_after_a_second(autojump_clock: MockClock) -> None:
-    del autojump_clock
-    busy = Script(refusal=failing(FailureReason.OVERLOADED))
-    rig = Rig(providers=[provider("a", busy, GOOD_STREAM)])
-
-    assert await rig.run() == "a"
-    assert trio.current_time() == pytest.approx(1.0, abs=0.01)
-    assert len(rig.sink.attempts) == 2
-
-
-async def test_a_loading_backend_is_waited_for_when_nobody_else_answers(autojump_clock: MockClock) -> None:
-    del autojump_clock
-    loading = Script(refusal=failing(FailureReason.LOADING, status=503))
-    rig = Rig(providers=[provider("a", loading, loading, loading, GOOD_STREAM)])
-
-    assert await rig.run() == "a"
-    assert trio.current_time() == pytest.approx(3.0, abs=0.01)
-
-
-async def test_waiting_for_a_loading_backend_ends_at_its_first_byte_limit(autojump_clock: MockClock) -> None:
-    del autojump_clock
-    rig = Rig(providers=[refusing("a", FailureReason.LOADING)], configs=[a_provider("a", first_byte_timeout_s=10)])
-
-    with pytest.raises(NoProviderAvailable):
-        await rig.run()
-
-    assert trio.current_time() == pytest.approx(10.0, abs=1.01)
-
-
-async def test_a_silent_stream_is_left_for_the_next_provider(autojump_clock: MockClock) -> None:
-    del autojump_clock
-    silent = Script(chunks=[chat_chunk({"role": "assistant"}), 60.0, *chat_stream("late")])
-    rig = Rig(
-        providers=[provider("a", silent), provider("b", GOOD_STREAM)],
-        configs=[a_provider("a", first_content_timeout_s=5)],
-    )
-
-    assert await rig.run() == "b"
-    assert rig.sink.attempts[0].failure is not None
-    assert rig.sink.attempts[0].failure.reason is FailureReason.TTFT_TIMEOUT
-    assert trio.current_time() == pytest.approx(5.0, abs=0.01)
-    assert rig.providers[0].open_now == 0
-
-
-async def test_the_last_provider_is_never_cut_for_its_silence(autojump_clock: MockClock) -> None:
-    del autojump_clock
-    slow = Script(chunks=[60.0, *chat_stream("late")])
-    rig = Rig(providers=[provider("a", slow)], configs=[a_provider("a", first_content_timeout_s=5)])
-
-    assert await rig.run() == "a"
-
-
-async def test_the_first_content_limit_ends_with_the_commit(autojump_clock: MockClock) -> None:
-    del autojump_clock
-
-    @define(kw_only=True)
-    class SlowRig(Rig):
-        async def _deliver(self, answer: Answer) -> RelayEnd:
-            await trio.sleep(60)
-            return await super()._deliver(answer)
-
-    rig = SlowRig(
-        providers=[provider("a", GOOD_STREAM), provider("b", GOOD_STREAM)],
-        configs=[a_provider("a", first_content_timeout_s=5)],
-    )
-
-    assert await rig.run() == "a"
-
-
-async def test_a_failure_after_commit_is_the_providers_and_nobody_else_is_asked() -> None:
-    broken = failing(FailureReason.STREAM_TRUNCATED)
-    rig = Rig(
-        providers=[provider("a", GOOD_STREAM), provider("b", GOOD_STREAM)],
-        end=RelayEnd(usage=Usage(), failure=broken),
-    )
-
-    assert await rig.run() == "a"
-    assert rig.sink.attempts[0].failure is broken
-    assert rig.providers[1].calls == []
-    assert rig.observer.named("provider-failed-midstream")
-
-
-async def test_a_cancelled_attempt_is_nobodys_failure() -> None:
-    rig = Rig(providers=[provider("a", Script(chunks=[60.0]))])
-
-    with trio.move_on_after(0.01):
-        await rig.run()
-
-    (attempt,) = rig.sink.attempts
-    assert (attempt.is_ok, attempt.failure) == (False, None)
-    assert rig.providers[0].open_now == 0
-
-
-async def test_max_attempts_bounds_the_chain() -> None:
-    rig = Rig(
-        providers=[refusing("a", FailureReason.CONNECTION), provider("b", GOOD_STREAM)],
-        profile=a_profile("a", "b", max_attempts=1),
-    )
-
-    with pytest.raises(NoProviderAvailable):
-        await rig.run()
-
-    assert rig.providers[1].calls == []
