@@ -96,8 +96,9 @@ class Splicer:
         self._members = scan_members(self.document)
 
     def keys(self) -> Collection[str]:
-        """Return the document's own keys, in their order, without what was set or removed since."""
-        return dict.fromkeys(member.key for member in self._members)
+        """Return the keys that the object has now, edits included, in their order."""
+        keys = dict.fromkeys([*(member.key for member in self._members), *self._edits])
+        return [key for key in keys if self._edits.get(key, b"") is not None]
 
     def raw(self, key: str) -> bytes | None:
         """Return the JSON text that the key has now, edits included; None without it."""
@@ -153,7 +154,7 @@ class Splicer:
                 kept.append(document[member.start : member.end])
             elif (text := edits[member.key]) is not None:
                 kept.append(document[member.start : member.value_start] + text)
-        present = self.keys()
+        present = {member.key for member in self._members}
         kept += [orjson.dumps(key) + b":" + text for key, text in edits.items() if text is not None and key not in present]
         return b"{" + b",".join(kept) + b"}"
 

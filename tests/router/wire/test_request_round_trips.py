@@ -220,13 +220,11 @@ def decoded_or_refused(body: dict[str, Any], source: ModuleType) -> NeutralReque
     return request
 
 
-@pytest.mark.slow
 @given(drawn=spoiled("anthropic"))
 def test_a_spoiled_messages_body_is_read_or_refused_with_the_fields_path(drawn: tuple[str, dict[str, Any]]) -> None:
     assert_read_or_refused(drawn[1], anthropic, openai_chat, assert_chat_rules)
 
 
-@pytest.mark.slow
 @given(drawn=spoiled("openai"))
 def test_a_spoiled_chat_body_is_read_or_refused_with_the_fields_path(drawn: tuple[str, dict[str, Any]]) -> None:
     assert_read_or_refused(drawn[1], openai_chat, anthropic, assert_messages_rules)

@@ -35,6 +35,7 @@ def _dump(document: object, layout: dict[str, Any]) -> bytes:
     return json.dumps(document, **layout).encode("utf-8", "surrogatepass")
 
 
+@pytest.mark.slow
 @given(document=_OBJECTS, layout=_LAYOUTS, key=st.sampled_from(["model", "new", ""]), value=_VALUES)
 def test_a_set_equals_the_edit_of_the_parsed_document(
     document: dict[str, Any], layout: dict[str, Any], key: str, value: object
@@ -44,6 +45,7 @@ def test_a_set_equals_the_edit_of_the_parsed_document(
     assert list(json.loads(edited).items()) == list({**document, key: value}.items())
 
 
+@pytest.mark.slow
 @given(document=_OBJECTS, layout=_LAYOUTS)
 def test_a_removal_equals_the_edit_of_the_parsed_document(document: dict[str, Any], layout: dict[str, Any]) -> None:
     edited = Splicer(_dump(document, layout)).remove("model").remove("absent").result()
@@ -51,6 +53,7 @@ def test_a_removal_equals_the_edit_of_the_parsed_document(document: dict[str, An
     assert json.loads(edited) == {key: value for key, value in document.items() if key != "model"}
 
 
+@pytest.mark.slow
 @given(document=_OBJECTS, layout=_LAYOUTS)
 def test_members_that_are_not_edited_keep_their_bytes(document: dict[str, Any], layout: dict[str, Any]) -> None:
     before = _dump(document, layout)
@@ -62,6 +65,7 @@ def test_members_that_are_not_edited_keep_their_bytes(document: dict[str, Any], 
     assert raws(after) == raws(before)
 
 
+@pytest.mark.slow
 @given(items=st.lists(_VALUES, max_size=6), layout=_LAYOUTS)
 def test_the_items_of_an_array_are_found_whole(items: list[Any], layout: dict[str, Any]) -> None:
     text = _dump(items, layout)
@@ -69,6 +73,7 @@ def test_the_items_of_an_array_are_found_whole(items: list[Any], layout: dict[st
     assert [json.loads(text[item.start : item.end]) for item in scan_items(text)] == items
 
 
+@pytest.mark.slow
 @given(items=st.lists(_VALUES, max_size=6), layout=_LAYOUTS)
 def test_items_are_replaced_and_taken_out_by_their_place(items: list[Any], layout: dict[str, Any]) -> None:
     edited = edit_items(_dump(items, layout), lambda index, item: None if index % 2 else item)
@@ -76,6 +81,7 @@ def test_items_are_replaced_and_taken_out_by_their_place(items: list[Any], layou
     assert json.loads(edited) == items[::2]
 
 
+@pytest.mark.slow
 @given(depth=st.integers(1, 120), document=_OBJECTS)
 def test_values_nested_deeper_than_the_pattern_are_skipped_too(depth: int, document: dict[str, Any]) -> None:
     deep: object = document
@@ -117,6 +123,7 @@ def test_edits_are_read_back_before_the_result() -> None:
     splicer = Splicer(b'{"a":1,"b":2}').set("a", [3]).remove("b").set_raw("c", b"4")
 
     assert (splicer.raw("a"), splicer.raw("b"), splicer.raw("c"), splicer.raw("d")) == (b"[3]", None, b"4", None)
+    assert list(splicer.keys()) == ["a", "c"]
     assert splicer.result() == b'{"a":[3],"c":4}'
 
 
