@@ -86,7 +86,7 @@ class ManagedProcess:
     _changed: trio.Event = field(factory=trio.Event, init=False)
     _last_failure: StartFailure = field(default=STOPPED, init=False)
     _hold_off_until: float = field(default=-math.inf, init=False)
-    _is_run: bool = field(default=False, init=False)
+    _is_running: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.status = ProcessStatus(id=self.spec.id, providers=self.spec.providers)
@@ -109,7 +109,7 @@ class ManagedProcess:
         """Start, serve and stop the process as leases ask for it, until cancelled; then it has ended.
 
         Started when leases are served, not when the process runs."""
-        self._is_run = True
+        self._is_running = True
         if self.spec.start == "boot":
             self._ask()
         task_status.started()
@@ -119,7 +119,7 @@ class ManagedProcess:
                     await self._changed.wait()
                 await self._serve_start()
         finally:
-            self._is_run = False
+            self._is_running = False
             self._resolve(STOPPED)
             if self.status.state is ProcessState.FAILED:
                 self._move(ProcessState.STOPPED)
@@ -137,7 +137,7 @@ class ManagedProcess:
         return self._start
 
     async def _wait_started(self, provider: str) -> None:
-        if not self._is_run:
+        if not self._is_running:
             raise self._as_provider_failed(provider, STOPPED)
         if self._start is None and trio.current_time() < self._hold_off_until:
             raise self._as_provider_failed(provider, self._last_failure)

@@ -98,7 +98,7 @@ class GuardedJob:
 
 @define(kw_only=True, eq=False)
 class GuardedRunner:
-    """Runs jobs under guardians; `directory` (made private, 0700) takes the log files, `<id>.log` and `<id>.log.1`.
+    """Runs jobs under guardians; `directory`, made when the first starts, takes `<id>.log` and, of the run before, `<id>.log.1`.
 
     Knows the guardians that live, so that a sweep of orphans spares them. One at a time is born or swept: between fork
     and exec a guardian looks like an orphan."""
@@ -107,12 +107,13 @@ class GuardedRunner:
     grace_s: float = GRACE_S
     log_bytes: int = LOG_BYTES
     log_check_s: float = LOG_CHECK_S
+    _inherits: bool = field(default=False, init=False)  # orphans come to a subreaper only
     _jobs: set[GuardedJob] = field(factory=set, init=False)
     _one_at_a_time: trio.Lock = field(factory=trio.Lock, init=False)
 
     async def prepare(self) -> tuple[Swept, ...]:
         """Make this process a subreaper and end what a dead instance left behind."""
-        guardian.become_subreaper()
+        self._inherits = guardian.become_subreaper()
         return await sweep_leftovers()
 
     def why_not_runnable(self, spec: ProcessSpec) -> str | None:
@@ -177,7 +178,8 @@ class GuardedRunner:
         The job appends, so it goes on at the start of the empty file. What it writes between copy and cut is lost."""
         while True:
             await trio.sleep(self.log_check_s)
-            await trio.to_thread.run_sync(_turn_over, log, self.log_bytes)
+            if _size(log) > self.log_bytes:
+                await trio.to_thread.run_sync(_turn_over, log, self.log_bytes)
 
     async def _end(self, job: GuardedJob) -> None:
         """TERM, grace, close the pipe; never KILL. Then look after a guardian that ended without being told."""
@@ -195,15 +197,21 @@ class GuardedRunner:
             return  # it hangs in the kernel; it stays known, so that no sweep takes it for an orphan
         async with self._one_at_a_time:
             self._jobs.discard(job)
-            if not asked or job.exit_code == -signal.SIGKILL:
+            if self._inherits and (not asked or job.exit_code == -signal.SIGKILL):
                 await sweep_orphans(job.ward, keep=frozenset(other.pid for other in self._jobs))
 
 
 def _turn_over(log: Path, max_bytes: int) -> None:
-    with contextlib.suppress(FileNotFoundError):  # somebody tidied up: the job writes on to the unlinked file
-        if log.stat().st_size > max_bytes:
-            _older(log).write_bytes(_last_bytes(log, max_bytes))
-            os.truncate(log, 0)
+    with contextlib.suppress(FileNotFoundError):  # somebody tidied up just now
+        _older(log).write_bytes(_last_bytes(log, max_bytes))
+        os.truncate(log, 0)
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:  # somebody tidied up: the job writes on to the unlinked file
+        return 0
 
 
 @contextlib.contextmanager

@@ -28,7 +28,6 @@ def a_script(text: str, **fields: Any) -> ProcessSpec:  # noqa: ANN401 - any fie
 
 @pytest.fixture
 def runner(tmp_path: Path) -> GuardedRunner:
-    (tmp_path / "logs").mkdir()
     return GuardedRunner(directory=tmp_path / "logs", grace_s=0.3, log_bytes=1000, log_check_s=0.05)
 
 
@@ -126,6 +125,7 @@ async def test_logs_are_private_and_the_run_before_stays_beside(runner: GuardedR
     log = runner.directory / "job.log"
     assert (log.read_text(), log.with_name("job.log.1").read_text()) == ("second\n", "first\n")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
 
 
 @pytest.mark.slow
