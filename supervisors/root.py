@@ -57,18 +57,7 @@ def run_daemon(options: ServeOptions) -> int:
 
 async def main(loaded: LoadedConfig, observer: Observer) -> int:
     """Run the tree over one configuration; return the exit code. Raises ConfigError before anything was started."""
-    exit_code = STOPPED
-    daemon = Daemon.of(loaded, observer)
-    try:
-        await daemon.run()
-    except* CannotBindError as group:
-        exit_code = CANNOT_BIND
-        observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
-    except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
-        exit_code = GAVE_UP
-        observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
-    observer.event("router-shutdown", {"exit_code": exit_code})
-    return exit_code
+    return await Daemon.of(loaded, observer).run_to_exit()
 
 
 @frozen(kw_only=True)
@@ -110,6 +99,20 @@ class Daemon:
             assembled=assemble(loaded, tree),
             addresses=tree.addresses,
         )
+
+    async def run_to_exit(self) -> int:
+        """Run the rings to their end, and return what that end means as an exit code."""
+        exit_code = STOPPED
+        try:
+            await self.run()
+        except* CannotBindError as group:
+            exit_code = CANNOT_BIND
+            self.observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
+        except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
+            exit_code = GAVE_UP
+            self.observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
+        self.observer.event("router-shutdown", {"exit_code": exit_code})
+        return exit_code
 
     async def run(self) -> None:
         """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group."""

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import tomlkit
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
-from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, main, run_daemon
+from supervisors.leftovers import Swept
+from supervisors.process_runner import GuardedRunner
+from supervisors.processes import Processes
+from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, Daemon, main, run_daemon
 
 pytestmark = pytest.mark.e2e
 
@@ -36,6 +39,14 @@ class Told:
 
     def names(self) -> list[str]:
         return [name for name, _ in self.events]
+
+
+class BrokenRunner(GuardedRunner):
+    """A runner that cannot even begin."""
+
+    async def prepare(self) -> tuple[Swept, ...]:
+        await trio.lowlevel.checkpoint()
+        raise OSError("no process can be started here")
 
 
 def write_config(directory: Path, **server: object) -> Path:
@@ -110,10 +121,11 @@ async def test_an_address_in_use_ends_it_with_69(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_ring_that_breaks_ends_it_with_70(tmp_path: Path) -> None:
-    (tmp_path / "state").write_text("a file where the directory should be")
     told = Told()
+    daemon = Daemon.of(a_config(tmp_path), told)
+    broken = Processes((), observer=told, runner=BrokenRunner(directory=tmp_path))
 
-    exit_code = await main(a_config(tmp_path), told)
+    exit_code = await evolve(daemon, processes=broken).run_to_exit()
 
     assert exit_code == GAVE_UP
     assert told.names() == ["supervisor-exhausted", "router-shutdown"]
