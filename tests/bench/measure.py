@@ -37,6 +37,7 @@ class Sheet:
 
     values: dict[Row, dict[str, list[float]]] = field(factory=dict)
     errors: dict[str, int] = field(factory=dict)
+    cut: dict[str, int] = field(factory=dict)  # streams that the time limit of their run ended
 
     def put(self, row: Row, target: str, value: float) -> None:
         """File one value."""
@@ -46,6 +47,11 @@ class Sheet:
         """Count answers that were none."""
         if count:
             self.errors[target] = self.errors.get(target, 0) + count
+
+    def put_cut(self, target: str, count: int) -> None:
+        """Count streams that did not end in time: the target could not keep up, or the machine was busy."""
+        if count:
+            self.cut[target] = self.cut.get(target, 0) + count
 
     def last(self, row: Row, target: str) -> float:
         """Return the value of this round."""
@@ -152,7 +158,8 @@ def _paced(sheet: Sheet, measured: Measured, *, streams: int) -> None:
 
 
 def _put_streams(sheet: Sheet, measured: Measured, run: Run, what: str, streams: int) -> None:
-    sheet.put_errors(measured.target.name, streams - run.answered)
+    sheet.put_errors(measured.target.name, run.errors)
+    sheet.put_cut(measured.target.name, streams - run.answered - run.errors)
     sheet.put(Row(title=what, unit="deltas/s", digits=0, is_rate=True), measured.target.name, run.deltas_per_s)
 
 

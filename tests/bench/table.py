@@ -23,8 +23,8 @@ def render(sheet: Sheet, *, rounds: int) -> str:
     heads = ["", "unit", *TARGETS, *(f"{over} / {under}" for over, under in RATIOS)]
     rows = [_cells(sheet, row) for row in sheet.values]
     lines = [_line(heads), _line(["---", "---", *["--:"] * (len(heads) - 2)]), *map(_line, rows)]
-    failures = ", ".join(f"{name} {count}" for name, count in sheet.errors.items()) or "none"
-    return "\n".join([_machine(rounds), "", *lines, "", f"Answers that failed: {failures}."])
+    end = f"Answers that failed: {_counts(sheet.errors)}. Streams that the time limit cut: {_counts(sheet.cut)}."
+    return "\n".join([_machine(rounds), "", *lines, "", end])
 
 
 def write_into(path: Path, text: str) -> None:
@@ -34,6 +34,10 @@ def write_into(path: Path, text: str) -> None:
     if not mark:
         raise ValueError(f"{path} has no {BEGIN} ... {END}")
     path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
 
 
 def _cells(sheet: Sheet, row: Row) -> list[str]:
