@@ -7,7 +7,7 @@ parser has accepted: nothing is validated here."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
@@ -49,14 +49,6 @@ class Member:
     end: int
 
 
-@frozen
-class Item:
-    """The span of one item of an array."""
-
-    start: int
-    end: int
-
-
 def scan_members(document: bytes) -> list[Member]:
     """Return the members of the JSON object that `document` is, in their order, duplicates included."""
     text = _searchable(document)
@@ -70,16 +62,21 @@ def scan_members(document: bytes) -> list[Member]:
     return members
 
 
-def scan_items(document: bytes) -> list[Item]:
-    """Return the items of the JSON array that `document` is."""
-    text = _searchable(document)
-    items: list[Item] = []
+def split_items(array: bytes) -> list[bytes]:
+    """Return the JSON texts of the items of the array that `array` is."""
+    text = _searchable(array)
+    items: list[bytes] = []
     position = _start_of(text)
     while text[position] != _CLOSE_ARRAY:
         end = _end_of_value(text, position)
-        items.append(Item(position, end))
+        items.append(array[position:end])
         position = _behind_comma(text, end)
     return items
+
+
+def joined(items: Iterable[bytes]) -> bytes:
+    """Return the JSON array of these items."""
+    return b"[" + b",".join(items) + b"]"
 
 
 @define
@@ -160,22 +157,6 @@ class Splicer:
 
     def _items(self, key: str) -> list[bytes]:
         return split_items(self.raw(key) or b"[]")
-
-
-def split_items(array: bytes) -> list[bytes]:
-    """Return the JSON texts of an array's items."""
-    return [array[item.start : item.end] for item in scan_items(array)]
-
-
-def joined(items: Iterable[bytes]) -> bytes:
-    """Return the JSON array of these items."""
-    return b"[" + b",".join(items) + b"]"
-
-
-def edit_items(array: bytes, edit: Callable[[int, bytes], bytes | None]) -> bytes:
-    """Return the JSON array with each item replaced by what `edit(index, item)` gives; None takes the item out."""
-    edited = (edit(index, item) for index, item in enumerate(split_items(array)))
-    return joined(item for item in edited if item is not None)
 
 
 def _searchable(document: bytes) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.splice import Splicer, edit_items, scan_items, scan_members
+from router.wire.splice import Splicer, joined, scan_members, split_items
 
 CAPTURES = Path(__file__).parents[2] / "fixtures" / "captures"
 
@@ -70,15 +70,8 @@ def test_members_that_are_not_edited_keep_their_bytes(document: dict[str, Any], 
 def test_the_items_of_an_array_are_found_whole(items: list[Any], layout: dict[str, Any]) -> None:
     text = _dump(items, layout)
 
-    assert [json.loads(text[item.start : item.end]) for item in scan_items(text)] == items
-
-
-@pytest.mark.slow
-@given(items=st.lists(_VALUES, max_size=6), layout=_LAYOUTS)
-def test_items_are_replaced_and_taken_out_by_their_place(items: list[Any], layout: dict[str, Any]) -> None:
-    edited = edit_items(_dump(items, layout), lambda index, item: None if index % 2 else item)
-
-    assert json.loads(edited) == items[::2]
+    assert [json.loads(item) for item in split_items(text)] == items
+    assert json.loads(joined(split_items(text))) == items
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The router's own thinking leaves a body that goes to Anthropic; all else keeps its bytes (wire.md 13, R-37)."""
+"""Thinking that a native upstream would refuse leaves its body; all else keeps its bytes (wire.md 13, R-37)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from router.wire.anthropic.own_thinking import remove_router_thinking
+from router.wire.anthropic.history_thinking import drop_all_thinking, drop_router_thinking
 from router.wire.splice import Splicer
 
 OURS = {"type": "thinking", "thinking": "hm", "signature": "rtr1.AAAA"}
@@ -18,7 +18,7 @@ BUDGET = {"type": "enabled", "budget_tokens": 2000}
 
 def spliced(**members: object) -> tuple[dict[str, Any], list[str]]:
     body = Splicer(orjson.dumps(members))
-    notes = remove_router_thinking(body)
+    notes = drop_router_thinking(body)
     return json.loads(body.result()), [str(note) for note in notes]
 
 
@@ -26,7 +26,7 @@ def test_our_blocks_go_and_theirs_stay_byte_for_byte() -> None:
     answer = b'{"role":"assistant","content":[' + orjson.dumps(OURS) + b" , " + THEIRS + b',{"type":"text","text":"b"}]}'
     splicer = Splicer(b'{"messages":[' + ASKED + b"," + answer + b"," + ASKED + b"]}")
 
-    notes = remove_router_thinking(splicer)
+    notes = drop_router_thinking(splicer)
 
     kept = b'{"role":"assistant","content":[' + THEIRS + b',{"type":"text","text":"b"}]}'
     assert splicer.result() == b'{"messages":[' + ASKED + b"," + kept + b"," + ASKED + b"]}"
@@ -45,7 +45,7 @@ def test_a_body_without_our_mark_is_not_touched() -> None:
     body = b'{"messages":[{"role":"assistant","content":[' + THEIRS + b"]}]}"
     splicer = Splicer(body)
 
-    assert remove_router_thinking(splicer) == ()
+    assert drop_router_thinking(splicer) == ()
     assert splicer.result() is body
 
 
@@ -83,6 +83,28 @@ def test_a_new_question_keeps_thinking_on() -> None:
         {"role": "assistant", "content": [OURS, {"type": "text", "text": "b"}]},
         {"role": "user", "content": "c"},
     ]
+
+    body, _ = spliced(thinking=BUDGET, messages=messages)
+
+    assert body["thinking"] == BUDGET
+
+
+def test_all_thinking_goes_where_the_upstream_refused_it() -> None:
+    redacted = {"type": "redacted_thinking", "data": "x"}
+    answer = {"role": "assistant", "content": [json.loads(THEIRS), redacted, {"type": "text", "text": "thinking"}]}
+    splicer = Splicer(orjson.dumps({"messages": [{"role": "user", "content": "a"}, answer]}))
+
+    notes = drop_all_thinking(splicer)
+
+    assert json.loads(splicer.result())["messages"][1]["content"] == [{"type": "text", "text": "thinking"}]
+    assert [str(note) for note in notes] == ["messages[1].content[0]: thinking", "messages[1].content[1]: redacted_thinking"]
+
+
+def test_a_loop_that_still_begins_with_thinking_keeps_its_budget() -> None:
+    theirs = json.loads(THEIRS)
+    call = {"type": "tool_use", "id": "x", "name": "Read", "input": {}}
+    answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "x"}]}
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": [theirs, OURS, call]}, answer]
 
     body, _ = spliced(thinking=BUDGET, messages=messages)
 
