@@ -27,6 +27,7 @@ from attrs import define
 
 ROOT = Path(__file__).parents[2]
 READY_TIMEOUT_S = 20.0  # a start without .pyc files on a busy machine
+SETTLED_S = 8.0  # the router keeps idle upstream connections for 3 s, and looks for expired ones every 3 s
 STOP_TIMEOUT_S = 30.0  # more than the drain limit of 20 s
 
 
@@ -42,6 +43,7 @@ class Running:
     port: int
     log_path: Path
     ready_after_s: float
+    descriptors_at_start: int = 0
 
     @property
     def url(self) -> str:
@@ -61,6 +63,12 @@ class Running:
         """Wait until it holds no more descriptors than that; the caller sets the deadline."""
         while self.descriptors() > at_most:  # noqa: ASYNC110 - another process's table: there is no event to wait for
             await trio.sleep(0.05)
+
+    async def settled_descriptors(self) -> int:
+        """Return the descriptors as soon as they are back at the count of the start, or when idle ones must have expired."""
+        with trio.move_on_after(SETTLED_S):
+            await self.wait_descriptors(self.descriptors_at_start)
+        return self.descriptors()
 
     def rss_kb(self) -> int:
         """Return its resident memory in KiB."""
@@ -190,6 +198,7 @@ async def open_program(
         await _wait_ready(process, f"http://127.0.0.1:{port}{ready_path}", log_path)
         ready_after_s = time.monotonic() - started_at
         running = Running(process=process, port=port, log_path=log_path, ready_after_s=ready_after_s)
+        running.descriptors_at_start = running.descriptors()
         yield running
     finally:
         with trio.CancelScope(shield=True):

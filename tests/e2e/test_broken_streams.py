@@ -31,7 +31,6 @@ PLANS = [name for name in CATALOGUE if name not in SKIPPED]
 TIMEOUT_S = 1.5  # the providers' limit for the first byte and between two reads
 DEADLINE_S = TIMEOUT_S + 5.0  # of a client; the slack is the machine's
 AT_ONCE = 25
-EXPIRED_AFTER_S = 3.2  # the router keeps idle upstream connections for 3 s
 RSS_SLACK_KB = 24_000  # what the allocator keeps after the peak, whatever the number of streams
 
 
@@ -106,31 +105,22 @@ async def run_all(running: Running, every_case: list[tuple[str, str, Api, bool]]
     return tally
 
 
-async def settled_descriptors(running: Running, *, at_most: int = 0) -> int:
-    """Return the descriptors when the clients' connections have gone and each provider holds one idle connection at most."""
-    await trio.sleep(EXPIRED_AFTER_S)
-    await run_all(running, [(plan, kind, Api.MESSAGES, True) for plan, kind in product(PLANS, KINDS)])
-    with trio.move_on_after(DEADLINE_S if at_most else 0.5):
-        await running.wait_descriptors(at_most)
-    return running.descriptors()
-
-
 async def test_every_broken_stream_has_a_proper_end_and_nothing_is_left(
     router: Running, size: Size, tell: Callable[[str], None]
 ) -> None:
     every_case = list(islice(cycle(cases(stream=True)), size.broken_streams))
     await run_all(router, every_case[: len(PLANS)])  # code and heap at their working size
-    descriptors, rss_kb = await settled_descriptors(router), router.rss_kb()
+    rss_kb = router.rss_kb()
 
     tally = await run_all(router, every_case)
 
-    after = await settled_descriptors(router, at_most=descriptors)
+    after = await router.settled_descriptors()
     tell(
-        f"{size.broken_streams} broken streams: {tally.told()}; descriptors {descriptors} -> {after}, "
+        f"{size.broken_streams} broken streams: {tally.told()}; descriptors {router.descriptors_at_start} -> {after}, "
         f"memory {rss_kb // 1024} -> {router.rss_kb() // 1024} MiB"
     )
     assert tally.bad == []
-    assert after <= descriptors
+    assert after <= router.descriptors_at_start
     assert router.rss_kb() < rss_kb + RSS_SLACK_KB
 
 

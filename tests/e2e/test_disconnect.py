@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SEEN_WITHIN_S = 5.0  # no close may be missed; how fast it is seen is a figure
 P99_BOUND_S = 0.25  # 50 ms on a quiet machine, as ROUTER_E2E_FULL=1 prints; room for a busy one here
-EXPIRED_AFTER_S = 3.2  # the router keeps idle upstream connections for 3 s
 
 
 @frozen(kw_only=True)
@@ -57,7 +56,6 @@ async def test_the_upstream_sees_every_client_that_leaves(
 async def test_departed_clients_leave_nothing_behind(
     router: Running, upstream: Upstream, size: Size, tell: Callable[[str], None]
 ) -> None:
-    before = await settled_descriptors(router)
     for stream, phase, api in product([True, False], PHASES, Api):
         await departures(router, upstream, size, api, phase, stream=stream)
 
@@ -69,9 +67,9 @@ async def test_departed_clients_leave_nothing_behind(
     assert statuses == [200] * size.clients, "a departed client keeps a place of its provider"
     async with open_client(router) as client:
         assert (await client.get("/status")).json()["in_flight"] == 0
-    after = await settled_descriptors(router, at_most=before)
-    tell(f"descriptors before and after {8 * size.clients} departures: {before}, {after}")
-    assert after <= before
+    after = await router.settled_descriptors()
+    tell(f"descriptors at the start and after {8 * size.clients} departures: {router.descriptors_at_start}, {after}")
+    assert after <= router.descriptors_at_start
 
 
 async def departures(router: Running, upstream: Upstream, size: Size, api: Api, phase: Phase, *, stream: bool) -> list[float]:
@@ -104,15 +102,6 @@ def seen_after(exchange: Exchange, left_at: dict[str, float]) -> float:
     """Return the seconds from the client's close to the upstream's sight of it."""
     assert exchange.client_gone_at is not None
     return exchange.client_gone_at - next(at for text, at in left_at.items() if text.encode() in exchange.body)
-
-
-async def settled_descriptors(router: Running, *, at_most: int = 0) -> int:
-    """Return the descriptors when idle connections have expired, and one request has had them closed."""
-    await trio.sleep(EXPIRED_AFTER_S)
-    await ask(router, Api.MESSAGES, [])
-    with trio.move_on_after(SEEN_WITHIN_S if at_most else 0.5):
-        await router.wait_descriptors(at_most)
-    return router.descriptors()
 
 
 async def ask(running: Running, api: Api, statuses: list[int]) -> None:
