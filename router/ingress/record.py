@@ -53,7 +53,7 @@ class Record:
         )
 
     def _outcome(self, exchange: Exchange) -> str:
-        """Return ok, midstream, cancelled or the kind of the error: a client that leaves is no failure of anybody (decision 16)."""
+        """Return ok, midstream, cancelled or the kind of the error; a client that leaves is nobody's failure."""
         if self.end is not None:
             return "ok" if self.end.failure is None else "midstream"
         if self.error is not None:

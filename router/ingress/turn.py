@@ -8,7 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from router.config.schema import ProfileConfig, ProviderConfig
-from router.domain.request import DialectName, NeutralRequest, Note, ThinkingMode
+from router.domain.request import DialectName, NeutralRequest, ThinkingMode
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
 from router.ports import OpenInfo, Provider, UpstreamCall
@@ -124,8 +124,7 @@ class Turn:
 
     def degraded(self, info: OpenInfo) -> str:
         """Return the kinds of what was dropped or replaced in meaning, comma-separated (wire.md 2.2)."""
-        notes: tuple[Note, ...] = info.notes + (self._neutral.notes if self._neutral is not None else ())
-        return ",".join(dict.fromkeys(note.kind for note in notes if note.kind != "field"))
+        return ",".join(dict.fromkeys(note.kind for note in info.notes if note.kind != "field"))
 
     def _dialect_of(self, config: ProviderConfig) -> Dialect:
         return self.generation.upstreams.dialects[config.name]

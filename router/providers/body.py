@@ -12,7 +12,7 @@ from router.config.schema import ProviderConfig
 from router.domain.request import DialectName, Note
 from router.ports import UpstreamCall
 from router.providers.remedies import Refused
-from router.providers.thinking import drop_all_thinking, drop_router_thinking
+from router.wire.anthropic.history_thinking import drop_all_thinking, drop_router_thinking
 from router.wire.body_edits import BodyEditor, DictEditor, append_system, apply_field_lists, merge_extra_body
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
@@ -61,11 +61,12 @@ class BodyPlan:
     def _spliced(self, call: UpstreamCall, body: bytes, refused: Refused, *, without_thinking: bool) -> UpstreamBody:
         sent = Splicer(body)
         self._drop_ours(sent)
+        lost: tuple[Note, ...] = ()
         if self.dialect.name is DialectName.ANTHROPIC:
-            (drop_all_thinking if without_thinking else drop_router_thinking)(sent)
+            lost = (drop_all_thinking if without_thinking else drop_router_thinking)(sent)
         if (sent.get("stream") is True) is not call.stream:
             sent.set("stream", call.stream)
-        notes = self._finish(sent, call, refused)
+        notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
     def _translated(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool) -> UpstreamBody:
@@ -78,7 +79,7 @@ class BodyPlan:
         content = orjson.dumps(encoded.body)
         if without_thinking:
             spliced = Splicer(content)
-            drop_all_thinking(spliced)
+            notes += drop_all_thinking(spliced)
             content = spliced.result()
         return UpstreamBody(content=content, notes=encoded.notes + notes, tool_names=encoded.tool_names or {})
 
