@@ -22,6 +22,7 @@ from router.routing.gate import CommitPolicy, Gate, GateRules, GateState
 from router.routing.relay import RelayEnd
 from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.wire.dialect import Dialect, InbandError, Verdict
+from router.wire.inband import failed
 
 LOADING_PAUSE_S = 1.0  # between two looks at a backend that says it is loading its model
 NOT_THE_CLIENTS = frozenset({401, 402, 403, 404, 408, 429})  # a 401 makes clients log in, a 404 drop the stream
@@ -147,7 +148,7 @@ class Walk:
             frames = await reply.receive()
             state = gate.feed(frames, trio.current_time()) if frames else gate.close()
             if isinstance(state, InbandError) and not self._tolerates(state.reason, is_last=is_last):
-                raise _failed(provider.name, state)
+                raise failed(provider.name, state)
             if state is not GateState.HOLD:
                 return Answer(provider=provider, config=config, info=reply.info, reply=reply, held=tuple(gate.held))
 
@@ -156,16 +157,16 @@ class Walk:
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:
-            raise _failed(provider.name, _bad("the body is not JSON")) from None
+            raise failed(provider.name, _bad("the body is not JSON")) from None
         if not isinstance(document, dict):
-            raise _failed(provider.name, _bad("the body is no JSON object"))
+            raise failed(provider.name, _bad("the body is no JSON object"))
         verdict = self.upstreams.dialects[provider.name].reply_verdict(document)
         if isinstance(verdict, InbandError):
-            raise _failed(provider.name, verdict)
+            raise failed(provider.name, verdict)
         if verdict is Verdict.MALFORMED:
-            raise _failed(provider.name, _bad("the body has not the shape of its dialect"))
+            raise failed(provider.name, _bad("the body has not the shape of its dialect"))
         if verdict is Verdict.NEUTRAL and not self._tolerates(FailureReason.EMPTY_RESPONSE, is_last=is_last):
-            raise _failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
+            raise failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
         return document
 
     def _rules(self, config: ProviderConfig) -> GateRules:
@@ -259,16 +260,6 @@ class Walk:
                 "error": failure.message[:500],
             },
         )
-
-
-def _failed(provider: str, error: InbandError) -> ProviderFailed:
-    return ProviderFailed(
-        provider=provider,
-        reason=error.reason,
-        message=error.message,
-        status=error.status,
-        transient=error.transient,
-    )
 
 
 def _bad(message: str) -> InbandError:

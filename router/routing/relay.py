@@ -15,6 +15,7 @@ from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed
 from router.routing.gate import MAX_MALFORMED
 from router.wire.dialect import EventDecoder, EventEncoder, FrameReader, Verdict
+from router.wire.inband import failed
 
 Touch = Callable[[Frame], bytes]  # one frame -> what the client gets of it, b"" to leave it out
 
@@ -91,8 +92,7 @@ class RawPipeline:
             self._count_malformed()
             return False  # a client's parser would stop at it
         if verdict is Verdict.ERROR:
-            error = self.reader.error(frame)
-            self.failure = ProviderFailed(provider=self.provider, reason=error.reason, message=error.message, status=error.status)
+            self.failure = failed(self.provider, self.reader.error(frame))
             return False
         self._malformed = 0
         if verdict is Verdict.CONTENT or verdict is Verdict.THINKING:
