@@ -67,7 +67,7 @@ def _resolve(model: str, cache: Path) -> Path:
 def _serve(path: Path, options: argparse.Namespace) -> NoReturn:
     """Start the server in its own threads and wait for a signal. Raises ModelError when it does not start."""
     try:
-        import xllamacpp  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and 100 MB that only this needs
+        import xllamacpp  # noqa: PLC0415 - an extra, and 100 MB that only this needs
     except ImportError as error:
         raise ModelError("llama.cpp is not installed: pip install 'nursery-router[local]' (or: make setup-local)") from error
     params = xllamacpp.CommonParams()
