@@ -129,7 +129,7 @@ class Ingress:
 
     def _server(self, client: ClientStream) -> TCPServer:
         state = ConnectionState({STATE_KEY: client.link})
-        return TCPServer(self.app, self.config, self._context, state, client)  # type: ignore[arg-type]  # it is not TLS
+        return ClientServer(self.app, self.config, self._context, state, client)  # type: ignore[arg-type]  # it is not TLS
 
     async def close_idle(self) -> None:
         """Close the connections without a request now, the others after their answer; new ones get a context of their own."""
@@ -146,6 +146,20 @@ class Ingress:
         """Reset every connection."""
         for client in tuple(self._open):
             client.abort()
+
+
+class ClientServer(TCPServer):
+    """Hypercorn's server of one connection, whose idle timer ends with its client.
+
+    The stock timer runs on when the client has closed between two requests: its socket would stay, half closed, until the
+    idle limit."""
+
+    async def _idle_timeout(self) -> None:
+        link: ClientLink = self.state[STATE_KEY]
+        with trio.move_on_after(self.config.keep_alive_timeout) as waiting, link.watched(waiting.cancel):
+            await self.context.terminated.wait()
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
 
 
 async def open_listeners(options: IngressOptions) -> list[trio.SocketListener]:
