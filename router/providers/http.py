@@ -184,13 +184,14 @@ class _BodyStream(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        try:
-            with trio.fail_after(self.timeouts["read"]):
+        data = b""
+        with trio.CancelScope(deadline=trio.current_time() + self.timeouts["read"]) as limit:
+            try:
                 data = await self.connection.read()
-        except trio.TooSlowError as error:
-            raise httpx.ReadTimeout("") from error
-        except h1.UpstreamBroken as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
+            except h1.UpstreamBroken as error:
+                raise httpx.RemoteProtocolError(str(error)) from error
+        if limit.cancelled_caught:
+            raise httpx.ReadTimeout("")
         if not data:
             raise StopAsyncIteration
         return data
