@@ -14,6 +14,7 @@ import trio
 from attrs import define, field, frozen
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -149,10 +150,27 @@ class Ingress:
 
 
 class ClientServer(TCPServer):
-    """Hypercorn's server of one connection, whose idle timer ends with its client.
+    """Hypercorn's server of one connection, whose idle timer ends with its client, and whose sends cost less.
 
     The stock timer runs on when the client has closed between two requests: its socket would stay, half closed, until the
     idle limit."""
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send as the stock server does, without a turn of the scheduler for a lock that is free: one in two per send."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        try:
+            self.send_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self.send_lock.acquire()
+        try:
+            with trio.CancelScope(shield=True):
+                await self.stream.send_all(event.data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.protocol.handle(Closed())
+        finally:
+            self.send_lock.release()
 
     async def _idle_timeout(self) -> None:
         link: ClientLink = self.state[STATE_KEY]

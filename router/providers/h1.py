@@ -6,6 +6,7 @@ UpstreamBroken for what is no HTTP; `http.py` translates them."""
 
 from __future__ import annotations
 
+import os
 import select
 import ssl
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ class Connection:
     """One connection; one exchange at a time, by one task."""
 
     stream: trio.abc.Stream
-    _socket: trio.socket.SocketType
+    _tcp: trio.SocketStream
     _body: Body | None = field(default=None, init=False)
     _early: bytes = field(default=b"", init=False)  # of the body, read with the head
     _may_be_kept: bool = field(default=False, init=False)
@@ -69,19 +70,24 @@ class Connection:
 
     async def read(self) -> bytes:
         """Return the body's bytes of one network read, b"" at its end. Raises UpstreamBroken for a body cut short."""
-        body = self._body
-        assert body is not None  # noqa: S101 - `ask` comes first
-        while not body.is_done:
-            data, self._early = self._early or await self._receive(), b""
-            try:
-                if not data:
-                    body.end()
-                elif content := body.feed(data):
-                    return content
-            except BodyError as error:
-                self._may_be_kept = False
-                raise UpstreamBroken(str(error)) from error
-        return b""
+        content = self._take_early()
+        while content is None:
+            content = self._content_of(await self._receive())
+        return content
+
+    def read_now(self) -> bytes | None:
+        """Return what `read` would, where the bytes are here already; None where they have to be waited for.
+
+        The kernel is asked past trio: that costs 1 us, a wait 15 us, and under load the bytes mostly are here."""
+        content = self._take_early()
+        if content is not None or self.stream is not self._tcp:
+            return content
+        try:
+            return self._content_of(os.read(self._tcp.socket.fileno(), READ_BYTES))
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise UpstreamBroken("the connection broke") from error
 
     @property
     def is_reusable(self) -> bool:
@@ -90,15 +96,33 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Return False when the upstream has closed: an idle connection has nothing to be read but its end."""
-        if self._socket.fileno() < 0:
+        if self._tcp.socket.fileno() < 0:
             return False
         poller = select.poll()
-        poller.register(self._socket.fileno(), select.POLLIN)
+        poller.register(self._tcp.socket.fileno(), select.POLLIN)
         return not poller.poll(0)
 
     async def aclose(self) -> None:
         """Close at once; says no farewell."""
         await trio.aclose_forcefully(self.stream)
+
+    def _take_early(self) -> bytes | None:
+        """Return what came of the body with the head, b"" for one that is over, None for neither."""
+        early, self._early = self._early, b""
+        if early:
+            return self._content_of(early)
+        return b"" if self._body is not None and self._body.is_done else None
+
+    def _content_of(self, data: bytes) -> bytes | None:
+        """Return the body's content in one network read, b"" at its end, None when more has to come."""
+        body = self._body
+        assert body is not None  # noqa: S101 - `ask` comes first
+        try:
+            content = body.feed(data) if data else body.end()
+        except BodyError as error:
+            self._may_be_kept = False
+            raise UpstreamBroken(str(error)) from error
+        return content if content or body.is_done else None
 
     async def _receive_head(self, http: h11.Connection) -> h11.Response:
         is_unanswered = True
@@ -129,14 +153,14 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Connectio
     """Return a new connection. Raises OSError (refused, unknown name), trio.BrokenResourceError (TLS); waits without limit."""
     tcp = await trio.open_tcp_stream(host, port)
     if tls is None:
-        return Connection(tcp, tcp.socket)
+        return Connection(tcp, tcp)
     stream = trio.SSLStream(tcp, tls, server_hostname=host, https_compatible=True)
     try:
         await stream.do_handshake()
     except BaseException:
         await trio.aclose_forcefully(tcp)
         raise
-    return Connection(stream, tcp.socket)
+    return Connection(stream, tcp)
 
 
 def _body_of(status: int, headers: RawHeaders) -> Body:

@@ -36,10 +36,11 @@ class LengthBody:
         self.left -= len(data)
         return data
 
-    def end(self) -> None:
-        """Say that the connection has ended. Raises BodyError where the body has not."""
+    def end(self) -> bytes:
+        """Say that the connection has ended; nothing more comes. Raises BodyError where the body has not."""
         if self.left:
             raise BodyError("the body is shorter than its length says")
+        return b""
 
 
 @define
@@ -52,9 +53,10 @@ class EndlessBody:
         """Return `data`."""
         return data
 
-    def end(self) -> None:
+    def end(self) -> bytes:
         """Say that the connection has ended: so has the body."""
         self.is_done = True
+        return b""
 
 
 @define
@@ -85,10 +87,11 @@ class ChunkedBody:
         out, self._out = self._out, []
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def end(self) -> None:
-        """Say that the connection has ended. Raises BodyError where the body has not."""
+    def end(self) -> bytes:
+        """Say that the connection has ended; nothing more comes. Raises BodyError where the body has not."""
         if not self.is_done:
             raise BodyError("the body ends before its last chunk")
+        return b""
 
     def _take(self, data: bytes, position: int) -> int:
         """Take one piece at `position`; return where the next begins, -1 where this one is not whole yet."""

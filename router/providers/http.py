@@ -184,17 +184,20 @@ class _BodyStream(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        data = b""
-        with trio.CancelScope(deadline=trio.current_time() + self.timeouts["read"]) as limit:
-            try:
-                data = await self.connection.read()
-            except h1.UpstreamBroken as error:
-                raise httpx.RemoteProtocolError(str(error)) from error
-        if limit.cancelled_caught:
-            raise httpx.ReadTimeout("")
+        try:
+            data = self.connection.read_now()
+            if data is None:
+                data = await self._wait()
+        except h1.UpstreamBroken as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
         if not data:
             raise StopAsyncIteration
         return data
+
+    async def _wait(self) -> bytes:
+        with trio.CancelScope(deadline=trio.current_time() + self.timeouts["read"]):
+            return await self.connection.read()
+        raise httpx.ReadTimeout("")
 
 
 @define(kw_only=True)
