@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 from attrs import frozen
 
-from router.config.schema import RouterConfig
+from router.config.schema import ProviderConfig, RouterConfig
 from router.errors import UnknownMode, UnknownProfile
 
 AUTO = "auto"
@@ -44,7 +44,7 @@ class ProfileTable:
         return cls(
             names=tuple(profile.name for profile in config.profiles),
             modes=dict(config.mode_aliases),
-            models={} if resolve == "off" else _exact_models(config),
+            models={} if resolve == "off" else _exact_models(config, with_map=resolve == "map"),
             globs=_globs(config.model_map) if resolve == "map" else (),
             default=_default_profile(config),
             is_locked=config.server.locked_profiles,
@@ -97,33 +97,50 @@ def _by_mode(table: ProfileTable, mode: str) -> str:
     raise UnknownMode(message=f"unknown mode {mode!r}. available modes: {', '.join(table.modes) or 'none'}")
 
 
-def _exact_models(config: RouterConfig) -> dict[str, str]:
-    """Aliases first, then the first provider of each profile, then any provider, then profile names (routing.md 9.3)."""
-    providers = {provider.name: provider for provider in config.providers}
-    found: dict[str, str] = {}
+def _exact_models(config: RouterConfig, *, with_map: bool) -> dict[str, str]:
+    """Return every exact name: the user's own map first, then provider aliases, then models and names of providers.
 
-    def add(name: str, profile: str) -> None:
+    Among equals the default profile wins, and a provider that is asked first before one further down (routing.md 9.3)."""
+    found: dict[str, str] = {}
+    if with_map:
+        found |= {name.lower(): profile for name, profile in config.model_map.items() if not _is_glob(name)}
+    for name, profile in (*_aliases(config), *_names(config)):
         if name:
             found.setdefault(name.lower(), profile)
-
-    members = [(p.name, [providers[name] for name in p.providers if name in providers]) for p in config.profiles]
-    for profile, chain in sorted(members, key=lambda member: member[0] != _default_profile(config)):
-        for position, provider in enumerate(chain):
-            if position == 0:
-                for alias in provider.aliases:
-                    add(alias, profile)
-    for rank in (slice(0, 1), slice(1, None)):
-        for profile, chain in members:
-            for provider in chain[rank]:
-                for name in (*provider.aliases, provider.model, provider.name):
-                    add(name, profile)
-    for profile, _ in members:
-        add(profile, profile)
     return found
 
 
+def _aliases(config: RouterConfig) -> Iterator[tuple[str, str]]:
+    for profile, provider in _members(config):
+        for alias in provider.aliases:
+            yield alias, profile
+
+
+def _names(config: RouterConfig) -> Iterator[tuple[str, str]]:
+    for profile, provider in _members(config):
+        yield provider.model, profile
+        yield provider.name, profile
+    for declared in config.profiles:
+        yield declared.name, declared.name
+
+
+def _members(config: RouterConfig) -> list[tuple[str, ProviderConfig]]:
+    """Return (profile, provider) by place in the chain, the default profile before the others of the same place."""
+    providers = {provider.name: provider for provider in config.providers}
+    default = _default_profile(config)
+    places = [
+        (place, profile.name != default, profile.name, providers[name])
+        for profile in config.profiles
+        for place, name in enumerate(profile.providers)
+        if name in providers
+    ]
+    places.sort(key=lambda member: (min(member[0], 1), member[1]))  # first in a chain, or anywhere behind
+    return [(profile, provider) for _, _, profile, provider in places]
+
+
 def _globs(model_map: Mapping[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(fnmatch.translate(glob.lower())), profile) for glob, profile in model_map.items())
+    patterns = ((glob, profile) for glob, profile in model_map.items() if _is_glob(glob))
+    return tuple((re.compile(fnmatch.translate(glob.lower())), profile) for glob, profile in patterns)
 
 
 def _is_glob(name: str) -> bool:

@@ -99,6 +99,17 @@ def test_a_model_of_several_profiles_goes_where_it_is_first() -> None:
     assert chosen(config(), model="small-1") == ("fast", "model")
 
 
+def test_the_users_own_map_is_stronger_than_any_providers_name() -> None:
+    assert chosen(config(model_map={"Small-1": "coding"}), model="small-1") == ("coding", "model")
+
+
+def test_among_equals_the_default_profile_wins() -> None:
+    same = [a_profile("big", name="other"), a_profile("big", name="coding")]
+    tables = a_config(BIG, profiles=same, routing=RoutingConfig(default_profile="coding"))
+
+    assert chosen(tables, model="vendor/Big-1") == ("coding", "model")
+
+
 def test_the_model_list_names_what_a_client_may_ask_for() -> None:
     tables = config(mode_aliases={"quick": "fast"}, model_map={"gpt-5": "coding", "claude-*": "fast"})
 
