@@ -45,9 +45,12 @@ class StreamWriter:
 
     async def keep_alive(self, *, grace_s: float, keepalive_s: float) -> None:
         """Send the head after `grace_s`, then a ping after every `keepalive_s` of silence; runs until cancelled."""
-        await trio.sleep(grace_s)
-        if not self.exchange.is_head_sent:
-            await self.exchange.start(200, self.early_headers())
+        grace_over = trio.current_time() + grace_s
+        while not self.exchange.is_head_sent:
+            if (left_s := grace_over - trio.current_time()) <= 0:
+                await self.exchange.start(200, self.early_headers())
+            else:
+                await trio.sleep(min(left_s, keepalive_s))
         while True:
             silence_s = trio.current_time() - self.exchange.last_write_at
             if silence_s < keepalive_s:

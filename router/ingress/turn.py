@@ -93,7 +93,7 @@ class Turn:
         """Return what becomes of the provider's reasoning for this client: strip, pass or convert (wire.md 13)."""
         upstream = self._dialect_of(config)
         if upstream is self.dialect:
-            return "pass" if upstream.name is DialectName.ANTHROPIC or config.reasoning != "strip" else "strip"
+            return "pass" if upstream.name is DialectName.ANTHROPIC or config.reasoning == "pass" else "strip"
         if self.dialect.name is DialectName.OPENAI_CHAT:
             return "pass" if config.reasoning == "pass" else "strip"
         if config.reasoning == "strip" or self.neutral().thinking in (None, ThinkingMode.DISABLED):
@@ -103,7 +103,7 @@ class Turn:
     def touches(self, config: ProviderConfig) -> Touches:
         """Return the edits that a same-dialect answer needs (wire.md 21)."""
         return Touches(
-            strip_reasoning=self.dialect.name is DialectName.OPENAI_CHAT and config.reasoning == "strip",
+            strip_reasoning=self.dialect.name is DialectName.OPENAI_CHAT and config.reasoning != "pass",
             drop_usage=self.dialect.name is DialectName.OPENAI_CHAT and self.is_stream and not self._wants_usage(),
             echo_model=self.model if self.generation.config.routing.echo_model and self.model else None,
         )

@@ -75,6 +75,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),
     # a chain and its attempts
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS),
+    "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),
     "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint")),
     "capability-degraded": EventSpec(INFO, ("request_id", "provider", "dropped", "reason")),

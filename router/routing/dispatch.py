@@ -6,6 +6,7 @@ is called, and after that no other provider is asked."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 import orjson
@@ -24,7 +25,8 @@ from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.wire.dialect import Dialect, InbandError, Verdict
 from router.wire.inband import failed
 
-LOADING_PAUSE_S = 1.0  # between two looks at a backend that says it is loading its model
+LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
+PATIENCE_S = 2.0  # a stated wait above it is the client's to do
 NOT_THE_CLIENTS = frozenset({401, 402, 403, 404, 408, 429})  # a 401 makes clients log in, a 404 drop the stream
 OVERLOADED_PAUSE_S = 1.0  # +-50 %, before the one more try of R-46
 
@@ -147,7 +149,7 @@ class Walk:
         while True:
             frames = await reply.receive()
             state = gate.feed(frames, trio.current_time()) if frames else gate.close()
-            if isinstance(state, InbandError) and not self._tolerates(state.reason, is_last=is_last):
+            if isinstance(state, InbandError) and not self._tolerates(provider.name, state.reason, is_last=is_last):
                 raise failed(provider.name, state)
             if state is not GateState.HOLD:
                 return Answer(provider=provider, config=config, info=reply.info, reply=reply, held=tuple(gate.held))
@@ -165,7 +167,7 @@ class Walk:
             raise failed(provider.name, verdict)
         if verdict is Verdict.MALFORMED:
             raise failed(provider.name, _bad("the body has not the shape of its dialect"))
-        if verdict is Verdict.NEUTRAL and not self._tolerates(FailureReason.EMPTY_RESPONSE, is_last=is_last):
+        if verdict is Verdict.NEUTRAL and not self._tolerates(provider.name, FailureReason.EMPTY_RESPONSE, is_last=is_last):
             raise failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
         return document
 
@@ -173,29 +175,42 @@ class Walk:
         return GateRules(
             policy=CommitPolicy(self.ask.profile.commit_policy),
             shows_thinking=self.ask.shows_thinking(config),
-            hold_s=config.first_byte_timeout_s or config.timeout_s,
+            hold_s=self._first_byte_s(config),
         )
 
-    def _tolerates(self, reason: FailureReason, *, is_last: bool) -> bool:
+    def _first_byte_s(self, config: ProviderConfig) -> float:
+        return config.first_byte_timeout_s or self.ask.profile.timeout_s or config.timeout_s
+
+    def _tolerates(self, provider: str, reason: FailureReason, *, is_last: bool) -> bool:
         """Tell whether a content-empty answer passes: where the profile says so, and where nobody is left to do better.
 
         A model that has nothing to add is no fault: an error would make the client ask ten times more."""
-        passes = is_last or self.ask.profile.empty_response_action != "fallback"
-        return passes and reason is FailureReason.EMPTY_RESPONSE
+        action = self.ask.profile.empty_response_action
+        if reason is not FailureReason.EMPTY_RESPONSE or not (is_last or action != "fallback"):
+            return False
+        if action != "off":
+            facts = {"provider": provider, "action": action, "stream": self.ask.is_stream, "chain_exhausted": is_last}
+            self.upstreams.observer.event("empty-response-detected", {"request_id": self.trace.request_id, **facts})
+        return True
 
     def _note(self, failure: ProviderFailed) -> None:
-        self._failures.append(failure)
+        """Keep a failure; one that repeats the last of the same provider is told once."""
+        before = self._failures[-1] if self._failures else None
         self.trace.fail(failure)
+        if before is not None and (before.provider, before.reason) == (failure.provider, failure.reason):
+            self._failures[-1] = failure
+            return
+        self._failures.append(failure)
         self._observe("provider-failed", failure)
 
     def _stop_or_go_on(self, failure: ProviderFailed, config: ProviderConfig, later: tuple[ProviderConfig, ...]) -> None:
         """Raise where asking the next provider would be no use to the client."""
+        if is_stop(failure, self.ask.profile):
+            raise self._stopped(failure)
         if failure.reason is FailureReason.CONTEXT_OVERFLOW:
             self._overflowed = self._overflowed or failure
             if not has_larger_window(config, later):
                 raise overflow_error(failure)
-        elif is_stop(failure, self.ask.profile):
-            raise self._stopped(failure)
 
     def _stopped(self, failure: ProviderFailed) -> RouterError:
         """Return the upstream's own words for a client's mistake; what concerns the router's keys or setup stays a 502."""
@@ -213,29 +228,37 @@ class Walk:
 
     async def _second_round(self, deliver: Deliver) -> RelayEnd | None:
         """Wait for a backend that loads its model; give an overloaded one one more try (R-28, R-46)."""
-        last = {failure.provider: failure.reason for failure in self._failures}
-        for name, reason in last.items():
-            if reason is FailureReason.LOADING:
-                end = await self._wait_for_model(name, deliver)
-            elif reason is FailureReason.OVERLOADED:
-                await trio.sleep(OVERLOADED_PAUSE_S * (0.5 + self.upstreams.random()))
-                end = await self._attempt(name, (), deliver)
-            else:
-                continue
+        for failure in {failure.provider: failure for failure in self._failures}.values():
+            end = None
+            if failure.reason is FailureReason.LOADING:
+                end = await self._wait_for_model(failure.provider, deliver)
+            elif failure.reason is FailureReason.OVERLOADED and (failure.retry_after_s or 0) <= PATIENCE_S:
+                pause_s = failure.retry_after_s or OVERLOADED_PAUSE_S * (0.5 + self.upstreams.random())
+                end = await self._try_again(failure.provider, pause_s, deliver)
             if end is not None:
                 return end
         return None
 
     async def _wait_for_model(self, name: str, deliver: Deliver) -> RelayEnd | None:
-        config = self.upstreams.configs[name]
-        until = trio.current_time() + (config.first_byte_timeout_s or config.timeout_s)
-        while trio.current_time() < until:
-            await trio.sleep(LOADING_PAUSE_S)
-            if (end := await self._attempt(name, (), deliver)) is not None:
+        until = trio.current_time() + self._first_byte_s(self.upstreams.configs[name])
+        pauses = chain(LOADING_PAUSES_S, repeat(LOADING_PAUSES_S[-1]))
+        while (left_s := until - trio.current_time()) > 0:
+            if (end := await self._try_again(name, min(next(pauses), left_s), deliver)) is not None:
                 return end
-            if self._failures[-1].reason is not FailureReason.LOADING:
+            if self._is_spent() or self._failures[-1].reason is not FailureReason.LOADING:
                 return None
         return None
+
+    async def _try_again(self, name: str, pause_s: float, deliver: Deliver) -> RelayEnd | None:
+        if self._is_spent():
+            return None
+        await trio.sleep(pause_s)
+        return await self._attempt(name, (), deliver)
+
+    def _is_spent(self) -> bool:
+        """Tell whether the profile allows no attempt more."""
+        most = self.ask.profile.max_attempts
+        return most is not None and len(self.trace.attempts) >= most
 
     def _error(self) -> RouterError:
         if self._overflowed is not None and self._is_overflow_the_end():

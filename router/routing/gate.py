@@ -68,6 +68,8 @@ class Gate:
                 return self.reader.error(frame)
             if self._is_flood(verdict):
                 return _bad(f"{self._malformed} frames in a row that are not of its dialect")
+            if verdict is Verdict.TERMINAL and self.reader.is_last(frame):
+                return self.close()  # some servers keep the connection open behind it
             if self._commits(frame, verdict, now):
                 state = GateState.COMMIT
         return state
@@ -83,10 +85,9 @@ class Gate:
     def _commits(self, frame: Frame, verdict: Verdict, now: float) -> bool:
         if not frame.data or verdict is Verdict.MALFORMED:
             return False
-        if verdict is Verdict.TERMINAL:
-            self._has_event = self._has_event or not self.reader.is_last(frame)
-            return False
         self._has_event = True
+        if verdict is Verdict.TERMINAL:
+            return False
         if verdict is Verdict.CONTENT or (verdict is Verdict.THINKING and self.rules.shows_thinking):
             return True
         return self.rules.policy is CommitPolicy.FIRST_EVENT or self._is_full(frame, now)

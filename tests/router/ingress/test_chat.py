@@ -303,7 +303,7 @@ async def test_the_usage_chunk_that_nobody_asked_for_is_taken_out() -> None:
     assert asked.body == b"".join([*body, usage, done])
 
 
-@pytest.mark.parametrize(("mode", "shown"), [("strip", False), ("pass", True)])
+@pytest.mark.parametrize(("mode", "shown"), [("strip", False), ("pass", True), ("convert", False), ("echo", False)])
 async def test_reasoning_of_a_chat_upstream_is_the_providers_setting(mode: str, *, shown: bool) -> None:
     chunks = [chat_chunk({"role": "assistant", "reasoning_content": "hm"}), *chat_stream("x")[1:]]
     rig = Rig(providers=[ScriptedProvider(name="a", scripts=[Script(chunks=chunks)])], keys={"a": {"reasoning": mode}})

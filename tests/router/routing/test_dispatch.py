@@ -136,6 +136,7 @@ async def test_an_answer_without_content_is_the_profiles_to_judge(action: str, a
     )
 
     assert await rig.run() == answers
+    assert bool(rig.observer.named("empty-response-detected")) is (action == "warn")
 
 
 @pytest.mark.parametrize("is_stream", [True, False])

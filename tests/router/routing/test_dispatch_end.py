@@ -12,6 +12,7 @@ from router.errors import (
     ErrorKind,
     FailureReason,
     NoProviderAvailable,
+    UpstreamClientError,
 )
 from router.routing.dispatch import Answer
 from router.routing.relay import RelayEnd
@@ -83,7 +84,7 @@ async def test_a_loading_backend_is_waited_for_when_nobody_else_answers(autojump
     rig = Rig(providers=[provider("a", loading, loading, loading, GOOD_STREAM)])
 
     assert await rig.run() == "a"
-    assert trio.current_time() == pytest.approx(3.0, abs=0.01)
+    assert trio.current_time() == pytest.approx(4.0, abs=0.01)
 
 
 async def test_waiting_for_a_loading_backend_ends_at_its_first_byte_limit(autojump_clock: MockClock) -> None:
@@ -93,7 +94,51 @@ async def test_waiting_for_a_loading_backend_ends_at_its_first_byte_limit(autoju
     with pytest.raises(NoProviderAvailable):
         await rig.run()
 
-    assert trio.current_time() == pytest.approx(10.0, abs=1.01)
+    assert trio.current_time() == pytest.approx(10.0, abs=0.01)
+
+
+async def test_a_wait_for_a_loading_backend_is_told_once(autojump_clock: MockClock) -> None:
+    del autojump_clock
+    rig = Rig(providers=[refusing("a", FailureReason.LOADING)], configs=[a_provider("a", first_byte_timeout_s=60)])
+
+    with pytest.raises(NoProviderAvailable) as caught:
+        await rig.run()
+
+    assert len(rig.sink.attempts) > 5
+    assert len(rig.observer.named("provider-failed")) == 1
+    assert len(caught.value.failures) == 1
+
+
+@pytest.mark.parametrize("reason", [FailureReason.LOADING, FailureReason.OVERLOADED])
+async def test_no_second_round_goes_beyond_max_attempts(reason: FailureReason) -> None:
+    rig = Rig(providers=[refusing("a", reason)], profile=a_profile("a", max_attempts=1))
+
+    with pytest.raises(NoProviderAvailable):
+        await rig.run()
+
+    assert len(rig.sink.attempts) == 1
+
+
+@pytest.mark.parametrize(("stated_s", "attempts", "waited_s"), [(1.5, 2, 1.5), (30.0, 1, 0.0)])
+async def test_a_stated_wait_is_kept_when_it_is_short_and_left_to_the_client_when_it_is_long(
+    stated_s: float, attempts: int, waited_s: float, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    rig = Rig(providers=[refusing("a", FailureReason.OVERLOADED, retry_after_s=stated_s)])
+
+    with pytest.raises(NoProviderAvailable):
+        await rig.run()
+
+    assert len(rig.sink.attempts) == attempts
+    assert trio.current_time() == pytest.approx(waited_s, abs=0.01)
+
+
+async def test_a_profile_may_stop_at_an_overflow() -> None:
+    overflow = refusing("a", FailureReason.CONTEXT_OVERFLOW, status=400, message="too long")
+    rig = Rig(providers=[overflow, provider("b", GOOD_STREAM)], profile=a_profile("a", "b", stop_statuses=(400,)))
+
+    with pytest.raises(UpstreamClientError):
+        await rig.run()
 
 
 async def test_a_silent_stream_is_left_for_the_next_provider(autojump_clock: MockClock) -> None:

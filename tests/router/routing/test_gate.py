@@ -96,6 +96,13 @@ def test_an_end_before_content_is_told_apart(words: tuple[str, ...], reason: Fai
     assert gate.close().reason is reason
 
 
+def test_the_last_frame_without_content_ends_the_hold_at_once() -> None:
+    error = a_gate().feed(frames("neutral", "done", "neutral"), now=0)
+
+    assert isinstance(error, InbandError)
+    assert error.reason is FailureReason.EMPTY_RESPONSE
+
+
 def test_the_hold_is_bounded_in_frames() -> None:
     gate = a_gate()
 

@@ -1,0 +1,51 @@
+"""Keep-alives of a stream, on the virtual clock."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from router.ingress.stream_writer import StreamWriter
+from router.wire.registry import DIALECTS
+from tests.builders import CHAT
+from tests.router.ingress.memory import Conversation
+
+PING = b": keep-alive\n\n"
+
+
+def a_writer(talk: Conversation) -> StreamWriter:
+    return StreamWriter(exchange=talk.exchange(CHAT), dialect=DIALECTS[CHAT], early_headers=lambda: [("x-early", "1")])
+
+
+@pytest.mark.parametrize(("grace_s", "seconds", "pings"), [(10, 9, 0), (10, 14, 0), (10, 16, 1), (10, 31, 4), (4, 31, 5)])
+async def test_the_head_goes_out_after_the_grace_and_pings_follow(
+    grace_s: float, seconds: float, pings: int, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    talk = Conversation("POST", "/v1/chat/completions")
+    writer = a_writer(talk)
+
+    with trio.move_on_after(seconds):
+        await writer.keep_alive(grace_s=grace_s, keepalive_s=5)
+
+    assert bool(talk.sent) is (seconds > grace_s)
+    assert talk.body == PING * pings
+
+
+async def test_pings_do_not_wait_for_the_grace_once_the_answer_has_begun(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    del autojump_clock
+    talk = Conversation("POST", "/v1/chat/completions")
+    writer = a_writer(talk)
+    nursery.start_soon(partial(writer.keep_alive, grace_s=60, keepalive_s=1))
+
+    await writer.commit([])
+    await writer.write(b"data: x\n\n")
+    await trio.sleep(2.5)
+
+    assert talk.body == b"data: x\n\n" + PING * 2
+    nursery.cancel_scope.cancel()
