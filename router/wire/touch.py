@@ -50,8 +50,9 @@ def touch_reply(body: bytes, document: dict[str, Any], dialect: DialectName, tou
     """Return the whole reply as the client shall get it: its own bytes unless an edit is needed."""
     if not any(pattern in body for pattern in _patterns(touches)):
         return body
-    is_changed = _edit(document, dialect, touches)
-    return orjson.dumps(document) if is_changed else body
+    is_stripped = touches.strip_reasoning and _strip_reasoning(document)
+    is_renamed = _rename_model(document, dialect, touches.echo_model)
+    return orjson.dumps(document) if is_stripped or is_renamed else body
 
 
 def _patterns(touches: Touches) -> tuple[bytes, ...]:
@@ -72,27 +73,29 @@ def _touched(frame: Frame, dialect: DialectName, touches: Touches) -> bytes:
         return frame.raw
     if touches.drop_usage and chunk.get("usage") is not None and not chunk.get("choices"):
         return b""
-    if not _edit(chunk, dialect, touches):
-        return frame.raw
-    if touches.strip_reasoning and _says_nothing(chunk):
+    is_stripped = touches.strip_reasoning and _strip_reasoning(chunk)
+    if is_stripped and _says_nothing(chunk):
         return b""
+    is_renamed = _rename_model(chunk, dialect, touches.echo_model)
+    if not is_stripped and not is_renamed:
+        return frame.raw
     name = b"event: " + frame.event + b"\n" if frame.event else b""
     return name + b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
-def _edit(document: dict[str, Any], dialect: DialectName, touches: Touches) -> bool:
-    """Change the document in place; tell whether anything changed."""
-    is_changed = touches.strip_reasoning and _strip_reasoning(document)
-    if touches.echo_model is not None:
-        holder = document.get("message") if dialect is DialectName.ANTHROPIC and "message" in document else document
-        if isinstance(holder, dict) and isinstance(holder.get("model"), str):
-            holder["model"] = touches.echo_model
-            is_changed = True
-    return is_changed
+def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | None) -> bool:
+    """Put `model` in the place of the upstream's, where both are; tell whether anything changed."""
+    if model is None:
+        return False
+    holder = document.get("message") if dialect is DialectName.ANTHROPIC and "message" in document else document
+    if not isinstance(holder, dict) or not isinstance(holder.get("model"), str):
+        return False
+    holder["model"] = model
+    return True
 
 
 def _strip_reasoning(document: dict[str, Any]) -> bool:
-    """Remove the reasoning keys of every choice's message or delta (wire.md 13)."""
+    """Remove the reasoning keys of every choice's message or delta (wire.md 13); tell whether anything changed."""
     is_changed = False
     for said in _sayings(document):
         for key in REASONING_KEYS:
@@ -104,16 +107,19 @@ def _strip_reasoning(document: dict[str, Any]) -> bool:
 
 def _sayings(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each choice's message and delta; what is no object is left alone."""
-    choices = document.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
+    for choice in _choices(document):
         for part in ("message", "delta"):
-            if isinstance(choice, dict) and isinstance(said := choice.get(part), dict):
+            if isinstance(said := choice.get(part), dict):
                 yield said
 
 
+def _choices(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    choices = document.get("choices")
+    yield from (choice for choice in (choices if isinstance(choices, list) else ()) if isinstance(choice, dict))
+
+
 def _says_nothing(chunk: dict[str, Any]) -> bool:
-    """Tell whether a stream chunk held only reasoning: empty deltas, no finish, no usage."""
+    """Tell whether a stream chunk that lost its reasoning held nothing else: empty deltas, no finish, no usage."""
     if chunk.get("usage") is not None or any(any(said.values()) for said in _sayings(chunk)):
         return False
-    choices = chunk["choices"]
-    return not any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices)
+    return not any(choice.get("finish_reason") for choice in _choices(chunk))
