@@ -16,26 +16,23 @@ from router.wire.touch import Touches, frame_touch, touch_reply
 EVERYTHING = Touches(strip_reasoning=True, drop_usage=True, echo_model="asked")
 STRIP = Touches(strip_reasoning=True)
 
-_SAID = st.fixed_dictionaries(
+_SAID: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {}, optional={"reasoning": st.sampled_from(["hm", None, 0]), "content": st.sampled_from(["a", "", None, []])}
 )
-_JUNK = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}, [[]], [None], [{}]])
+_JUNK: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}, [[]], [None], [{}]])
 _CHOICES = st.lists(
     _JUNK | st.fixed_dictionaries({}, optional={"delta": _SAID | _JUNK, "message": _SAID | _JUNK, "finish_reason": _JUNK}),
     max_size=2,
 )
 _DOCUMENTS = st.fixed_dictionaries(
-    {},
+    {"model": st.just("up") | _JUNK},
     optional={
         "choices": _CHOICES | _JUNK,
-        "model": st.just("up") | _JUNK,
         "usage": _JUNK,
         "message": st.fixed_dictionaries({}, optional={"model": st.just("up") | _JUNK}) | _JUNK,
     },
 )
-_TOUCHES = st.builds(
-    Touches, strip_reasoning=st.booleans(), drop_usage=st.booleans(), echo_model=st.sampled_from([None, "asked"])
-)
+_TOUCHES = st.builds(Touches, strip_reasoning=st.booleans(), drop_usage=st.booleans(), echo_model=st.just("asked"))
 
 
 def frame(document: object) -> Frame:
