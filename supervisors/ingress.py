@@ -9,6 +9,7 @@ import errno
 import logging
 import socket
 import sys
+from typing import cast
 
 import trio
 from attrs import define, field, frozen
@@ -156,21 +157,21 @@ class ClientServer(TCPServer):
     idle limit."""
 
     async def protocol_send(self, event: Event) -> None:
-        """Send as the stock server does, without a turn of the scheduler for a lock that is free: one in two per send."""
+        """Send as the stock server does, but at once what the kernel takes at once."""
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
         try:
-            self.send_lock.acquire_nowait()
-        except trio.WouldBlock:
-            await self.send_lock.acquire()
-        try:
-            with trio.CancelScope(shield=True):
-                await self.stream.send_all(event.data)
+            data = event.data if self.send_lock.locked() else self._left_of(event.data)
+            if data:
+                async with self.send_lock:
+                    with trio.CancelScope(shield=True):
+                        await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             await self.protocol.handle(Closed())
-        finally:
-            self.send_lock.release()
+
+    def _left_of(self, data: bytes) -> bytes:
+        return data[cast("ClientStream", self.stream).send_now(data) :]
 
     async def _idle_timeout(self) -> None:
         link: ClientLink = self.state[STATE_KEY]

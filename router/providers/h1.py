@@ -82,12 +82,8 @@ class Connection:
         content = self._take_early()
         if content is not None or self.stream is not self._tcp:
             return content
-        try:
-            return self._content_of(os.read(self._tcp.socket.fileno(), READ_BYTES))
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise UpstreamBroken("the connection broke") from error
+        data = self._received()
+        return None if data is None else self._content_of(data)
 
     @property
     def is_reusable(self) -> bool:
@@ -144,8 +140,21 @@ class Connection:
 
     async def _receive(self, *, is_unanswered: bool = False) -> bytes:
         try:
-            return bytes(await self.stream.receive_some(READ_BYTES))
+            if self.stream is not self._tcp:
+                return bytes(await self.stream.receive_some(READ_BYTES))
+            while (data := self._received(is_unanswered=is_unanswered)) is None:
+                await trio.lowlevel.wait_readable(self._tcp.socket)
         except trio.BrokenResourceError as error:
+            raise UpstreamBroken("the connection broke", is_unanswered=is_unanswered) from error
+        return data
+
+    def _received(self, *, is_unanswered: bool = False) -> bytes | None:
+        """Return what the kernel holds of a plain connection, b"" at its end, None for nothing yet."""
+        try:
+            return os.read(self._tcp.socket.fileno(), READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
             raise UpstreamBroken("the connection broke", is_unanswered=is_unanswered) from error
 
 

@@ -188,6 +188,8 @@ class _BodyStream(httpx.AsyncByteStream):
             data = self.connection.read_now()
             if data is None:
                 data = await self._wait()
+            else:
+                await trio.lowlevel.checkpoint()  # a stream that is always ready must let others in
         except h1.UpstreamBroken as error:
             raise httpx.RemoteProtocolError(str(error)) from error
         if not data:

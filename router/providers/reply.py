@@ -52,7 +52,6 @@ class HttpReply:
         while chunk := await self._read():
             self._until = self._ends_by
             chunks.append(chunk)
-            await trio.lowlevel.checkpoint()  # what is here already is read without one
             size += len(chunk)
             if size > MAX_BODY_BYTES:
                 raise self._failed(FailureReason.BAD_RESPONSE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
