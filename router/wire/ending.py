@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 from attrs import evolve
 
 from router.domain.events import StopReason, Usage
 from router.errors import FailureReason, ProviderFailed
 
 CHARS_PER_TOKEN = 4  # wire.md 7.2
+MAX_TOKENS = 2**53  # above it readers of JSON round; sums of a few still fit 64 bits
 MAX_BAD_FRAMES = 8  # in a row (wire.md 8.2)
 
 
@@ -30,7 +29,7 @@ def estimated(chars: int, known: Usage | None) -> Usage:
 
 def token_count(value: object) -> int | None:
     """Return a count that an upstream told, None for anything that is no number of tokens."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_TOKENS < value < MAX_TOKENS:
         return None
     return max(0, int(value))
 
