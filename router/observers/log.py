@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
-from attrs import define, frozen
+from attrs import define
 
 from router.observers.events import EVENTS, UNLISTED
 from router.ports import Observer
@@ -26,18 +26,24 @@ Processor = Callable[[Any, str, EventDict], Any]
 _LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 
 
-@frozen(eq=False)
+@define(eq=False)
 class LogObserver:
     """Writes events at the level of their registry entry. Below `threshold` an event costs a dict look-up."""
 
     threshold: int
     _log: structlog.typing.FilteringBoundLogger
+    unwritable_total: int = 0
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
-        """Write one event, unless its level is too low."""
+        """Write one event, unless its level is too low. Never raises: one that cannot be written is told by its name alone."""
         spec = EVENTS.get(name, UNLISTED)
-        if spec.level >= self.threshold:
+        if spec.level < self.threshold:
+            return
+        try:
             self._log.log(spec.level, name, **fields)
+        except (TypeError, ValueError) as error:  # half a surrogate pair, more than 64 bits, a field named `event`
+            self.unwritable_total += 1
+            self._log.log(spec.level, name, unwritable=str(error))
 
 
 def open_log(
@@ -105,8 +111,15 @@ class _LibraryHandler(logging.Handler):
         self._observer = observer
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields = {"logger": record.name, "message": record.getMessage()}
+        fields = {"logger": record.name, "message": _message(record)}
         self._observer.event("library-message", {**fields, "exc_info": record.exc_info} if record.exc_info else fields)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # its arguments do not fit
+        return str(record.msg)
 
 
 def _stamp(now: Callable[[], datetime]) -> Processor:

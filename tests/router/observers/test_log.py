@@ -98,6 +98,40 @@ def test_what_json_does_not_know_is_written_as_text() -> None:
     assert lines(file)[0]["value"] == {"1": "2026-01-02T00:00:00+00:00"}
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"input_tokens": 10**25},
+        {"error": "cut in an emoji: \ud83d"},
+        {"event": "a second one"},
+        {"level": 3},
+        {1: "no name"},
+        {"request_id": "r", "nested": [{"much": -(10**25)}]},
+    ],
+)
+def test_an_event_that_cannot_be_written_never_reaches_its_teller(fields: dict[str, object]) -> None:
+    file = io.BytesIO()
+    log = a_log(file)
+
+    log.event("request-complete", fields)
+    log.event("request-complete", {"status": 200})
+
+    assert [line["event"] for line in lines(file)] == ["request-complete", "request-complete"]
+    assert "unwritable" in lines(file)[0]
+    assert log.unwritable_total == 1
+
+
+@pytest.mark.usefixtures("_quiet_logging")
+def test_a_library_that_logs_wrong_is_heard_all_the_same() -> None:
+    file = io.BytesIO()
+    route_library_logs(a_log(file))
+    wanting_two = "Error in %d of %s"
+
+    logging.getLogger("hypercorn.error").error(wanting_two, "app")
+
+    assert lines(file)[0]["message"] == wanting_two
+
+
 def test_a_person_gets_text() -> None:
     file = io.BytesIO()
 
