@@ -121,3 +121,32 @@ async def test_an_abort_ends_everything_that_waits() -> None:
                 pair.server.abort()
 
         assert pair.server.link.is_gone
+
+
+async def test_what_the_kernel_takes_is_sent_at_once_and_the_rest_is_told() -> None:
+    async with open_pair() as pair:
+        assert pair.server.send_now(b"hello") == 5
+        assert await pair.client.receive_some(5) == b"hello"
+
+        taken = [pair.server.send_now(b"x" * 4_000_000) for _ in range(10)]
+
+        assert taken[0] < 4_000_000
+        assert taken[-1] == 0
+
+
+async def test_sending_at_once_to_a_client_that_is_gone_tells_it() -> None:
+    async with open_pair() as pair:
+        await pair.client.aclose()
+
+        with pytest.raises(trio.BrokenResourceError):
+            pair.server.send_now(b"x")
+
+        assert pair.server.link.is_gone
+
+
+async def test_sending_at_once_on_a_closed_connection_is_refused() -> None:
+    async with open_pair() as pair:
+        await pair.server.aclose()
+
+        with pytest.raises(trio.ClosedResourceError):
+            pair.server.send_now(b"x")
