@@ -12,11 +12,15 @@ import trio
 from attrs import define, evolve, field
 
 from router.domain.events import Usage
-from router.domain.health import Cooldown, CooldownReason, ProviderStatus, Unconfigured
+from router.domain.health import (
+    OVERLOADED_COOLDOWN_S,
+    RATE_LIMIT_COOLDOWN_S,
+    Cooldown,
+    CooldownReason,
+    ProviderStatus,
+    Unconfigured,
+)
 from router.errors import FailureReason, ProviderFailed
-
-RATE_LIMIT_COOLDOWN_S = 20.0  # a 429 that names no reset (supervision.md 21.8)
-OVERLOADED_COOLDOWN_S = 5.0  # a 529 is over soon, and resting the whole pool is worse than asking it
 
 
 def cooldown_after(failure: ProviderFailed, *, now: float, auth_cooldown_s: float) -> Cooldown | None:

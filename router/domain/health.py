@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from attrs import frozen
 
+RATE_LIMIT_COOLDOWN_S = 20.0  # a 429 that names no reset (supervision.md 21.8)
+OVERLOADED_COOLDOWN_S = 5.0  # a 529 is over soon, and resting the whole pool is worse than asking it (R-46)
+
 
 class CooldownReason(StrEnum):
     """Why a provider is left alone for a while (hard filters of routing.md 10.4)."""

@@ -101,7 +101,7 @@ class Handler:
         """Ask the chain. Raises RouterError: nobody answered, the request's deadline, or the daemon's drain deadline."""
         turn, generation = self.turn, self.turn.generation
         plan = generation.plan(turn.profile, trio.current_time())
-        self.record.trace.skipped(plan)
+        self.record.trace.take_plan(plan, turn.profile.providers)
         walk = Walk(
             plan=plan,
             ask=Ask(

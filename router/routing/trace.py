@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 
 from attrs import define, evolve, field, frozen
 
+from router.domain.health import RATE_LIMIT_COOLDOWN_S
 from router.domain.outcome import Attempt
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
 from router.ports import Observer
-from router.routing.chain import PASSING, Plan
+from router.routing.chain import PASSING, Dropped, Plan
 
 _AUTH_STATUSES = (401, 403)
 _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
@@ -17,10 +20,15 @@ _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 
 @frozen(kw_only=True)
 class Hop:
-    """One departure from a provider that should have answered."""
+    """One departure from a provider that should have answered, and who was asked instead: nobody at the end of the chain.
+
+    `is_rest`: it rested, so nothing was sent to it."""
 
     provider: str
     reason: str
+    to: str | None
+    detail: str = ""
+    is_rest: bool = False
 
 
 @define(kw_only=True)
@@ -29,14 +37,19 @@ class Trace:
 
     request_id: str
     attempts: list[Attempt] = field(factory=list)
-    hops: list[Hop] = field(factory=list)
-    model: str | None = None  # of the provider that is asked now
+    dropped: tuple[Dropped, ...] = ()  # of the chain, before anybody was asked
+    model: str = ""  # of the provider that was asked last, as far as known
+    failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
+    _resting: tuple[Dropped, ...] = ()
     _begun_at: float = 0.0
 
-    def skipped(self, plan: Plan) -> None:
-        """Take over the providers that rest: leaving them out is a departure that the client is told."""
-        self.hops.extend(Hop(provider=d.provider, reason=d.reason) for d in plan.dropped if d.reason in PASSING)
+    def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
+        """Take over who is left out. `declared` is the profile's order: who rests in front of the first asked was left."""
+        self.dropped = plan.dropped
+        if plan.dropped and plan.order:
+            ahead = declared[: declared.index(plan.order[0].provider)]
+            self._resting = tuple(drop for drop in plan.dropped if drop.reason in PASSING and drop.provider in ahead)
 
     def begin(self, provider: str, model: str, now: float) -> None:
         """Note that an attempt begins; `now` on trio's clock."""
@@ -46,6 +59,7 @@ class Trace:
 
     def fail(self, failure: ProviderFailed) -> None:
         """Note that the attempt that began last failed before commit."""
+        self.failure = failure
         self.attempts[-1] = evolve(
             self.attempts[-1],
             reason=failure.reason,
@@ -53,32 +67,55 @@ class Trace:
             message=failure.message,
             committed=False,
         )
-        self.hops.append(Hop(provider=failure.provider, reason=failure.reason))
 
     def commit(self, status: int, now: float) -> None:
         """Note that the attempt that began last answers."""
         self.committed_at = now
         self.attempts[-1] = evolve(self.attempts[-1], status=status, committed=True, latency_s=now - self._begun_at)
 
-    def headers(self) -> list[tuple[str, str]]:
-        """Return `X-Router-Provider`, `-Model`, `-Attempts` and, when the first provider did not answer, `-Fallback-*`."""
+    def hops(self) -> list[Hop]:
+        """Return the departures so far, the resting providers first; repeats at the same provider are none."""
+        if self.failure is None and not self._resting:
+            return []
+        first = self.attempts[0].provider if self.attempts else None
+        hops = [Hop(provider=d.provider, reason=d.reason, to=first, is_rest=True) for d in self._resting]
+        for attempt, following in pairwise([*self.attempts, None]):
+            to = following.provider if following is not None else None
+            if attempt is not None and attempt.reason is not None and attempt.provider != to:
+                hops.append(Hop(provider=attempt.provider, reason=attempt.reason, to=to, detail=attempt.message))
+        return hops
+
+    def headers(self, *, is_over: bool = False) -> list[tuple[str, str]]:
+        """Return `X-Router-Attempts`; from commit on, and when it `is_over` without one, also who answered or was asked last.
+
+        That is `-Provider`, `-Model` and, when another one should have answered, `-Fallback-*`."""
         told = [("x-router-attempts", str(len(self.attempts)))]
         if not self.attempts:
             return told
         last = self.attempts[-1]
-        if last.committed:
-            told += [("x-router-provider", last.provider), ("x-router-model", self.model or "")]
-        if self.hops:
+        if not (last.committed or is_over):
+            return told
+        told.append(("x-router-provider", last.provider))
+        if self.model:
+            told.append(("x-router-model", self.model))
+        if len(self.attempts) > 1 or self._resting:
             told += self._fallback_headers(last)
         return told
 
     def _fallback_headers(self, last: Attempt) -> list[tuple[str, str]]:
+        if not (self._has_asked_others() or (self._resting and last.committed)):
+            return []
+        hops = self.hops()
         told = [
-            ("x-router-fallback-from", self.hops[0].provider),
-            ("x-router-fallback-reason", ",".join(hop.reason for hop in self.hops)),
-            ("x-router-fallback-chain", ">".join(attempt.provider for attempt in self.attempts)),
+            ("x-router-fallback-from", hops[0].provider),
+            ("x-router-fallback-reason", ",".join(hop.reason for hop in hops)),
+            ("x-router-fallback-chain", ">".join(name for name, _ in groupby(a.provider for a in self.attempts))),
         ]
         return [*told, ("x-router-fallback-to", last.provider)] if last.committed else told
+
+    def _has_asked_others(self) -> bool:
+        first = self.attempts[0].provider
+        return any(attempt.provider != first for attempt in self.attempts)
 
 
 def overflow_error(failure: ProviderFailed) -> ContextOverflow:
@@ -93,14 +130,17 @@ def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observe
     """Return what a client is told when every attempt failed (routing.md 11.7)."""
     reasons = {failure.reason for failure in failures}
     told = " | ".join(f"{f.provider} {f.status or ''} {f.reason}".replace("  ", " ") for f in failures)
-    waits = [f.retry_after_s for f in failures if f.retry_after_s is not None]
+    kind = _failed_kind(reasons)
+    # what the board rests a limited provider for: who comes back earlier finds nobody
+    unstated_s = RATE_LIMIT_COOLDOWN_S if kind is ErrorKind.RATE_LIMITED else None
+    waits = [unstated_s if failure.retry_after_s is None else failure.retry_after_s for failure in failures]
     _warn_uniform_auth(profile, failures, observer)
     return NoProviderAvailable(
-        kind=_failed_kind(reasons),
+        kind=kind,
         message=f"profile {profile!r}: every provider failed: {told}",
         profile=profile,
         failures=failures,
-        retry_after_s=min(waits, default=None),
+        retry_after_s=min((wait for wait in waits if wait is not None), default=None),
         permanent=not any(failure.transient for failure in failures),
     )
 
