@@ -151,12 +151,12 @@ class HttpUrl:
             return
         try:
             parts = urlsplit(value)
-            is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError as error:  # a port that is no number
+            is_good = parts.scheme in {"http", "https"} and _is_host(parts.hostname or "") and parts.port != 0
+        except ValueError as error:  # a port that is no number, a host that cannot be encoded
             raise ValueError(f"{value!r} is not {self.text}: {error}") from error
         if parts.username is not None:  # not repeated: it may be a key
             raise ValueError("has a user name or password in it: use api_key_env or headers")
-        if not is_good:
+        if not is_good or not value.isprintable() or " " in value:  # urlsplit drops line breaks without a word
             raise ValueError(f"{value!r} is not {self.text}")
 
 
@@ -206,8 +206,13 @@ class Only:
 
 
 def is_header_value(text: str) -> bool:
-    """Tell whether a text may stand in a header: ASCII, without line breaks and other control characters."""
-    return text.isascii() and text.isprintable()
+    """Tell whether a text may stand in a header: ASCII, without control characters, and without blanks around it."""
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
+def _is_host(name: str) -> bool:
+    """Tell whether a name can be looked up. Raises UnicodeError for empty labels and those over 63 characters."""
+    return bool(name.encode("idna"))
 
 
 def _plain(number: float) -> str:

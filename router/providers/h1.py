@@ -32,6 +32,10 @@ class UpstreamBroken(Exception):
         self.is_unanswered = is_unanswered
 
 
+class Unsendable(Exception):
+    """The request is none that HTTP can carry; nothing was sent. Without words: they would hold a header's value."""
+
+
 @frozen
 class Head:
     """The head of an answer; header names in lower case, in the upstream's order."""
@@ -51,9 +55,14 @@ class Connection:
     _may_be_kept: bool = field(default=False, init=False)
 
     async def ask(self, method: bytes, target: bytes, headers: RawHeaders, content: bytes) -> Head:
-        """Send a request and return the head of its answer. Raises UpstreamBroken, OSError, trio.BrokenResourceError."""
+        """Send a request and return the head of its answer.
+
+        Raises Unsendable, UpstreamBroken, OSError, trio.BrokenResourceError."""
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        head = http.send(h11.Request(method=method, target=target, headers=list(headers)))
+        try:
+            head = http.send(h11.Request(method=method, target=target, headers=list(headers)))
+        except h11.LocalProtocolError as error:
+            raise Unsendable from error
         self._may_be_kept = False
         try:
             await self.stream.send_all((head or b"") + content)

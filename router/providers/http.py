@@ -86,17 +86,19 @@ class HttpxClient:
 
     async def _send(self, request: HttpRequest) -> _Answer:
         timeouts: dict[str, float] = {"connect": request.timeouts.connect_s}
-        sent = httpx.Request(
-            request.method,
-            _url(request.url),
-            headers=request.headers,
-            content=request.content,
-            extensions={"timeout": timeouts},
-        )
         try:
+            sent = httpx.Request(
+                request.method,
+                _url(request.url),
+                headers=request.headers,
+                content=request.content,
+                extensions={"timeout": timeouts},
+            )
             connection, response = await self._ask(sent)
         except httpx.TransportError as error:
             raise self._failed(*_meaning(error)) from error
+        except (httpx.InvalidURL, UnicodeError) as error:  # no IDNA, or a label longer than DNS has
+            raise self._failed(FailureReason.CONNECTION, "cannot connect: the host name cannot be looked up") from error
         timeouts["read"] = request.timeouts.idle_s  # from now on: the head had a limit of its own
         return _Answer(client=self, connection=connection, response=response)
 
@@ -155,6 +157,9 @@ class _Connection(httpx.AsyncBaseTransport):
             await self.aclose()
             kind = httpx.ReadError if error.is_unanswered else httpx.RemoteProtocolError
             raise kind(str(error)) from error
+        except h1.Unsendable as error:
+            await self.aclose()
+            raise httpx.LocalProtocolError("") from error
         except BaseException:
             await self.aclose()
             raise

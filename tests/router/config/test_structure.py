@@ -53,6 +53,12 @@ def message_of(text: str) -> str:
         "base_url = 'http:///v1'",
         "base_url = 'http://127.0.0.1:port/'",
         "base_url = 'http://user:key@127.0.0.1/'",
+        "base_url = 'http://a..b/v1'",
+        "base_url = 'http://ä..b/v1'",
+        "base_url = 'http://two words/v1'",
+        'base_url = "http://127.0.0.1/v1\\n"',
+        'base_url = "http://127.0.0.1/v1\\u0007"',
+        f"base_url = 'http://{'a' * 64}.example/v1'",
         "name = 'two words'",
         "name = ''",
         "name = '-a'",
@@ -65,6 +71,7 @@ def message_of(text: str) -> str:
         "headers = { 'a b' = 'x' }",
         'headers = { a = "x\\ny" }',
         "headers = { a = 'ä' }",
+        "headers = { a = ' x' }",
         'model = "a\\nb"',
         "extra_body = { when = 2020-01-01 }",
         "extra_body = { a = [1, { b = nan }] }",
@@ -88,6 +95,11 @@ def test_a_value_of_the_wrong_kind_is_refused_and_never_converted(line: str) -> 
 
     assert isinstance(value, tuple)
     assert [fault.path[0] for fault in value] == [key]
+
+
+@pytest.mark.parametrize("host", ["localhost", "a_b.internal.", "ä.example", "[::1]", "a" * 63])
+def test_a_host_of_any_kind_is_taken(host: str) -> None:
+    assert provider_of(f"restart = {{ mode = 'managed', argv = ['x'], ready_url = 'http://{host}:9/health' }}").restart
 
 
 def test_an_integer_is_a_number_of_seconds() -> None:

@@ -309,6 +309,24 @@ async def test_an_upstream_that_is_not_there_is_told_without_its_address(url: st
     assert (failure.reason, failure.message) == (FailureReason.CONNECTION, words)
 
 
+@pytest.mark.parametrize("url", ["http://a..b/v1", f"http://{'a' * 64}.example/v1", "http://xn--zz/v1", "http://999.1.1.1/v1"])
+async def test_a_host_that_nobody_can_look_up_fails_the_attempt(url: str) -> None:
+    failure = await failure_of(HttpxClient(provider="p"), HttpRequest(url=url, headers=(), timeouts=PATIENT))
+
+    assert (failure.reason, failure.message) == (FailureReason.CONNECTION, "cannot connect: the host name cannot be looked up")
+
+
+async def test_a_header_that_http_cannot_carry_fails_the_attempt_and_is_not_told() -> None:
+    async with open_rig() as (upstream, client):
+        bad = evolve(asking(upstream), headers=((b"x-mine", b"hunter22\n"),))
+
+        failure = await failure_of(client, bad)
+
+        assert (failure.reason, failure.message) == (FailureReason.CONNECTION, "the request cannot be sent")
+        assert client.connections == (0, 0)
+        assert (await read_all(client, asking(upstream)))[0] == 200
+
+
 async def test_a_server_without_tls_behind_an_https_address_is_told_so(nursery: trio.Nursery) -> None:
     async def greet(stream: trio.SocketStream) -> None:
         async with stream:
