@@ -67,4 +67,4 @@ def _command_line(pid: str) -> str:
         words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
     except OSError:
         return "(gone)"
-    return b" ".join(words).decode(errors="replace").strip() or "(dead, not reaped)"
+    return b" ".join(words).decode(errors="replace").strip() or "(no command line: not started yet, or dead and not reaped)"
