@@ -128,8 +128,6 @@ def error_fields(error: RouterError, shape: ErrorShape) -> dict[str, Any]:
     message = _message(error)
     match shape:
         case ErrorShape.ANTHROPIC:
-            if isinstance(error, InvalidRequest) and error.kind is ErrorKind.INVALID_REQUEST and error.param:
-                message = f"{error.param}: {message}"  # this shape has no other place for it
             return {"type": words.anthropic, "message": message, **_details(error)}
         case ErrorShape.OPENAI:
             if error.kind is ErrorKind.RATE_LIMITED:
@@ -180,6 +178,8 @@ def _message(error: RouterError) -> str:
             return f"[{error.provider}] the answer broke off: {error.reason}"
         case _ if error.kind is ErrorKind.INTERNAL:
             return "internal error"
+        case InvalidRequest(kind=ErrorKind.INVALID_REQUEST, param=str(path)):  # the one place that puts the path before the words
+            return f"{path}: {scrubbed(error.message)}"
         case _:
             return scrubbed(str(getattr(error, "message", error.kind)))
 

@@ -27,7 +27,7 @@ def offered_tools(
         elif tool.function is not None:
             offered.append(evolve(tool.function, path=tool.path))
         elif tool.is_server_tool and server_tools == REFUSE:
-            message = f"{tool.path}: {tool.kind} is a server tool, which this provider does not serve"
+            message = f"{tool.kind} is a server tool, which this provider does not serve"
             raise InvalidRequest(message=message, param=tool.path)
         else:
             notes.append(_left_out(tool))

@@ -91,9 +91,9 @@ def take_router_keys(document: dict[str, Any]) -> RouterKeys:
     profile, mode, router = (document.pop(key, None) for key in ROUTER_KEYS)
     for key, value in (("profile", profile), ("mode", mode)):
         if value is not None and not isinstance(value, str):
-            raise InvalidRequest(message=f"{key}: must be a string", param=key)
+            raise InvalidRequest(message="must be a string", param=key)
     if router is not None and not isinstance(router, dict):
-        raise InvalidRequest(message="router: must be an object", param="router")
+        raise InvalidRequest(message="must be an object", param="router")
     return RouterKeys(profile=profile, mode=mode, router=router)
 
 

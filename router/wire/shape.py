@@ -41,7 +41,7 @@ class Problems:
             return
         path, what = self.found[0]
         more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
-        raise InvalidRequest(message=f"{path}: {what}{more}", param=path)
+        raise InvalidRequest(message=f"{what}{more}", param=path)
 
     def expect(self, holder: dict[str, Any], key: str, kind: str, path: str) -> None:
         """Note a member that is there, not null, and not of the kind; `path` is the holder's, "" for the body itself."""

@@ -157,12 +157,13 @@ async def test_the_model_list_has_both_shapes() -> None:
         _, _, openai = await ask(served, get("/v1/models"))
         _, _, anthropic = await ask(served, get("/v1/models?limit=1", headers="anthropic-version: 2023-06-01\r\n"))
         _, _, one = await ask(served, get("/v1/models/claude-x", headers="x-api-key: k\r\n"))
-        bad, _, _ = await ask(served, get("/v1/models?limit=0", headers="x-api-key: k\r\n"))
+        bad, _, why = await ask(served, get("/v1/models?limit=0", headers="x-api-key: k\r\n"))
         unknown, _, error = await ask(served, get("/v1/models/unknown", headers="x-api-key: k\r\n"))
 
     assert [entry["id"] for entry in orjson.loads(openai)["data"]] == ["claude-x", "coding"]
     assert (orjson.loads(anthropic)["has_more"], orjson.loads(one)["type"]) == (True, "model")
     assert (bad, unknown) == (400, 404)
+    assert orjson.loads(why)["error"]["message"] == "limit: must be a whole number from 1 to 1000"
     assert orjson.loads(error)["type"] == "error"
 
 
