@@ -24,6 +24,7 @@ from router.ingress.drain import Drain
 LINGER_S = 10.0  # how long an unread body is thrown away after its refusal; counts from the answer's last byte
 LINGER_MAX_BYTES = 64 * 1024 * 1024  # twice the default body limit: a client that sends more is cut off
 END_S = 5.0  # shielded, for the last few bytes of an answer, so that a cancelled handler leaves a usable connection
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # ids taken over from a client (wire.md 2.1)
 
 
@@ -79,7 +80,7 @@ class Exchange:
             receive=receive,
             send=send,
         )
-        if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+        if not _may_have_body(scope, headers):
             exchange._body_over.set()
         return exchange
 
@@ -199,6 +200,13 @@ class WriteTurn:
 
     async def __aexit__(self, *_exc: object) -> None:
         self.lock.release()
+
+
+def _may_have_body(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Tell whether a body may follow the head; in HTTP/2 one comes without a word about it."""
+    if "transfer-encoding" in headers or "content-length" in headers:
+        return "transfer-encoding" in headers or headers["content-length"] != "0"
+    return scope.get("http_version") == "2" and scope["method"] not in _BODILESS
 
 
 def decode_headers(raw_headers: RawHeaders) -> dict[str, str]:
