@@ -91,22 +91,17 @@ class Exchange:
         if self._body_over.is_set():
             return b""
         try:
-            body = await read_body(self._receive, self.headers, max_bytes)
+            return await read_body(self._receive_part, self.headers, max_bytes)
         except ClientGone:
             self.client_left()
             raise
-        self._body_over.set()
-        return body
 
     async def discard_body(self) -> None:
         """Read the rest of the body and throw it away: at most LINGER_MAX_BYTES in LINGER_S, or until the client leaves."""
         size = 0
         with trio.move_on_after(LINGER_S):
             while not self._body_over.is_set() and size < LINGER_MAX_BYTES:
-                message = await self._receive()
-                size += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    self._body_over.set()
+                size += len((await self._receive_part()).get("body", b""))
 
     # -- the answer
 
@@ -162,6 +157,13 @@ class Exchange:
         await self._body_over.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    async def _receive_part(self) -> Message:
+        """Return the next message of the body; behind its last one nothing of it is left, even where it cannot be decoded."""
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._body_over.set()
+        return message
 
     async def _send_head(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         ids = [("x-request-id", self.request_id)]

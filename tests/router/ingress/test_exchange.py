@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from router.domain.request import DialectName
+from router.errors import InvalidJson
 from router.ingress.asgi_types import Message
 from router.ingress.drain import Drain
 from router.ingress.exchange import LINGER_MAX_BYTES, LINGER_S, Exchange, choose_request_id, decode_headers
@@ -135,6 +138,21 @@ async def test_an_unread_body_is_read_on_after_the_answer_and_before_its_end() -
     assert talk.headers["connection"] == "close"
     assert [message.get("more_body") for message in talk.sent[1:]] == [True, False]
     assert talk.body == b"{}"
+
+
+async def test_a_body_that_was_read_to_a_bad_end_leaves_a_usable_connection() -> None:
+    body = gzip.compress(b"{}")[:-4]
+    talk = Conversation("POST", headers=[("content-length", str(len(body))), ("content-encoding", "gzip")])
+    exchange = talk.exchange()
+    talk.part(body)
+    with pytest.raises(InvalidJson, match="ends early"):
+        await exchange.read_body(1000)
+
+    with trio.fail_after(1):
+        await exchange.respond(400, JSON, b"{}")
+
+    assert "connection" not in talk.headers
+    assert talk.is_complete
 
 
 async def test_a_client_that_sends_for_ever_is_read_for_ten_seconds(autojump_clock: MockClock) -> None:
