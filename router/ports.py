@@ -75,7 +75,6 @@ class UpstreamCall:
     stream: bool
     timeout_s: float | None = None  # the profile's, instead of the provider's
     append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
-    session_key: str | None = None
 
 
 @frozen(kw_only=True)
