@@ -14,6 +14,7 @@ from router.domain.frame import Frame
 from router.domain.request import DialectName
 
 REASONING_KEYS = ("reasoning", "reasoning_content")
+OnStrip = Callable[[], None]  # called whenever reasoning was taken out
 _REASONING = b'"reasoning'
 _USAGE = b'"usage"'
 _MODEL = b'"model"'
@@ -32,7 +33,7 @@ class Touches:
         return self.strip_reasoning or self.drop_usage or self.echo_model is not None
 
 
-def frame_touch(dialect: DialectName, touches: Touches) -> Callable[[Frame], bytes] | None:
+def frame_touch(dialect: DialectName, touches: Touches, on_strip: OnStrip | None = None) -> Callable[[Frame], bytes] | None:
     """Return the edit of one frame (b"" leaves it out), None where no frame needs one."""
     if not touches.any():
         return None
@@ -41,16 +42,18 @@ def frame_touch(dialect: DialectName, touches: Touches) -> Callable[[Frame], byt
     def touch(frame: Frame) -> bytes:
         if not any(pattern in frame.data for pattern in patterns):
             return frame.raw
-        return _touched(frame, dialect, touches)
+        return _touched(frame, dialect, touches, on_strip)
 
     return touch
 
 
-def touch_reply(body: bytes, document: dict[str, Any], dialect: DialectName, touches: Touches) -> bytes:
+def touch_reply(
+    body: bytes, document: dict[str, Any], dialect: DialectName, touches: Touches, on_strip: OnStrip | None = None
+) -> bytes:
     """Return the whole reply as the client shall get it: its own bytes unless an edit is needed."""
     if not any(pattern in body for pattern in _patterns(touches)):
         return body
-    is_stripped = touches.strip_reasoning and _strip_reasoning(document)
+    is_stripped = touches.strip_reasoning and _strip_reasoning(document, on_strip)
     is_renamed = _rename_model(document, dialect, touches.echo_model)
     return orjson.dumps(document) if is_stripped or is_renamed else body
 
@@ -64,7 +67,7 @@ def _patterns(touches: Touches) -> tuple[bytes, ...]:
     return tuple(pattern for is_wanted, pattern in wanted if is_wanted)
 
 
-def _touched(frame: Frame, dialect: DialectName, touches: Touches) -> bytes:
+def _touched(frame: Frame, dialect: DialectName, touches: Touches, on_strip: OnStrip | None) -> bytes:
     try:
         chunk = orjson.loads(frame.data)
     except orjson.JSONDecodeError:
@@ -73,7 +76,7 @@ def _touched(frame: Frame, dialect: DialectName, touches: Touches) -> bytes:
         return frame.raw
     if touches.drop_usage and chunk.get("usage") is not None and not chunk.get("choices"):
         return b""
-    is_stripped = touches.strip_reasoning and _strip_reasoning(chunk)
+    is_stripped = touches.strip_reasoning and _strip_reasoning(chunk, on_strip)
     if is_stripped and _says_nothing(chunk):
         return b""
     is_renamed = _rename_model(chunk, dialect, touches.echo_model)
@@ -94,7 +97,7 @@ def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | N
     return True
 
 
-def _strip_reasoning(document: dict[str, Any]) -> bool:
+def _strip_reasoning(document: dict[str, Any], on_strip: OnStrip | None) -> bool:
     """Remove the reasoning keys of every choice's message or delta (wire.md 13); tell whether anything changed."""
     is_changed = False
     for said in _sayings(document):
@@ -102,6 +105,8 @@ def _strip_reasoning(document: dict[str, Any]) -> bool:
             if key in said:
                 del said[key]
                 is_changed = True
+    if is_changed and on_strip is not None:
+        on_strip()
     return is_changed
 
 

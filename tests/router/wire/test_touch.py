@@ -125,3 +125,14 @@ def test_a_whole_reply_without_anything_to_edit_keeps_its_bytes() -> None:
     body = b'{ "choices": [] }'
 
     assert touch_reply(body, orjson.loads(body), DialectName.OPENAI_CHAT, EVERYTHING) is body
+
+
+@pytest.mark.parametrize(("delta", "told"), [({"reasoning": "hm", "content": "x"}, 1), ({"content": '"reasoning'}, 0)])
+def test_reasoning_that_was_taken_out_is_told(delta: dict[str, str], told: int) -> None:
+    strips: list[None] = []
+    touch = frame_touch(DialectName.OPENAI_CHAT, STRIP, lambda: strips.append(None))
+    assert touch is not None
+
+    touch(frame(chunk(delta)))
+
+    assert len(strips) == told
