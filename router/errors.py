@@ -19,7 +19,7 @@ dialect from `kind` (fixtures/wire/errors/render.json).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from attrs import define, field, frozen
@@ -232,7 +232,8 @@ class ProviderFailed(RouterError):
     `status` is the upstream's, None without an answer. `message` is the
     upstream's own text, at most 500 characters, secrets removed. `body` holds
     the whole error body (at most 8 KiB) for a hand-through. `retry_after_s` is
-    the stated reset. `transient` is False where the same request would fail again."""
+    the stated reset. `transient` is False where the same request would fail again. `headers` are the upstream's,
+    lower-case names in its order, for those that a client may read."""
 
     provider: str
     reason: FailureReason
@@ -242,6 +243,7 @@ class ProviderFailed(RouterError):
     transient: bool = True
     body: bytes = field(default=b"", repr=False)
     content_type: str = ""
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
 
 @define(kw_only=True, slots=False)

@@ -74,6 +74,7 @@ def read_failure(answer: ErrorAnswer, *, provider: str, now: float, redactor: Re
         transient=is_transient(reason),
         body=_redacted(answer.body, redactor) if answer.is_whole else b"",
         content_type=dict(answer.headers).get("content-type", ""),
+        headers=answer.headers,
     )
 
 
