@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.events import Usage
 from router.domain.frame import Frame
-from router.domain.request import DialectName
+from router.domain.request import DialectName, Note
 from router.errors import ProviderFailed
 from router.ports import OpenInfo, UpstreamCall
 from router.wire.sse import SseFramer
@@ -37,6 +37,7 @@ class Script:
     status: int = 200
     headers: Sequence[tuple[str, str]] = ()
     is_event_stream: bool = True
+    notes: tuple[Note, ...] = ()
 
 
 @define(kw_only=True)
@@ -82,6 +83,7 @@ class ScriptedProvider:
     scripts: Sequence[Script] = ()
     calls: list[UpstreamCall] = field(factory=list)
     open_now: int = 0
+    tokens: int | None = None  # what it counts
 
     @asynccontextmanager
     async def open(self, call: UpstreamCall) -> AsyncIterator[ScriptedReply]:
@@ -92,14 +94,19 @@ class ScriptedProvider:
             raise script.refusal
         self.open_now += 1
         try:
-            info = OpenInfo(status=script.status, headers=tuple(script.headers), is_event_stream=script.is_event_stream)
+            info = OpenInfo(
+                status=script.status,
+                headers=tuple(script.headers),
+                is_event_stream=script.is_event_stream,
+                notes=script.notes,
+            )
             yield ScriptedReply(script=script, info=info)
         finally:
             self.open_now -= 1
 
     async def count_tokens(self, body: bytes, client_headers: Mapping[str, str]) -> int | None:
         del body, client_headers
-        return None
+        return self.tokens
 
 
 @define

@@ -11,7 +11,7 @@ import trio
 from attrs import define, field
 
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
-from router.domain.health import ProviderStatus
+from router.domain.health import Cooldown, CooldownReason, ProviderStatus
 from router.domain.request import DialectName
 from router.ingress.chat import handle
 from router.ingress.drain import Drain
@@ -38,11 +38,13 @@ QUESTION: Mapping[str, Any] = {"model": "m", "max_tokens": 64, "messages": [{"ro
 
 
 @define
-class AllWell:
-    """A health view in which everybody is well."""
+class Health:
+    """A health view in which everybody is well but those that rest."""
+
+    resting: Mapping[str, Cooldown] = field(factory=dict)
 
     def status_of(self, provider: str) -> ProviderStatus:
-        return ProviderStatus(name=provider)
+        return ProviderStatus(name=provider, cooldown=self.resting.get(provider))
 
 
 @define(kw_only=True)
@@ -53,6 +55,7 @@ class Rig:
     keys: Mapping[str, Mapping[str, object]] = field(factory=dict)
     profile: ProfileConfig | None = None
     tables: Mapping[str, object] = field(factory=dict)
+    resting: Mapping[str, CooldownReason] = field(factory=dict)
     sink: RememberingSink = field(factory=RememberingSink)
     observer: RememberingObserver = field(factory=RememberingObserver)
     drain: Drain = field(factory=Drain)
@@ -74,7 +77,7 @@ class Rig:
                 observer=self.observer,
                 random=lambda: 0.5,
             ),
-            health=AllWell(),
+            health=Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()}),
             observer=self.observer,
             minting=Minting(new_id=lambda prefix: f"{prefix}{next(numbers)}", now=lambda: 1_763_800_000),
         )
