@@ -6,6 +6,7 @@ JSON and no dialect `if`: both are the dialect's."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Any
@@ -15,33 +16,25 @@ import trio
 from attrs import define
 
 from router.domain.events import NeutralEvent, Usage
-from router.errors import ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
+from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
+from router.ingress.answer_headers import Headers, answer_headers, early_headers, error_headers
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import refuse
 from router.ingress.generation import Generation
 from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
+from router.routing.call_check import CallCheck, invalid_calls
+from router.routing.chain_events import tell_plan
 from router.routing.dispatch import Answer, Ask, Deliver, Walk
 from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, renamed, usage_of_events
-from router.routing.trace import Trace
 from router.wire.dialect import EventEncoder
 from router.wire.touch import frame_touch, touch_reply
-
-SSE_HEADERS = (
-    ("content-type", "text/event-stream; charset=utf-8"),
-    ("cache-control", "no-cache, no-transform"),
-    ("x-accel-buffering", "no"),
-)
-JSON_HEADERS = (("content-type", "application/json"),)
-RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after")  # prefixes, since lists go stale (R-42)
-
-Headers = list[tuple[str, str]]
 
 
 async def handle(exchange: Exchange, generation: Generation) -> None:
     """Answer one request on a model route; the answer, or its error, is complete when this returns."""
-    record = Record(trace=Trace(request_id=exchange.request_id), dialect=exchange.dialect)
+    record = Record(exchange=exchange, observer=generation.observer)
     try:
         body = await exchange.read_body(generation.config.server.max_body_bytes)
         turn = Turn.read(generation, exchange, body)
@@ -49,10 +42,10 @@ async def handle(exchange: Exchange, generation: Generation) -> None:
         handler = Handler(exchange=exchange, turn=turn, record=record)
         await (handler.stream() if turn.is_stream else handler.whole())
     except RouterError as error:
-        record.error = error
-        await refuse(exchange, error, _router_headers(record))
+        record.failed(error)
+        await refuse(exchange, error, error_headers(record, error, exchange.dialect))
     finally:
-        record.finish(exchange, generation.observer, trio.current_time())
+        record.finish(trio.current_time())
 
 
 @define(kw_only=True)
@@ -70,7 +63,7 @@ class Handler:
     async def stream(self) -> None:
         """Answer with a stream; an error after the head is the dialect's own event. Raises RouterError before it."""
         writer = StreamWriter(
-            exchange=self.exchange, dialect=self.turn.dialect, early_headers=partial(self._headers, SSE_HEADERS)
+            exchange=self.exchange, dialect=self.turn.dialect, early_headers=partial(early_headers, self.record)
         )
         failed: RouterError | None = None
         async with trio.open_nursery() as nursery:
@@ -91,10 +84,7 @@ class Handler:
         """End the stream in its dialect's error event where the head is out already. Raises the error where it is not."""
         if not self.exchange.is_head_sent:
             raise error
-        self.record.error = error
-        attempts = self.record.trace.attempts
-        if attempts and attempts[-1].committed:
-            error = StreamBroken(provider=attempts[-1].provider, reason=FailureReason.TIMEOUT, message="the answer was cut short")
+        self.record.failed(error)
         await writer.finish(self._encoder(None).failed(error))
 
     async def _walk(self, deliver: Deliver) -> RelayEnd:
@@ -102,6 +92,7 @@ class Handler:
         turn, generation = self.turn, self.turn.generation
         plan = generation.plan(turn.profile, trio.current_time())
         self.record.trace.take_plan(plan, turn.profile.providers)
+        tell_plan(plan, self.exchange.request_id, generation.observer)
         walk = Walk(
             plan=plan,
             ask=Ask(
@@ -124,7 +115,7 @@ class Handler:
     def _cut_short(self, limit_s: float) -> RouterError:
         if self.exchange.drain.is_expired:
             return ShuttingDown(message="the router is stopping")
-        message = f"no whole answer within {limit_s:g} s"
+        message = f"the request's deadline of {limit_s:g} s is over"
         return NoProviderAvailable(kind=ErrorKind.TIMEOUT, message=message, profile=self.turn.profile.name)
 
     def _limit_s(self) -> float:
@@ -136,8 +127,10 @@ class Handler:
 
     async def _deliver_whole(self, answer: Answer) -> RelayEnd:
         """Send the whole reply. Raises ProviderFailed, before anything was sent, for one that cannot be read."""
+        self.record.answered(answer)
+        headers = self._headers(answer, is_sse=False)
         body, end = self._whole_body(answer)
-        await self.exchange.respond(200, self._headers(JSON_HEADERS, answer), body)
+        await self.exchange.respond(200, headers, body)
         return end
 
     def _whole_body(self, answer: Answer) -> tuple[bytes, RelayEnd]:
@@ -146,31 +139,49 @@ class Handler:
         turn = self.turn
         upstream = turn.generation.upstreams.dialects[answer.config.name]
         if upstream is turn.dialect:
-            end = RelayEnd(usage=upstream.reply_usage(answer.document) or Usage(estimated=True))
-            return touch_reply(answer.body, answer.document, upstream.name, turn.touches(answer.config)), end
+            end = RelayEnd(usage=upstream.reply_usage(answer.document) or self._estimate(answer, answer.document))
+            touches = turn.touches(answer.config)
+            return touch_reply(answer.body, answer.document, upstream.name, touches, self.record.stripped), end
         events = self._events(answer, answer.document)
         options = turn.reply_options(answer.config, answer.info)
         reply = turn.dialect.encode_reply(events, options, turn.generation.minting)
         return orjson.dumps(reply), RelayEnd(usage=usage_of_events(events))
 
     def _events(self, answer: Answer, document: dict[str, Any]) -> Sequence[NeutralEvent]:
-        """Return what a whole reply says. Raises ProviderFailed for one that cannot be read."""
+        """Return what a whole reply says. Raises ProviderFailed for one that cannot be read, or has no whole call to run."""
+        events = self._decoded(answer, document)
+        self._tell_invalid(answer, invalid_calls(events, answer.config.name))
+        return tuple(renamed(events, self.turn.touches(answer.config).echo_model))
+
+    def _decoded(self, answer: Answer, document: dict[str, Any]) -> Sequence[NeutralEvent]:
         turn = self.turn
         upstream = turn.generation.upstreams.dialects[answer.config.name]
         options = turn.reply_options(answer.config, answer.info)
-        events = upstream.decode_reply(document, options, turn.generation.minting)
-        return tuple(renamed(events, turn.touches(answer.config).echo_model))
+        return upstream.decode_reply(document, options, turn.generation.minting)
+
+    def _estimate(self, answer: Answer, document: dict[str, Any]) -> Usage:
+        """Return the usage of a reply that tells none; it goes out as it is, so it need not be readable."""
+        with suppress(ProviderFailed):
+            return usage_of_events(self._decoded(answer, document))
+        return Usage(estimated=True)
+
+    def _tell_invalid(self, answer: Answer, calls: int) -> None:
+        if calls:
+            facts = {"request_id": self.exchange.request_id, "provider": answer.config.name, "calls": calls}
+            self.turn.generation.observer.event("tool-args-invalid", facts)
 
     async def _deliver_stream(self, writer: StreamWriter, answer: Answer) -> RelayEnd:
         """Send the answer as a stream. Raises ProviderFailed only before its first byte."""
+        self.record.answered(answer)
         encoder = self._encoder(answer)
         if answer.document is not None:
             return await self._replay(writer, answer, encoder)
         pipeline = self._pipeline(answer, encoder)
         self.record.usage_so_far = pipeline.usage
         self.exchange.failure_frames = encoder.failed
-        await writer.commit(self._headers(SSE_HEADERS, answer))
+        await writer.commit(self._headers(answer, is_sse=True))
         await self._relay(writer, answer, pipeline, encoder)
+        self._tell_invalid(answer, pipeline.invalid_calls)
         return RelayEnd(usage=pipeline.usage(), failure=pipeline.failure)
 
     async def _relay(self, writer: StreamWriter, answer: Answer, pipeline: Pipeline, encoder: EventEncoder) -> None:
@@ -180,6 +191,7 @@ class Handler:
             while not pipeline.is_done and pipeline.failure is None:
                 if out:
                     await writer.write(out)
+                    self.record.is_delivered = pipeline.has_ended
                 frames = await answer.reply.receive()
                 out = pipeline.feed(frames)
                 if not frames:
@@ -198,7 +210,7 @@ class Handler:
         assert answer.document is not None  # noqa: S101 - a type fact: the caller looked
         events = self._events(answer, answer.document)
         out = b"".join(encoder.encode(event) for event in events)
-        await writer.commit(self._headers(SSE_HEADERS, answer))
+        await writer.commit(self._headers(answer, is_sse=True))
         await writer.finish(out)
         return RelayEnd(usage=usage_of_events(events))
 
@@ -211,12 +223,13 @@ class Handler:
                 reader=reader,
                 provider=config.name,
                 last_frame=upstream.last_frame,
-                touch=frame_touch(upstream.name, turn.touches(config)),
+                touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
             )
         options = turn.reply_options(config, answer.info)
         return NeutralPipeline(
             decoder=upstream.decoder(options, turn.generation.minting),
             encoder=encoder,
+            calls=CallCheck(config.name),
             is_last=reader.is_last,
             echo_model=turn.touches(config).echo_model,
         )
@@ -227,17 +240,7 @@ class Handler:
         options = turn.error_options() if answer is None else turn.reply_options(answer.config, answer.info)
         return turn.dialect.encoder(options, turn.generation.minting)
 
-    def _headers(self, base: Sequence[tuple[str, str]], answer: Answer | None = None) -> Headers:
-        headers = [*base, *_router_headers(self.record)]
-        if answer is None:
-            return headers
-        if degraded := self.turn.degraded(answer.info):
-            headers.append(("x-router-degraded", degraded))
-        if self.turn.generation.upstreams.dialects[answer.config.name] is self.turn.dialect:
-            headers += [(n, v) for n, v in answer.info.headers if n.startswith(RELAYED_PREFIXES)]
-        return headers
-
-
-def _router_headers(record: Record) -> Headers:
-    told = record.trace.headers()
-    return [*told, ("x-router-profile", record.choice.profile)] if record.choice is not None else told
+    def _headers(self, answer: Answer, *, is_sse: bool) -> Headers:
+        is_same_dialect = self.turn.generation.upstreams.dialects[answer.config.name] is self.turn.dialect
+        degraded = self.turn.degraded(answer.info)
+        return answer_headers(self.record, answer.info, is_sse=is_sse, is_same_dialect=is_same_dialect, degraded=degraded)

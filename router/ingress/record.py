@@ -2,63 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
-from attrs import define
+from attrs import define, field
 
 from router.domain.events import Usage
-from router.errors import RouterError
+from router.domain.request import Note
+from router.errors import InvalidRequest, RouterError, UpstreamClientError
 from router.ingress.exchange import Exchange
 from router.ports import Observer
+from router.routing.chain_events import skipped, tell_hops
+from router.routing.dispatch import Answer
 from router.routing.profile import ProfileChoice
 from router.routing.relay import RelayEnd
 from router.routing.trace import Trace
+from router.wire.json_text import parse_object
+from router.wire.touch import REASONING_KEYS
+
+MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
+_CANCELLED = "cancelled-"  # before the phase: the client has left
+_ID = re.compile(r"[!-~]{1,128}")
 
 
 @define(kw_only=True)
 class Record:
     """Written by the request's handler; `finish` tells it once, also for a request that was cancelled."""
 
-    trace: Trace
-    dialect: str
+    exchange: Exchange
+    observer: Observer
+    trace: Trace = field(init=False)
     choice: ProfileChoice | None = None
     model: str = ""
     is_stream: bool = False
     end: RelayEnd | None = None
     error: RouterError | None = None
     usage_so_far: Callable[[], Usage] | None = None  # of an answer that is still on its way
+    is_delivered: bool = False  # the client has all that the model said, though the stream has not ended yet
+    upstream_request_id: str | None = None  # of the answer, or of the refusal that ended the chain
+    _notes: tuple[Note, ...] = ()
+    _has_stripped: bool = False
+    _hops_told: int = 0
 
-    def finish(self, exchange: Exchange, observer: Observer, now: float) -> None:
+    def __attrs_post_init__(self) -> None:
+        self.trace = Trace(request_id=self.exchange.request_id)
+
+    def answered(self, answer: Answer) -> None:
+        """Take over what is known of an answer that is about to be sent, and tell how it came to that provider."""
+        self._notes = answer.info.notes
+        self.upstream_request_id = upstream_id(answer.info.headers)
+        self.trace.model = self.trace.model or named_model(answer)
+        self._tell_hops()
+
+    def failed(self, error: RouterError) -> None:
+        """Take over the error that ends the request."""
+        self.error = error
+        attempts, failure = self.trace.attempts, self.trace.failure
+        if failure is not None and attempts[-1].reason is not None:
+            self.upstream_request_id = upstream_id(failure.headers)
+
+    def stripped(self) -> None:
+        """Note that reasoning was taken out of the answer."""
+        self._has_stripped = True
+
+    def finish(self, now: float) -> None:
         """Hand the line to the observer; sync, since a cancelled handler can wait for nothing."""
+        self._tell_hops()
+        if self._has_stripped:
+            self._tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
+        exchange, trace = self.exchange, self.trace
+        outcome = self._outcome()
+        total_ms = _ms(now - exchange.opened_at)
+        if outcome.startswith(_CANCELLED):
+            self._tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
         usage = self.end.usage if self.end is not None else self.usage_so_far and self.usage_so_far()
-        committed_at = self.trace.committed_at
-        observer.event(
+        self.observer.event(
             "request-complete",
             {
                 "request_id": exchange.request_id,
-                "dialect": self.dialect,
+                "dialect": exchange.dialect,
                 "model": self.model,
                 "profile": self.choice and self.choice.profile,
                 "why": self.choice and self.choice.why,
                 "stream": self.is_stream,
-                "chain": [f"{a.provider}:{a.reason or 'ok'}" for a in self.trace.attempts],
+                "chain": self._chain(outcome),
+                "skipped": skipped(trace.dropped),
+                "dropped": [str(note) for note in self._notes[:MAX_NOTES]],
+                "upstream_request_id": self.upstream_request_id,
                 "status": exchange.status,
-                "outcome": self._outcome(exchange),
-                "ttft_ms": None if committed_at is None else _ms(committed_at - exchange.opened_at),
-                "total_ms": _ms(now - exchange.opened_at),
+                "outcome": outcome,
+                "ttft_ms": None if trace.committed_at is None else _ms(trace.committed_at - exchange.opened_at),
+                "total_ms": total_ms,
                 "input_tokens": usage.input if usage else None,
                 "output_tokens": usage.output if usage else None,
                 "estimated": usage.estimated if usage else None,
             },
         )
 
-    def _outcome(self, exchange: Exchange) -> str:
-        """Return ok, midstream, cancelled or the kind of the error; a client that leaves is nobody's failure."""
+    def _outcome(self) -> str:
+        """Return ok, midstream, the kind of the error, or at which point the client left, which is nobody's failure."""
         if self.end is not None:
             return "ok" if self.end.failure is None else "midstream"
         if self.error is not None:
             return str(self.error.kind)
-        return "cancelled" if exchange.has_client_left else "error"
+        if self.is_delivered:
+            return "ok"
+        if self.exchange.has_client_left:
+            return _CANCELLED + ("midstream" if self.exchange.is_head_sent else "before-head")
+        return "error"
+
+    def _chain(self, outcome: str) -> list[str]:
+        """Return each attempt with how it ended: `ok`, its reason, or `cut` where it was not the provider that ended it."""
+        chain = [f"{attempt.provider}:{attempt.reason or 'ok'}" for attempt in self.trace.attempts]
+        if chain and outcome != "ok" and (last := self.trace.attempts[-1]).reason is None:
+            chain[-1] = f"{last.provider}:{self._last_word()}"
+        return chain
+
+    def _last_word(self) -> str:
+        if self.end is not None and self.end.failure is not None:
+            return str(self.end.failure.reason)
+        return str(self.error.kind) if isinstance(self.error, InvalidRequest) else "cut"
+
+    def _tell_hops(self) -> None:
+        hops = self.trace.hops()[self._hops_told :]
+        if isinstance(self.error, UpstreamClientError):
+            hops = [hop for hop in hops if hop.to is not None]  # its words are the answer: nobody was left
+        if hops:
+            about = {
+                "request_id": self.trace.request_id,
+                "profile": self.choice and self.choice.profile,
+                "stream": self.is_stream,
+            }
+            tell_hops(hops, self._hops_told, about, self.observer)
+            self._hops_told += len(hops)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        """Tell an event of the attempt that was begun last."""
+        provider = self.trace.attempts[-1].provider if self.trace.attempts else None
+        self.observer.event(event, {"request_id": self.trace.request_id, "provider": provider, **fields})
+
+
+def upstream_id(headers: Iterable[tuple[str, str]]) -> str | None:
+    """Return the id that an upstream gave its answer, None without one."""
+    return next((value for name, value in headers if name in ("request-id", "x-request-id") and _ID.fullmatch(value)), None)
+
+
+def named_model(answer: Answer) -> str:
+    """Return the model that the answer itself names, in its document or its first frames; "" where it does not."""
+    documents = (parse_object(frame.data) for frame in answer.held) if answer.document is None else (answer.document,)
+    for document in documents:
+        holder = (document or {}).get("message", document)
+        if isinstance(holder, dict) and isinstance(model := holder.get("model"), str) and model:
+            return model
+    return ""
 
 
 def _ms(seconds: float) -> float:

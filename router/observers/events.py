@@ -29,6 +29,9 @@ _REQUEST_FIELDS = (
     "why",
     "stream",
     "chain",
+    "skipped",
+    "dropped",
+    "upstream_request_id",
     "status",
     "outcome",
     "ttft_ms",
@@ -39,6 +42,18 @@ _REQUEST_FIELDS = (
 )
 _PROCESS_FIELDS = ("process", "provider")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")
+_HOP_FIELDS = (
+    "request_id",
+    "provider",
+    "from_provider",
+    "to_provider",
+    "reason",
+    "detail",
+    "profile",
+    "stream",
+    "pre_attempt",
+    "hop_index",
+)
 
 EVENTS: Mapping[str, EventSpec] = {
     # the daemon
@@ -72,8 +87,16 @@ EVENTS: Mapping[str, EventSpec] = {
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
     "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info")),
     "connection-crashed": EventSpec(ERROR, ("exc_info",)),
+    "client-disconnected": EventSpec(INFO, ("request_id", "phase", "provider", "total_ms")),
+    "mode-alias-resolved": EventSpec(INFO, ("request_id", "mode", "profile")),
     "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),
     # a chain and its attempts
+    "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped")),
+    "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped")),
+    "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
+    "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers")),
+    "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS),
+    "tool-args-invalid": EventSpec(WARNING, ("request_id", "provider", "calls")),
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS),
     "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),

@@ -10,9 +10,20 @@ from typing import Protocol
 
 from attrs import define, evolve, field, frozen
 
-from router.domain.events import NeutralEvent, Started, TextDelta, ThinkingDelta, ToolDelta, Usage, UsageSeen
+from router.domain.events import (
+    NeutralEvent,
+    Started,
+    Stopped,
+    TextDelta,
+    ThinkingDelta,
+    ToolDelta,
+    ToolDone,
+    Usage,
+    UsageSeen,
+)
 from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed
+from router.routing.call_check import CallCheck
 from router.routing.gate import MAX_MALFORMED
 from router.wire.dialect import EventDecoder, EventEncoder, FrameReader, Verdict
 from router.wire.inband import failed
@@ -33,6 +44,14 @@ class Pipeline(Protocol):
 
     failure: ProviderFailed | None
     is_done: bool
+
+    @property
+    def has_ended(self) -> bool:
+        """The frames so far held the end of what the model says: the client misses nothing without the rest."""
+
+    @property
+    def invalid_calls(self) -> int:
+        """How many tool calls were no JSON, where that was looked at."""
 
     def feed(self, frames: Iterable[Frame]) -> bytes:
         """Return what the client gets for the frames of one read, up to a failure."""
@@ -57,6 +76,16 @@ class RawPipeline:
     _malformed: int = 0
     _deltas: int = 0
     _usage: Usage | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """The frames so far held the end of what the model says: the client misses nothing without the rest."""
+        return self.reader.has_ended
+
+    @property
+    def invalid_calls(self) -> int:
+        """None is looked at: the client reads the upstream's own bytes."""
+        return 0
 
     def feed(self, frames: Iterable[Frame]) -> bytes:
         """Return what the client gets for the frames of one read, up to a failure."""
@@ -117,12 +146,23 @@ class NeutralPipeline:
 
     decoder: EventDecoder
     encoder: EventEncoder
+    calls: CallCheck
     is_last: Callable[[Frame], bool]
     echo_model: str | None = None  # what the client asked for, where it shall read that instead of the upstream's
     failure: ProviderFailed | None = None
     is_done: bool = False
     _chars: int = 0
     _usage: Usage | None = field(default=None)
+
+    @property
+    def has_ended(self) -> bool:
+        """The frames so far held the end of what the model says: the client misses nothing without the rest."""
+        return self.is_done
+
+    @property
+    def invalid_calls(self) -> int:
+        """How many tool calls were no JSON."""
+        return self.calls.invalid
 
     def feed(self, frames: Iterable[Frame]) -> bytes:
         """Return what the client gets for the frames of one read, up to a failure."""
@@ -156,8 +196,13 @@ class NeutralPipeline:
                 self._chars += len(event.text)
             elif isinstance(event, ToolDelta):
                 self._chars += len(event.json_text)
+                self.calls.piece(event)
             elif isinstance(event, UsageSeen):
                 self._usage = event.usage
+            elif isinstance(event, ToolDone):
+                self.calls.done()
+            elif isinstance(event, Stopped):
+                self.calls.stop(event)
             out.append(self.encoder.encode(event))
 
 

@@ -1,0 +1,58 @@
+"""The heads of answers: what every client is told of the way, and what is relayed of an upstream's head (wire.md 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from router.domain.request import DialectName
+from router.errors import RouterError, UpstreamClientError
+from router.ingress.record import Record
+from router.ports import OpenInfo
+
+Headers = list[tuple[str, str]]
+
+SSE_HEADERS = (
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache, no-transform"),
+    ("x-accel-buffering", "no"),
+)
+JSON_HEADERS = (("content-type", "application/json"),)
+RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after")  # prefixes, since lists go stale (R-42)
+UPSTREAM_ID = "x-router-upstream-request-id"  # `request-id` and `x-request-id` are the router's own (docs/decisions/014)
+
+
+def early_headers(record: Record) -> Headers:
+    """Return the head of a stream that nobody answers yet."""
+    return [*SSE_HEADERS, *_way(record)]
+
+
+def answer_headers(record: Record, info: OpenInfo, *, is_sse: bool, is_same_dialect: bool, degraded: str) -> Headers:
+    """Return the head of an answer; `degraded` are the kinds of what was left out of the request."""
+    headers = [*(SSE_HEADERS if is_sse else JSON_HEADERS), *_way(record)]
+    if degraded:
+        headers.append(("x-router-degraded", degraded))
+    if is_same_dialect:
+        headers += _relayed(info.headers)
+    return headers
+
+
+def error_headers(record: Record, error: RouterError, dialect: DialectName) -> Headers:
+    """Return what goes on top of the headers that the error itself asks for."""
+    headers = _way(record, is_over=True)
+    failure = record.trace.failure
+    if isinstance(error, UpstreamClientError) and error.dialect == dialect and failure is not None:
+        headers += _relayed(failure.headers)
+    return headers
+
+
+def _way(record: Record, *, is_over: bool = False) -> Headers:
+    headers = record.trace.headers(is_over=is_over)
+    if record.choice is not None:
+        headers.append(("x-router-profile", record.choice.profile))
+    if record.upstream_request_id is not None:
+        headers.append((UPSTREAM_ID, record.upstream_request_id))
+    return headers
+
+
+def _relayed(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    return ((name, value) for name, value in headers if name.startswith(RELAYED_PREFIXES))

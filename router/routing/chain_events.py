@@ -1,0 +1,56 @@
+"""The events of a chain: whom the plan left, and each departure on the way (routing.md 10.4, 18).
+
+A provider that is left out has no event of its own: it stands in `skipped` (docs/decisions/014)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from router.ports import Observer
+from router.routing.chain import Dropped, DropReason, Plan
+from router.routing.trace import Hop
+
+_PAID_HINT = "set [routing].allow_paid = true, or add a provider that is not paid"
+_DETAIL_CHARS = 200
+
+
+def tell_plan(plan: Plan, request_id: str, observer: Observer) -> None:
+    """Tell what the plan of one request came to."""
+    about = {"request_id": request_id, "profile": plan.profile}
+    if not plan.order:
+        _tell_empty(plan, about, observer)
+        return
+    names = [entry.provider for entry in plan.order]
+    if plan.is_last_resort:
+        observer.event("chain-last-resort", {**about, "providers": names})
+    observer.event("chain-resolved", {**about, "chain": names, "skipped": skipped(plan.dropped)})
+
+
+def skipped(dropped: Sequence[Dropped]) -> list[str]:
+    """Return who was left out and why, as the log has it."""
+    return [f"{drop.provider}: {drop.reason}" for drop in dropped]
+
+
+def tell_hops(hops: Sequence[Hop], told: int, about: Mapping[str, object], observer: Observer) -> None:
+    """Tell each departure; `told` is how many of the request were told before, `about` its id, profile and stream."""
+    for index, hop in enumerate(hops, told):
+        observer.event(
+            "fallback-occurred",
+            {
+                **about,
+                "provider": hop.provider,
+                "from_provider": hop.provider,
+                "to_provider": hop.to,
+                "reason": str(hop.reason),
+                "detail": hop.detail[:_DETAIL_CHARS],
+                "pre_attempt": hop.is_rest,
+                "hop_index": index,
+            },
+        )
+
+
+def _tell_empty(plan: Plan, about: Mapping[str, str], observer: Observer) -> None:
+    reasons = [{"provider": drop.provider, "reason": str(drop.reason), "detail": drop.detail} for drop in plan.dropped]
+    observer.event("chain-empty", {**about, "skipped": reasons})
+    if blocked := [drop.provider for drop in plan.dropped if drop.reason is DropReason.PAID_GATE]:
+        observer.event("chain-paid-gate-blocked", {**about, "blocked_providers": blocked, "hint": _PAID_HINT})
