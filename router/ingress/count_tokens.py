@@ -7,6 +7,7 @@ import trio
 
 from router.domain.request import DialectName
 from router.guards.tokens import count_tokens_body
+from router.ingress.answer_headers import JSON_HEADERS
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
 from router.ingress.turn import Turn
@@ -21,16 +22,20 @@ async def count_tokens(exchange: Exchange, generation: Generation) -> None:
     provider = native_provider(generation, turn)
     told = None if provider is None else await provider.count_tokens(body, exchange.headers)
     count = count_tokens_body(turn.document) if told is None else told
+    counted_by = None if told is None or provider is None else provider.name
     generation.observer.event(
         "count-tokens-served",
         {
             "request_id": exchange.request_id,
             "profile": turn.choice.profile,
             "input_tokens": count,
-            "provider": None if told is None or provider is None else provider.name,
+            "provider": counted_by,
         },
     )
-    await exchange.respond(200, [("content-type", "application/json")], orjson.dumps({"input_tokens": count}))
+    headers = [*JSON_HEADERS, ("x-router-profile", turn.choice.profile)]
+    if counted_by is not None:
+        headers.append(("x-router-provider", counted_by))
+    await exchange.respond(200, headers, orjson.dumps({"input_tokens": count}))
 
 
 def native_provider(generation: Generation, turn: Turn) -> Provider | None:
