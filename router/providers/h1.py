@@ -97,7 +97,8 @@ class Connection:
     @property
     def is_reusable(self) -> bool:
         """Whether the exchange is over and the next one may begin here."""
-        return self._may_be_kept and self._body is not None and self._body.is_done and not self._early
+        body = self._body
+        return self._may_be_kept and body is not None and body.is_done and not body.is_overrun and not self._early
 
     def is_alive(self) -> bool:
         """Return False when the upstream has closed: an idle connection has nothing to be read but its end."""

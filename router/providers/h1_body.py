@@ -1,5 +1,6 @@
 """The body of an HTTP/1.1 answer, incrementally: by chunks, by length, or until the connection ends (RFC 9112, 6 and 7).
 
+What is behind a whole body (some servers send a line break) costs the connection, not the answer: `is_overrun`.
 h11 reads the head; the body is read here because h11 makes an event of every chunk, and an upstream sends a chunk per
 delta: this decoder takes a whole network read at once."""
 
@@ -23,6 +24,7 @@ class LengthBody:
     """A body of `left` bytes."""
 
     left: int
+    is_overrun: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -30,9 +32,10 @@ class LengthBody:
         return self.left == 0
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's bytes in `data`. Raises BodyError for bytes behind its end."""
+        """Return the body's bytes in `data`; what is behind its end is dropped."""
         if len(data) > self.left:
-            raise BodyError("more bytes than the length says")
+            self.is_overrun = True
+            data = data[: self.left]
         self.left -= len(data)
         return data
 
@@ -48,6 +51,7 @@ class EndlessBody:
     """A body that ends with the connection."""
 
     is_done: bool = False
+    is_overrun: bool = False
 
     def feed(self, data: bytes) -> bytes:
         """Return `data`."""
@@ -64,6 +68,7 @@ class ChunkedBody:
     """A body in chunks; extensions and trailers are read over."""
 
     is_done: bool = False
+    is_overrun: bool = False
     _rest: bytes = b""  # an unfinished size line, chunk end or trailer
     _left: int = 0  # of the chunk that is being read
     _needs_end: bool = False  # the CRLF behind a chunk
@@ -71,16 +76,17 @@ class ChunkedBody:
     _out: list[bytes] = field(factory=list)
 
     def feed(self, data: bytes) -> bytes:
-        """Return the content of the chunks in `data`. Raises BodyError for what is no chunk, or bytes behind the last."""
+        """Return the content of the chunks in `data`; what is behind the last is dropped. Raises BodyError for no chunk."""
         data = self._rest + data if self._rest else data
         position = 0
-        while position < len(data):
-            if self.is_done:
-                raise BodyError("bytes behind the last chunk")
+        while position < len(data) and not self.is_done:
             reached = self._take(data, position)
             if reached < 0:
                 break
             position = reached
+        if self.is_done and position < len(data):
+            self.is_overrun = True
+            position = len(data)
         self._rest = data[position:] if position else data
         if len(self._rest) > MAX_LINE:
             raise BodyError("a chunk's size line is too long")

@@ -40,7 +40,7 @@ def test_no_cut_changes_a_chunked_body(
     got = read(body, *(wire[start:end] for start, end in pairwise(edges)))
 
     assert got == b"".join(parts)
-    assert body.is_done
+    assert (body.is_done, body.is_overrun) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,6 @@ def test_no_cut_changes_a_chunked_body(
         b"1_0\r\n",
         b"3\r\nabcd\r\n",
         b"fffffffffffffffff\r\n",
-        b"0\r\n\r\nmore",
         b"1" * (MAX_LINE + 1),
     ],
 )
@@ -78,8 +77,31 @@ def test_a_length_is_read_to_its_end_and_not_beyond() -> None:
 
     assert (body.feed(b"c"), body.is_done) == (b"c", True)
     body.end()
-    with pytest.raises(BodyError):
-        body.feed(b"d")
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"HTTP/1.1 200 OK\r\n", b"0"])
+@pytest.mark.parametrize("cut", [True, False])
+@pytest.mark.parametrize(
+    ("header", "wire", "content"),
+    [
+        ((b"content-length", b"3"), b"abc", b"abc"),
+        ((b"content-length", b"0"), b"", b""),
+        ((b"transfer-encoding", b"chunked"), chunked(b"abc"), b"abc"),
+    ],
+)
+def test_bytes_behind_a_whole_body_are_dropped_and_remembered(
+    header: tuple[bytes, bytes],
+    wire: bytes,
+    content: bytes,
+    cut: bool,  # noqa: FBT001 - a case
+    rest: bytes,
+) -> None:
+    body = body_of(200, [header])
+
+    got = read(body, wire, rest) if cut else read(body, wire + rest)
+
+    assert got == content
+    assert (body.is_done, body.is_overrun) == (True, True)
 
 
 def test_without_a_length_the_connections_end_is_the_bodys() -> None:

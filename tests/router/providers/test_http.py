@@ -96,6 +96,22 @@ async def test_a_connection_that_the_server_closes_with_its_answer_is_not_used_a
         assert upstream.connections_total == 2
 
 
+@pytest.mark.parametrize("framing", [b"content-length: 2\r\n\r\n{}", b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"])
+async def test_bytes_behind_a_whole_answer_cost_the_connection_and_not_the_answer(framing: bytes, nursery: trio.Nursery) -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n")
+            await stream.receive_some()
+
+    listeners = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1"
+    client = HttpxClient(provider="p")
+
+    assert await read_all(client, HttpRequest(url=url, headers=(), timeouts=PATIENT)) == (200, b"{}")
+    assert client.connections == (0, 0)
+
+
 async def test_a_stream_that_is_left_right_before_its_end_keeps_its_connection() -> None:
     async with open_rig() as (upstream, client):
         async with client.open(asking(upstream, STREAM)) as answer:
