@@ -23,14 +23,14 @@ async def counted(rig: Rig) -> Conversation:
     return talk
 
 
-@pytest.mark.parametrize(("dialect", "tokens", "provider"), [(ANTHROPIC, 7, "a"), (ANTHROPIC, None, None), (CHAT, 7, None)])
+@pytest.mark.parametrize(("dialect", "tokens", "provider"), [(ANTHROPIC, 4711, "a"), (ANTHROPIC, None, None), (CHAT, 4711, None)])
 async def test_a_count_tells_its_profile_and_who_counted(dialect: DialectName, tokens: int | None, provider: str | None) -> None:
     rig = Rig(providers=[ScriptedProvider(name="a", dialect=dialect, scripts=[Script()], tokens=tokens)])
 
     talk = await counted(rig)
 
     assert talk.status == 200
-    assert (orjson.loads(talk.body)["input_tokens"] == 7) is (provider is not None)
+    assert (orjson.loads(talk.body)["input_tokens"] == 4711) is (provider is not None)
     assert talk.headers["x-router-profile"] == "default"
     assert talk.headers.get("x-router-provider") == provider
     assert rig.observer.named("count-tokens-served")[0]["provider"] == provider
