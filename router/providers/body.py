@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from router.config.schema import ProviderConfig
 from router.domain.request import DialectName, Note
@@ -19,6 +19,16 @@ from router.wire.intake import ROUTER_KEYS
 from router.wire.splice import Splicer
 
 _USAGE = {"include_usage": True}
+# top-level fields without which the answer is one to another question, by what the client is told of it (wire.md 2.2)
+_MEANINGS: Mapping[str, str] = {
+    "thinking": "thinking",
+    "reasoning": "thinking",
+    "reasoning_effort": "thinking",
+    "audio": "audio",
+    "modalities": "audio",
+    "mcp_servers": "server-tool",
+    "web_search_options": "server-tool",
+}
 
 
 @frozen(kw_only=True)
@@ -103,12 +113,13 @@ class BodyPlan:
     def _apply_lists(self, body: BodyEditor, refused: Refused) -> tuple[Note, ...]:
         if not (self.drop_fields or self.rename_fields or refused.fields or refused.renames or self.allow_fields is not None):
             return ()
-        return apply_field_lists(
+        notes = apply_field_lists(
             body,
             allow=self.allow_fields,
             drop=(*self.drop_fields, *refused.fields),
             rename={**self.rename_fields, **refused.renames},
         )
+        return tuple(evolve(note, kind=_MEANINGS.get(note.path, note.kind)) for note in notes)
 
 
 def plan_body(config: ProviderConfig, dialect: Dialect) -> BodyPlan:

@@ -158,3 +158,22 @@ def test_counting_sends_the_providers_model_and_none_of_the_generations_settings
     )
 
     assert count == b'{"model":"theirs","messages":[]}'
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("thinking", "thinking"),
+        ("reasoning_effort", "thinking"),
+        ("mcp_servers", "server-tool"),
+        ("audio", "audio"),
+        ("seed", "field"),
+    ],
+)
+def test_a_field_left_out_that_changes_the_meaning_is_told_as_such(name: str, kind: str) -> None:
+    refused = Refused()
+    refused.remember(DropField(name))
+
+    body = plan().encode(same_dialect(orjson.dumps({"messages": [], name: {"a": 1}})), refused)
+
+    assert [(note.path, note.kind) for note in body.notes] == [(name, kind)]
