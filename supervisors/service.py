@@ -32,7 +32,10 @@ async def run(
                 continue
             hastened = drain.is_started
             name = signal.Signals(number).name
-            observer.event("stop-requested", {"signal": name, "in_flight": drain.in_flight, "hastened": hastened})
+            fields = {"signal": name, "in_flight": drain.in_flight, "hastened": hastened}
+            if drain.in_flight and not hastened:
+                fields["detail"] = "open answers may end; a second signal ends them now"
+            observer.event("stop-requested", fields)
             if hastened:
                 drain.hasten()
                 end_now()

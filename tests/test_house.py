@@ -148,6 +148,13 @@ def test_every_change_fragment_is_named_and_written_for_users() -> None:
     assert wrong == []
 
 
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+
+    documents = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "index.md"]
+    assert [name for name in documents if f"({name})" not in index] == []
+
+
 def test_the_fixtures_are_those_of_the_index() -> None:
     index = {line[66:]: line[:64] for line in (FIXTURES / "SHA256SUMS").read_text().splitlines()}
     there = {

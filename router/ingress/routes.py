@@ -52,6 +52,8 @@ _CHAT = ModelRoute(dialect=DialectName.OPENAI_CHAT)
 _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/v1/messages": (("POST",), _MESSAGES),
     "/v1/messages/count_tokens": (("POST",), _COUNT),
+    "/v1/v1/messages": (("POST",), _MESSAGES),  # a base URL that ends in /v1, given to a client that adds it
+    "/v1/v1/messages/count_tokens": (("POST",), _COUNT),
     "/v1/chat/completions": (("POST",), _CHAT),
     "/chat/completions": (("POST",), _CHAT),
     "/v1/models": (_GET, Page.MODELS),
@@ -83,7 +85,7 @@ def find_target(method: str, path: str) -> Target:
 
 def guess_dialect(path: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> DialectName:
     """Return whose errors the caller reads. The model list is everybody's: there the headers tell (wire.md 20.1)."""
-    if path.startswith("/v1/messages"):
+    if path.startswith(("/v1/messages", "/v1/v1/messages")):
         return DialectName.ANTHROPIC
     if path.startswith("/v1/models") and any(name in _ANTHROPIC_HEADERS for name, _ in raw_headers):
         return DialectName.ANTHROPIC

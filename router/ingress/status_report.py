@@ -69,9 +69,11 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
 
 
 def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
-    """Return one provider's part of `/status`: `state` is ready, disabled, unconfigured or cooldown, and why."""
+    """Return one provider's part of `/status`: `state` is configured, disabled, unconfigured or cooldown, and why.
+
+    Whether it answers is not known here: nobody asks it for that until probes do."""
     status = provider.status
-    body: dict[str, object] = {"name": status.name, "kind": provider.kind, "model": provider.model, "state": "ready"}
+    body: dict[str, object] = {"name": status.name, "kind": provider.kind, "model": provider.model, "state": "configured"}
     if not provider.is_enabled:
         body["state"] = "disabled"
     elif status.unconfigured is not None:

@@ -71,7 +71,7 @@ EVENTS: Mapping[str, EventSpec] = {
     ),
     "router-shutdown": EventSpec(INFO, ("exit_code",)),
     "ingress-bind-failed": EventSpec(ERROR, ("message",)),
-    "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened")),
+    "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened", "detail")),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
     # managed processes

@@ -13,8 +13,10 @@ from router.domain.outcome import Attempt
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
 from router.ports import Observer
 from router.routing.chain import PASSING, Dropped, Plan
+from router.wire.errors import scrubbed
 
 _AUTH_STATUSES = (401, 403)
+MAX_WORDS = 200  # of the last provider's own text in an error
 _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 
 
@@ -127,9 +129,10 @@ def overflow_error(failure: ProviderFailed) -> ContextOverflow:
 
 
 def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observer: Observer) -> NoProviderAvailable:
-    """Return what a client is told when every attempt failed (routing.md 11.7)."""
+    """Return what a client is told when every attempt failed: each provider and why, and the last one's own words."""
     reasons = {failure.reason for failure in failures}
     told = " | ".join(f"{f.provider} {f.status or ''} {f.reason}".replace("  ", " ") for f in failures)
+    told += f" ({words})" if failures and (words := scrubbed(failures[-1].message)[:MAX_WORDS]) else ""
     kind = _failed_kind(reasons)
     # what the board rests a limited provider for: who comes back earlier finds nobody
     unstated_s = RATE_LIMIT_COOLDOWN_S if kind is ErrorKind.RATE_LIMITED else None

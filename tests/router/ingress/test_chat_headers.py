@@ -62,6 +62,15 @@ async def test_the_rate_limits_come_along_with_a_refusal_that_is_handed_through(
     assert "set-cookie" not in talk.headers
 
 
+async def test_rate_limit_headers_are_relayed_by_prefix_on_the_same_dialect() -> None:
+    headers = [("anthropic-ratelimit-anything-new", "7"), ("set-cookie", "x"), ("server", "y")]
+
+    talk = await Rig(providers=[answering(ANTHROPIC, headers=headers)]).ask(ANTHROPIC)
+
+    assert talk.headers["anthropic-ratelimit-anything-new"] == "7"
+    assert not {"set-cookie", "server"} & talk.headers.keys()
+
+
 async def test_the_rate_limits_of_another_dialect_stay_here() -> None:
     talk = await Rig(providers=[mistaken(CHAT, headers=LIMITS)]).ask(ANTHROPIC)
 

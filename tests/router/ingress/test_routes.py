@@ -14,6 +14,8 @@ ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
     [
         ("POST", "/v1/messages", ModelRoute(dialect=ANTHROPIC)),
         ("POST", "/v1/messages/count_tokens", ModelRoute(dialect=ANTHROPIC, operation=Operation.COUNT_TOKENS)),
+        ("POST", "/v1/v1/messages", ModelRoute(dialect=ANTHROPIC)),
+        ("POST", "/v1/v1/messages/count_tokens", ModelRoute(dialect=ANTHROPIC, operation=Operation.COUNT_TOKENS)),
         ("POST", "/v1/chat/completions", ModelRoute(dialect=CHAT)),
         ("POST", "/chat/completions", ModelRoute(dialect=CHAT)),
         ("GET", "/v1/models", Page.MODELS),

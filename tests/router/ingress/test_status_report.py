@@ -44,7 +44,7 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
         "default_profile": "coding",
         "default_profile_routable": True,
         "profiles": {"coding": ["a"]},
-        "providers": [{"name": "a", "kind": "anthropic", "model": "m", "state": "ready", "in_flight": 1}],
+        "providers": [{"name": "a", "kind": "anthropic", "model": "m", "state": "configured", "in_flight": 1}],
         "warnings": ["x"],
     }
 
@@ -56,7 +56,7 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
 @pytest.mark.parametrize(
     ("provider", "told"),
     [
-        (a_provider(ProviderStatus(name="a")), {"state": "ready"}),
+        (a_provider(ProviderStatus(name="a")), {"state": "configured"}),
         (a_provider(ProviderStatus(name="a"), is_enabled=False), {"state": "disabled"}),
         (
             a_provider(ProviderStatus(name="a", unconfigured=MISSING)),
@@ -66,8 +66,8 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
             a_provider(ProviderStatus(name="a", cooldown=COOLDOWN)),
             {"state": "cooldown", "reason": "rate-limited", "cooldown_left_s": 10.0},
         ),
-        (a_provider(ProviderStatus(name="a", cooldown=evolve(COOLDOWN, until=99.0))), {"state": "ready"}),
-        (a_provider(ProviderStatus(name="a"), process="loading"), {"state": "ready", "process": "loading"}),
+        (a_provider(ProviderStatus(name="a", cooldown=evolve(COOLDOWN, until=99.0))), {"state": "configured"}),
+        (a_provider(ProviderStatus(name="a"), process="loading"), {"state": "configured", "process": "loading"}),
     ],
 )
 def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told: dict[str, object]) -> None:
