@@ -392,7 +392,6 @@ async def test_many_broken_and_cancelled_requests_leave_no_connection_behind() -
 async def test_an_idle_connection_is_closed_when_its_time_is_over() -> None:
     async with open_rig() as (upstream, client):
         await read_all(client, asking(upstream))
-        await client.close_expired()
         assert client.connections == (0, 1)
 
         client.keep_alive_s = 0
