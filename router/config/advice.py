@@ -10,6 +10,7 @@ from attrs import frozen
 from router.config.document import Document, at, tables
 from router.config.inactive import inactive_keys
 from router.config.locate import KeyPath
+from router.config.out_of_place import keys_out_of_place
 from router.config.schema import ProviderConfig, RouterConfig
 from router.domain.health import Unconfigured
 
@@ -90,6 +91,12 @@ def _budgets_that_never_fill(config: RouterConfig) -> Iterator[Advice]:
             yield Advice("unpriced-budget", ("providers", index, "cost", "monthly_budget_usd"), message)
 
 
+def _keys_without_effect(config: RouterConfig) -> Iterator[Advice]:
+    for index, provider in enumerate(config.providers):
+        for path, message in keys_out_of_place(provider):
+            yield Advice("no-effect", ("providers", index, *path), message)
+
+
 def _managed_only(document: Document) -> Iterator[Advice]:
     for path, provider in tables(document, "providers"):
         restart = at(provider, ("restart",))
@@ -117,4 +124,5 @@ _RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _unused_restarts,
     _unknown_windows,
     _budgets_that_never_fill,
+    _keys_without_effect,
 )

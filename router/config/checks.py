@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import Attribute, frozen
 
+HEADERS_OF_THE_CONNECTION = frozenset(  # what a request's own framing says; a configured one is never sent
+    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade"}
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 # longer than any variable in use, short enough to refuse a key pasted where its name belongs
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -137,6 +140,9 @@ class Headers:
         bad = [name for name, content in value.items() if _HEADER_NAME.fullmatch(name) is None or not is_header_value(content)]
         if bad:
             raise ValueError(f"{', '.join(map(repr, bad))} cannot be sent: {self.text} are needed")
+        taken = [name for name in value if name.lower() in HEADERS_OF_THE_CONNECTION]
+        if taken:
+            raise ValueError(f"{', '.join(map(repr, taken))} cannot be set: the connection says it by itself")
 
 
 @frozen

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.config.load import read_text
+from router.config.out_of_place import KIND_OF_KEY
 from router.config.schema import RestartConfig
 from router.errors import ConfigError, Mistake
 from tests.router.config.texts import SMALL, mistakes_in, read, told, warned
@@ -236,6 +237,40 @@ def test_restarts_other_than_managed_are_warned_about(mode: str) -> None:
         ("unused-restart", "providers[0].restart", 6),
         ("managed-only", "providers[0].restart.idle_stop_s", 9),
     ]
+
+
+@pytest.mark.parametrize("key", KIND_OF_KEY)
+def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
+    value = {
+        "allow_betas": '["a"]',
+        "drop_betas": '["a"]',
+        "null_content": '"empty"',
+        "empty_result_text": '"-"',
+        "max_stop": "5",
+    }
+    set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')
+    as_anthropic = set_here.replace('model = "m"', 'model = "m"\nkind = "anthropic"')
+    right, wrong = (set_here, as_anthropic) if KIND_OF_KEY[key] == "openai_compat" else (as_anthropic, set_here)
+
+    assert warned(right) == []
+    assert [(kind, path) for kind, path, _ in warned(wrong)] == [("no-effect", f"providers[0].{key}")]
+
+
+def test_a_key_of_the_other_kind_at_its_default_asks_for_nothing() -> None:
+    assert warned(SMALL.replace('model = "m"', 'model = "m"\nprefill = false\nqueue_timeout_s = 0')) == []
+
+
+def test_a_wait_for_a_place_where_places_are_not_counted_is_warned_about() -> None:
+    waits = SMALL.replace('model = "m"', 'model = "m"\nqueue_timeout_s = 5')
+
+    assert warned(waits) == [("no-effect", "providers[0].queue_timeout_s", 5)]
+    assert warned(waits.replace("queue_timeout_s", "max_concurrency = 1\nqueue_timeout_s")) == []
+
+
+def test_a_capability_that_keeps_no_request_away_is_warned_about() -> None:
+    denied = SMALL.replace("[[profiles]]", "[providers.capabilities]\nstreaming = false\n\n[[profiles]]")
+
+    assert warned(denied) == [("no-effect", "providers[0].capabilities.streaming", 7)]
 
 
 def test_a_loop_detector_that_can_never_fire_is_warned_about() -> None:

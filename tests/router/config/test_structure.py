@@ -68,6 +68,8 @@ def message_of(text: str) -> str:
         "aliases = [1]",
         "headers = { a = 1 }",
         "headers = 'a'",
+        "headers = { Host = 'b' }",
+        "headers = { content-length = '5' }",
         "headers = { 'a b' = 'x' }",
         'headers = { a = "x\\ny" }',
         "headers = { a = 'ä' }",

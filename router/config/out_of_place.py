@@ -1,0 +1,47 @@
+"""Keys that mean nothing where they stand: for another kind of provider, or beside another key that is not there.
+
+Each one that is set is warned about by name, so that no option is silent. A key set to its default asks for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from router.config.locate import KeyPath
+from router.config.schema import CapabilitiesConfig, ProviderConfig
+from router.config.schema_provider import ProviderKind
+
+# the one kind that a key means something for
+KIND_OF_KEY: Mapping[str, ProviderKind] = {
+    "base_url_exact": "openai_compat",
+    "reasoning_effort": "openai_compat",
+    "files": "openai_compat",
+    "keep_attribution": "openai_compat",
+    "forward_user": "openai_compat",
+    "null_content": "openai_compat",
+    "empty_result_text": "openai_compat",
+    "max_stop": "openai_compat",
+    "effort": "anthropic",
+    "prefill": "anthropic",
+    "auto_cache": "anthropic",
+    "allow_betas": "anthropic",
+    "drop_betas": "anthropic",
+}
+_FOR_THE_READER = ("chat", "streaming")  # capabilities that never keep a request away
+
+
+def keys_out_of_place(provider: ProviderConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Yield (path within the provider, what is wrong with it there) for each key that does nothing."""
+    for key, kind in KIND_OF_KEY.items():
+        if provider.kind != kind and _is_set(provider, key):
+            yield (key,), f"{key} means nothing for kind {provider.kind}"
+    if provider.max_concurrency is None and _is_set(provider, "queue_timeout_s"):
+        yield ("queue_timeout_s",), "queue_timeout_s means nothing without max_concurrency"
+    for key in _FOR_THE_READER:
+        if _is_set(provider.capabilities, key):
+            yield ("capabilities", key), f"{key} is for the reader: it keeps no request away"
+
+
+def _is_set(table: ProviderConfig | CapabilitiesConfig, key: str) -> bool:
+    return bool(getattr(table, key) != attrs.fields_dict(type(table))[key].default)

@@ -1,0 +1,88 @@
+"""The table of keys that mean something for one kind only is what the code reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from attrs import define, field, fields
+
+from router.config.checks import HEADERS_OF_THE_CONNECTION
+from router.config.out_of_place import KIND_OF_KEY
+from router.config.schema import Secret
+from router.domain.request import DialectName, NeutralRequest
+from router.providers.adapter import DIALECT_OF_KIND
+from router.providers.headers import plan_headers
+from router.providers.urls import provider_urls
+from router.wire.dialect import UpstreamTarget
+from router.wire.registry import DIALECTS
+from tests.builders import a_provider
+from tests.vectors import load, names
+
+CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT}
+ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas"}  # not read by an encoder
+BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
+FOLDERS = ["anthropic_to_openai", "openai_to_anthropic"]
+
+
+@define
+class ReadTarget:
+    """A target that remembers what was read of it."""
+
+    target: UpstreamTarget
+    read: set[str] = field(factory=set)
+
+    def __getattr__(self, name: str) -> object:
+        self.read.add(name)
+        return getattr(self.target, name)
+
+
+def requests() -> Iterator[NeutralRequest]:
+    """Yield every request vector of both dialects, and one without a limit whose answer is begun."""
+    for folder in FOLDERS:
+        client = DIALECTS[CLIENTS[folder.partition("_")[0]]]
+        yield client.decode_request({"messages": BEGUN})
+        for name in names(f"requests/{folder}"):
+            yield client.decode_request(load(f"requests/{folder}/{name}.json")["input"])
+
+
+def keys_read_by(dialect: DialectName) -> set[str]:
+    """Return what the dialect's encoder reads of a provider over all these requests."""
+    target = ReadTarget(UpstreamTarget(model="m"))
+    for request in requests():
+        DIALECTS[dialect].encode_request(request, cast("UpstreamTarget", target))
+    return target.read
+
+
+def test_each_encoder_reads_the_keys_of_its_kind_and_none_of_the_other() -> None:
+    by_kind = {kind: keys_read_by(dialect) for kind, dialect in DIALECT_OF_KIND.items()}
+    one_kind_only = {key: kind for kind in by_kind for key in by_kind[kind] if sum(key in read for read in by_kind.values()) == 1}
+
+    known = {attribute.name for attribute in fields(UpstreamTarget)}
+    configured = {key: kind for key, kind in one_kind_only.items() if key in known - {"reasoning", "max_output_tokens"}}
+
+    assert configured == {key: kind for key, kind in KIND_OF_KEY.items() if key not in ELSEWHERE}
+
+
+def test_an_exact_address_means_something_for_chat_only() -> None:
+    def url(kind: str, *, exact: bool) -> str:
+        return provider_urls(a_provider(kind=kind, base_url="http://h", base_url_exact=exact)).complete
+
+    assert url("openai_compat", exact=True) != url("openai_compat", exact=False)
+    assert url("anthropic", exact=True) == url("anthropic", exact=False)
+
+
+@pytest.mark.parametrize(("kind", "flags"), [("anthropic", ("b",)), ("openai_compat", ())])
+def test_betas_go_to_anthropic_only(kind: str, flags: tuple[str, ...]) -> None:
+    plan = plan_headers(a_provider(kind=kind, drop_betas=("a",)), credential=None, static={}, user_agent="t")
+
+    assert plan.sent_betas({"anthropic-beta": "a,b"}) == flags
+
+
+def test_the_headers_that_a_configuration_may_not_set_are_those_that_are_never_sent() -> None:
+    static = {name: Secret("x") for name in HEADERS_OF_THE_CONNECTION}
+
+    plan = plan_headers(a_provider(), credential=None, static=static, user_agent="t")
+
+    assert not {name.decode() for name, _ in plan.fixed} & HEADERS_OF_THE_CONNECTION
