@@ -8,11 +8,10 @@ from typing import Any
 import orjson
 from attrs import define, field, frozen
 
-from router.domain.messages import JsonObject
 from router.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMediaType
 
 MAX_DEPTH = 128  # of nested arrays and objects; whoever walks a document may recurse that deep
-ROUTER_KEYS = ("profile", "mode", "router")  # top-level keys of a body that no upstream may see
+ROUTER_KEYS = ("profile", "mode", "router")  # top-level keys of a body that no upstream may see; `router` is reserved
 
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to ask for the gzip wrapper, with its checksum
 
@@ -23,7 +22,6 @@ class RouterKeys:
 
     profile: str | None = None
     mode: str | None = None
-    router: JsonObject | None = None
 
 
 @define
@@ -87,14 +85,12 @@ def read_json(body: bytes) -> dict[str, Any]:
 def take_router_keys(document: dict[str, Any]) -> RouterKeys:
     """Return the keys that are meant for the router and remove them from the document.
 
-    Raises InvalidRequest where one has the wrong type; null means absent."""
-    profile, mode, router = (document.pop(key, None) for key in ROUTER_KEYS)
+    Raises InvalidRequest where one has the wrong type; null means absent. `router` is ignored, whatever it holds."""
+    profile, mode, _ = (document.pop(key, None) for key in ROUTER_KEYS)
     for key, value in (("profile", profile), ("mode", mode)):
         if value is not None and not isinstance(value, str):
             raise InvalidRequest(message="must be a string", param=key)
-    if router is not None and not isinstance(router, dict):
-        raise InvalidRequest(message="must be an object", param="router")
-    return RouterKeys(profile=profile, mode=mode, router=router)
+    return RouterKeys(profile=profile, mode=mode)
 
 
 def _check_depth(document: dict[str, Any]) -> None:
