@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from router.errors import BodyTooLarge, UnsupportedMediaType
-from router.ingress.asgi_types import Receive
+import trio
+
+from router.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+from router.ingress.asgi_types import Message, Receive
 from router.wire.intake import BoundedGunzip, check_content_type
+
+BODY_SILENCE_S = 60.0  # a client that announces a body and falls silent holds a place of max_in_flight
 
 
 class ClientGone(Exception):
@@ -14,7 +18,8 @@ class ClientGone(Exception):
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """Return the whole decoded body. Raises UnsupportedMediaType, BodyTooLarge, InvalidJson (broken gzip), ClientGone.
+    """Return the whole decoded body. Raises UnsupportedMediaType, BodyTooLarge, InvalidJson (broken gzip),
+    InvalidRequest (BODY_SILENCE_S without a byte), ClientGone.
 
     A declared length over the limit is refused before anything is read; chunked and gzipped bodies are counted as they
     come, so a small body that unfolds into a big one stops at the limit, too."""
@@ -27,7 +32,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     size = 0
     more = True
     while more:
-        message = await receive()
+        message = await _next_part(receive)
         if message["type"] == "http.disconnect":
             raise ClientGone
         more = message.get("more_body", False)
@@ -41,6 +46,12 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     if gunzip is not None:
         gunzip.close()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _next_part(receive: Receive) -> Message:
+    with trio.move_on_after(BODY_SILENCE_S):
+        return await receive()
+    raise InvalidRequest(message=f"nothing of the request body came for {BODY_SILENCE_S:g} s")
 
 
 def choose_decoder(content_encoding: str, max_bytes: int) -> BoundedGunzip | None:

@@ -44,13 +44,17 @@ class Turn:
         keys = take_router_keys(document)
         model = document.get("model")
         model = model if isinstance(model, str) else ""
+        mode = keys.mode or _first(exchange.headers, _MODE_HEADERS)
         choice = choose(
             generation.table,
             body_profile=keys.profile,
             header_profile=_first(exchange.headers, _PROFILE_HEADERS),
-            mode=keys.mode or _first(exchange.headers, _MODE_HEADERS),
+            mode=mode,
             model=model,
         )
+        if choice.why == "mode":
+            facts = {"request_id": exchange.request_id, "mode": mode, "profile": choice.profile}
+            generation.observer.event("mode-alias-resolved", facts)
         return cls(
             generation=generation,
             dialect=generation.dialects[exchange.dialect],

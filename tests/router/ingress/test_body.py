@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 import trio
+from trio.testing import MockClock
 
-from router.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from router.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMediaType
 from router.ingress.asgi_types import Message, Receive
 from router.ingress.body import ClientGone, read_body
 
@@ -44,6 +45,19 @@ async def test_a_declared_length_over_the_limit_is_refused_unread() -> None:
 async def test_a_chunked_body_is_counted() -> None:
     with pytest.raises(BodyTooLarge):
         await read_body(parts(b"x" * LIMIT, b"x"), {"transfer-encoding": "chunked"}, LIMIT)
+
+
+async def test_a_client_that_falls_silent_in_its_body_is_not_waited_for(autojump_clock: MockClock) -> None:
+    del autojump_clock
+
+    async def receive() -> Message:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    with pytest.raises(InvalidRequest, match="60 s"):
+        await read_body(receive, {}, LIMIT)
+
+    assert trio.current_time() == pytest.approx(60, abs=0.01)
 
 
 async def test_a_gzipped_body_in_pieces_is_unfolded() -> None:
