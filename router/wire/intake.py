@@ -78,7 +78,8 @@ def read_json(body: bytes) -> dict[str, Any]:
         raise InvalidJson(message=why) from error
     if not isinstance(document, dict):
         raise InvalidJson(message="the body must be a JSON object")
-    _check_depth(document)
+    if is_too_deep(document):
+        raise InvalidJson(message=f"the body is nested deeper than {MAX_DEPTH} levels")
     return document
 
 
@@ -93,8 +94,9 @@ def take_router_keys(document: dict[str, Any]) -> RouterKeys:
     return RouterKeys(profile=profile, mode=mode)
 
 
-def _check_depth(document: dict[str, Any]) -> None:
-    """Walk the containers level by level: no recursion, and a comprehension per level keeps it cheap."""
+def is_too_deep(document: dict[str, Any]) -> bool:
+    """Tell whether a document is nested deeper than MAX_DEPTH, which is less than orjson writes."""
+    # level by level: no recursion, and a comprehension per level keeps it cheap
     level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
         level = [
@@ -104,5 +106,5 @@ def _check_depth(document: dict[str, Any]) -> None:
             if type(value) is dict or type(value) is list
         ]
         if not level:
-            return
-    raise InvalidJson(message=f"the body is nested deeper than {MAX_DEPTH} levels")
+            return False
+    return True

@@ -7,6 +7,9 @@ from typing import Any
 
 import orjson
 
+from router.wire.intake import MAX_DEPTH, is_too_deep
+
+_DEEP_BYTES = 2 * MAX_DEPTH  # what brackets alone need to nest so deep
 _ESCAPE = re.compile(
     r"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
@@ -21,7 +24,7 @@ def json_line(value: object) -> bytes:
 
 
 def parse_object(data: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of one frame, None for anything else.
+    """Return the JSON object of one frame, None for anything else, and for one that is too deep to be written again.
 
     Invalid UTF-8 and lone surrogate escapes (servers that cut a text in UTF-16
     units send them) read as U+FFFD."""
@@ -29,7 +32,14 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         value = _parse_mended(data)
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict) or (_may_be_deep(data) and is_too_deep(value)):
+        return None
+    return value
+
+
+def _may_be_deep(data: bytes) -> bool:
+    """Tell whether there are brackets enough; the walk through a document costs more than its parsing."""
+    return len(data) > _DEEP_BYTES and data.count(b"{") + data.count(b"[") > MAX_DEPTH
 
 
 def _parse_mended(data: bytes) -> object:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from attrs import define
 
-from router.wire.intake import MAX_DEPTH
+from router.wire.intake import MAX_DEPTH, is_too_deep
 
 # by the opening quote, those that close it: plain, single, then “ ”, „ “, ‟ ”, single typographic ones, « »
 _STRING_ENDS = {
@@ -59,7 +59,7 @@ def arguments_object(text: str) -> dict[str, Any]:
         value = parse(text)
     except ValueError:
         return {"_raw": text}
-    return value if isinstance(value, dict) else {"_raw": text}
+    return value if isinstance(value, dict) and not is_too_deep(value) else {"_raw": text}
 
 
 @define

@@ -26,5 +26,16 @@ def test_anything_but_an_object_is_none(data: bytes) -> None:
     assert parse_object(data) is None
 
 
+@pytest.mark.parametrize(("depth", "is_read"), [(127, True), (200, False), (1000, False)])
+def test_an_object_too_deep_to_be_written_again_is_none(depth: int, is_read: bool) -> None:  # noqa: FBT001 - a case
+    data = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+
+    assert (parse_object(data) is not None) is is_read
+
+
+def test_many_brackets_side_by_side_are_no_depth() -> None:
+    assert parse_object(b'{"a":[' + b"[]," * 500 + b'"' + b"[" * 300 + b'"]}') is not None
+
+
 def test_line_and_paragraph_separators_are_escaped() -> None:
     assert json_line("\u2028\u2013\u2029") == b'"\\u2028\xe2\x80\x93\\u2029"'

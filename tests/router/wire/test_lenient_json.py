@@ -103,6 +103,9 @@ def test_as_many_closers_as_allowed_may_be_missing_at_the_end(text: str, missing
         assert parse(text, missing_closers=missing) == value
 
 
+DEEP = '{"a":' * 300 + "1" + "}" * 300  # which orjson reads, and would refuse to write
+
+
 @pytest.mark.parametrize(
     ("text", "arguments"),
     [
@@ -114,6 +117,7 @@ def test_as_many_closers_as_allowed_may_be_missing_at_the_end(text: str, missing
         ("[1]", {"_raw": "[1]"}),
         ('"text"', {"_raw": '"text"'}),
         ("null", {"_raw": "null"}),
+        (DEEP, {"_raw": DEEP}),
     ],
 )
 def test_arguments_are_always_an_object(text: str, arguments: object) -> None:
