@@ -21,8 +21,8 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     """Return the whole decoded body.
 
     Raises UnsupportedMediaType, BodyTooLarge, InvalidJson (broken gzip), InvalidRequest (BODY_SILENCE_S without a byte),
-    ClientGone. A declared length over the limit is refused before anything is read; chunked and gzipped bodies are counted as they
-    come, so a small body that unfolds into a big one stops at the limit, too."""
+    ClientGone. A declared length over the limit is refused before anything is read; chunked and gzipped bodies are counted
+    as they come, so a small body that unfolds into a big one stops at the limit, too."""
     check_content_type(headers.get("content-type"))
     gunzip = choose_decoder(headers.get("content-encoding", ""), max_bytes)
     declared = headers.get("content-length", "")

@@ -2,10 +2,11 @@
 
 The spans of an object's members and of an array's items are found by compiled
 patterns that skip strings and nested values in C. The text must be JSON that a
-parser has accepted: nothing is validated here."""
+parser has accepted: nothing is validated here, and at most _MOST_DEPTH deep."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import orjson
 from attrs import define, field, frozen
 
+from router.wire.intake import MAX_DEPTH
+
 # A string runs to the next quote; a quote behind a backslash does not end it. That is exact where no backslash is itself
 # escaped, so `_searchable` blanks the pairs. `[^"]` alone is matched three times as fast as a set that holds the backslash.
 _STRING = rb'"[^"]*+(?:(?<=\\)"[^"]*+)*+"'
 _FLAT = rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+'
-_PATTERN_DEPTH = 32  # nested deeper, a value is skipped bracket by bracket: slower, still linear
+_USUAL_DEPTH = 32
+_MOST_DEPTH = MAX_DEPTH + 32  # a client's body may hold MAX_DEPTH, an encoder may put that much into a turn's block
 
 
 def _nested(depth: int) -> bytes:
@@ -31,8 +35,7 @@ _SPACE = rb"[ \t\r\n]*+"
 _SCALAR = rb'[^\s,}\]"{\[]++'
 _SPACES = re.compile(_SPACE)
 _KEY = re.compile(_SPACE + rb"(" + _STRING + rb")" + _SPACE + rb":" + _SPACE)
-_VALUE = re.compile(_STRING + rb"|" + _nested(_PATTERN_DEPTH) + rb"|" + _SCALAR)
-_BRACKET = re.compile(_FLAT + rb"([{}\[\]])")
+_VALUE = re.compile(_STRING + rb"|" + _nested(_USUAL_DEPTH) + rb"|" + _SCALAR)
 _AFTER = re.compile(_SPACE + rb"([,}\]])")
 _START = re.compile(_SPACE + rb"[{\[]" + _SPACE)
 _ESCAPED_BACKSLASH = re.compile(rb"\\\\")
@@ -171,17 +174,13 @@ def _start_of(text: bytes) -> int:
 
 def _end_of_value(text: bytes, start: int) -> int:
     found = _VALUE.match(text, start)
-    return found.end() if found is not None else _end_of_deep_value(text, start)
+    return found.end() if found is not None else _match(_deep_value(), text, start).end()
 
 
-def _end_of_deep_value(text: bytes, start: int) -> int:
-    depth, position = 0, start
-    while True:
-        bracket = _match(_BRACKET, text, position)
-        depth += 1 if bracket[1] in b"{[" else -1
-        position = bracket.end()
-        if depth == 0:
-            return position
+@functools.cache
+def _deep_value() -> re.Pattern[bytes]:
+    """Return the pattern of a value at any depth; most processes never need it, and it takes 30 ms to compile."""
+    return re.compile(_nested(_MOST_DEPTH))
 
 
 def _behind_comma(text: bytes, position: int) -> int:
