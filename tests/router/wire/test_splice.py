@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import orjson
@@ -93,11 +93,11 @@ def test_a_megabyte_of_deep_values_is_skipped_without_a_step_per_bracket(depth: 
     text = b'{"deep":[' + b",".join([one] * (1_000_000 // len(one))) + b'],"model":"a"}'
     assert Splicer(b'{"a":' + one + b"}").keys()  # the deep pattern is compiled
 
-    begun_at = perf_counter()
+    begun_at = process_time()
     edited = Splicer(text).set("model", "b").result()
 
     assert edited.endswith(b'"model":"b"}')
-    assert perf_counter() - begun_at < 0.2  # 0.02 s; bracket by bracket it was 0.4 s
+    assert process_time() - begun_at < 0.2  # 0.02 s; bracket by bracket it was 0.4 s
 
 
 def test_number_spelling_order_nulls_and_unknown_members_survive() -> None:
