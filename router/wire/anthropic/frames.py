@@ -17,6 +17,9 @@ from router.wire.inband import inband_error
 from router.wire.json_text import parse_object
 
 
+_STOP = b"message_stop"
+
+
 class MessagesFrameReader:
     """One stream's. `has_ended` turns True with the stop reason; the usage grows over its events."""
 
@@ -49,7 +52,9 @@ class MessagesFrameReader:
                 return Verdict.NEUTRAL
 
     def is_last(self, frame: Frame) -> bool:
-        """Tell whether the frame is `message_stop`."""
+        """Tell whether the frame is `message_stop`. Of a stream that is decoded elsewhere hardly a frame is parsed for it."""
+        if _STOP not in frame.data and frame.event != _STOP:
+            return False
         event = self._parsed(frame)
         return event is not None and event["type"] == "message_stop"
 

@@ -165,6 +165,14 @@ def test_only_the_last_frame_is_the_last() -> None:
     assert not ChatFrameReader().is_last(frame(json.dumps(finish())))
     assert MessagesFrameReader().is_last(frame('{"type":"message_stop"}'))
     assert not MessagesFrameReader().is_last(frame('{"type":"message_delta","delta":{"stop_reason":"end_turn"}}'))
+    assert not MessagesFrameReader().is_last(frame('{"type":"content_block_delta","delta":{"text":"message_stop"}}'))
+    assert MessagesFrameReader().is_last(Frame(raw=b"", data=b"{}", event=b"message_stop"))
+
+
+def test_the_end_of_a_messages_stream_is_looked_for_without_parsing_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.wire.anthropic.frames.parse_object", lambda _: pytest.fail("parsed"))
+
+    assert not MessagesFrameReader().is_last(frame('{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}'))
 
 
 def test_stop_reason_beside_content_is_known_although_the_verdict_is_content() -> None:
