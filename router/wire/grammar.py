@@ -1,8 +1,8 @@
 """Grammar monitors: state machines over the bytes of a client's stream, one per dialect.
 
 They share nothing with the encoders but the SSE framer. Every stream test runs
-through one; `grammar_check` runs them live. What they ask for is what the
-vendors' SDKs and the agents rely on (wire.md 22, 24; R-38)."""
+through one; nothing runs them live yet (`grammar_check` will). What they ask for
+is what the vendors' SDKs and the agents rely on (wire.md 22, 24; R-38)."""
 
 from __future__ import annotations
 
