@@ -8,6 +8,7 @@ from attrs import frozen
 
 from router.errors import Mistake
 
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")  # `splitlines` would also cut values at form feeds and U+2028
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPORT = re.compile(r"export[ \t]+")
 _COMMENT = re.compile(r"[ \t]#")
@@ -29,7 +30,7 @@ def parse_env(text: str) -> EnvFile:
     """Return the variables of a file, the last of equal names, and every line that cannot be read."""
     values: dict[str, str] = {}
     mistakes: list[Mistake] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_LINE_BREAK.split(text), start=1):
         try:
             assignment = _assignment(line.strip())
         except ValueError as error:

@@ -41,6 +41,14 @@ def test_empty_lines_and_comments_are_passed_over() -> None:
     assert parse_env("\n   \n# A=1\n  # B=2\r\nC=3\r\n").values == {"C": "3"}
 
 
+@pytest.mark.parametrize("separator", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_only_a_line_break_ends_a_line(separator: str) -> None:
+    parsed = parse_env(f"A=one{separator}B=two\rC=3\r\nD=4")
+
+    assert parsed.values == {"A": f"one{separator}B=two", "C": "3", "D": "4"}
+    assert parsed.mistakes == ()
+
+
 def test_of_equal_names_the_last_wins() -> None:
     assert parse_env("A=1\nB=2\nA=3").values == {"A": "3", "B": "2"}
 
