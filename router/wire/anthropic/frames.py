@@ -16,7 +16,6 @@ from router.wire.dialect import InbandError, Verdict
 from router.wire.inband import inband_error
 from router.wire.json_text import parse_object
 
-
 _STOP = b"message_stop"
 
 
