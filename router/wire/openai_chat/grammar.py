@@ -37,7 +37,7 @@ class ChatMonitor(GrammarMonitor):
         need(chunk.get("object") == "chat.completion.chunk", f"a chunk of another object: {chunk!r}")
         need(isinstance(chunk.get("id"), str) and chunk["id"], "a chunk without id")
         need(isinstance(chunk.get("created"), int) and isinstance(chunk.get("model"), str), "a chunk without facts")
-        identity = (chunk["id"], chunk["created"], chunk["model"])
+        identity = (chunk["id"], chunk["model"])  # not `created`: llama.cpp stamps each chunk anew, and clients read over it
         need(self._identity in (None, identity), f"chunks of two answers: {self._identity} and {identity}")
         self._identity = identity
         choices = chunk.get("choices")

@@ -151,7 +151,7 @@ def test_chat_stream_is_accepted(chunks: tuple[Event | str, ...]) -> None:
         ((ROLE, DONE), "before a finish reason"),
         ((chunk(content="a"), chunk(finish="stop"), DONE), "role does not come first"),
         ((ROLE, {**chunk(finish="stop"), "id": "d"}, DONE), "two answers"),
-        ((ROLE, {**chunk(finish="stop"), "created": 8}, DONE), "two answers"),
+        ((ROLE, {**chunk(finish="stop"), "model": "n"}, DONE), "two answers"),
         (({**ROLE, "object": "x"}, DONE), "another object"),
         (({**ROLE, "id": ""}, DONE), "without id"),
         ((ROLE, chunk(finish="stop"), chunk(content="a"), DONE), "behind the finish reason"),
