@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig
+from router.reports.plain import THE_SERVERS, plain_console, plain_table, shown_url
 
 
-def print_check(loaded: LoadedConfig, console: Console | None = None) -> None:
+def print_check(loaded: LoadedConfig) -> None:
     """Print providers with their state, profiles with their chains, and every warning."""
-    out = console or Console(highlight=False)
+    out = plain_console()
     server, routing = loaded.config.server, loaded.config.routing
     out.print(Text(f"{loaded.path}: valid"))
     out.print(Text(f"listens on {server.host}:{server.port}, default profile {routing.default_profile}, {_paid(loaded)}"))
@@ -34,18 +34,16 @@ def provider_state(loaded: LoadedConfig, provider: ProviderConfig) -> str:
 
 
 def _providers(loaded: LoadedConfig) -> Table:
-    table = _table("provider", "kind", "url", "model", "state")
-    for provider in loaded.config.providers:
-        model = provider.model or "(the server's)"
-        table.add_row(*map(Text, (provider.name, provider.kind, provider.base_url, model, provider_state(loaded, provider))))
-    return table
+    rows = (
+        (one.name, one.kind, shown_url(one.base_url), one.model or THE_SERVERS, provider_state(loaded, one))
+        for one in loaded.config.providers
+    )
+    return plain_table(("provider", "kind", "url", "model", "state"), rows)
 
 
 def _profiles(loaded: LoadedConfig) -> Table:
-    table = _table("profile", "asks, in this order", "reached by")
-    for profile in loaded.config.profiles:
-        table.add_row(*map(Text, (profile.name, " > ".join(profile.providers), _reached_by(loaded, profile))))
-    return table
+    rows = ((one.name, " > ".join(one.providers), _reached_by(loaded, one)) for one in loaded.config.profiles)
+    return plain_table(("profile", "asks, in this order", "reached by"), rows)
 
 
 def _reached_by(loaded: LoadedConfig, profile: ProfileConfig) -> str:
@@ -66,10 +64,3 @@ def _warning_lines(loaded: LoadedConfig) -> list[str]:
 
 def _paid(loaded: LoadedConfig) -> str:
     return "paid providers allowed" if loaded.config.routing.allow_paid else "paid providers off"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.health import ProviderStatus
-from router.routing.chain import Member, Plan, resolve
+from router.reports.plain import THE_SERVERS, plain_console, plain_table
+from router.routing.chain import Entry, Member, Plan, resolve
 from router.routing.profile import ProfileChoice, ProfileTable, choose
 
 _KIND_OF_ROUTE = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_compat"}
@@ -26,17 +26,20 @@ class Explanation:
     providers: Mapping[str, ProviderConfig]
     route: str
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
-        """Return (place, provider, model, how) for everybody in the profile: those asked in order, then those left out."""
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Return (place, provider, model, how, why) for everybody in the profile: those asked in order, then those left out."""
         asked = [
-            (str(place), entry.provider, self.providers[entry.provider].model, self._how(entry.provider))
+            (str(place), entry.provider, self._model(entry.provider), self._how(entry.provider), _rank(entry))
             for place, entry in enumerate(self.plan.order, start=1)
         ]
         left = [
-            ("-", drop.provider, self.providers[drop.provider].model, f"{drop.reason}: {drop.detail}".rstrip(": "))
+            ("-", drop.provider, self._model(drop.provider), "left out", f"{drop.reason}: {drop.detail}".rstrip(": "))
             for drop in self.plan.dropped
         ]
         return [*asked, *left]
+
+    def _model(self, name: str) -> str:
+        return self.providers[name].model or THE_SERVERS
 
     def _how(self, name: str) -> str:
         is_same = self.providers[name].kind == _KIND_OF_ROUTE[self.route]
@@ -69,13 +72,13 @@ def explain(loaded: LoadedConfig, *, route: str, body: Mapping[str, Any], profil
 
 def print_explanation(explanation: Explanation) -> None:
     """Print the decision as a table on stdout."""
-    choice = explanation.choice
-    table = Table(title=f"profile {choice.profile} (by {choice.why}), {explanation.route}", title_justify="left")
-    for heading in ("place", "provider", "model", "how"):
-        table.add_column(heading)
-    for row in explanation.rows():
-        table.add_row(*row)
-    Console().print(table)
+    out, choice = plain_console(), explanation.choice
+    out.print(Text(f"profile {choice.profile} (by {choice.why}), {explanation.route}"))
+    out.print(plain_table(("place", "provider", "model", "how", "why"), explanation.rows()))
+
+
+def _rank(entry: Entry) -> str:
+    return f"rank {', '.join(map(str, entry.rank))}"
 
 
 def _word(value: object) -> str | None:

@@ -62,6 +62,23 @@ def test_check_says_why_a_provider_would_be_passed_over(config: Path, flags: tup
     assert row.split()[-1] == state
 
 
+def test_check_shows_an_address_without_its_query(config: Path) -> None:
+    config.write_text(SMALL.replace("9/v1", "9/v1?key=hunter22"))
+
+    result = run("check", "--config", str(config), env={"COLUMNS": "120"})
+
+    assert "http://127.0.0.1:9/v1 " in result.output
+    assert "hunter22" not in result.output
+
+
+def test_check_folds_nothing_for_a_pipe(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    long = "m" * 150
+    config.write_text(SMALL.replace('model = "m"', f'model = "{long}"'))
+
+    assert long in run("check", "--config", str(config)).output
+
+
 def test_check_never_shows_a_key(config: Path) -> None:
     config.write_text(
         SMALL.replace("\n[[profiles]]", 'api_key_env = "KEY"\nheaders = { Authorization = "Bearer abcdefgh" }\n\n[[profiles]]')

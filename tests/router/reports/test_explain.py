@@ -19,7 +19,7 @@ model = "near-1"
 name = "dear"
 kind = "anthropic"
 base_url = "https://dear.example"
-model = "dear-1"
+model = "dear-1[1m]"
 paid = true
 [[profiles]]
 name = "coding"
@@ -38,9 +38,12 @@ def test_it_tells_who_answers_how_and_why_the_others_do_not(tmp_path: Path) -> N
     code, said = explained(tmp_path, body='{"model":"near-1","messages":[]}')
 
     assert code == 0
-    assert "profile coding (by model), /v1/messages" in said
-    assert "translated to openai_compat" in said
-    assert "paid-gate" in said
+    assert [" ".join(line.split()) for line in said.splitlines()] == [
+        "profile coding (by model), /v1/messages",
+        "place provider model how why",
+        "1 near near-1 translated to openai_compat rank 0",
+        "- dear dear-1[1m] left out paid-gate: paid, and allow_paid is off",
+    ]
 
 
 def test_the_route_decides_who_is_relayed_as_it_is(tmp_path: Path) -> None:

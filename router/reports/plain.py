@@ -1,0 +1,37 @@
+"""How reports print: plain columns, the same text on a terminal and through a pipe, nothing of a cell taken for markup."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_NO_TERMINAL_WIDTH = 10_000  # who reads a pipe wants one line per row
+
+THE_SERVERS = "(the server's)"  # in the place of a model that the configuration leaves to the server
+
+
+def plain_console() -> Console:
+    """Return a console on stdout; without a terminal nothing is folded, unless COLUMNS says so."""
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if has_width else _NO_TERMINAL_WIDTH)
+
+
+def plain_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """Return a table without lines."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without its query, which may hold a key."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
