@@ -159,11 +159,11 @@ class HttpUrl:
             parts = urlsplit(value)
             is_good = parts.scheme in {"http", "https"} and _is_host(parts.hostname or "") and parts.port != 0
         except ValueError as error:  # a port that is no number, a host that cannot be encoded
-            raise ValueError(f"{value!r} is not {self.text}: {error}") from error
+            raise ValueError(f"{_without_query(value)!r} is not {self.text}: {error}") from error
         if parts.username is not None:  # not repeated: it may be a key
             raise ValueError("has a user name or password in it: use api_key_env or headers")
         if not is_good or not value.isprintable() or " " in value:  # urlsplit drops line breaks without a word
-            raise ValueError(f"{value!r} is not {self.text}")
+            raise ValueError(f"{_without_query(value)!r} is not {self.text}")
 
 
 @frozen
@@ -214,6 +214,11 @@ class Only:
 def is_header_value(text: str) -> bool:
     """Tell whether a text may stand in a header: ASCII, without control characters, and without blanks around it."""
     return text.isascii() and text.isprintable() and text == text.strip()
+
+
+def _without_query(url: str) -> str:
+    """Return what may be repeated of a URL: its query may hold a key."""
+    return url.partition("?")[0]
 
 
 def _is_host(name: str) -> bool:

@@ -7,19 +7,19 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from attrs import define, field
 
 from router.config.checks import is_header_value
 from router.config.document import Document, Fault, at
-from router.config.redact import CREDENTIAL_HEADERS
 from router.config.schema import ProviderConfig, RouterConfig
 from router.config.secret import Secret, Secrets
 from router.domain.health import Unconfigured
 
 DISTRIBUTION = "nursery-router"
 _ENV_PREFIX = "env:"
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|COOKIE|AUTH(?!OR\b)", re.IGNORECASE)
 _EXTRA = re.compile(r"([A-Za-z0-9._-]+).*;.*extra\s*==\s*['\"]([^'\"]+)['\"]", re.DOTALL)
 
 
@@ -84,6 +84,8 @@ class _Found:
         if provider.restart is not None:
             secret_env = [value for name, value in provider.restart.env.items() if _SECRET_NAME.search(name)]
             self.sensitive += map(Secret, secret_env)
+        query = parse_qsl(urlsplit(provider.base_url).query)
+        self.sensitive += [Secret(value) for name, value in query if _SECRET_NAME.search(name)]
         try:
             self._fetch(provider)
         except _MissingError as error:
@@ -105,7 +107,7 @@ class _Found:
             secret = Secret(_variable(self.environ, variable, f"header {name}"))
             self.sensitive.append(secret)
             return secret
-        if name.lower() in CREDENTIAL_HEADERS:  # `Bearer KEY`: the key alone must not be seen either
+        if _SECRET_NAME.search(name):  # `Bearer KEY`: the key alone must not be seen either
             self.sensitive += [Secret(value), Secret(value.rpartition(" ")[2])]
         return Secret(value)
 

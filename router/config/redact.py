@@ -14,19 +14,6 @@ from router.config.secret import Secret
 MASK = "***"
 SHORTEST_CHARS = 8  # a shorter value is a word that occurs by itself; masking it would garble the log
 
-# lower-case; their values are never written anywhere
-CREDENTIAL_HEADERS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "x-api-key",
-        "api-key",
-        "x-goog-api-key",
-        "cookie",
-        "set-cookie",
-    }
-)
-
 
 @frozen(repr=False)
 class Redactor:

@@ -111,6 +111,19 @@ def test_what_was_loaded_can_be_printed() -> None:
     assert "client-token-1" not in shown
 
 
+@pytest.mark.parametrize("name", ["Authorization", "X-Service-Key", "api-key", "X-Auth", "my-token-1", "Cookie", "X-Secret"])
+def test_a_header_that_looks_like_a_credential_is_one(name: str) -> None:
+    secrets = with_keys(f'headers = {{ {name} = "plain-value", X-Team = "the-blue-one", X-Author = "somebody" }}').secrets
+
+    assert {secret.reveal() for secret in secrets.sensitive} == {"plain-value"}
+
+
+def test_a_key_in_the_query_of_an_address_is_known_to_be_one() -> None:
+    text = SMALL.replace("9/v1", "9/v1?api-version=2026&api_key=in-the-query")
+
+    assert [secret.reveal() for secret in read(text).secrets.sensitive] == ["in-the-query"]
+
+
 def test_everything_that_is_secret_is_known_to_be_so() -> None:
     text = (
         'api_key_env = "KEY"\n'

@@ -99,6 +99,12 @@ def test_a_value_of_the_wrong_kind_is_refused_and_never_converted(line: str) -> 
     assert [fault.path[0] for fault in value] == [key]
 
 
+def test_the_query_of_a_refused_address_is_not_repeated() -> None:
+    table = tomlkit.parse(PROVIDER).unwrap() | {"base_url": "ftp://h/v1?key=hunter22"}
+
+    assert "hunter22" not in str(structure(table, ProviderConfig))
+
+
 @pytest.mark.parametrize("host", ["localhost", "a_b.internal.", "ä.example", "[::1]", "a" * 63])
 def test_a_host_of_any_kind_is_taken(host: str) -> None:
     assert provider_of(f"restart = {{ mode = 'managed', argv = ['x'], ready_url = 'http://{host}:9/health' }}").restart
