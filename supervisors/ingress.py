@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import sys
+from collections.abc import Iterator
 from typing import cast
 
 import trio
@@ -30,6 +32,9 @@ FAREWELL_S = 1.0  # after the drain deadline: the handlers' error events and the
 IDLE_CONNECTION_S = 120.0  # longer than the clients keep theirs (5 s httpx, 90 s reqwest and Go), so that it is they who close:
 # a request that crosses our close of its connection dies, and not every client repeats a POST
 HEADER_BYTES = 64 * 1024  # wire.md 19.2
+ACCEPTS_PER_TURN = 256  # the others wait one turn, so that a flood of connections does not stop the streams
+ACCEPT_PAUSE_S = 0.1  # without descriptors to accept with: some streams end meanwhile
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 as well, on a machine without IPv6, too
 
 
@@ -110,7 +115,28 @@ class Ingress:
 
     async def accept(self, listeners: list[trio.SocketListener], connections: trio.Nursery) -> None:
         """Serve every client that comes, each in a task of `connections`; closes the listeners when cancelled."""
-        await trio.serve_listeners(self.serve_client, listeners, handler_nursery=connections)
+        async with trio.open_nursery() as nursery:
+            for listener in listeners:
+                nursery.start_soon(self._accept_from, listener, connections, name="accept")
+
+    async def _accept_from(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        """Take all who wait in one turn: where one turn takes one client, as trio's own loop does, it waits for every stream.
+
+        200 streams that begin at once beside each other took 2 s to begin so."""
+        async with listener:
+            with socket.socket(fileno=os.dup(listener.socket.fileno())) as waiting:
+                waiting.settimeout(0)
+                while True:
+                    await trio.lowlevel.wait_readable(waiting)
+                    try:
+                        for client in _all_who_wait(waiting):
+                            stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
+                            connections.start_soon(self.serve_client, stream, name="connection")
+                    except OSError as error:
+                        if error.errno not in _NO_ROOM:
+                            raise
+                        self.observer.event("accept-paused", {"reason": os.strerror(error.errno)})
+                        await trio.sleep(ACCEPT_PAUSE_S)
 
     async def serve_client(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end. Never raises: a fault in one is not the others' end."""
@@ -203,6 +229,17 @@ async def open_listeners(options: IngressOptions) -> list[trio.SocketListener]:
             await listener.aclose()
         raise CannotBindError(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}") from error
     return listeners
+
+
+def _all_who_wait(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that are there, up to ACCEPTS_PER_TURN. Raises OSError where none can be taken."""
+    for _ in range(ACCEPTS_PER_TURN):
+        try:
+            yield listening.accept()[0]
+        except BlockingIOError:
+            return
+        except ConnectionAbortedError:
+            continue  # it left before its turn
 
 
 async def resolve(host: str) -> tuple[str, ...]:

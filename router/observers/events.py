@@ -87,6 +87,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
     "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info")),
     "connection-crashed": EventSpec(ERROR, ("exc_info",)),
+    "accept-paused": EventSpec(WARNING, ("reason",)),
     "client-disconnected": EventSpec(INFO, ("request_id", "phase", "provider", "total_ms")),
     "mode-alias-resolved": EventSpec(INFO, ("request_id", "mode", "profile")),
     "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),

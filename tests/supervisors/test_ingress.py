@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
+from attrs import define, field
 from hypercorn.app_wrappers import ASGIWrapper
 
 from router.ingress.asgi_types import Receive, Scope, Send
@@ -16,6 +20,7 @@ from supervisors.ingress import (
     CannotBindError,
     Ingress,
     IngressOptions,
+    bound_address,
     open_listeners,
     resolve,
     run,
@@ -126,6 +131,79 @@ async def test_a_crash_elsewhere_ends_it_without_waiting() -> None:
     assert trio.current_time() - begun_at < 0.5
 
 
+@define
+class Waking(Seen):
+    """Tells a waiting test that something was told."""
+
+    told: trio.Event = field(factory=trio.Event)
+
+    def event(self, name: str, fields: Mapping[str, object]) -> None:
+        super().event(name, fields)
+        self.told.set()
+
+
+class Counting(Ingress):
+    """Notes the turn of the scheduler in which each client was taken."""
+
+    turn = 0
+    taken: list[int]
+
+    async def serve_client(self, stream: trio.SocketStream) -> None:
+        self.taken.append(self.turn)
+        await stream.aclose()
+
+
+def an_ingress(kind: type[Ingress] = Ingress, observer: Seen | None = None) -> Ingress:
+    options = IngressOptions(host="127.0.0.1", port=0)
+    app = ASGIWrapper(cast("Any", hello))
+    return kind(app=app, config=server_config(options), options=options, observer=observer or Seen())
+
+
+async def test_everybody_who_waits_is_taken_in_one_turn() -> None:
+    ingress = an_ingress(Counting)
+    assert isinstance(ingress, Counting)
+    ingress.taken = []
+    listeners = await open_listeners(ingress.options)
+    address = bound_address(listeners[0])
+    clients = [socket.create_connection((address.host, address.port)) for _ in range(50)]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ingress.accept, listeners, nursery)
+        while len(ingress.taken) < len(clients):
+            await trio.lowlevel.checkpoint()
+            ingress.turn += 1
+        nursery.cancel_scope.cancel()
+    for client in clients:
+        client.close()
+
+    assert max(ingress.taken) - min(ingress.taken) <= 1  # the counter's own place within a turn is any
+
+
+async def test_without_descriptors_it_waits_for_some_and_says_so() -> None:
+    seen = Waking()
+    ingress = an_ingress(observer=seen)
+    listeners = await open_listeners(ingress.options)
+    address = bound_address(listeners[0])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ingress.accept, listeners, nursery)
+        await trio.testing.wait_all_tasks_blocked()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        client = trio.socket.socket()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            await client.connect((address.host, address.port))
+            await seen.told.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        async with trio.SocketStream(client) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answer = b"".join([data async for data in stream])
+        nursery.cancel_scope.cancel()
+
+    assert answer.endswith(b"hi")
+    assert set(seen.names()) == {"accept-paused"}
+
+
 class Faulty:
     """A stream with a bug in it."""
 
@@ -140,8 +218,7 @@ class Faulty:
 
 async def test_a_fault_in_one_connection_is_told_and_ends_only_that() -> None:
     seen = Seen()
-    options = IngressOptions(host="127.0.0.1", port=0)
-    ingress = Ingress(app=ASGIWrapper(cast("Any", hello)), config=server_config(options), options=options, observer=seen)
+    ingress = an_ingress(observer=seen)
     ours, theirs = trio.socket.socketpair()
     with theirs:
         await ingress.serve_client(cast("trio.SocketStream", Faulty(trio.SocketStream(ours))))
