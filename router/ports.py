@@ -39,8 +39,10 @@ class AttemptHandle(Protocol):
 class OutcomeSink(Protocol):
     """Takes the verdicts of attempts; sync, so that a cancelled request can still report."""
 
-    def begin(self, provider: str) -> AbstractContextManager[AttemptHandle]:
-        """Count the attempt in flight until the context is left."""
+    def begin(self, provider: str, *, memory_cooldown_s: float | None = None) -> AbstractContextManager[AttemptHandle]:
+        """Count the attempt in flight until the context is left.
+
+        `memory_cooldown_s` is how long the profile rests a provider that is out of memory, None where it does not."""
 
 
 class Observer(Protocol):

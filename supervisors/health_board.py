@@ -1,40 +1,78 @@
-"""One cell per provider: cool-downs and what is in flight; the only writer of what routing reads (layout.md, Who owns health).
+"""One cell per provider: the only writer of what routing reads (layout.md, Who owns health; supervision.md 21.1).
 
-No task of its own, and nothing here waits: a request that is cancelled already can still report. The health states,
-exclusion and the provider supervisors that read them come with the nursery-tree issue; this is their place."""
+A value, not a task: older than every task that reads or feeds it, so that a supervisor's crash loses nothing. `apply` is
+sync and runs the reducer (`router/domain/health_step.py`), keeps the new value, tells, marks the row and wakes who waits
+for the cell. Implements HealthView and OutcomeSink of `router/ports.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import trio
 from attrs import define, evolve, field
 
 from router.domain.events import Usage
-from router.domain.health import (
-    OVERLOADED_COOLDOWN_S,
-    RATE_LIMIT_COOLDOWN_S,
-    Cooldown,
-    CooldownReason,
-    ProviderStatus,
-    Unconfigured,
-)
-from router.errors import FailureReason, ProviderFailed
+from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
+from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Succeeded
+from router.domain.health_step import next_due, step
+from router.errors import ProviderFailed
+from router.ports import Observer
+from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
+
+RowChanged = Callable[[str, Health], None]
 
 
-def cooldown_after(failure: ProviderFailed, *, now: float, auth_cooldown_s: float) -> Cooldown | None:
-    """Return the rest that one failure asks for, None for most (table of supervision.md 21.8)."""
-    stated = failure.retry_after_s
-    match failure.reason:
-        case FailureReason.RATE_LIMIT:
-            return Cooldown(CooldownReason.RATE_LIMITED, now + (RATE_LIMIT_COOLDOWN_S if stated is None else stated))
-        case FailureReason.OVERLOADED:
-            return Cooldown(CooldownReason.OVERLOADED, now + (OVERLOADED_COOLDOWN_S if stated is None else stated))
-        case FailureReason.AUTH | FailureReason.PAYMENT_REQUIRED:
-            return Cooldown(CooldownReason.AUTH, now + auth_cooldown_s)
-        case _:
-            return None
+@define(kw_only=True, eq=False)
+class Cell:
+    """One provider's published value; written by `apply` only."""
+
+    status: ProviderStatus
+    policy: HealthPolicy
+    observer: Observer
+    wall: WallClock
+    random: Random
+    on_change: RowChanged
+    in_flight: int = 0
+    _changed: trio.Event = field(factory=trio.Event)
+
+    @property
+    def name(self) -> str:
+        """The provider's configured name."""
+        return self.status.name
+
+    @property
+    def health(self) -> Health:
+        """The current value."""
+        return self.status.health
+
+    @property
+    def changed(self) -> trio.Event:
+        """Set at the next change; take it before you look at the value, then wait for it."""
+        return self._changed
+
+    def apply(self, event: HealthEvent) -> None:
+        """Run the reducer and publish what it says. Never waits; a crash of the rule leaves the old value."""
+        done = step(self.health, event, self._moment(), self.policy)
+        for told in done.told:
+            self.observer.event(told.name, {"provider": self.name, **told.fields})
+        if done.health is self.health or done.health == self.health:
+            return
+        self.status = evolve(self.status, health=done.health)
+        self.on_change(self.name, done.health)
+        self.touch()
+
+    def touch(self) -> None:
+        """Wake who waits for the cell, so that it looks at the value again."""
+        old, self._changed = self._changed, trio.Event()
+        old.set()
+
+    def next_due(self) -> float:
+        """Return when a Tick is due, trio clock."""
+        return next_due(self.health)
+
+    def _moment(self) -> Moment:
+        return Moment(trio.current_time(), self.wall.now(), self.random.random())
 
 
 @define(kw_only=True)
@@ -42,46 +80,67 @@ class Attempting:
     """One attempt in flight; without a verdict it is abandoned, and nothing is recorded."""
 
     _cell: Cell
+    _epoch: int
+    _memory_cooldown_s: float | None
 
     def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
-        """End a rest that was a guess: the provider is well. A rate limit stands until its reset (R-48)."""
-        cooldown = self._cell.status.cooldown
-        if cooldown is not None and cooldown.reason is not CooldownReason.RATE_LIMITED:
-            self._cell.rest(None)
+        """Record a whole answer: the terminator has come."""
+        self._cell.apply(Succeeded())
 
     def failed(self, failure: ProviderFailed) -> None:
-        """Rest the provider where the reason asks for it."""
-        cooldown = cooldown_after(failure, now=trio.current_time(), auth_cooldown_s=self._cell.auth_cooldown_s)
-        if cooldown is not None:
-            self._cell.rest(cooldown)
+        """Record a failure; its reason decides what it says of the provider."""
+        self._cell.apply(
+            Failed(
+                reason=failure.reason,
+                epoch=self._epoch,
+                message=failure.message[:200],
+                retry_after_s=failure.retry_after_s,
+                memory_cooldown_s=self._memory_cooldown_s,
+            )
+        )
 
 
-@define(kw_only=True)
-class Cell:
-    """One provider's published value; written here only."""
-
-    status: ProviderStatus
-    auth_cooldown_s: float
-
-    def rest(self, cooldown: Cooldown | None) -> None:
-        """Publish a cool-down, or its end; of two the later release stands."""
-        old = self.status.cooldown
-        if cooldown is None or old is None or cooldown.until > old.until:
-            self.status = evolve(self.status, cooldown=cooldown)
+def _keep_nothing(_provider: str, _health: Health) -> None:
+    return
 
 
 @define(kw_only=True)
 class HealthBoard:
-    """The cells of one configuration; implements HealthView and OutcomeSink of `router/ports.py`."""
+    """The cells of the configured providers. `on_change` is called with every new value, for the state writer."""
 
-    auth_cooldown_s: float
+    observer: Observer
+    wall: WallClock = field(factory=SystemWallClock)
+    random: Random = field(factory=SystemRandom)
+    on_change: RowChanged = _keep_nothing
     _cells: dict[str, Cell] = field(factory=dict)
-    _in_flight: dict[str, int] = field(factory=dict)
 
-    def add(self, provider: str, unconfigured: Unconfigured | None = None) -> None:
-        """Open the cell of a configured provider."""
-        status = ProviderStatus(name=provider, unconfigured=unconfigured)
-        self._cells[provider] = Cell(status=status, auth_cooldown_s=self.auth_cooldown_s)
+    def add(
+        self, provider: str, policy: HealthPolicy, *, unconfigured: Unconfigured | None = None, health: Health | None = None
+    ) -> Cell:
+        """Open the cell of a configured provider; `health` is what was loaded."""
+        status = ProviderStatus(name=provider, unconfigured=unconfigured, health=health or Health())
+        cell = Cell(
+            status=status,
+            policy=policy,
+            observer=self.observer,
+            wall=self.wall,
+            random=self.random,
+            on_change=self.on_change,
+        )
+        self._cells[provider] = cell
+        return cell
+
+    def remove(self, provider: str) -> None:
+        """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
+        del self._cells[provider]
+
+    def cell(self, provider: str) -> Cell:
+        """Return a provider's cell. Raises KeyError."""
+        return self._cells[provider]
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return every cell, in the order of the configuration."""
+        return tuple(self._cells.values())
 
     def status_of(self, provider: str) -> ProviderStatus:
         """Return the published value; an unknown name is healthy."""
@@ -90,13 +149,18 @@ class HealthBoard:
 
     def in_flight(self) -> Mapping[str, int]:
         """Return the attempts under way, by provider."""
-        return dict(self._in_flight)
+        return {name: cell.in_flight for name, cell in self._cells.items() if cell.in_flight}
 
     @contextmanager
-    def begin(self, provider: str) -> Iterator[Attempting]:
-        """Count the attempt in flight until the context is left."""
-        self._in_flight[provider] = self._in_flight.get(provider, 0) + 1
+    def begin(self, provider: str, *, memory_cooldown_s: float | None = None) -> Iterator[Attempting]:
+        """Count the attempt in flight until the context is left.
+
+        `memory_cooldown_s` is the rest that the request's profile asks for after running out of memory."""
+        cell = self._cells[provider]
+        cell.in_flight += 1
+        if cell.health.is_passive:
+            cell.apply(AttemptBegan())
         try:
-            yield Attempting(cell=self._cells[provider])
+            yield Attempting(cell=cell, epoch=cell.health.epoch, memory_cooldown_s=memory_cooldown_s)
         finally:
-            self._in_flight[provider] -= 1
+            cell.in_flight -= 1

@@ -31,6 +31,7 @@ from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
 from supervisors import ingress, service
 from supervisors.health_board import HealthBoard
+from supervisors.health_policy import health_policies
 from supervisors.ingress import CannotBindError, IngressOptions
 from supervisors.process_config import process_specs
 from supervisors.process_runner import GuardedRunner
@@ -76,9 +77,9 @@ class Daemon:
     def of(cls, loaded: LoadedConfig, observer: Observer) -> Daemon:
         """Build the parts. Raises ConfigError for managed processes that cannot live together."""
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
-        board = HealthBoard(auth_cooldown_s=config.routing.auth_cooldown_s)
-        for provider in config.providers:
-            board.add(provider.name, unconfigured.get(provider.name))
+        board = HealthBoard(observer=observer)
+        for name, policy in health_policies(config).items():
+            board.add(name, policy, unconfigured=unconfigured.get(name))
         runner = GuardedRunner(directory=log_directory(config.server.state_dir))
         processes = Processes(process_specs(config.providers, unconfigured), observer=observer, runner=runner)
         tree = Tree(

@@ -146,7 +146,8 @@ class RememberingSink:
     attempts: list[RememberedAttempt] = field(factory=list)
 
     @contextmanager
-    def begin(self, provider: str) -> Iterator[RememberedAttempt]:
+    def begin(self, provider: str, *, memory_cooldown_s: float | None = None) -> Iterator[RememberedAttempt]:
+        del memory_cooldown_s  # the board's own tests look at it
         attempt = RememberedAttempt(provider)
         self.attempts.append(attempt)
         yield attempt

@@ -40,6 +40,7 @@ _REQUEST_FIELDS = (
     "output_tokens",
     "estimated",
 )
+_HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")
 _HOP_FIELDS = (
@@ -81,7 +82,23 @@ EVENTS: Mapping[str, EventSpec] = {
     "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
     "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
     "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
+    # the tree (supervision.md 21.9)
+    "supervisor-child-ended": EventSpec(
+        WARNING, ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info")
+    ),
+    "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
+    "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class", "place")),
+    # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
+    "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
+    "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "level", "error", *_HEALTH_FIELDS)),
+    "self-healing-hold": EventSpec(WARNING, ("reason", "error", *_HEALTH_FIELDS)),
+    "self-healing-restore": EventSpec(INFO, ("excluded_duration_s", "level", *_HEALTH_FIELDS)),
+    "self-healing-admitted": EventSpec(INFO, ("level", *_HEALTH_FIELDS)),
+    "self-healing-state-restored": EventSpec(INFO, ("level", "consecutive_failures", *_HEALTH_FIELDS)),
+    "self-healing-recovery-probe": EventSpec(
+        INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
+    ),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),

@@ -104,7 +104,7 @@ class Walk:
         provider, config = self.upstreams.providers[name], self.upstreams.configs[name]
         call = self.ask.call(provider, config)
         self.trace.begin(name, config.model, trio.current_time())
-        with self.upstreams.sink.begin(name) as handle:
+        with self.upstreams.sink.begin(name, memory_cooldown_s=memory_cooldown_s(self.ask.profile)) as handle:
             try:
                 end = await self._ask(provider, config, call, deliver, has_later=bool(later))
             except ProviderFailed as failure:
@@ -283,6 +283,11 @@ class Walk:
                 "error": failure.message[:500],
             },
         )
+
+
+def memory_cooldown_s(profile: ProfileConfig) -> float | None:
+    """Return how long a profile rests a provider that is out of memory (routing.md 14.1), None where it does not."""
+    return profile.memory_pressure_cooldown_s if profile.memory_pressure_action == "skip" else None
 
 
 def _bad(message: str) -> InbandError:

@@ -6,14 +6,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from router.domain.health import Cooldown, CooldownReason, Unconfigured
+from router.domain.health import Cooldown, CooldownReason, HealthPolicy, Unconfigured
 from router.errors import FailureReason, ProviderFailed
 from supervisors.health_board import HealthBoard
+from tests.e2e.front_harness import Seen
 
 
 def a_board() -> HealthBoard:
-    board = HealthBoard(auth_cooldown_s=60)
-    board.add("p")
+    board = HealthBoard(observer=Seen())
+    board.add("p", HealthPolicy())
     return board
 
 
@@ -105,13 +106,13 @@ async def test_an_attempt_counts_in_flight_until_its_end_also_when_cancelled() -
         scope.cancel()
         await trio.lowlevel.checkpoint()
 
-    assert board.in_flight() == {"p": 0}
+    assert board.in_flight() == {}
     assert board.status_of("p").cooldown is None
 
 
 def test_an_unknown_provider_is_healthy_and_an_unconfigured_one_says_why() -> None:
     board = a_board()
-    board.add("q", Unconfigured(reason="missing-credential", detail="KEY is not set"))
+    board.add("q", HealthPolicy(), unconfigured=Unconfigured(reason="missing-credential", detail="KEY is not set"))
 
     assert board.status_of("nobody").cooldown is None
     assert board.status_of("q").unconfigured == Unconfigured(reason="missing-credential", detail="KEY is not set")

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.health import Cooldown, CooldownReason, ProviderStatus
+from router.domain.health import Health as HealthValue
 from router.domain.request import DialectName
 from router.ingress.chat import handle
 from router.ingress.drain import Drain
@@ -44,7 +45,7 @@ class Health:
     resting: Mapping[str, Cooldown] = field(factory=dict)
 
     def status_of(self, provider: str) -> ProviderStatus:
-        return ProviderStatus(name=provider, cooldown=self.resting.get(provider))
+        return ProviderStatus(name=provider, health=HealthValue(cooldown=self.resting.get(provider)))
 
 
 @define(kw_only=True)

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from attrs import evolve
 
-from router.domain.health import Cooldown, CooldownReason, ProviderStatus, Unconfigured
+from router.domain.health import Cooldown, CooldownReason, Health, ProviderStatus, Unconfigured
 from router.ingress.status_report import ProviderReport, StatusReport, health_body, provider_body, status_body
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -63,10 +63,10 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
             {"state": "unconfigured", "reason": "missing-credential", "detail": "set KEY"},
         ),
         (
-            a_provider(ProviderStatus(name="a", cooldown=COOLDOWN)),
+            a_provider(ProviderStatus(name="a", health=Health(cooldown=COOLDOWN))),
             {"state": "cooldown", "reason": "rate-limited", "cooldown_left_s": 10.0},
         ),
-        (a_provider(ProviderStatus(name="a", cooldown=evolve(COOLDOWN, until=99.0))), {"state": "configured"}),
+        (a_provider(ProviderStatus(name="a", health=Health(cooldown=evolve(COOLDOWN, until=99.0)))), {"state": "configured"}),
         (a_provider(ProviderStatus(name="a"), process="loading"), {"state": "configured", "process": "loading"}),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config.schema import RoutingConfig
-from router.domain.health import Cooldown, CooldownReason, ProviderStatus, Unconfigured
+from router.domain.health import Cooldown, CooldownReason, Health, ProviderStatus, Unconfigured
 from router.errors import ErrorKind
 from router.routing.chain import DropReason, Member, Plan, empty_chain_error, has_larger_window, resolve
 from tests.builders import a_profile, a_provider
@@ -26,7 +26,9 @@ def a_member(
     **keys: object,
 ) -> Member:
     rest = None if cooldown is None else Cooldown(cooldown, NOW + release_s)
-    return Member(config=a_provider(name, **keys), status=ProviderStatus(name=name, cooldown=rest, unconfigured=unconfigured))
+    return Member(
+        config=a_provider(name, **keys), status=ProviderStatus(name=name, health=Health(cooldown=rest), unconfigured=unconfigured)
+    )
 
 
 def plan_of(*members: Member, routing: RoutingConfig = FREE) -> Plan:

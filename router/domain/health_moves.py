@@ -1,0 +1,104 @@
+"""The moves between the four places of a provider: admitted, excluded, on probation, held. Pure; `health_step.py` says when.
+
+Source: supervision.md 21.5.2, 21.7."""
+
+from __future__ import annotations
+
+from math import inf
+
+from attrs import evolve
+
+from router.domain.health import Admission, Cooldown, CooldownReason, Health, HealthPolicy, HealthState, HoldReason
+from router.domain.health_events import Moment
+
+FIRST_PROBE_S = 2.0  # spread of the first probe of an exclusion
+
+
+def delay_s(level: int, policy: HealthPolicy, jitter: float) -> float:
+    """Return the pause after a failed probe: doubled per level up to the policy's longest, +-10 %."""
+    return min(policy.probe_initial_s * 2.0**level, policy.probe_max_s) * (0.9 + 0.2 * jitter)
+
+
+def with_cooldown(health: Health, cooldown: Cooldown) -> Health:
+    """Return the health with a rest; of two the later release stands."""
+    old = health.cooldown
+    return evolve(health, cooldown=cooldown) if old is None or cooldown.until > old.until else health
+
+
+def without_guess(cooldown: Cooldown | None) -> Cooldown | None:
+    """Return what a success leaves of a rest: nothing of a guess, while a rate limit stands until its reset (R-48)."""
+    return cooldown if cooldown is not None and cooldown.reason is CooldownReason.RATE_LIMITED else None
+
+
+def not_before_reset(health: Health, at: float) -> float:
+    """Return when to probe at the earliest, if not before `at`: a rate limit is not probed before its reset."""
+    cooldown = health.cooldown
+    return max(at, cooldown.until) if cooldown is not None and cooldown.reason is CooldownReason.RATE_LIMITED else at
+
+
+def admitted(health: Health, now: Moment, policy: HealthPolicy) -> Health:
+    """Return the health back in the chains for good; its level decays from now on."""
+    return evolve(
+        health,
+        admission=Admission.ADMITTED,
+        since_wall=now.wall,
+        next_probe_at=inf,
+        probation_left=0,
+        probation_until=inf,
+        decays_at=now.mono + policy.probe_max_s if health.level else inf,
+    )
+
+
+def excluded(health: Health, now: Moment, policy: HealthPolicy) -> Health:
+    """Return the health out of the chains, in a generation of its own, with its first probe due within 2 s."""
+    return evolve(
+        health,
+        state=HealthState.UNHEALTHY,
+        failures=max(health.failures, 2 * policy.threshold),
+        admission=Admission.EXCLUDED,
+        gen=health.gen + 1,
+        since_wall=now.wall,
+        hold_reason=None,
+        probes_failed=0,
+        is_restarted=False,
+        next_probe_at=not_before_reset(health, now.mono + FIRST_PROBE_S * now.jitter),
+        probation_left=0,
+        probation_until=inf,
+        decays_at=inf,
+    )
+
+
+def on_probation(health: Health, now: Moment, policy: HealthPolicy) -> Health:
+    """Return the health back in the chains, one failure away from leaving them again."""
+    return evolve(
+        health,
+        state=HealthState.DEGRADED,
+        failures=policy.threshold,
+        admission=Admission.PROBATION,
+        since_wall=now.wall,
+        hold_reason=None,
+        auth_failures=0,
+        cooldown=without_guess(health.cooldown),
+        is_loading=False,
+        next_probe_at=inf,
+        probation_left=policy.probation_successes,
+        probation_until=now.mono + policy.probation_s,
+    )
+
+
+def held(health: Health, reason: HoldReason, now: Moment, policy: HealthPolicy) -> Health:
+    """Return the health held; an operator's hold is not probed, and ends a restart."""
+    is_auth = reason is HoldReason.AUTH
+    return evolve(
+        health,
+        admission=Admission.HELD,
+        gen=health.gen + 1,
+        since_wall=now.wall,
+        hold_reason=reason,
+        probes_failed=0,
+        next_probe_at=now.mono + policy.probe_max_s * (0.9 + 0.2 * now.jitter) if is_auth else inf,
+        restart_owed=health.restart_owed if is_auth else None,
+        probation_left=0,
+        probation_until=inf,
+        decays_at=inf,
+    )

@@ -1,0 +1,35 @@
+"""From the configuration to each provider's numbers of the health rule (decision 10; supervision.md 21.5.1). Pure."""
+
+from __future__ import annotations
+
+from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
+from router.domain.health import HealthPolicy
+
+THRESHOLD = 3  # of a provider that no profile lists
+
+
+def health_policies(config: RouterConfig) -> dict[str, HealthPolicy]:
+    """Return the policy of every configured provider."""
+    return {provider.name: health_policy(provider, config) for provider in config.providers}
+
+
+def health_policy(provider: ProviderConfig, config: RouterConfig) -> HealthPolicy:
+    """Return one provider's policy: its own threshold, else the smallest of the profiles that list it."""
+    listing = [profile for profile in config.profiles if provider.name in profile.providers]
+    restart = provider.restart
+    return HealthPolicy(
+        threshold=provider.health_threshold or min((p.backend_health_threshold for p in listing), default=THRESHOLD),
+        excludes=any(profile.backend_health_action == "exclude" for profile in listing),
+        probe_initial_s=min((p.recovery_probe_initial_s for p in listing), default=30.0),
+        probe_max_s=min((p.recovery_probe_max_s for p in listing), default=300.0),
+        auth_cooldown_s=config.routing.auth_cooldown_s,
+        can_restart=restart is not None,
+        after_probes=1 if restart is None else restart.after_probes,
+    )
+
+
+def restart_timeout_s(provider: ProviderConfig, profiles: tuple[ProfileConfig, ...]) -> float:
+    """Return how long a oneshot restart may take: the provider's own, else the longest of the profiles that list it."""
+    assert provider.restart is not None  # noqa: S101 - a type fact: only restart jobs ask
+    listing = [profile.restart_timeout_s for profile in profiles if provider.name in profile.providers]
+    return max([provider.restart.timeout_s, *listing])

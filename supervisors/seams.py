@@ -1,0 +1,72 @@
+"""What the simulator replaces: Protocols for everything in the tree that is not trio itself (supervision.md 21.12)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from attrs import frozen
+
+from router.domain.probe import ProbeClass, ProbeResult
+
+
+class WallClock(Protocol):
+    """Unix seconds, for stored stamps only; delays are trio's clock."""
+
+    def now(self) -> float:
+        """Return unix seconds."""
+
+
+class Random(Protocol):
+    """The source of every jitter."""
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+
+
+class Prober(Protocol):
+    """Asks one provider something small."""
+
+    async def probe(self, provider: str, cls: ProbeClass) -> ProbeResult:
+        """Return what one probe showed. Never raises for anything that the provider does; the caller bounds the time."""
+
+
+class Rows(Protocol):
+    """Where changed state goes: `supervisors/state_writer.py`. Never waits, never raises: a disk is not the request's."""
+
+    def put(self, namespace: str, key: str, row: Mapping[str, object]) -> None:
+        """Keep a row; of several for one key the last counts."""
+
+    def delete(self, namespace: str, key: str) -> None:
+        """Forget a row."""
+
+
+@frozen
+class SystemWallClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Return unix seconds."""
+        return time.time()
+
+
+@frozen
+class SystemRandom:
+    """The machine's own randomness."""
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+        return random.SystemRandom().random()
+
+
+@frozen
+class NoRows:
+    """Keeps nothing: memory only."""
+
+    def put(self, namespace: str, key: str, row: Mapping[str, object]) -> None:
+        """Drop it."""
+
+    def delete(self, namespace: str, key: str) -> None:
+        """Drop it."""
