@@ -21,6 +21,7 @@ from router.ports import Observer
 from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
 
 RowChanged = Callable[[str, Health], None]
+Applied = Callable[[str, HealthEvent, Health, Health], None]  # provider, event, the value before, the value after
 
 
 @define(kw_only=True, eq=False)
@@ -33,6 +34,7 @@ class Cell:
     wall: WallClock
     random: Random
     on_change: RowChanged
+    on_applied: Applied | None = None
     in_flight: int = 0
     _changed: trio.Event = field(factory=trio.Event)
 
@@ -56,11 +58,13 @@ class Cell:
         done = step(self.health, event, self._moment(), self.policy)
         for told in done.told:
             self.observer.event(told.name, {"provider": self.name, **told.fields})
-        if done.health is self.health or done.health == self.health:
-            return
-        self.status = evolve(self.status, health=done.health)
-        self.on_change(self.name, done.health)
-        self.touch()
+        old = self.health
+        if done.health is not old and done.health != old:
+            self.status = evolve(self.status, health=done.health)
+            self.on_change(self.name, done.health)
+            self.touch()
+        if self.on_applied is not None:
+            self.on_applied(self.name, event, old, self.health)
 
     def touch(self) -> None:
         """Wake who waits for the cell, so that it looks at the value again."""
@@ -106,12 +110,15 @@ def _keep_nothing(_provider: str, _health: Health) -> None:
 
 @define(kw_only=True)
 class HealthBoard:
-    """The cells of the configured providers. `on_change` is called with every new value, for the state writer."""
+    """The cells of the configured providers. `on_change` is called with every new value, for the state writer.
+
+    `on_applied` sees every event with the value before and after it: the simulator checks each step there."""
 
     observer: Observer
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
     on_change: RowChanged = _keep_nothing
+    on_applied: Applied | None = None
     _cells: dict[str, Cell] = field(factory=dict)
 
     def add(
@@ -126,6 +133,7 @@ class HealthBoard:
             wall=self.wall,
             random=self.random,
             on_change=self.on_change,
+            on_applied=self.on_applied,
         )
         self._cells[provider] = cell
         return cell

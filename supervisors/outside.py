@@ -13,6 +13,7 @@ from attrs import field, frozen
 from router.assembly import Sources
 from router.ingress.exchange import hex_id
 from router.providers.h1 import Dial
+from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
 from supervisors.process_runner import GuardedRunner, Runner
 from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
@@ -29,7 +30,7 @@ class Seams:
     """The outside world; the defaults are the real one.
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
-    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits."""
+    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits, `on_applied` watches the board."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
@@ -38,6 +39,7 @@ class Seams:
     door: Door = field(factory=SocketDoor)
     runner: Callable[[Path], Runner] = guarded_runner
     open_signals: OpenSignals = trio.open_signal_receiver
+    on_applied: Applied | None = None
 
     def sources(self) -> Sources:
         """Return the part that `router/` needs."""

@@ -70,6 +70,7 @@ class Daemon:
     loaded: LoadedConfig
     observer: Observer
     drain: Drain
+    board: HealthBoard
     runner: Runner
     processes: Processes
     assembled: Assembled
@@ -83,7 +84,7 @@ class Daemon:
         Raises ConfigError for managed processes that cannot live together."""
         seams = seams or Seams()
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
-        board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random)
+        board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random, on_applied=seams.on_applied)
         for name, policy in health_policies(config).items():
             board.add(name, policy, unconfigured=unconfigured.get(name))
         runner = seams.runner(log_directory(config.server.state_dir))
@@ -107,6 +108,7 @@ class Daemon:
             loaded=loaded,
             observer=observer,
             drain=tree.drain,
+            board=board,
             runner=runner,
             processes=processes,
             assembled=assemble(loaded, tree),
