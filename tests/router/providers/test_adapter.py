@@ -107,12 +107,11 @@ async def test_each_limit_has_its_own_key_and_timeout_s_stands_in(
 
 
 async def test_the_first_event_has_to_come_within_the_first_byte_limit_from_the_sending(autojump_clock: object) -> None:
-    rig = a_rig(Told(headers=SSE, head_after_s=4, parts=(b": hello\n", 5.0, b": again\n", 3.0, b"data: 1\n\n")))
+    rig = a_rig(Told(headers=SSE, head_after_s=4, parts=(b": hello\n\n", 5.0, b": again\n\n", 3.0, b"data: 1\n\n")))
 
     began = trio.current_time()
     with pytest.raises(ProviderFailed, match="first event") as caught:
-        async with rig.provider.open(evolve(STREAM, timeout_s=10)) as reply:
-            await reply.receive()
+        await rig.frames(evolve(STREAM, timeout_s=10))
 
     assert caught.value.reason is FailureReason.TIMEOUT
     assert trio.current_time() - began == 10
