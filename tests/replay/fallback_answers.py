@@ -28,7 +28,9 @@ WRONG_SHAPES: Mapping[str, object] = {
     "null": None,
 }
 STOPPED: Mapping[str, Any] = {"end": End.STOPPED, "calls": (1, 0)}
+SHOWN = {"a": {"reasoning": "pass"}}
 OWN_THINKING = {"anthropic messages": "a Messages client is shown the thinking of its own kind"}
+NOT_ASKED = {"openai_compat messages": "a Messages client that did not ask for thinking is shown none"}
 
 ERRORS = tuple(
     chain(
@@ -106,6 +108,7 @@ ANSWERS: Mapping[str, tuple[Row, ...]] = {
         row("blanks", good(" \n"), R.EMPTY_RESPONSE),
         row("no block", forms.nothing, R.EMPTY_RESPONSE),
         row("thinking that the client is not shown", forms.thought, R.EMPTY_RESPONSE, not_for=OWN_THINKING),
+        passing("thinking that the client is shown", forms.thought, text="", keys=SHOWN, not_for=NOT_ASKED),
         *(
             passing(action, good(""), text="", profile={"empty_response_action": action}, event=event)
             for action, event in (("off", ""), ("warn", "empty-response-detected"))
