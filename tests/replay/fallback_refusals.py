@@ -185,6 +185,7 @@ BEYOND: Mapping[str, tuple[Row, ...]] = {
                 "chat": "a chat history has no signed thinking: there is nothing to take out",
             },
         ),
+        handed(400, SIGNATURE, "a signature, and nothing signed was sent"),
         repeated(
             "a beta flag",
             refusal(400, BETA),
