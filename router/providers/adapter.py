@@ -204,12 +204,16 @@ class HttpProvider:
         )
 
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
-        return find_remedy(
+        remedy = find_remedy(
             error.status,
             error.text(),
             fields=orjson.loads(body.content).keys(),
             betas=self.headers.sent_betas(call.client_headers, self._refused.betas),
         )
+        if isinstance(remedy, DropThinking):
+            without = self.bodies.encode(call, self._refused, without_thinking=True)
+            return remedy if without.content != body.content else None
+        return remedy
 
     def _remember(self, remedy: Remedy) -> None:
         if dropped := self._refused.remember(remedy):
