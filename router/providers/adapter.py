@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Self
 
 import orjson
 import trio
@@ -108,6 +109,11 @@ class HttpProvider:
             except ProviderFailed:
                 return None
         return None
+
+    def knowing(self, secrets: Secrets) -> Self:
+        """Return this very provider, from now on with all of these secrets kept out of what it tells."""
+        self.redactor = Redactor.of(secrets.sensitive)
+        return self
 
     async def close_expired(self) -> None:
         """Close the connections that have been idle for too long: the upstream gives them up soon, too."""
