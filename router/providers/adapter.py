@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Self
 
 import orjson
 import trio
@@ -109,6 +110,11 @@ class HttpProvider:
                 return None
         return None
 
+    def knowing(self, secrets: Secrets) -> Self:
+        """Return this very provider, from now on with all of these secrets kept out of what it tells."""
+        self.redactor = Redactor.of(secrets.sensitive)
+        return self
+
     async def close_expired(self) -> None:
         """Close the connections that have been idle for too long: the upstream gives them up soon, too."""
         await self.client.close_expired()
@@ -205,12 +211,16 @@ class HttpProvider:
         )
 
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
-        return find_remedy(
+        remedy = find_remedy(
             error.status,
             error.text(),
             fields=orjson.loads(body.content).keys(),
             betas=self.headers.sent_betas(call.client_headers, self._refused.betas),
         )
+        if isinstance(remedy, DropThinking):
+            without = self.bodies.encode(call, self._refused, without_thinking=True)
+            return remedy if without.content != body.content else None
+        return remedy
 
     def _remember(self, remedy: Remedy) -> None:
         if dropped := self._refused.remember(remedy):
