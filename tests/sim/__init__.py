@@ -1,1 +1,1 @@
-"""The simulator: the whole daemon in one loop on a virtual clock, with faults drawn from a seed and invariants that are watched."""
+"""The simulator: the whole daemon on a virtual clock, with faults drawn from a seed and invariants that are watched."""

@@ -128,7 +128,7 @@ class Agent:
         call = Call(mark, trio.current_time(), how, stream, self.habits.dialect)
         self.calls[mark] = call
         leave_s = rng.choice((0.0, 0.5, 2.0, 8.0, 20.0)) if how in (How.LEAVES, How.RESETS) else self.bound_s
-        request = self._request(mark, rng.choice(self.habits.profiles), stream=stream, has_tools=rng.random() < 0.3)  # noqa: PLR2004 - a share
+        request = self._request(mark, rng.choice(self.habits.profiles), stream=stream, has_tools=rng.random() < 0.3)
         reading = Reading(call=call, line=line, pause_s=rng.uniform(0, 3) if how is How.DAWDLES else 0.0)
         with trio.move_on_after(leave_s) as limit:
             try:
@@ -264,10 +264,10 @@ class Reading:
             raise Odd(f"{self.status} is no JSON: {error}") from error
         if not isinstance(document, dict):
             raise Odd(f"{self.status} is no object")
-        if self.status != 200:  # noqa: PLR2004 - HTTP
-            error = document.get("error")
-            if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        if self.status != 200:
+            told = document.get("error")
+            if not isinstance(told, dict) or not isinstance(told.get("message"), str):
                 raise Odd(f"{self.status} has no error in it")
-            self.call.words += f" {error.get('type')}"
+            self.call.words += f" {told.get('type')}"
         elif "choices" not in document and "content" not in document:
             raise Odd("an answer without choices or content")

@@ -135,7 +135,7 @@ class Backend:
         await answer(sender, plan, asked)
         if sender.is_reset:
             line.reset()
-        if not sender.is_cut and plan.fault is None and plan.status == 200:  # noqa: PLR2004 - HTTP
+        if not sender.is_cut and plan.fault is None and plan.status == 200:
             self.answered_at.append(trio.current_time())
         return not sender.is_cut
 
@@ -186,8 +186,6 @@ _NO_H11 = h11.Connection(h11.SERVER)
 
 def _nothing() -> None:
     return
-
-
 
 
 def _asked(wire: Wire, body: bytes) -> Asked:

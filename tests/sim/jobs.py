@@ -63,7 +63,7 @@ class SimRunner:
         await trio.lowlevel.checkpoint()
         assert spec.id not in self.live, f"two jobs of {spec.id} at once"
         self.starts += 1
-        job = SimJob(pid=1000 + self.starts, is_deaf=self.rng.random() < 0.15)  # noqa: PLR2004 - a share
+        job = SimJob(pid=1000 + self.starts, is_deaf=self.rng.random() < 0.15)
         self.live[spec.id] = job
         backend = self.backends[spec.port]
         try:
@@ -82,7 +82,7 @@ class SimRunner:
 
     async def _play(self, job: SimJob, backend: Backend) -> None:
         roll = self.rng.random()
-        if roll < 0.1:  # noqa: PLR2004 - a share
+        if roll < 0.1:
             await trio.sleep(self.rng.uniform(0.05, 3.0))
             job.end(1)
             return

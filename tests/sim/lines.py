@@ -6,11 +6,11 @@ import errno
 import socket
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 import trio
 from attrs import define, field
 
-from router.ingress.client_link import ClientLink
 from router.providers.h1 import Line
 from supervisors.client_stream import ClientStream
 
@@ -170,16 +170,10 @@ class MemoryClientStream(ClientStream):
     def send_now(self, data: bytes) -> int:
         """Hand over what there is room for."""
         try:
-            return line_of(self).send_now(data)
+            return cast("MemoryLine", self.stream).send_now(data)
         except trio.BrokenResourceError:
             self.link.lost()
             raise
-
-
-def line_of(client: ClientStream) -> MemoryLine:
-    """Return the line of a client's stream."""
-    assert isinstance(client.stream, MemoryLine)
-    return client.stream
 
 
 def pair() -> tuple[MemoryLine, MemoryLine]:
@@ -191,6 +185,3 @@ def pair() -> tuple[MemoryLine, MemoryLine]:
 def refused() -> OSError:
     """Return what a connection to a port that nobody listens on raises."""
     return ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-
-
-__all__ = ["CAPACITY", "ClientLink", "MemoryClientStream", "MemoryLine", "pair", "refused"]

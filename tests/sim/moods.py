@@ -64,7 +64,7 @@ def talk(rng: random.Random) -> Plan:
     return rng.choice(TALK)
 
 
-def plan_of(mood: Mood, rng: random.Random, wire: Wire) -> Plan:  # noqa: C901, PLR0911 - one row per mood
+def plan_of(mood: Mood, rng: random.Random, wire: Wire) -> Plan:  # noqa: C901, PLR0911, PLR0912 - one row per mood
     """Return the answer of a backend in this mood; DOWN, HUNG and UNREACHABLE have none of their own."""
     match mood:
         case Mood.SLOW:
@@ -84,7 +84,9 @@ def plan_of(mood: Mood, rng: random.Random, wire: Wire) -> Plan:  # noqa: C901, 
         case Mood.GARBAGE:
             return rng.choice((CATALOGUE["not-http"], CATALOGUE["html-200"], CATALOGUE["wrong-json"], CATALOGUE["malformed-mid"]))
         case Mood.EMPTY:
-            return rng.choice((CATALOGUE["empty-stream"], CATALOGUE["done-only"], CATALOGUE["no-text"], CATALOGUE["comments-only"]))
+            return rng.choice(
+                (CATALOGUE["empty-stream"], CATALOGUE["done-only"], CATALOGUE["no-text"], CATALOGUE["comments-only"])
+            )
         case Mood.TRICKLE:
             return Plan(deltas=400, every_s=5.0)
         case Mood.LOADING:

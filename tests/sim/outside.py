@@ -6,6 +6,8 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import trio
 from attrs import define, field
@@ -51,7 +53,8 @@ class MemoryDoor:
         try:
             while True:
                 while self._waiting:
-                    connections.start_soon(ingress.serve_client, self._waiting.popleft(), name="connection")
+                    line = cast("trio.SocketStream", self._waiting.popleft())  # has what ClientStream asks of one
+                    connections.start_soon(ingress.serve_client, line, name="connection")
                 await self._arrival.park()
         finally:
             self._is_open = False
@@ -65,7 +68,7 @@ class MemoryDoor:
         theirs, ours = pair()
         number = self._number = self._number + 1
         self.lines[number] = ours
-        ours.on_close = lambda: self.lines.pop(number, None)
+        ours.on_close = partial(self.lines.__delitem__, number)
         self._waiting.append(ours)
         self._arrival.unpark()
         return theirs

@@ -7,7 +7,7 @@ from math import inf
 
 from attrs import define, field, frozen
 
-from router.domain.health import Admission, Health, HealthState, HoldReason, evidence_of, Evidence
+from router.domain.health import Admission, Evidence, Health, HealthState, HoldReason, evidence_of
 from router.domain.health_events import Failed, HealthEvent, RecoveryProbed, Source, Succeeded
 from router.ingress.drain import Drain
 from supervisors.health_board import Cell, HealthBoard
@@ -84,9 +84,9 @@ class Watch:
 
     def _failed(self, cell: Cell, event: Failed, old: Health, new: Health) -> None:
         evidence = evidence_of(event.reason)
-        if evidence is not Evidence.HEALTH and (new.state, new.failures) != (old.state, old.failures):
-            if not (evidence is Evidence.AUTH and new.admission is not old.admission):
-                self.broken("I11", f"{cell.name}: {event.reason} changed health")
+        is_same = (new.state, new.failures) == (old.state, old.failures)
+        if evidence is not Evidence.HEALTH and not is_same:
+            self.broken("I11", f"{cell.name}: {event.reason} changed health")
         if evidence not in (Evidence.HEALTH, Evidence.AUTH) and new.admission is not old.admission:
             self.broken("I11", f"{cell.name}: {event.reason} changed admission")
         if _SEVERITY[new.state] < _SEVERITY[old.state] and new.admission is old.admission:
@@ -94,7 +94,7 @@ class Watch:
         if event.epoch is not None and event.source is Source.TRAFFIC and new.failures > old.failures:
             key = (cell.name, event.epoch)
             self.counted_epochs[key] = self.counted_epochs.get(key, 0) + 1
-            if self.counted_epochs[key] > 1 or new.failures != old.failures + 1 and new.admission is old.admission:
+            if self.counted_epochs[key] > 1 or (new.failures != old.failures + 1 and new.admission is old.admission):
                 self.broken("I12", f"{cell.name}: epoch {event.epoch} was counted twice")
 
     # -- the end of the run

@@ -29,6 +29,7 @@ from tests.sim.watch import Violation, Watch
 STOP_S = 60.0  # a drain of 20 s, 1 s for farewells, 6 s for processes; the rest is slack
 START_S = 60.0
 MOST = 20  # violations that a report holds
+BEFORE = 12
 CRASHES = ("request-crashed", "connection-crashed", "supervisor-exhausted", "supervisor-child-ended")
 
 
@@ -46,6 +47,7 @@ class Report:
     real_s: float
     violations: tuple[Violation, ...]
     trace: tuple[str, ...]
+    before: tuple[str, ...]  # the lines that led to the first violation
 
 
 class TooMany(Exception):
@@ -65,6 +67,7 @@ class World:
     wall: WorldClock = field(factory=WorldClock)
     calls: dict[str, Call] = field(factory=dict)
     violations: list[Violation] = field(factory=list)
+    before: tuple[str, ...] = ()
     agents: list[Agent] = field(factory=list)
     is_stopping: bool = False
     watch: Watch | None = None
@@ -130,7 +133,8 @@ class World:
     async def _run(self, daemon: Daemon, outside: trio.Nursery) -> None:
         async with trio.open_nursery() as inside:
             codes: list[int] = []
-            inside.start_soon(self._daemon, daemon, codes, name="daemon")
+            ended = trio.Event()
+            inside.start_soon(self._daemon, daemon, codes, ended, name="daemon")
             with trio.move_on_after(START_S) as starting:
                 await self._started.wait()
             if starting.cancelled_caught:
@@ -145,8 +149,7 @@ class World:
             self.trace.tell("sim-stop", {"in_flight": daemon.drain.in_flight})
             self.signals.send(signal.SIGTERM)
             with trio.move_on_after(STOP_S) as stopping:
-                while not codes:
-                    await trio.sleep(0.5)
+                await ended.wait()
             if stopping.cancelled_caught:
                 self.broken("I19", f"the daemon has not ended within {STOP_S} s")
                 inside.cancel_scope.cancel()
@@ -155,8 +158,9 @@ class World:
             assert self.watch is not None
             self.watch.ended(len(self.door.lines), codes[0])
 
-    async def _daemon(self, daemon: Daemon, codes: list[int]) -> None:
+    async def _daemon(self, daemon: Daemon, codes: list[int], ended: trio.Event) -> None:
         codes.append(await daemon.run_to_exit())
+        ended.set()
 
     def _start_agents(self, nursery: trio.Nursery, until: float) -> None:
         for number, habits in enumerate(self.scenario.agents):
@@ -208,6 +212,8 @@ class World:
 
     def broken(self, name: str, text: str) -> None:
         """Record a violation."""
+        if not self.violations:
+            self.before = tuple(self.trace.lines)[-BEFORE:]
         if len(self.violations) < MOST:
             self.violations.append(Violation(round(trio.current_time() - START, 4), name, text))
             self.trace.tell("sim-violation", {"name": name, "text": text})
@@ -243,4 +249,5 @@ def simulate(seed: int, hours: float, *, keeps_all: bool = False) -> Report:
         real_s=time.perf_counter() - began,
         violations=tuple(world.violations),
         trace=tuple(world.trace.lines),
+        before=world.before,
     )
