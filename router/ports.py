@@ -60,6 +60,20 @@ class Backends(Protocol):
         server cannot be had."""
 
 
+class ReadsOn(Protocol):
+    """Where a provider's answer is read on without its client: what the attempt tells of itself, and is told (decision 16)."""
+
+    @property
+    def has_begun(self) -> bool:
+        """The client has left: nothing may be sent upstream for it any more."""
+
+    def working(self) -> AbstractContextManager[None]:
+        """Entered around the upstream's work: inside, a client that leaves does not end the attempt at once."""
+
+    def took(self, size: int) -> None:
+        """Count bytes of the answer's body as they come; past the budget the attempt is cancelled."""
+
+
 @frozen(kw_only=True)
 class UpstreamCall:
     """One attempt's request: what goes to one provider.
@@ -75,6 +89,7 @@ class UpstreamCall:
     stream: bool
     timeout_s: float | None = None  # the profile's, instead of the provider's
     append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
+    reads_on: ReadsOn | None = None  # None: the attempt ends with its client
 
 
 @frozen(kw_only=True)
@@ -133,5 +148,6 @@ __all__ = [
     "OpenReply",
     "OutcomeSink",
     "Provider",
+    "ReadsOn",
     "UpstreamCall",
 ]

@@ -24,9 +24,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "providers": frozenset(
         {
             "slot_affinity_slots",
-            "on_disconnect",
-            "drain_max_bytes",
-            "drain_max_s",
             "output_filters",
             "usage_estimate",
             "tool_args",

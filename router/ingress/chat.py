@@ -15,15 +15,19 @@ import orjson
 import trio
 from attrs import define
 
+from router.config.schema import ProviderConfig
 from router.domain.events import NeutralEvent, Usage
 from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
 from router.ingress.answer_headers import Headers, answer_headers, early_headers, error_headers
+from router.ingress.body import ClientGone
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import refuse
 from router.ingress.generation import Generation
+from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
+from router.ports import Provider, UpstreamCall
 from router.routing.call_check import CallCheck, invalid_calls
 from router.routing.chain_events import tell_plan
 from router.routing.dispatch import Answer, Ask, Deliver, Walk
@@ -93,24 +97,34 @@ class Handler:
         plan = generation.plan(turn.profile, trio.current_time())
         self.record.trace.take_plan(plan, turn.profile.providers)
         tell_plan(plan, self.exchange.request_id, generation.observer)
-        walk = Walk(
-            plan=plan,
-            ask=Ask(
-                profile=turn.profile,
-                is_stream=turn.is_stream,
-                call=turn.call,
-                shows_thinking=turn.shows_thinking,
-            ),
-            upstreams=generation.upstreams,
-            trace=self.record.trace,
-        )
         limit_s = self._limit_s()
         with self.exchange.drain.cancelled_at_deadline() as scope:
             scope.deadline = self.exchange.opened_at + limit_s
+            walk = Walk(plan=plan, ask=self._ask(scope), upstreams=generation.upstreams, trace=self.record.trace)
             end = await walk.run(deliver)
         if scope.cancelled_caught:
+            self._check_wanted()
             raise self._cut_short(limit_s)
         return end
+
+    def _ask(self, scope: trio.CancelScope) -> Ask:
+        turn = self.turn
+
+        def call(provider: Provider, config: ProviderConfig) -> UpstreamCall:
+            return turn.call(provider, config, ReadingOn.at(config, self.exchange, self.record, scope))
+
+        return Ask(
+            profile=turn.profile,
+            is_stream=turn.is_stream,
+            call=call,
+            shows_thinking=turn.shows_thinking,
+            check_wanted=self._check_wanted,
+        )
+
+    def _check_wanted(self) -> None:
+        """Raise ClientGone for a client that left an answer that was read on."""
+        if self.exchange.has_client_left:
+            raise ClientGone
 
     def _cut_short(self, limit_s: float) -> RouterError:
         if self.exchange.drain.is_expired:

@@ -11,7 +11,7 @@ from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.request import DialectName, NeutralRequest, ThinkingMode
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
-from router.ports import OpenInfo, Provider, UpstreamCall
+from router.ports import OpenInfo, Provider, ReadsOn, UpstreamCall
 from router.routing.profile import ProfileChoice, choose
 from router.wire.dialect import Dialect, ReplyOptions
 from router.wire.intake import read_json, take_router_keys
@@ -67,7 +67,7 @@ class Turn:
             is_stream=document.get("stream") is True,
         )
 
-    def call(self, provider: Provider, config: ProviderConfig) -> UpstreamCall:
+    def call(self, provider: Provider, config: ProviderConfig, reads_on: ReadsOn | None = None) -> UpstreamCall:
         """Return the request for one provider. Raises InvalidRequest for a body that cannot be read."""
         is_same = provider.dialect is self.dialect.name
         if is_same and not self._is_validated:
@@ -81,6 +81,7 @@ class Turn:
             stream=self.is_stream and not self._is_buffered(config),
             timeout_s=self.profile.timeout_s,
             append_system_prompt=self.profile.append_system_prompt,
+            reads_on=reads_on,
         )
 
     def neutral(self) -> NeutralRequest:

@@ -39,6 +39,8 @@ _REQUEST_FIELDS = (
     "input_tokens",
     "output_tokens",
     "estimated",
+    "drained",
+    "drained_bytes",
 )
 _PROCESS_FIELDS = ("process", "provider")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")

@@ -52,12 +52,14 @@ class Ask:
     """What one request wants of the chain.
 
     `call` builds the upstream request for one provider and may raise InvalidRequest. `shows_thinking` tells whether this
-    client is shown that provider's reasoning."""
+    client is shown that provider's reasoning. `check_wanted` raises where the client has left an attempt that went on
+    without it: then nobody has failed, and nobody else is asked."""
 
     profile: ProfileConfig
     is_stream: bool
     call: Callable[[Provider, ProviderConfig], UpstreamCall]
     shows_thinking: Callable[[ProviderConfig], bool]
+    check_wanted: Callable[[], None] = lambda: None
 
 
 @frozen(kw_only=True)
@@ -108,6 +110,7 @@ class Walk:
             try:
                 end = await self._ask(provider, config, call, deliver, has_later=bool(later))
             except ProviderFailed as failure:
+                self.ask.check_wanted()
                 handle.failed(failure)
                 self._note(failure)
                 self._stop_or_go_on(failure, config, later)
@@ -115,6 +118,7 @@ class Walk:
             if end.failure is None:
                 handle.ok(end.usage)
             else:
+                self.ask.check_wanted()
                 handle.failed(end.failure)
                 self._observe("provider-failed-midstream", end.failure)
             return end
