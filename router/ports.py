@@ -14,7 +14,6 @@ from attrs import field, frozen
 from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.domain.health import ProviderStatus
-from router.domain.outcome import Attempt
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import FailureReason, ProviderFailed
 
@@ -138,7 +137,6 @@ class Provider(Protocol):
 
 
 __all__ = [
-    "Attempt",
     "AttemptHandle",
     "Backends",
     "FailureReason",

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain, repeat
 from typing import Any
 
-import orjson
 import trio
 from attrs import define, field, frozen
 
@@ -24,6 +23,7 @@ from router.routing.relay import RelayEnd
 from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.wire.dialect import Dialect, InbandError, Verdict
 from router.wire.inband import failed
+from router.wire.json_text import parse_object
 
 LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
 PATIENCE_S = 2.0  # a stated wait above it is the client's to do
@@ -105,7 +105,7 @@ class Walk:
         """Return the end of a delivered answer, None when the next provider may be asked."""
         provider, config = self.upstreams.providers[name], self.upstreams.configs[name]
         call = self.ask.call(provider, config)
-        self.trace.begin(name, config.model, trio.current_time())
+        self.trace.begin(name, config.model)
         with self.upstreams.sink.begin(name) as handle:
             try:
                 end = await self._ask(provider, config, call, deliver, has_later=bool(later))
@@ -134,7 +134,7 @@ class Walk:
             async with provider.open(call) as reply:
                 answer = await self._until_commit(provider, config, reply, is_stream=call.stream, is_last=not has_later)
                 until_content.deadline = float("inf")  # from here on the answer has the client's attention
-                self.trace.commit(answer.info.status, trio.current_time())
+                self.trace.commit(trio.current_time())
                 return await deliver(answer)
         raise ProviderFailed(provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s")
 
@@ -160,12 +160,8 @@ class Walk:
 
     def _judged(self, provider: Provider, body: bytes, *, is_last: bool) -> dict[str, Any]:
         """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise failed(provider.name, _bad("the body is not JSON")) from None
-        if not isinstance(document, dict):
-            raise failed(provider.name, _bad("the body is no JSON object"))
+        if (document := parse_object(body)) is None:
+            raise failed(provider.name, _bad("the body is no JSON object, or one that is nested too deep"))
         verdict = self.upstreams.dialects[provider.name].reply_verdict(document)
         if isinstance(verdict, InbandError):
             raise failed(provider.name, verdict)
