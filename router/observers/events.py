@@ -82,6 +82,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "process-idle-stopped": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s")),
     "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
     "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
+    "process-port-taken": EventSpec(WARNING, (*_PROCESS_FIELDS, "port", "owner", "hint")),
     "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
     # a request
