@@ -151,8 +151,14 @@ class Source:
             is_routable=bool(self.generation.plan(self.generation.profiles[default], trio.current_time()).order),
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
+            grammar_violations=self._grammar_violations(),
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in self.loaded.warnings),
         )
+
+    def _grammar_violations(self) -> Mapping[str, int] | None:
+        if not self.loaded.config.server.grammar_check:
+            return None
+        return {dialect.value: count for dialect, count in self.generation.tally.violations.items()}
 
     def model_ids(self) -> tuple[str, ...]:
         """Return the ids of `GET /v1/models`."""

@@ -19,10 +19,12 @@ from router.config.schema import ProviderConfig
 from router.domain.events import NeutralEvent, Usage
 from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
 from router.ingress.answer_headers import Headers, answer_headers, early_headers, error_headers
+from router.ingress.asgi_types import Send
 from router.ingress.body import ClientGone
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import refuse
 from router.ingress.generation import Generation
+from router.ingress.grammar_check import GrammarCheck
 from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
@@ -69,6 +71,8 @@ class Handler:
         writer = StreamWriter(
             exchange=self.exchange, dialect=self.turn.dialect, early_headers=partial(early_headers, self.record)
         )
+        if self.turn.generation.config.server.grammar_check:
+            self.exchange.tap(self._checked)
         failed: RouterError | None = None
         async with trio.open_nursery() as nursery:
             server = self.turn.generation.config.server
@@ -83,6 +87,9 @@ class Handler:
             nursery.cancel_scope.cancel()
         if failed is not None:
             await self._fail(writer, failed)
+
+    def _checked(self, send: Send) -> Send:
+        return GrammarCheck(send=send, record=self.record, tally=self.turn.generation.tally)
 
     async def _fail(self, writer: StreamWriter, error: RouterError) -> None:
         """End the stream in its dialect's error event where the head is out already. Raises the error where it is not."""

@@ -139,6 +139,10 @@ class Exchange:
             self._body_over.set()
             await self._send_end(b"")
 
+    def tap(self, wrap: Callable[[Send], Send]) -> None:
+        """Let what `wrap` returns handle every message of the answer, in the place of the server's own `send`."""
+        self._send = wrap(self._send)
+
     # -- its end, for front_serve.py
 
     def attach(self, scope: trio.CancelScope) -> None:

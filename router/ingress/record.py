@@ -76,12 +76,12 @@ class Record:
         """Hand the line to the observer; sync, since a cancelled handler can wait for nothing."""
         self._tell_hops()
         if self._has_stripped:
-            self._tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
+            self.tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
         exchange, trace = self.exchange, self.trace
         outcome = self._outcome()
         total_ms = _ms(now - exchange.opened_at)
         if outcome.startswith(_CANCELLED):
-            self._tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
+            self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
         drained = self._drained()
         usage = self.end.usage if self.end is not None else self.usage_so_far and self.usage_so_far()
         self.observer.event(
@@ -157,7 +157,7 @@ class Record:
             tell_hops(hops, self._hops_told, about, self.observer)
             self._hops_told += len(hops)
 
-    def _tell(self, event: str, **fields: object) -> None:
+    def tell(self, event: str, **fields: object) -> None:
         """Tell an event of the attempt that was begun last."""
         provider = self.trace.attempts[-1].provider if self.trace.attempts else None
         self.observer.event(event, {"request_id": self.trace.request_id, "provider": provider, **fields})

@@ -99,6 +99,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
     "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers")),
     "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS),
+    "grammar-violation": EventSpec(WARNING, ("request_id", "provider", "dialect", "rule", "total")),
     "tool-args-invalid": EventSpec(WARNING, ("request_id", "provider", "calls")),
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS),
     "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
