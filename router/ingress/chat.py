@@ -35,7 +35,7 @@ from router.routing.chain_events import tell_plan
 from router.routing.dispatch import Answer, Ask, Deliver, Walk
 from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, renamed, usage_of_events
 from router.wire.dialect import EventEncoder
-from router.wire.touch import frame_touch, touch_reply
+from router.wire.touch import frame_touch, tag_reply, touch_reply
 
 
 async def handle(exchange: Exchange, generation: Generation) -> None:
@@ -151,6 +151,8 @@ class Handler:
         self.record.answered(answer)
         headers = self._headers(answer, is_sse=False)
         body, end = self._whole_body(answer)
+        if self.turn.generation.config.server.tag_body:
+            body = tag_reply(body, answer.config.name)
         await self.exchange.respond(200, headers, body)
         return end
 
