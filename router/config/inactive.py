@@ -25,7 +25,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
         {
             "slot_affinity_slots",
             "output_filters",
-            "usage_estimate",
             "tool_args",
             "tool_repair",
             "extra_markers",

@@ -29,6 +29,7 @@ from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
+from router.ingress.usage_estimate import InputTold, events_with_input, with_input
 from router.ports import Provider, UpstreamCall
 from router.routing.call_check import CallCheck, invalid_calls
 from router.routing.chain_events import tell_plan
@@ -162,7 +163,8 @@ class Handler:
         turn = self.turn
         upstream = turn.generation.upstreams.dialects[answer.config.name]
         if upstream is turn.dialect:
-            end = RelayEnd(usage=upstream.reply_usage(answer.document) or self._estimate(answer, answer.document))
+            usage = upstream.reply_usage(answer.document) or self._estimate(answer, answer.document)
+            end = RelayEnd(usage=self._with_input(usage, answer))
             touches = turn.touches(answer.config)
             return touch_reply(answer.body, answer.document, upstream.name, touches, self.record.stripped), end
         events = self._events(answer, answer.document)
@@ -180,7 +182,12 @@ class Handler:
         turn = self.turn
         upstream = turn.generation.upstreams.dialects[answer.config.name]
         options = turn.reply_options(answer.config, answer.info)
-        return upstream.decode_reply(document, options, turn.generation.minting)
+        events = upstream.decode_reply(document, options, turn.generation.minting)
+        return events_with_input(events, turn.input_estimate(answer.config))
+
+    def _with_input(self, usage: Usage, answer: Answer) -> Usage:
+        """Return what is booked: where nobody told the input, our count of it, should the provider want that."""
+        return with_input(usage, self.turn.input_estimate(answer.config)) if usage.estimated else usage
 
     def _estimate(self, answer: Answer, document: dict[str, Any]) -> Usage:
         """Return the usage of a reply that tells none; it goes out as it is, so it need not be readable."""
@@ -200,12 +207,12 @@ class Handler:
         if answer.document is not None:
             return await self._replay(writer, answer, encoder)
         pipeline = self._pipeline(answer, encoder)
-        self.record.usage_so_far = pipeline.usage
+        self.record.usage_so_far = lambda: self._with_input(pipeline.usage(), answer)
         self.exchange.failure_frames = encoder.failed
         await writer.commit(self._headers(answer, is_sse=True))
         await self._relay(writer, answer, pipeline, encoder)
         self._tell_invalid(answer, pipeline.invalid_calls)
-        return RelayEnd(usage=pipeline.usage(), failure=pipeline.failure)
+        return RelayEnd(usage=self._with_input(pipeline.usage(), answer), failure=pipeline.failure)
 
     async def _relay(self, writer: StreamWriter, answer: Answer, pipeline: Pipeline, encoder: EventEncoder) -> None:
         """Pump: one read, one feed, one send, until the terminator, the end of body or a failure."""
@@ -248,9 +255,10 @@ class Handler:
                 last_frame=upstream.last_frame,
                 touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
             )
-        options = turn.reply_options(config, answer.info)
+        decoder = upstream.decoder(turn.reply_options(config, answer.info), turn.generation.minting)
+        tokens = turn.input_estimate(config)
         return NeutralPipeline(
-            decoder=upstream.decoder(options, turn.generation.minting),
+            decoder=InputTold(decoder, tokens) if tokens else decoder,
             encoder=encoder,
             calls=CallCheck(config.name),
             is_last=reader.is_last,

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.request import DialectName, NeutralRequest, ThinkingMode
+from router.guards.tokens import count_tokens_body
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
 from router.ports import OpenInfo, Provider, ReadsOn, UpstreamCall
@@ -36,6 +37,7 @@ class Turn:
     is_stream: bool
     _neutral: NeutralRequest | None = None
     _is_validated: bool = False
+    _input_tokens: int | None = None
 
     @classmethod
     def read(cls, generation: Generation, exchange: Exchange, body: bytes) -> Turn:
@@ -126,6 +128,14 @@ class Turn:
     def error_options(self) -> ReplyOptions:
         """Return options for an encoder that will only say an error."""
         return ReplyOptions(model=self.model, include_usage=False)
+
+    def input_estimate(self, config: ProviderConfig) -> int:
+        """Return the input tokens by our own count for a provider with `usage_estimate`, 0 for any other. Counted once."""
+        if not config.usage_estimate:
+            return 0
+        if self._input_tokens is None:
+            self._input_tokens = count_tokens_body(self.document)
+        return self._input_tokens
 
     def degraded(self, info: OpenInfo) -> str:
         """Return the kinds of what was dropped or replaced in meaning, comma-separated (wire.md 2.2)."""
