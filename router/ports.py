@@ -28,6 +28,10 @@ class HealthView(Protocol):
 class AttemptHandle(Protocol):
     """The verdict of one attempt in flight. Leaving the context without one is `abandoned`: nothing is recorded."""
 
+    @property
+    def is_first(self) -> bool:
+        """The provider has not answered since the start, as far as is known."""
+
     def ok(self, usage: Usage | None = None) -> None:
         """Record that the stream ended in its grammar, or that the whole reply was good."""
 

@@ -43,8 +43,14 @@ class Attempting:
 
     _cell: Cell
 
+    @property
+    def is_first(self) -> bool:
+        """The provider has not answered since the start."""
+        return not self._cell.has_answered
+
     def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
         """End a rest that was a guess: the provider is well. A rate limit stands until its reset (R-48)."""
+        self._cell.has_answered = True
         cooldown = self._cell.status.cooldown
         if cooldown is not None and cooldown.reason is not CooldownReason.RATE_LIMITED:
             self._cell.rest(None)
@@ -62,6 +68,7 @@ class Cell:
 
     status: ProviderStatus
     auth_cooldown_s: float
+    has_answered: bool = False
 
     def rest(self, cooldown: Cooldown | None) -> None:
         """Publish a cool-down, or its end; of two the later release stands."""

@@ -131,6 +131,7 @@ class RememberedAttempt:
     """One attempt as the sink saw it: `ok`, the failure, or neither (abandoned)."""
 
     provider: str
+    is_first: bool = True
     is_ok: bool = False
     usage: Usage | None = None
     failure: ProviderFailed | None = None
@@ -151,7 +152,8 @@ class RememberingSink:
 
     @contextmanager
     def begin(self, provider: str) -> Iterator[RememberedAttempt]:
-        attempt = RememberedAttempt(provider)
+        has_answered = any(attempt.is_ok for attempt in self.attempts if attempt.provider == provider)
+        attempt = RememberedAttempt(provider, is_first=not has_answered)
         self.attempts.append(attempt)
         yield attempt
 

@@ -17,7 +17,7 @@ from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import Observer, OpenInfo, OpenReply, OutcomeSink, Provider, UpstreamCall
 from router.routing.chain import Plan, empty_chain_error, has_larger_window
-from router.routing.classify import is_stop
+from router.routing.classify import is_absent, is_stop
 from router.routing.gate import CommitPolicy, Gate, GateRules, GateState
 from router.routing.relay import RelayEnd
 from router.routing.trace import Trace, all_failed_error, overflow_error
@@ -112,7 +112,7 @@ class Walk:
             except ProviderFailed as failure:
                 self.ask.check_wanted()
                 handle.failed(failure)
-                self._note(failure)
+                self._note(failure, absent=handle.is_first and is_absent(failure, config))
                 self._stop_or_go_on(failure, config, later)
                 return None
             if end.failure is None:
@@ -193,15 +193,15 @@ class Walk:
             self.upstreams.observer.event("empty-response-detected", {"request_id": self.trace.request_id, **facts})
         return True
 
-    def _note(self, failure: ProviderFailed) -> None:
-        """Keep a failure; one that repeats the last of the same provider is told once."""
+    def _note(self, failure: ProviderFailed, *, absent: bool) -> None:
+        """Keep a failure; one that repeats the last of the same provider is told once. `absent`: nobody was ever there."""
         before = self._failures[-1] if self._failures else None
-        self.trace.fail(failure)
+        self.trace.fail(failure, absent=absent)
         if before is not None and (before.provider, before.reason) == (failure.provider, failure.reason):
             self._failures[-1] = failure
             return
         self._failures.append(failure)
-        self._observe("provider-failed", failure)
+        self._observe("provider-failed", failure, absent=absent)
 
     def _stop_or_go_on(self, failure: ProviderFailed, config: ProviderConfig, later: tuple[ProviderConfig, ...]) -> None:
         """Raise where asking the next provider would be no use to the client."""
@@ -271,7 +271,7 @@ class Walk:
         after = self._failures[names.index(FailureReason.CONTEXT_OVERFLOW) + 1 :]
         return not any(f.transient and f.reason is not FailureReason.CONTEXT_OVERFLOW for f in after)
 
-    def _observe(self, event: str, failure: ProviderFailed) -> None:
+    def _observe(self, event: str, failure: ProviderFailed, *, absent: bool = False) -> None:
         self.upstreams.observer.event(
             event,
             {
@@ -281,6 +281,7 @@ class Walk:
                 "reason": str(failure.reason),
                 "retryable": failure.transient,
                 "error": failure.message[:500],
+                "absent": absent,
             },
         )
 

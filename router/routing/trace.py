@@ -24,13 +24,14 @@ _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 class Hop:
     """One departure from a provider that should have answered, and who was asked instead: nobody at the end of the chain.
 
-    `is_rest`: it rested, so nothing was sent to it."""
+    `is_rest`: it rested, so nothing was sent to it. `absent`: a local server that was never there."""
 
     provider: str
     reason: str
     to: str | None
     detail: str = ""
     is_rest: bool = False
+    absent: bool = False
 
 
 @define(kw_only=True)
@@ -57,10 +58,12 @@ class Trace:
         self.model = model
         self.attempts.append(Attempt(provider=provider))
 
-    def fail(self, failure: ProviderFailed) -> None:
+    def fail(self, failure: ProviderFailed, *, absent: bool = False) -> None:
         """Note that the attempt that began last failed before commit."""
         self.failure = failure
-        self.attempts[-1] = evolve(self.attempts[-1], reason=failure.reason, message=failure.message, committed=False)
+        self.attempts[-1] = evolve(
+            self.attempts[-1], reason=failure.reason, message=failure.message, committed=False, absent=absent
+        )
 
     def commit(self, now: float) -> None:
         """Note that the attempt that began last answers; `now` on trio's clock."""
@@ -76,7 +79,9 @@ class Trace:
         for attempt, following in pairwise([*self.attempts, None]):
             to = following.provider if following is not None else None
             if attempt is not None and attempt.reason is not None and attempt.provider != to:
-                hops.append(Hop(provider=attempt.provider, reason=attempt.reason, to=to, detail=attempt.message))
+                hops.append(
+                    Hop(provider=attempt.provider, reason=attempt.reason, to=to, detail=attempt.message, absent=attempt.absent)
+                )
         return hops
 
     def headers(self, *, is_over: bool = False) -> list[tuple[str, str]]:
