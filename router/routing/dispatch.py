@@ -23,7 +23,7 @@ from router.routing.relay import RelayEnd
 from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.wire.dialect import Dialect, InbandError, Verdict
 from router.wire.inband import failed
-from router.wire.json_text import parse_object
+from router.wire.json_text import parse_whole
 
 LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
 PATIENCE_S = 2.0  # a stated wait above it is the client's to do
@@ -160,7 +160,7 @@ class Walk:
 
     def _judged(self, provider: Provider, body: bytes, *, is_last: bool) -> dict[str, Any]:
         """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
-        if (document := parse_object(body)) is None:
+        if (document := parse_whole(body)) is None:
             raise failed(provider.name, _bad("the body is no JSON object, or one that is nested too deep"))
         verdict = self.upstreams.dialects[provider.name].reply_verdict(document)
         if isinstance(verdict, InbandError):

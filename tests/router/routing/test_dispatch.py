@@ -153,6 +153,7 @@ async def test_an_answer_without_content_passes_when_nobody_is_left_to_do_better
         (b"<html>", FailureReason.BAD_RESPONSE),
         (b"[]", FailureReason.BAD_RESPONSE),
         (b'{"choices":5}', FailureReason.BAD_RESPONSE),
+        (chat_reply("broken").replace(b"ken", b"\xff"), FailureReason.BAD_RESPONSE),
         (chat_reply("deep")[:-1] + b',"more":' + b"[" * 500 + b"]" * 500 + b"}", FailureReason.BAD_RESPONSE),
         (b'{"error":{"message":"slow down","code":429}}', FailureReason.RATE_LIMIT),
     ],
