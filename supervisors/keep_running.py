@@ -165,7 +165,7 @@ class _Kept:
                 if not self._is_started:
                     self._is_started = True
                     self.task_status.started(value)
-        except* Exception as group:
+        except* Exception as group:  # the one place: told and counted, and the child's policy decides
             if group.subgroup(SupervisorExhausted) or self._is_fatal(group):
                 raise
             crash = group
