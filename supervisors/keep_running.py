@@ -82,7 +82,11 @@ class End:
         return f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
-def _as_it_is(_spec: ChildSpec, child: Child) -> Child:
+Wrap = Callable[[ChildSpec, Child], Child]
+
+
+def as_it_is(_spec: ChildSpec, child: Child) -> Child:
+    """Return the child itself."""
     return child
 
 
@@ -93,7 +97,7 @@ class Keeper:
     `facts` has one entry per child, in the order in which they were first started."""
 
     observer: Observer
-    wrap: Callable[[ChildSpec, Child], Child] = _as_it_is
+    wrap: Wrap = as_it_is
     facts: dict[str, ChildFacts] = field(factory=dict)
 
     async def keep_running(

@@ -15,7 +15,9 @@ from router.ingress.exchange import hex_id
 from router.providers.h1 import Dial
 from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
+from supervisors.keep_running import Wrap, as_it_is
 from supervisors.process_runner import GuardedRunner, Runner
+from supervisors.reload import Load, Stamp
 from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
 from supervisors.service import OpenSignals
 
@@ -25,12 +27,17 @@ def guarded_runner(directory: Path) -> Runner:
     return GuardedRunner(directory=directory)
 
 
+def _nothing_changes() -> object:
+    return None
+
+
 @frozen(kw_only=True)
 class Seams:
     """The outside world; the defaults are the real one.
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
-    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits, `on_applied` watches the board."""
+    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits, `on_applied` watches the board, `wrap`
+    is the Keeper's. `load` reads the configuration again (None: it cannot be), `stamp` tells whether it has changed."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
@@ -40,6 +47,9 @@ class Seams:
     runner: Callable[[Path], Runner] = guarded_runner
     open_signals: OpenSignals = trio.open_signal_receiver
     on_applied: Applied | None = None
+    wrap: Wrap = as_it_is
+    load: Load | None = None
+    stamp: Stamp = _nothing_changes
 
     def sources(self) -> Sources:
         """Return the part that `router/` needs."""

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+import trio
 from attrs import define, field, frozen
 
 from router.domain.health import Admission, Evidence, Health, HealthState, HoldReason, evidence_of
-from router.domain.health_events import Failed, HealthEvent, RecoveryProbed, Source, Succeeded
+from router.domain.health_events import Failed, HealthEvent, ProbeVerdict, RecoveryProbed, Source, Succeeded
+from router.domain.health_step import LEVEL_MAX, PASSIVE_PAUSE_S, wanted
 from router.ingress.drain import Drain
 from supervisors.health_board import Cell, HealthBoard
 from tests.sim.agents import Call
 from tests.sim.backends import Network
+from tests.sim.crashes import Crashes
+from tests.sim.told import Told
 
+SUPERVISOR = "provider/"
+SLACK_S = 1.0
+MIN_JITTER, MAX_JITTER = 0.9 - 1e-6, 1.1 + 1e-6
 GONE_S = 1.5  # an upstream's connection closes within CLOSE_S = 1 s of its client's departure
 _SEVERITY = {HealthState.HEALTHY: 0, HealthState.DEGRADED: 1, HealthState.UNHEALTHY: 2}
 
@@ -37,8 +44,11 @@ class Watch:
     calls: dict[str, Call]
     broken: Callable[[str, str], None]
     now: Callable[[], float]
+    crashes: Crashes
+    told: Told
     steps: int = 0
     counted_epochs: dict[tuple[str, int], int] = field(factory=dict)
+    values: dict[str, Health] = field(factory=dict)  # the last that was committed, by provider
 
     # -- whenever no task can run
 
@@ -50,8 +60,36 @@ class Watch:
         attempts = sum(self.board.in_flight().values())
         if attempts > self.drain.in_flight:
             self.broken("in-flight", f"{attempts} attempts of {self.drain.in_flight} requests")
-        if not self.drain.in_flight and attempts:
-            self.broken("in-flight", f"{attempts} attempts are left without a request")
+        self.told.check(self.board)
+        self._children()
+        for cell in self.board.cells():
+            if self.values.setdefault(cell.name, cell.health) is not cell.health:
+                self.broken("I23", f"{cell.name}: its value is not what was committed last")
+                self.values[cell.name] = cell.health
+            self._probation(cell, now)
+
+    def _children(self) -> None:
+        """Compare what each supervisor's cell wants with the children that it has (I2, I3, I5)."""
+        names = {cell.name for cell in self.board.cells()}
+        for name, victim in self.crashes.living.items():
+            if not name.startswith(SUPERVISOR):
+                continue
+            provider = name.removeprefix(SUPERVISOR)
+            if provider not in names:
+                self.broken("I2", f"{name} lives, and there is no such provider")
+                continue
+            living = sorted(_slot(task) for nursery in victim.task.child_nurseries for task in nursery.child_tasks)
+            needed = sorted((str(slot.kind), slot.gen) for slot in wanted(self.board.cell(provider).health))
+            if living != needed:
+                self.broken("I3", f"{name} has {living}, its cell wants {needed}")
+
+    def _probation(self, cell: Cell, now: float) -> None:
+        health = cell.health
+        is_watched = f"{SUPERVISOR}{cell.name}" in self.crashes.living
+        if health.admission is Admission.PROBATION and is_watched and now > health.probation_until + SLACK_S:
+            self.broken("I27", f"{cell.name}: on probation, which should have ended {now - health.probation_until:.1f} s ago")
+        if health.is_passive and health.passive_until > now + PASSIVE_PAUSE_S:
+            self.broken("I24", f"{cell.name}: passive, and not asked for {health.passive_until - now:.1f} s")
 
     def _departed(self, now: float) -> None:
         for mark, call in tuple(self.calls.items()):
@@ -67,6 +105,14 @@ class Watch:
         """Check one step of a provider's health."""
         self.steps += 1
         new = cell.health
+        if (known := self.values.get(cell.name)) is not None and known is not old and known != old:
+            self.broken("I23", f"{cell.name}: a step began from another value than the one that was committed last")
+        self.values[cell.name] = new
+        if isinstance(event, RecoveryProbed):
+            self._probed(cell, event, old, new)
+        is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
+        if is_relapse and new.level != min(old.level + 1, LEVEL_MAX):
+            self.broken("I27", f"{cell.name}: a relapse took level {old.level} to {new.level}")
         if isinstance(event, RecoveryProbed) and event.gen != old.gen and new != old:
             self.broken("I10", f"{cell.name}: a probe of generation {event.gen} changed {old.gen}")
         if isinstance(event, Failed):
@@ -81,6 +127,18 @@ class Watch:
             self.broken("I3", f"{cell.name}: excluded, and no probe is due ever")
         if new.admission is Admission.ADMITTED and new.state is HealthState.UNHEALTHY and cell.policy.excludes:
             self.broken("D1", f"{cell.name}: unhealthy and admitted, though a profile excludes")
+
+    def _probed(self, cell: Cell, event: RecoveryProbed, old: Health, new: Health) -> None:
+        """Check when the probe was made, and when the next one is due (I8)."""
+        now, policy = self.now(), cell.policy
+        if event.gen != old.gen or new is old:
+            return
+        if now < old.next_probe_at - SLACK_S:
+            self.broken("I8", f"{cell.name}: probed {old.next_probe_at - now:.1f} s too early")
+        if event.verdict is ProbeVerdict.FAILED and new.gen == old.gen and new.cooldown is None:
+            pause_s = new.next_probe_at - now
+            if not MIN_JITTER * policy.probe_initial_s <= pause_s <= MAX_JITTER * policy.probe_max_s:
+                self.broken("I8", f"{cell.name}: the next probe is due in {pause_s:.1f} s at level {new.level}")
 
     def _failed(self, cell: Cell, event: Failed, old: Health, new: Health) -> None:
         evidence = evidence_of(event.reason)
@@ -109,6 +167,20 @@ class Watch:
             self.broken("I19", f"{client_lines} connections of clients are left")
         if self.drain.in_flight or self.board.in_flight():
             self.broken("I19", f"in flight at the end: {self.drain.in_flight}, {self.board.in_flight()}")
+
+    def recovered(self, exempt: frozenset[str]) -> None:
+        """Check that nobody is out any more, long after the last fault; `exempt` cannot be probed (I6)."""
         for cell in self.board.cells():
-            if cell.health.hold_reason is HoldReason.OPERATOR:
-                continue
+            health = cell.health
+            is_out = health.admission in (Admission.EXCLUDED, Admission.HELD) and health.hold_reason is not HoldReason.OPERATOR
+            is_watched = f"{SUPERVISOR}{cell.name}" in self.crashes.living
+            if is_out and is_watched and not health.is_passive and cell.name not in exempt:
+                self.broken("I6", f"{cell.name} is {health.admission} still, though its backend has been well for long")
+
+
+def _slot(task: trio.lowlevel.Task) -> tuple[str, int]:
+    """Return kind and generation of a supervisor's child: its name has the one, its own frame the other."""
+    kind = task.name.partition("/")[0]
+    frame = getattr(task.coro, "cr_frame", None)
+    slot = None if frame is None else frame.f_locals.get("slot")
+    return kind, -1 if slot is None else slot.gen
