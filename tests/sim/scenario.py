@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
 from enum import StrEnum
@@ -17,44 +18,69 @@ from router.domain.request import DialectName
 from tests.sim.agents import Habits
 from tests.sim.deterministic import source
 from tests.sim.moods import Mood
+from tests.sim.store import Disk
 
 FIRST_PORT = 9_001
-CALM_S = 1_500.0  # the end of a world: every backend is well, so that what can come back does (I6, I27)
+CALM_S = 1_500.0  # the end of a world: everything is well, so that what can come back does (I6, I27)
 REQUESTS_PER_H = 100
 FAULTS_PER_H = 10
 ACTIONS = ("exclude", "exclude", "exclude", "demote", "warn", "off")
+DIALECTS = (DialectName.ANTHROPIC, DialectName.OPENAI_CHAT)
 Table = dict[str, Any]
 
 
 class FaultKind(StrEnum):
-    """What goes wrong beside a backend's mood."""
+    """What goes wrong, or is done by somebody."""
 
-    MOOD = "mood"
+    MOOD = "mood"  # a backend behaves so for a while
     KILL = "kill"  # a managed server ends
     SUSPEND = "suspend"  # the wall clock runs on alone
     CLOCK = "clock"  # the wall clock is set, backwards too
-    HUP = "hup"
+    CRASH = "crash"  # a supervised child raises at its k-th step
+    DIE = "die"  # kill -9 of the daemon
+    DISK = "disk"  # the state file's disk behaves so for a while
+    RELOAD = "reload"  # another configuration, or a broken one
+    OPERATOR = "operator"  # somebody excludes, holds, restores
+
+
+WEIGHTS = {
+    FaultKind.MOOD: 60,
+    FaultKind.KILL: 8,
+    FaultKind.SUSPEND: 4,
+    FaultKind.CLOCK: 3,
+    FaultKind.CRASH: 10,
+    FaultKind.DIE: 3,
+    FaultKind.DISK: 4,
+    FaultKind.RELOAD: 6,
+    FaultKind.OPERATOR: 4,
+}
 
 
 @frozen(kw_only=True)
 class Fault:
-    """At `at` (seconds from the start) something happens to `target`, for `lasts_s`."""
+    """At `at` (seconds from the start) something happens to `target`, for `lasts_s`.
+
+    `steps` of the target's task pass before a crash; `times` it crashes one after the other."""
 
     at: float
     kind: FaultKind
     target: str = ""
     mood: Mood = Mood.HEALTHY
+    disk: Disk = Disk.WELL
     lasts_s: float = 0.0
     by_s: float = 0.0
+    steps: int = 0
+    times: int = 1
 
 
 @frozen(kw_only=True)
 class Scenario:
-    """One world before it begins."""
+    """One world before it begins. `texts` are the configurations that reloads put to work; the first is `loaded`."""
 
     seed: int
     hours: float
     loaded: LoadedConfig
+    texts: tuple[str, ...]
     ports: dict[str, int]
     agents: tuple[Habits, ...]
     faults: tuple[Fault, ...]
@@ -66,7 +92,7 @@ def draw(seed: int, hours: float) -> Scenario:
     rng = source(seed, "scenario")
     providers = [_provider(rng, index) for index in range(rng.randint(2, 5))]
     profiles = [_profile(rng, index, providers) for index in range(rng.randint(1, 3))]
-    document = {
+    document: Table = {
         "server": {"port": 8088, "host": "127.0.0.1", "drain_timeout_s": rng.choice([0.0, 5.0, 20.0])},
         "routing": {
             "default_profile": profiles[0]["name"],
@@ -74,19 +100,26 @@ def draw(seed: int, hours: float) -> Scenario:
             "last_resort_max": rng.randint(1, 3),
             "allow_paid": rng.random() < 0.7,
         },
+        "probe": {"enabled": rng.random() < 0.7, "interval_s": rng.choice([60.0, 300.0]), "paid": rng.random() < 0.5},
         "providers": providers,
         "profiles": profiles,
     }
-    loaded = load(tomlkit.dumps(document), path=Path("sim.toml"), around=Surroundings(environ={}))
+    texts = (tomlkit.dumps(document), *_variants(rng, document))
     return Scenario(
         seed=seed,
         hours=hours,
-        loaded=loaded,
+        loaded=read(texts[0]),
+        texts=texts,
         ports={provider["name"]: FIRST_PORT + index for index, provider in enumerate(providers)},
         agents=_agents(rng, [profile["name"] for profile in profiles]),
-        faults=_faults(source(seed, "faults"), hours, providers),
+        faults=draw_faults(source(seed, "faults"), hours, [provider["name"] for provider in providers]),
         bound_s=_bound_s(providers),
     )
+
+
+def read(text: str) -> LoadedConfig:
+    """Return the configuration of a text. Raises ConfigError."""
+    return load(text, path=Path("sim.toml"), around=Surroundings(environ={}))
 
 
 def _provider(rng: random.Random, index: int) -> Table:
@@ -145,6 +178,28 @@ def _profile(rng: random.Random, index: int, providers: Sequence[Table]) -> Tabl
     }
 
 
+def _variants(rng: random.Random, document: Table) -> list[str]:
+    """Return other configurations: a provider less, other actions, other chains, another backend; and one with mistakes."""
+    texts = []
+    for _ in range(3):
+        other = copy.deepcopy(document)
+        if len(other["providers"]) > 2 and rng.random() < 0.5:
+            gone = other["providers"].pop(rng.randrange(len(other["providers"])))["name"]
+            for profile in other["profiles"]:
+                profile["providers"] = [name for name in profile["providers"] if name != gone] or [other["providers"][0]["name"]]
+        for profile in other["profiles"]:
+            profile["backend_health_action"] = rng.choice(ACTIONS)
+            rng.shuffle(profile["providers"])
+        changed = rng.choice(other["providers"])
+        changed[rng.choice(["timeout_s", "connect_timeout_s"])] = 10.0
+        if rng.random() < 0.3:
+            changed["model"] += "-next"
+        texts.append(tomlkit.dumps(other))
+    broken = copy.deepcopy(document)
+    broken["profiles"][0]["providers"] = ["nobody"]
+    return [*texts, tomlkit.dumps(broken)]
+
+
 def _agents(rng: random.Random, profiles: list[str]) -> tuple[Habits, ...]:
     count = rng.randint(3, 6)
     burst = 6
@@ -154,7 +209,7 @@ def _agents(rng: random.Random, profiles: list[str]) -> tuple[Habits, ...]:
         lanes = rng.choice([1, 1, 1, 3])
         found.append(
             Habits(
-                dialect=rng.choice(list(DialectName)[:2]),
+                dialect=rng.choice(DIALECTS),
                 profiles=tuple(rng.sample(profiles, rng.randint(1, len(profiles)))),
                 pause_s=pause_s * lanes,
                 quick_s=rng.choice([1.0, 4.0, 15.0]),
@@ -167,28 +222,41 @@ def _agents(rng: random.Random, profiles: list[str]) -> tuple[Habits, ...]:
     return tuple(found)
 
 
-_MOODS = [mood for mood in Mood if mood is not Mood.HEALTHY]
-
-
-def _faults(rng: random.Random, hours: float, providers: Sequence[Table]) -> tuple[Fault, ...]:
-    names = [str(provider["name"]) for provider in providers]
+def draw_faults(rng: random.Random, hours: float, names: Sequence[str]) -> tuple[Fault, ...]:
+    """Return what goes wrong, in the order of time; everything is over CALM_S before the end."""
     last = hours * 3600 - CALM_S
-    found = []
-    for _ in range(round(FAULTS_PER_H * hours)):
-        at = rng.uniform(0, last)
-        roll = rng.random()
-        if roll < 0.75:
-            lasts_s = min(rng.choice([5.0, 30.0, 120.0, 600.0, 1200.0]) * rng.uniform(0.5, 1.5), last - at)
-            found.append(Fault(at=at, kind=FaultKind.MOOD, target=rng.choice(names), mood=rng.choice(_MOODS), lasts_s=lasts_s))
-        elif roll < 0.85:
-            found.append(Fault(at=at, kind=FaultKind.KILL, target=rng.choice(names)))
-        elif roll < 0.92:
-            found.append(Fault(at=at, kind=FaultKind.SUSPEND, by_s=rng.choice([45.0, 600.0, 30_000.0])))
-        elif roll < 0.96:
-            found.append(Fault(at=at, kind=FaultKind.CLOCK, by_s=rng.choice([-7200.0, -40.0, -5.0, 5.0, 7200.0])))
-        else:
-            found.append(Fault(at=at, kind=FaultKind.HUP))
+    kinds = list(WEIGHTS)
+    weights = [WEIGHTS[kind] for kind in kinds]
+    found = [_fault(rng, rng.choices(kinds, weights)[0], rng.uniform(0, last), last, names) for _ in range(round(FAULTS_PER_H * hours))]
     return tuple(sorted(found, key=lambda fault: fault.at))
+
+
+_MOODS = [mood for mood in Mood if mood is not Mood.HEALTHY]
+_SPANS_S = (5.0, 30.0, 120.0, 600.0, 1200.0)
+_CHILDREN = ("service", "fleet", "processes", "probes", "reload", "state", "ingress", "upstream-connections", "restarts")
+
+
+def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: Sequence[str]) -> Fault:
+    lasts_s = min(rng.choice(_SPANS_S) * rng.uniform(0.5, 1.5), last - at)
+    match kind:
+        case FaultKind.MOOD:
+            return Fault(at=at, kind=kind, target=rng.choice(names), mood=rng.choice(_MOODS), lasts_s=lasts_s)
+        case FaultKind.SUSPEND:
+            return Fault(at=at, kind=kind, by_s=rng.choice([45.0, 600.0, 30_000.0]))
+        case FaultKind.CLOCK:
+            return Fault(at=at, kind=kind, by_s=rng.choice([-7200.0, -40.0, -5.0, 5.0, 7200.0]))
+        case FaultKind.CRASH:
+            child = rng.choice(_CHILDREN) if rng.random() < 0.3 else f"provider/{rng.choice(names)}"
+            times = 8 if rng.random() < 0.15 else 1
+            return Fault(at=at, kind=kind, target=child, steps=rng.randint(1, 25), lasts_s=rng.choice([0.0, 5.0, 60.0]), times=times)
+        case FaultKind.DISK:
+            return Fault(at=at, kind=kind, disk=rng.choice([Disk.FULL, Disk.GONE, Disk.SLOW]), lasts_s=lasts_s)
+        case FaultKind.RELOAD:
+            return Fault(at=at, kind=kind, steps=rng.randint(0, 4))
+        case FaultKind.OPERATOR:
+            return Fault(at=at, kind=kind, target=rng.choice(names), steps=rng.randint(0, 1), lasts_s=lasts_s)
+        case _:
+            return Fault(at=at, kind=kind, target=rng.choice(names))
 
 
 def _bound_s(providers: Sequence[Table]) -> float:
