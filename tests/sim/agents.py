@@ -83,7 +83,7 @@ class Agent:
     broken: Callable[[str, str], None]
     told: Callable[[Call], None]
     calls: dict[str, Call]
-    is_stopping: Callable[[], bool]
+    may_be_cut: Callable[[Call], bool]
     sent: int = 0
     history: list[dict[str, str]] = field(factory=list)
 
@@ -105,8 +105,9 @@ class Agent:
                     if line is None or not line.is_alive():
                         line = self.connect()
                 except ConnectionRefusedError:
-                    return
-                line = await self._ask(rng, line)
+                    line = None
+                else:
+                    line = await self._ask(rng, line)
                 await trio.sleep(rng.uniform(0.1, self.habits.quick_s))
             pause_s = rng.expovariate(1 / self.habits.pause_s)
             if line is not None and pause_s > IDLE_CLOSE_S:
@@ -136,7 +137,7 @@ class Agent:
                 await reading.run()
             except (trio.BrokenResourceError, trio.ClosedResourceError, Cut) as error:
                 call.words = f"cut: {error}"
-                if not self.is_stopping():
+                if not self.may_be_cut(call):
                     self.broken("answer", f"{mark} was cut: {error!r} after {call.received} bytes")
             except (GrammarViolation, BodyError, Odd) as error:
                 call.words = f"odd: {error}"

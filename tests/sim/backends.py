@@ -222,6 +222,11 @@ class Network:
         self.nursery.start_soon(backend.serve, ours, theirs, name=f"backend/{backend.name}")
         return theirs
 
+    def cut(self) -> None:
+        """Reset every connection, as the kernel does when the daemon's process is gone."""
+        for backend in self.backends.values():
+            backend.crash()
+
     def open_lines(self) -> int:
         """Return how many connections to backends are open at the daemon's end."""
         return sum(not line.outgoing.is_unread for backend in self.backends.values() for line in backend.lines.values())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 from attrs import define, field
@@ -23,6 +23,7 @@ class SimJob:
     """One run."""
 
     pid: int
+    port: int = 0
     exit_code: int | None = None
     is_deaf: bool = False  # ends by KILL only
     ended: trio.Event = field(factory=trio.Event)
@@ -45,6 +46,7 @@ class SimRunner:
     backends: dict[int, Backend]
     rng: random.Random
     live: dict[str, SimJob] = field(factory=dict)
+    is_calm: Callable[[], bool] = lambda: False  # nothing goes wrong any more
     starts: int = 0
 
     async def prepare(self) -> tuple[Swept, ...]:
@@ -61,9 +63,12 @@ class SimRunner:
     async def open_job(self, spec: ProcessSpec) -> AsyncIterator[SimJob]:
         """Run a job; leaving the context ends it."""
         await trio.lowlevel.checkpoint()
+        if not spec.ready_url:
+            yield await self._command()
+            return
         assert spec.id not in self.live, f"two jobs of {spec.id} at once"
         self.starts += 1
-        job = SimJob(pid=1000 + self.starts, is_deaf=self.rng.random() < 0.15)
+        job = SimJob(pid=1000 + self.starts, port=spec.port, is_deaf=self.rng.random() < 0.15)
         self.live[spec.id] = job
         backend = self.backends[spec.port]
         try:
@@ -80,21 +85,33 @@ class SimRunner:
             backend.crash()
             del self.live[spec.id]
 
+    async def _command(self) -> SimJob:
+        """Return the job of a oneshot command that has ended: well, badly, or late."""
+        job = SimJob(pid=1)
+        await trio.sleep(self.rng.choice((0.1, 2.0, 2.0, 45.0)))
+        job.end(self.rng.choice((0, 0, 0, 1)))
+        return job
+
     async def _play(self, job: SimJob, backend: Backend) -> None:
-        roll = self.rng.random()
-        if roll < 0.1:
+        if self.rng.random() < 0.1 and not self.is_calm():
             await trio.sleep(self.rng.uniform(0.05, 3.0))
             job.end(1)
             return
         await trio.sleep(self.rng.uniform(0.05, 0.5))
         backend.is_up, backend.is_ready = True, False
-        with trio.move_on_after(self.rng.choice(LOADS_S)):
+        with trio.move_on_after(self.rng.choice(LOADS_S[: 3 if self.is_calm() else None])):
             await job.wait()
         if job.exit_code is None:
             backend.is_ready = True
             await job.wait()
         backend.is_up = backend.is_ready = False
         backend.crash()
+
+    @contextmanager
+    def hold_port(self, spec: ProcessSpec) -> Iterator[None]:
+        """Own every port."""
+        del spec
+        yield
 
     def tail(self, spec: ProcessSpec, max_bytes: int = 4096) -> str:
         """Return what it said last."""
@@ -108,6 +125,6 @@ class SimRunner:
 
     def kill(self, port: int) -> None:
         """End the job behind a port, as `kill -9` does."""
-        for job_id, job in self.live.items():
-            if job_id and self.backends[port].is_up and job.exit_code is None:
+        for job in self.live.values():
+            if job.port == port:
                 job.end(KILLED)

@@ -227,7 +227,9 @@ def draw_faults(rng: random.Random, hours: float, names: Sequence[str]) -> tuple
     last = hours * 3600 - CALM_S
     kinds = list(WEIGHTS)
     weights = [WEIGHTS[kind] for kind in kinds]
-    found = [_fault(rng, rng.choices(kinds, weights)[0], rng.uniform(0, last), last, names) for _ in range(round(FAULTS_PER_H * hours))]
+    found = [
+        _fault(rng, rng.choices(kinds, weights)[0], rng.uniform(0, last), last, names) for _ in range(round(FAULTS_PER_H * hours))
+    ]
     return tuple(sorted(found, key=lambda fault: fault.at))
 
 
@@ -248,7 +250,9 @@ def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: S
         case FaultKind.CRASH:
             child = rng.choice(_CHILDREN) if rng.random() < 0.3 else f"provider/{rng.choice(names)}"
             times = 8 if rng.random() < 0.15 else 1
-            return Fault(at=at, kind=kind, target=child, steps=rng.randint(1, 25), lasts_s=rng.choice([0.0, 5.0, 60.0]), times=times)
+            return Fault(
+                at=at, kind=kind, target=child, steps=rng.randint(1, 25), lasts_s=rng.choice([0.0, 5.0, 60.0]), times=times
+            )
         case FaultKind.DISK:
             return Fault(at=at, kind=kind, disk=rng.choice([Disk.FULL, Disk.GONE, Disk.SLOW]), lasts_s=lasts_s)
         case FaultKind.RELOAD:

@@ -76,7 +76,7 @@ class MemoryStore:
 
 
 @define(eq=False)
-class Life:
+class LifeStore:
     """The store as one life of the daemon has it: after `kill -9` nothing of it reaches the disk any more."""
 
     store: MemoryStore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -28,13 +28,13 @@ class Told:
     """Folds the events of one life of the daemon."""
 
     broken: Callable[[str, str], None]
-    config: Callable[[], RouterConfig]
+    configs: list[RouterConfig]  # every one that was at work; a request keeps the one that it began with
     now: Callable[[], float]
-    wall: Callable[[], float]
+    is_wall_true: Callable[[], bool]  # nobody has set the clock: budgets can be checked by it
     standings: dict[str, Standing] = field(factory=dict)
+    out: dict[str, int] = field(factory=dict)  # the generation in which a provider is excluded or held
     excluded_gens: dict[str, set[int]] = field(factory=dict)
     restarts: dict[str, list[tuple[float, float]]] = field(factory=dict)  # by group: start and end, virtual time
-    is_wall_true: bool = True  # nobody has set the clock: budgets can be checked by it
     _demoted: set[str] = field(factory=set)  # of the plan that is being told
     _last_resort_of: str = ""
 
@@ -51,6 +51,10 @@ class Told:
                 self._last_resort(fields)
             case "self-healing-exclude":
                 self._excluded(fields)
+            case "self-healing-hold":
+                self.out[fields["provider"]] = fields["gen"]
+            case "self-healing-state-restored":
+                self.out[fields["provider"]] = fields["gen"]  # or was, before today's policy was asked
             case "self-healing-restore":
                 self._restored(fields)
             case "self-healing-restart":
@@ -70,28 +74,24 @@ class Told:
         """Forget a provider that has left the configuration, or begins afresh."""
         self.standings.pop(provider, None)
         self.excluded_gens.pop(provider, None)
+        self.out.pop(provider, None)
 
     def _chain(self, fields: Mapping[str, Any]) -> None:
-        profile = next((p for p in self.config().profiles if p.name == fields["profile"]), None)
-        if profile is None:
-            return
-        places = [profile.providers.index(name) for name in fields["chain"] if name in profile.providers]
-        if len(places) != len(fields["chain"]):
-            self.broken("I14", f"{fields['chain']} has others than {profile.providers}")
         demoted, is_last_resort = self._demoted, fields["request_id"] == self._last_resort_of
         self._demoted, self._last_resort_of = set(), ""
-        ahead = [place for place in places if profile.providers[place] not in demoted]
-        if not is_last_resort and ahead != sorted(ahead):
-            self.broken("I14", f"{fields['chain']} without {demoted} is not in the order of {profile.providers}")
+        chains = [p.providers for config in self.configs for p in config.profiles if p.name == fields["profile"]]
+        ahead = [name for name in fields["chain"] if name not in demoted]
+        if not is_last_resort and not any(is_subsequence(ahead, declared) for declared in chains):
+            self.broken("I14", f"{fields['chain']} without {demoted} is not in the order of {chains}")
 
     def _empty(self, fields: Mapping[str, Any]) -> None:
         soft = [entry["provider"] for entry in fields["skipped"] if entry["reason"] in {str(reason) for reason in SOFT}]
-        if soft and self.config().routing.last_resort:
+        if soft and self.configs[-1].routing.last_resort:
             self.broken("I15", f"nobody is asked for {fields['profile']}, though {soft} could be")
 
     def _last_resort(self, fields: Mapping[str, Any]) -> None:
         self._last_resort_of = fields["request_id"]
-        config = self.config()
+        config = self.configs[-1]
         paid = {provider.name for provider in config.providers if provider.paid}
         if not config.routing.allow_paid and paid & set(fields["providers"]):
             self.broken("I16", f"the last resort {fields['providers']} costs money")
@@ -102,13 +102,14 @@ class Told:
         if gen in gens:
             self.broken("I18", f"{name}: generation {gen} was excluded twice")
         gens.add(gen)
+        self.out[name] = gen
 
     def _restored(self, fields: Mapping[str, Any]) -> None:
         if fields["excluded_duration_s"] < 0:
             self.broken("I18", f"{fields['provider']}: excluded for {fields['excluded_duration_s']} s")
-        standing = self.standings.get(fields["provider"])
-        if standing is None or standing.admission not in ("excluded", "held") or standing.gen != fields["gen"]:
-            self.broken("I18", f"{fields['provider']}: restored in generation {fields['gen']}, was told {standing}")
+        gen = self.out.pop(fields["provider"], None)
+        if gen != fields["gen"]:
+            self.broken("I18", f"{fields['provider']}: restored in generation {fields['gen']}, was out in {gen}")
 
     def _restart(self, fields: Mapping[str, Any]) -> None:
         group, end = str(fields["group"]), self.now()
@@ -117,9 +118,15 @@ class Told:
         if runs and start < runs[-1][1] - DELTA_S:
             self.broken("I4", f"two restarts of {group} at once: {runs[-1]}, {(start, end)}")
         runs.append((start, end))
-        restart = next((p.restart for p in self.config().providers if p.name in fields["providers"]), None)
-        if restart is None or not self.is_wall_true:
+        restart = next((p.restart for p in self.configs[-1].providers if p.name in fields["providers"]), None)
+        if restart is None or not self.is_wall_true():
             return
         recent = [begun for begun, _ in runs if start - begun < restart.window_s - DELTA_S]
         if len(recent) > restart.max:
             self.broken("I4", f"{len(recent)} restarts of {group} within {restart.window_s} s, {restart.max} are allowed")
+
+
+def is_subsequence(some: Sequence[str], whole: Sequence[str]) -> bool:
+    """Tell whether all of `some` are in `whole`, in that order."""
+    rest = iter(whole)
+    return all(name in rest for name in some)

@@ -47,12 +47,12 @@ class Watch:
     crashes: Crashes
     told: Told
     steps: int = 0
-    counted_epochs: dict[tuple[str, int], int] = field(factory=dict)
-    values: dict[str, Health] = field(factory=dict)  # the last that was committed, by provider
+    counted_epochs: dict[Cell, set[int]] = field(factory=dict)
+    values: dict[Cell, Health] = field(factory=dict)  # the last that was committed
 
     # -- whenever no task can run
 
-    def quiet(self) -> None:
+    def quiet(self, *, is_ending: bool = False) -> None:
         """Check what holds between any two steps."""
         now = self.now()
         if self.calls:
@@ -60,13 +60,23 @@ class Watch:
         attempts = sum(self.board.in_flight().values())
         if attempts > self.drain.in_flight:
             self.broken("in-flight", f"{attempts} attempts of {self.drain.in_flight} requests")
-        self.told.check(self.board)
-        self._children()
         for cell in self.board.cells():
-            if self.values.setdefault(cell.name, cell.health) is not cell.health:
+            if cell not in self.values:
+                self.told.forget(cell.name)  # it is new, or begins afresh behind another backend
+            if self.values.setdefault(cell, cell.health) is not cell.health:
                 self.broken("I23", f"{cell.name}: its value is not what was committed last")
-                self.values[cell.name] = cell.health
-            self._probation(cell, now)
+                self.values[cell] = cell.health
+            if not is_ending:
+                self._probation(cell, now)
+        self.told.check(self.board)
+        if not is_ending:
+            self._children()
+
+    def reset(self, provider: str) -> None:
+        """Take notice that a value was put into quarantine."""
+        cell = self.board.cell(provider)
+        self.values[cell] = cell.health
+        self.counted_epochs.pop(cell, None)
 
     def _children(self) -> None:
         """Compare what each supervisor's cell wants with the children that it has (I2, I3, I5)."""
@@ -105,9 +115,9 @@ class Watch:
         """Check one step of a provider's health."""
         self.steps += 1
         new = cell.health
-        if (known := self.values.get(cell.name)) is not None and known is not old and known != old:
+        if (known := self.values.get(cell)) is not None and known is not old and known != old:
             self.broken("I23", f"{cell.name}: a step began from another value than the one that was committed last")
-        self.values[cell.name] = new
+        self.values[cell] = new
         if isinstance(event, RecoveryProbed):
             self._probed(cell, event, old, new)
         is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
@@ -150,10 +160,11 @@ class Watch:
         if _SEVERITY[new.state] < _SEVERITY[old.state] and new.admission is old.admission:
             self.broken("I13", f"{cell.name}: a failure made it {new.state}")
         if event.epoch is not None and event.source is Source.TRAFFIC and new.failures > old.failures:
-            key = (cell.name, event.epoch)
-            self.counted_epochs[key] = self.counted_epochs.get(key, 0) + 1
-            if self.counted_epochs[key] > 1 or (new.failures != old.failures + 1 and new.admission is old.admission):
+            counted = self.counted_epochs.setdefault(cell, set())
+            is_one_more = new.failures == old.failures + 1 or new.admission is not old.admission
+            if event.epoch in counted or not is_one_more:
                 self.broken("I12", f"{cell.name}: epoch {event.epoch} was counted twice")
+            counted.add(event.epoch)
 
     # -- the end of the run
 
@@ -169,7 +180,7 @@ class Watch:
             self.broken("I19", f"in flight at the end: {self.drain.in_flight}, {self.board.in_flight()}")
 
     def recovered(self, exempt: frozenset[str]) -> None:
-        """Check that nobody is out any more, long after the last fault; `exempt` cannot be probed (I6)."""
+        """Check that nobody is out any more, long after the last fault, but those whom nobody can help (I6)."""
         for cell in self.board.cells():
             health = cell.health
             is_out = health.admission in (Admission.EXCLUDED, Admission.HELD) and health.hold_reason is not HoldReason.OPERATOR
