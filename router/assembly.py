@@ -16,6 +16,7 @@ from attrs import field, frozen
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp
+from router.ingress.canary import CanaryDoor, open_canary_door
 from router.ingress.chat import handle
 from router.ingress.count_tokens import count_tokens
 from router.ingress.drain import Drain
@@ -40,6 +41,7 @@ DISTRIBUTION = "nursery-router"
 class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
+    `canary` is one per process: what is reloaded keeps its secret.
     `in_flight` and `processes` are read for `/status` only: attempts by provider, managed server's state by provider."""
 
     health: HealthView
@@ -50,6 +52,7 @@ class Tree:
     in_flight: Callable[[], Mapping[str, int]]
     processes: Callable[[], Mapping[str, str]]
     addresses: list[str] = field(factory=list)
+    canary: CanaryDoor = field(factory=open_canary_door)
 
 
 @frozen(kw_only=True)
@@ -105,13 +108,14 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree) -> Front:
         if route.operation is Operation.COUNT_TOKENS:
             await count_tokens(exchange, generation)
         else:
-            await handle(exchange, generation)
+            await handle(exchange, tree.canary.generation if tree.canary.admits(exchange.headers) else generation)
 
+    tokens = [token.reveal() for token in loaded.secrets.client_tokens]
     return Front(
         gate=FrontGate.of(
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
-            tokens=[token.reveal() for token in loaded.secrets.client_tokens],
+            tokens=[*tokens, tree.canary.secret] if tokens else (),
         ),
         drain=tree.drain,
         observer=tree.observer,
@@ -119,6 +123,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree) -> Front:
         cold=ColdApp(source.cold_app),
         max_in_flight=server.max_in_flight,
         version=version(DISTRIBUTION),
+        is_canary=tree.canary.admits,
     )
 
 
