@@ -23,6 +23,7 @@ import trio
 from attrs import asdict, frozen
 
 from router.assembly import DISTRIBUTION, Assembled, Tree, assemble
+from router.config.kill_scope import kill_scope_warnings, own_cgroup
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
@@ -213,7 +214,7 @@ class Daemon:
 
     def _tell_start(self) -> None:
         config = self.loaded.config
-        for warning in self.loaded.warnings:
+        for warning in (*self.loaded.warnings, *kill_scope_warnings(config, own_cgroup())):
             self.observer.event("config-warning", asdict(warning))
         self.observer.event(
             "router-startup",
