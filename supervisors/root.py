@@ -20,9 +20,9 @@ from pathlib import Path
 
 import platformdirs
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
-from router.assembly import DISTRIBUTION, Assembled, Tree, assemble
+from router.assembly import DISTRIBUTION, Deployed, Tree
 from router.config.kill_scope import kill_scope_warnings, own_cgroup
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
@@ -41,11 +41,12 @@ from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
 from supervisors.listen_fds import listening_sockets
+from supervisors.outside import Seams
 from supervisors.process_config import process_specs
-from supervisors.process_runner import GuardedRunner
+from supervisors.process_probe import http_status
+from supervisors.process_runner import Runner
 from supervisors.processes import Processes
 from supervisors.sd_notify import Lent, nothing_lent, take_lent
-from supervisors.seams import SystemWallClock
 from supervisors.service import Reactions, Service
 
 STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5
@@ -72,7 +73,7 @@ async def main(loaded: LoadedConfig, observer: Observer, lent: Lent | None = Non
     """Run the tree over one configuration; return the exit code. Raises ConfigError before anything was started.
 
     `lent` is what a service manager gave the process, None without one."""
-    return await Daemon.of(loaded, observer, lent).run_to_exit()
+    return await Daemon.of(loaded, observer, lent=lent).run_to_exit()
 
 
 @frozen(kw_only=True)
@@ -82,25 +83,33 @@ class Daemon:
     loaded: LoadedConfig
     observer: Observer
     drain: Drain
-    runner: GuardedRunner
+    runner: Runner
     processes: Processes
-    assembled: Assembled
+    deployed: Deployed
     addresses: list[str]
     board: HealthBoard
     tree: Tree
     lent: Lent
     inherited: tuple[socket.socket, ...]
+    seams: Seams = field(factory=Seams)
 
     @classmethod
-    def of(cls, loaded: LoadedConfig, observer: Observer, lent: Lent | None = None) -> Daemon:
-        """Build the parts. Raises ConfigError for managed processes that cannot live together, and for unfit sockets."""
+    def of(cls, loaded: LoadedConfig, observer: Observer, seams: Seams | None = None, *, lent: Lent | None = None) -> Daemon:
+        """Build the parts; `seams` is the real world where nothing else is given.
+
+        Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
+        seams, lent = seams or Seams(), lent or nothing_lent()
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
-        lent = lent or nothing_lent()
-        board = HealthBoard(observer=observer)
+        board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random)
         for name, policy in health_policies(config).items():
             board.add(name, policy, unconfigured=unconfigured.get(name))
-        runner = GuardedRunner(directory=log_directory(config.server.state_dir))
-        processes = Processes(process_specs(config.providers, unconfigured), observer=observer, runner=runner)
+        runner = seams.runner(log_directory(config.server.state_dir))
+        processes = Processes(
+            process_specs(config.providers, unconfigured),
+            observer=observer,
+            runner=runner,
+            probe=partial(http_status, dial=seams.dial),
+        )
         tree = Tree(
             health=board,
             sink=board,
@@ -109,6 +118,7 @@ class Daemon:
             drain=Drain(),
             in_flight=board.in_flight,
             processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+            sources=seams.sources(),
         )
         return cls(
             loaded=loaded,
@@ -116,12 +126,13 @@ class Daemon:
             drain=tree.drain,
             runner=runner,
             processes=processes,
-            assembled=assemble(loaded, tree),
+            deployed=Deployed.of(loaded, tree),
             addresses=tree.addresses,
             board=board,
             tree=tree,
             lent=lent,
             inherited=listening_sockets(lent.listening, has_token=bool(loaded.secrets.client_tokens)),
+            seams=seams,
         )
 
     async def run_to_exit(self) -> int:
@@ -144,20 +155,20 @@ class Daemon:
             await root.start(self._service().run, name="service")
             async with trio.open_nursery() as core:
                 await core.start(self.processes.run, name="processes")
-                core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
+                core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
                 await self._serve(core)
                 core.cancel_scope.cancel()
             root.cancel_scope.cancel()
 
     def _service(self) -> Service:
-        reactions = Reactions(end_now=self.runner.end_now, state=self._state, on_jump=self._jumped)
         return Service(
             drain=self.drain,
             observer=self.observer,
             notifier=self.lent.notifier,
-            wall=SystemWallClock(),
-            reactions=reactions,
+            wall=self.seams.wall,
+            reactions=Reactions(end_now=self.runner.end_now, state=self._state, on_jump=self._jumped),
             drain_timeout_s=self.loaded.config.server.drain_timeout_s,
+            open_signals=self.seams.open_signals,
         )
 
     async def _serve(self, core: trio.Nursery) -> None:
@@ -170,7 +181,7 @@ class Daemon:
             drain_timeout_s=server.drain_timeout_s,
             inherited=self.inherited,
         )
-        listen = partial(ingress.run, self.assembled.front, options, drain=self.drain, observer=self.observer)
+        listen = partial(ingress.run, self.deployed, options, drain=self.drain, observer=self.observer, door=self.seams.door)
         try:
             async with trio.open_nursery() as ring:
                 bound = await ring.start(listen, name="ingress")
@@ -180,7 +191,7 @@ class Daemon:
                 self._watch(core, bound[0])
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
-                await self.assembled.aclose()
+                await self.deployed.aclose()
 
     def _watch(self, core: trio.Nursery, address: BoundAddress) -> None:
         """Feed the watchdog, where there is one."""
@@ -191,7 +202,7 @@ class Daemon:
             port=address.port,
             host_header=self.loaded.config.server.host,
             headers=self.tree.canary.headers(),
-            connect=partial(HttpxClient, provider="canary"),
+            connect=partial(HttpxClient, provider="canary", dial=self.seams.dial),
         )
         feed = self.lent.notifier.alive
         ask = partial(canary.run, bird, watchdog_s=self.lent.watchdog_s, feed=feed, observer=self.observer)
@@ -202,13 +213,12 @@ class Daemon:
             cell.apply(ClockJumped(by_s=by_s))
 
     def _state(self) -> dict[str, object]:
+        cells = self.board.cells()
         return {
             "is_stopping": self.drain.is_started,
             "in_flight": self.drain.in_flight,
             "attempts": dict(self.board.in_flight()),
-            "providers": {
-                cell.name: {"health": cell.health.state, "admission": cell.health.admission} for cell in self.board.cells()
-            },
+            "providers": {cell.name: {"health": cell.health.state, "admission": cell.health.admission} for cell in cells},
             "processes": dict(self.tree.processes()),
         }
 
@@ -219,7 +229,7 @@ class Daemon:
         self.observer.event(
             "router-startup",
             {
-                "version": self.assembled.front.version,
+                "version": self.deployed.current.front.version,
                 "addresses": list(self.addresses),
                 "config": str(self.loaded.path),
                 "providers": [provider.name for provider in config.providers],

@@ -6,7 +6,8 @@ jumps against trio's means that the machine was suspended (D25)."""
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 
 import trio
@@ -22,6 +23,8 @@ COMPARE_S = 5.0  # how often the clocks are compared (supervision.md 21.7)
 JUMP_S = 30.0  # below it NTP steps and a busy machine look alike
 USUAL_DRAIN_S = 20.0  # what TimeoutStopSec of the unit allows for, with everything behind it (supervision.md 21.11)
 UNIT_STOP_S = 40.0  # TimeoutStopSec
+
+OpenSignals = Callable[..., AbstractContextManager[AsyncIterator[int]]]  # as trio.open_signal_receiver
 
 
 @frozen(kw_only=True)
@@ -48,10 +51,11 @@ class Service:
     wall: WallClock
     reactions: Reactions
     drain_timeout_s: float
+    open_signals: OpenSignals = trio.open_signal_receiver
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """React to signals and jumps until cancelled. Started once the signals are caught."""
-        with trio.open_signal_receiver(*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1) as signals:
+        with self.open_signals(*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1) as signals:
             async with trio.open_nursery() as nursery:
                 watch = partial(watch_clocks, self.wall, observer=self.observer, on_jump=self.reactions.on_jump)
                 nursery.start_soon(watch, name="clocks")

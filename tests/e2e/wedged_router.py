@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import trio
-from attrs import define, evolve
+from attrs import define
 
 from router.config.options import ServeOptions, load_for_serving
 from router.ingress.asgi import ModelHandler
@@ -44,11 +44,10 @@ class Wedge:
 def main(how: str, config: str) -> int:
     loaded = load_for_serving(ServeOptions(config_path=Path(config)))
     log = open_log("info", "json", redact=lambda line: line)
-    daemon = Daemon.of(loaded, log, take_lent(os.environ, pid=os.getpid()))
-    front = daemon.assembled.front
-    wedge = Wedge(inner=front.answer_model, how=how)
-    wedged = evolve(daemon.assembled, front=evolve(front, answer_model=wedge.answer))
-    return trio.run(evolve(daemon, assembled=wedged).run_to_exit)
+    daemon = Daemon.of(loaded, log, lent=take_lent(os.environ, pid=os.getpid()))
+    front = daemon.deployed.current.front
+    front.answer_model = Wedge(inner=front.answer_model, how=how).answer
+    return trio.run(daemon.run_to_exit)
 
 
 if __name__ == "__main__":
