@@ -138,13 +138,15 @@ async def test_the_canary_passes_a_token_and_nobody_else_sees_or_uses_it(upstrea
                 guess = {"x-router-canary": "guess"}
                 answer = await client.post(Api.CHAT, json=request_body(Api.CHAT, stream=False), headers=guess)
                 by_name = await client.post(Api.CHAT, json={**request_body(Api.CHAT, stream=False), "profile": "canary"})
-            log = running.log
+            await running.stop()
+            log = events(running)
 
     assert signs == [ALIVE] * 2
     assert not any("canary" in page for page in pages)
     assert answer.headers["x-router-provider"] == "only"
     assert by_name.status_code == 400
-    assert "canary" not in log.replace("unknown profile 'canary'", "")
+    assert [line["event"] for line in log] == ["router-startup", *["request-complete"] * 2, "stop-requested", "router-shutdown"]
+    assert [line["profile"] for line in log[1:3]] == ["default", None]
 
 
 async def test_who_came_before_the_daemon_is_answered_on_the_passed_socket(tmp_path: Path) -> None:
