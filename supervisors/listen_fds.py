@@ -34,13 +34,19 @@ def listening_sockets(descriptors: Iterable[int], *, has_token: bool) -> tuple[s
     return tuple(sockets)
 
 
+def exposed(sockets: Iterable[socket.socket]) -> tuple[str, ...]:
+    """Return the addresses among them that other machines reach: a configuration without a client token does not fit these."""
+    hosts = (str(one.getsockname()[0]) for one in sockets)
+    return tuple(host for host in hosts if not is_loopback(host))
+
+
 def _complaints(one: socket.socket, *, has_token: bool) -> Iterator[str]:
     if one.family not in _FAMILIES or one.type != socket.SOCK_STREAM:
         yield "is no TCP socket: the socket unit needs ListenStream with an address and a port"
     elif not one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         yield "does not listen: the socket unit needs Accept=no"
-    elif not has_token and not is_loopback(host := str(one.getsockname()[0])):
-        yield f"listens on {host}, which can be reached from other machines: set [server].client_token_env"
+    elif not has_token and (hosts := exposed((one,))):
+        yield f"listens on {hosts[0]}, which can be reached from other machines: set [server].client_token_env"
 
 
 def _mistake(descriptor: int, complaint: str) -> Mistake:
