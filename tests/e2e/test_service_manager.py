@@ -145,8 +145,8 @@ async def test_the_canary_passes_a_token_and_nobody_else_sees_or_uses_it(upstrea
     assert not any("canary" in page for page in pages)
     assert answer.headers["x-router-provider"] == "only"
     assert by_name.status_code == 400
-    assert [line["event"] for line in log] == ["router-startup", *["request-complete"] * 2, "stop-requested", "router-shutdown"]
-    assert [line["profile"] for line in log[1:3]] == ["default", None]
+    assert {line["event"] for line in log} == {"router-startup", "request-complete", "stop-requested", "router-shutdown"}
+    assert [line["profile"] for line in log if line["event"] == "request-complete"] == ["default", None]
 
 
 async def test_who_came_before_the_daemon_is_answered_on_the_passed_socket(tmp_path: Path) -> None:
