@@ -246,6 +246,7 @@ class Source:
             is_routable=bool(generation.plan(generation.profiles[default], trio.current_time()).order),
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
+            grammar_violations=_grammar_violations(self.deployed.current),
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )
 
@@ -262,3 +263,9 @@ class Source:
             in_flight=self.tree.in_flight().get(provider.name, 0),
             process=self.tree.processes().get(provider.name),
         )
+
+
+def _grammar_violations(assembled: Assembled) -> Mapping[str, int] | None:
+    if not assembled.loaded.config.server.grammar_check:
+        return None
+    return {dialect.value: count for dialect, count in assembled.generation.tally.violations.items()}

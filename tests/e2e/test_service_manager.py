@@ -23,7 +23,7 @@ from tests.fakes.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-WATCHDOG_S = 0.9
+WATCHDOG_S = 0.6
 ASKED_EVERY_S = WATCHDOG_S / 3
 PATIENCE_S = 15.0
 SILENCE = Plan().broken(How.STALL, AFTER_HEAD)
