@@ -2,33 +2,34 @@
 
     root
     ├─ service               signals
-    └─ core
-       ├─ processes          managed servers, one task each
-       ├─ upstream-connections   closes idle ones
-       └─ ingress            the listener: started last, stops first, drains
+    └─ sinks
+       ├─ state              the state file: ends last, after a flush
+       └─ core
+          ├─ processes       managed servers, one task each
+          ├─ upstream-connections   closes idle ones
+          └─ ingress         the listener: started last, stops first, drains
 
-The sinks, the provider supervisors and keep_running come between root and core with the nursery-tree issue."""
+The provider supervisors and keep_running come with the nursery-tree issue."""
 
 from __future__ import annotations
 
 import sys
 from functools import partial
-from pathlib import Path
 
-import platformdirs
 import trio
 from attrs import asdict, frozen
 
-from router.assembly import DISTRIBUTION, Assembled, Tree, assemble
+from router.assembly import Assembled, Tree, assemble
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
 from router.config.schema import LoadedConfig
-from router.errors import ConfigError
+from router.errors import ConfigError, StateFailed, StateLocked
 from router.ingress.drain import Drain
 from router.ingress.front_serve import flatten
 from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
+from router.state.directory import state_directory
 from supervisors import ingress, service
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
@@ -36,8 +37,11 @@ from supervisors.ingress import CannotBindError, IngressOptions
 from supervisors.process_config import process_specs
 from supervisors.process_runner import GuardedRunner
 from supervisors.processes import Processes
+from supervisors.seams import Store, SystemWallClock
+from supervisors.state_lock import LOCKED, held_store
+from supervisors.state_writer import StateWriter, WorkerThread
 
-STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5
+STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for
 
 
@@ -52,13 +56,17 @@ def run_daemon(options: ServeOptions) -> int:
     except ConfigError as error:
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
         return BAD_CONFIG
+    except StateLocked as error:
+        sys.stderr.write(f"{error}\n")
+        return LOCKED
     except KeyboardInterrupt:  # before the signals are caught, and only then
         return STOPPED
 
 
 async def main(loaded: LoadedConfig, observer: Observer) -> int:
-    """Run the tree over one configuration; return the exit code. Raises ConfigError before anything was started."""
-    return await Daemon.of(loaded, observer).run_to_exit()
+    """Run the tree over one configuration; return the exit code. Raises ConfigError and StateLocked before anything started."""
+    with held_store(state_directory(loaded.config.server.state_dir), SystemWallClock()) as store:
+        return await Daemon.of(loaded, observer, store).run_to_exit()
 
 
 @frozen(kw_only=True)
@@ -70,17 +78,18 @@ class Daemon:
     drain: Drain
     runner: GuardedRunner
     processes: Processes
+    state: StateWriter
     assembled: Assembled
     addresses: list[str]
 
     @classmethod
-    def of(cls, loaded: LoadedConfig, observer: Observer) -> Daemon:
+    def of(cls, loaded: LoadedConfig, observer: Observer, store: Store) -> Daemon:
         """Build the parts. Raises ConfigError for managed processes that cannot live together."""
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
         board = HealthBoard(observer=observer)
         for name, policy in health_policies(config).items():
             board.add(name, policy, unconfigured=unconfigured.get(name))
-        runner = GuardedRunner(directory=log_directory(config.server.state_dir))
+        runner = GuardedRunner(directory=state_directory(config.server.state_dir) / "processes")
         processes = Processes(process_specs(config.providers, unconfigured), observer=observer, runner=runner)
         tree = Tree(
             health=board,
@@ -97,6 +106,7 @@ class Daemon:
             drain=tree.drain,
             runner=runner,
             processes=processes,
+            state=StateWriter(store=store, execute=WorkerThread(), observer=observer, wall=SystemWallClock()),
             assembled=assemble(loaded, tree),
             addresses=tree.addresses,
         )
@@ -120,12 +130,24 @@ class Daemon:
         async with trio.open_nursery() as root:
             signals = partial(service.run, drain=self.drain, observer=self.observer, end_now=self.runner.end_now)
             await root.start(signals, name="service")
-            async with trio.open_nursery() as core:
-                await core.start(self.processes.run, name="processes")
-                core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
-                await self._serve()
-                core.cancel_scope.cancel()
+            await self.state.load()
+            async with trio.open_nursery() as sinks:
+                sinks.start_soon(self._keep_state, name="state")
+                async with trio.open_nursery() as core:
+                    await core.start(self.processes.run, name="processes")
+                    core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
+                    await self._serve()
+                    core.cancel_scope.cancel()
+                sinks.cancel_scope.cancel()
             root.cancel_scope.cancel()
+
+    async def _keep_state(self) -> None:
+        """Run the state writer; one that fails goes on in memory alone, and tries again by itself."""
+        try:
+            await self.state.run()
+        except StateFailed:
+            self.state.degrade()
+            await self.state.run()
 
     async def _serve(self) -> None:
         """Run the listener until the drain is through, then leave the upstreams."""
@@ -162,9 +184,3 @@ class Daemon:
                 "default_profile": config.routing.default_profile,
             },
         )
-
-
-def log_directory(state_dir: str | None) -> Path:
-    """Return where managed processes write their logs."""
-    root = platformdirs.user_state_path(DISTRIBUTION) if state_dir is None else Path(state_dir).expanduser()
-    return root / "processes"

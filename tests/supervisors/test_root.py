@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -12,10 +13,12 @@ from attrs import define, evolve, field
 
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
+from router.state.store import SqliteStore
 from supervisors.leftovers import Swept
 from supervisors.process_runner import GuardedRunner
 from supervisors.processes import Processes
 from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, Daemon, main, run_daemon
+from supervisors.state_lock import LOCKED, locked
 
 pytestmark = pytest.mark.e2e
 
@@ -103,9 +106,9 @@ async def test_it_serves_until_a_signal_stops_it(number: signal.Signals, tmp_pat
 
     assert b'{"status":"ready"}' in ready
     assert f'"addresses":["{addresses[0]}"]'.encode() in status
-    assert {"service", "processes", "ingress"} <= names
+    assert {"service", "state", "processes", "ingress"} <= names
     assert exit_codes == [STOPPED]
-    assert told.names() == ["router-startup", "stop-requested", "router-shutdown"]
+    assert told.names() == ["state-store-attached", "router-startup", "stop-requested", "router-shutdown"]
 
 
 @pytest.mark.slow
@@ -122,13 +125,39 @@ async def test_an_address_in_use_ends_it_with_69(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_a_ring_that_breaks_ends_it_with_70(tmp_path: Path) -> None:
     told = Told()
-    daemon = Daemon.of(a_config(tmp_path), told)
+    daemon = Daemon.of(a_config(tmp_path), told, SqliteStore(directory=tmp_path / "state", wall=lambda: 0.0))
     broken = Processes((), observer=told, runner=BrokenRunner(directory=tmp_path))
 
     exit_code = await evolve(daemon, processes=broken).run_to_exit()
 
     assert exit_code == GAVE_UP
-    assert told.names() == ["supervisor-exhausted", "router-shutdown"]
+    assert told.names() == ["state-store-attached", "supervisor-exhausted", "router-shutdown"]
+
+
+@pytest.mark.slow
+async def test_a_state_directory_that_cannot_be_used_is_told_once_and_stops_nothing(tmp_path: Path) -> None:  # D35
+    told = Told()
+    (tmp_path / "file").touch()
+    config = a_config(tmp_path, state_dir=str(tmp_path / "file" / "state"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(main, config, told)
+        with trio.fail_after(START_S):
+            await told.started.wait()
+        signal.raise_signal(signal.SIGTERM)
+
+    assert told.names() == ["state-store-failed", "state-degraded", "router-startup", "stop-requested", "router-shutdown"]
+    assert "Not a directory" in str(told.fields("state-degraded")["error"])
+
+
+def test_a_second_instance_in_the_same_directory_ends_with_75_and_names_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked(tmp_path / "state"):
+        exit_code = run_daemon(ServeOptions(config_path=write_config(tmp_path)))
+
+    assert exit_code == LOCKED
+    assert f"state directory {tmp_path / 'state'} is in use by another instance (pid {os.getpid()})" in capsys.readouterr().err
 
 
 def test_a_configuration_with_mistakes_ends_it_with_78_and_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,98 @@
+"""The lock on real directories. A lock belongs to an open file, so that two in one process exclude each other like two processes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from router.errors import StateFailed, StateLocked
+from router.state.store import SqliteStore
+from supervisors.seams import SystemWallClock
+from supervisors.state_lock import NoStore, held_store, locked
+
+
+def test_a_second_instance_is_told_who_has_the_directory(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(StateLocked) as refused, locked(tmp_path):
+        pass
+
+    assert refused.value.pid == os.getpid()
+    assert str(refused.value) == (
+        f"state directory {tmp_path} is in use by another instance (pid {os.getpid()}):"
+        " stop that one, or set [server].state_dir for this one"
+    )
+
+
+def test_a_lock_that_was_left_can_be_taken_again(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        text = (tmp_path / "router.lock").read_text()
+
+    assert text == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("content", ["1\n", "", "not a number", "9" * 100])
+def test_a_file_of_a_dead_holder_is_no_lock(content: str, tmp_path: Path) -> None:
+    (tmp_path / "router.lock").write_text(content)
+
+    with locked(tmp_path):
+        assert (tmp_path / "router.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_the_directory_is_created_for_its_owner_alone(tmp_path: Path) -> None:
+    with locked(tmp_path / "a" / "b"):
+        assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "a" / "b" / "router.lock").stat().st_mode) == 0o600
+
+
+def test_a_directory_that_cannot_be_created_is_a_named_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StateFailed, match="cannot lock: .*Not a directory"), locked(tmp_path / "file" / "state"):
+        pass
+
+
+def test_a_directory_that_cannot_be_used_has_a_store_that_says_so(tmp_path: Path) -> None:  # D35
+    (tmp_path / "file").touch()
+
+    with held_store(tmp_path / "file" / "state", SystemWallClock()) as store:
+        assert isinstance(store, NoStore)
+        with pytest.raises(StateFailed, match="Not a directory"):
+            store.open()
+        with pytest.raises(StateFailed, match="Not a directory"):
+            store.write([])
+
+
+def test_a_held_directory_has_a_store_of_its_own(tmp_path: Path) -> None:
+    with held_store(tmp_path, SystemWallClock()) as store:
+        assert isinstance(store, SqliteStore)
+        with pytest.raises(StateLocked), held_store(tmp_path, SystemWallClock()):
+            pass
+
+
+@pytest.mark.e2e
+async def test_a_program_that_was_started_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    script = "import sys; print(flush=True); sys.stdin.read()"
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            with locked(tmp_path):
+                started = await nursery.start(
+                    lambda task_status: trio.run_process(
+                        [sys.executable, "-I", "-S", "-c", script],
+                        stdin=-1,
+                        stdout=-1,
+                        close_fds=False,
+                        task_status=task_status,
+                    )
+                )
+                await started.stdout.receive_some(1)
+            with locked(tmp_path):
+                was_alive = started.poll() is None
+            await started.stdin.aclose()
+
+    assert was_alive
