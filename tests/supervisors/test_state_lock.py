@@ -1,11 +1,13 @@
-"""The lock on real directories. A lock belongs to an open file, so that two in one process exclude each other like two processes."""
+"""The lock on real directories. It belongs to an open file, so that two in one process exclude each other like two daemons."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 import trio
@@ -53,7 +55,7 @@ def test_the_directory_is_created_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_created_is_a_named_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(StateFailed, match="cannot lock: .*Not a directory"), locked(tmp_path / "file" / "state"):
+    with pytest.raises(StateFailed, match=r"cannot lock: .*Not a directory"), locked(tmp_path / "file" / "state"):
         pass
 
 
@@ -77,19 +79,11 @@ def test_a_held_directory_has_a_store_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 async def test_a_program_that_was_started_does_not_inherit_the_lock(tmp_path: Path) -> None:
-    script = "import sys; print(flush=True); sys.stdin.read()"
+    argv = [sys.executable, "-I", "-S", "-c", "import sys; print(flush=True); sys.stdin.read()"]
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             with locked(tmp_path):
-                started = await nursery.start(
-                    lambda task_status: trio.run_process(
-                        [sys.executable, "-I", "-S", "-c", script],
-                        stdin=-1,
-                        stdout=-1,
-                        close_fds=False,
-                        task_status=task_status,
-                    )
-                )
+                started = await nursery.start(partial(trio.run_process, argv, stdin=PIPE, stdout=PIPE, close_fds=False))
                 await started.stdout.receive_some(1)
             with locked(tmp_path):
                 was_alive = started.poll() is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,7 @@ ROWS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(ROWS, max_size=8), st.floats(allow_nan=False))
 def test_no_rows_whatever_raise_and_only_known_names_are_taken_up(rows: list[Row], wall: float) -> None:  # I2, I17
     found = restore(rows, KNOWN, wall=wall)

@@ -185,6 +185,7 @@ def test_a_second_corrupt_file_of_the_same_second_does_not_replace_the_first(tmp
     assert [Path(str(name)).read_bytes()[:6] for name in kept] == [b"firstf", b"second"]
 
 
+@pytest.mark.slow
 def test_only_the_newest_corrupt_files_are_kept(tmp_path: Path) -> None:
     directory = tmp_path / "state"
     directory.mkdir()
@@ -230,14 +231,14 @@ def test_values_of_a_foreign_kind_are_moved_aside_too(change: str, tmp_path: Pat
 def test_a_file_in_place_of_the_directory_is_one_named_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
 
-    with pytest.raises(StateFailed, match="cannot open: .*File exists"):
+    with pytest.raises(StateFailed, match=r"cannot open: .*File exists"):
         a_store(tmp_path).open()
 
 
 def test_a_directory_in_place_of_the_file_is_one_named_error(tmp_path: Path) -> None:
     (tmp_path / "state" / "router.db").mkdir(parents=True)
 
-    with pytest.raises(StateFailed, match="cannot open: .*Is a directory"):
+    with pytest.raises(StateFailed, match=r"cannot open: .*Is a directory"):
         a_store(tmp_path).open()
 
 
