@@ -9,17 +9,19 @@
           ├─ upstream-connections   closes idle ones
           └─ ingress         the listener: started last, stops first, drains
 
-The provider supervisors and keep_running come with the nursery-tree issue."""
+The provider supervisors, and keep_running around the rest, come with the nursery-tree issue."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
-from router.assembly import Assembled, Tree, assemble
+from router.assembly import Deployed, Tree
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
@@ -34,12 +36,15 @@ from supervisors import ingress, service
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.ingress import CannotBindError, IngressOptions
+from supervisors.keep_running import Keeper
+from supervisors.outside import Seams
+from supervisors.policies import STATE
 from supervisors.process_config import process_specs
-from supervisors.process_runner import GuardedRunner
+from supervisors.process_probe import http_status
+from supervisors.process_runner import Runner
 from supervisors.processes import Processes
-from supervisors.seams import Store, SystemWallClock
-from supervisors.state_lock import LOCKED, held_store
-from supervisors.state_writer import StateWriter, WorkerThread
+from supervisors.state_lock import LOCKED
+from supervisors.state_writer import StateWriter
 
 STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for
@@ -56,17 +61,13 @@ def run_daemon(options: ServeOptions) -> int:
     except ConfigError as error:
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
         return BAD_CONFIG
-    except StateLocked as error:
-        sys.stderr.write(f"{error}\n")
-        return LOCKED
     except KeyboardInterrupt:  # before the signals are caught, and only then
         return STOPPED
 
 
 async def main(loaded: LoadedConfig, observer: Observer) -> int:
-    """Run the tree over one configuration; return the exit code. Raises ConfigError and StateLocked before anything started."""
-    with held_store(state_directory(loaded.config.server.state_dir), SystemWallClock()) as store:
-        return await Daemon.of(loaded, observer, store).run_to_exit()
+    """Run the tree over one configuration; return the exit code. Raises ConfigError before anything was started."""
+    return await Daemon.of(loaded, observer).run_to_exit()
 
 
 @frozen(kw_only=True)
@@ -76,21 +77,31 @@ class Daemon:
     loaded: LoadedConfig
     observer: Observer
     drain: Drain
-    runner: GuardedRunner
+    runner: Runner
     processes: Processes
     state: StateWriter
-    assembled: Assembled
+    deployed: Deployed
     addresses: list[str]
+    seams: Seams = field(factory=Seams)
 
     @classmethod
-    def of(cls, loaded: LoadedConfig, observer: Observer, store: Store) -> Daemon:
-        """Build the parts. Raises ConfigError for managed processes that cannot live together."""
+    def of(cls, loaded: LoadedConfig, observer: Observer, seams: Seams | None = None) -> Daemon:
+        """Build the parts; `seams` is the real world where nothing else is given.
+
+        Raises ConfigError for managed processes that cannot live together."""
+        seams = seams or Seams()
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
-        board = HealthBoard(observer=observer)
+        board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random)
         for name, policy in health_policies(config).items():
             board.add(name, policy, unconfigured=unconfigured.get(name))
-        runner = GuardedRunner(directory=state_directory(config.server.state_dir) / "processes")
-        processes = Processes(process_specs(config.providers, unconfigured), observer=observer, runner=runner)
+        directory = state_directory(config.server.state_dir)
+        runner = seams.runner(directory / "processes")
+        processes = Processes(
+            process_specs(config.providers, unconfigured),
+            observer=observer,
+            runner=runner,
+            probe=partial(http_status, dial=seams.dial),
+        )
         tree = Tree(
             health=board,
             sink=board,
@@ -99,6 +110,7 @@ class Daemon:
             drain=Drain(),
             in_flight=board.in_flight,
             processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+            sources=seams.sources(),
         )
         return cls(
             loaded=loaded,
@@ -106,9 +118,12 @@ class Daemon:
             drain=tree.drain,
             runner=runner,
             processes=processes,
-            state=StateWriter(store=store, execute=WorkerThread(), observer=observer, wall=SystemWallClock()),
-            assembled=assemble(loaded, tree),
+            state=StateWriter(
+                store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall
+            ),
+            deployed=Deployed.of(loaded, tree),
             addresses=tree.addresses,
+            seams=seams,
         )
 
     async def run_to_exit(self) -> int:
@@ -119,6 +134,9 @@ class Daemon:
         except* CannotBindError as group:
             exit_code = CANNOT_BIND
             self.observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
+        except* StateLocked as group:
+            exit_code = LOCKED
+            self.observer.event("state-locked", {"message": "; ".join(str(error) for error in flatten(group))})
         except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
             exit_code = GAVE_UP
             self.observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
@@ -126,28 +144,44 @@ class Daemon:
         return exit_code
 
     async def run(self) -> None:
-        """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group."""
-        async with trio.open_nursery() as root:
-            signals = partial(service.run, drain=self.drain, observer=self.observer, end_now=self.runner.end_now)
-            await root.start(signals, name="service")
+        """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group.
+
+        Raises StateLocked before anything was started."""
+        with self._held_directory():
             await self.state.load()
-            async with trio.open_nursery() as sinks:
-                sinks.start_soon(self._keep_state, name="state")
-                async with trio.open_nursery() as core:
-                    await core.start(self.processes.run, name="processes")
-                    core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
-                    await self._serve()
-                    core.cancel_scope.cancel()
-                sinks.cancel_scope.cancel()
-            root.cancel_scope.cancel()
+            async with trio.open_nursery() as root:
+                signals = partial(
+                    service.run,
+                    drain=self.drain,
+                    observer=self.observer,
+                    end_now=self.runner.end_now,
+                    open_signals=self.seams.open_signals,
+                )
+                await root.start(signals, name="service")
+                async with trio.open_nursery() as sinks:
+                    sinks.start_soon(self._keep_state, name="state")
+                    async with trio.open_nursery() as core:
+                        await core.start(self.processes.run, name="processes")
+                        core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
+                        await self._serve()
+                        core.cancel_scope.cancel()
+                    sinks.cancel_scope.cancel()
+                root.cancel_scope.cancel()
+
+    @contextmanager
+    def _held_directory(self) -> Iterator[None]:
+        """Hold the state directory; where that cannot be, nothing is kept on disk (D35)."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.seams.hold(state_directory(self.loaded.config.server.state_dir)))
+            except StateFailed as error:
+                self.state.refuse(error)
+            yield
 
     async def _keep_state(self) -> None:
-        """Run the state writer; one that fails goes on in memory alone, and tries again by itself."""
-        try:
-            await self.state.run()
-        except StateFailed:
-            self.state.degrade()
-            await self.state.run()
+        """Run the state writer; exhausted, it goes on in memory alone and tries again by itself."""
+        await Keeper(observer=self.observer).keep_running(STATE, self.state.run, on_exhausted=self.state.degrade)
+        await self.state.run()
 
     async def _serve(self) -> None:
         """Run the listener until the drain is through, then leave the upstreams."""
@@ -158,7 +192,7 @@ class Daemon:
             write_timeout_s=server.write_timeout_s,
             drain_timeout_s=server.drain_timeout_s,
         )
-        listen = partial(ingress.run, self.assembled.front, options, drain=self.drain, observer=self.observer)
+        listen = partial(ingress.run, self.deployed, options, drain=self.drain, observer=self.observer, door=self.seams.door)
         try:
             async with trio.open_nursery() as ring:
                 bound = await ring.start(listen, name="ingress")
@@ -166,7 +200,7 @@ class Daemon:
                 self._tell_start()
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
-                await self.assembled.aclose()
+                await self.deployed.aclose()
 
     def _tell_start(self) -> None:
         config = self.loaded.config
@@ -175,7 +209,7 @@ class Daemon:
         self.observer.event(
             "router-startup",
             {
-                "version": self.assembled.front.version,
+                "version": self.deployed.current.front.version,
                 "addresses": list(self.addresses),
                 "config": str(self.loaded.path),
                 "providers": [provider.name for provider in config.providers],

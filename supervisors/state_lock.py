@@ -4,55 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from attrs import frozen
 
 from router.errors import StateFailed, StateLocked
 from router.state.directory import make_private
-from router.state.rows import Change, Opened
-from router.state.store import SqliteStore
-from supervisors.seams import Store, WallClock
 
 LOCKED = 75  # decision 5: EX_TEMPFAIL
 FILE_NAME = "router.lock"
 _PID_DIGITS = 20
-
-
-@frozen
-class NoStore:
-    """The store of a directory that cannot be used: whatever is asked of it fails with the reason."""
-
-    path: str
-    reason: str
-
-    def open(self) -> Opened:
-        """Raise StateFailed."""
-        raise StateFailed(path=self.path, operation="open", message=self.reason)
-
-    def write(self, changes: Sequence[Change]) -> None:  # noqa: ARG002 - the Protocol's
-        """Raise StateFailed."""
-        raise StateFailed(path=self.path, operation="write", message=self.reason)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-@contextmanager
-def held_store(directory: Path, wall: WallClock) -> Iterator[Store]:
-    """Hold the directory until the context is left, and yield its store, not opened.
-
-    Where the directory cannot be used it is a store that fails with why, so that the daemon runs in memory (D35). Raises
-    StateLocked where another instance has it."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(directory))
-        except StateFailed as error:
-            yield NoStore(error.path, error.message)
-        else:
-            yield SqliteStore(directory=directory, wall=wall.now)
 
 
 @contextmanager

@@ -22,13 +22,11 @@ from attrs import define, field, frozen
 
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
-from router.state.restore import Pruned
-from router.state.rows import COUNTERS, DAEMON, Change, Key, Opened, encode_row
+from router.state.rows import COUNTERS, Change, Key, Opened, encode_row
 from supervisors.seams import Execute, Store, T, WallClock
 
 COALESCE_S = 0.5  # supervision.md 21.10
 COUNTERS_S = 30.0  # supervision.md 21.10
-ALIVE_S = 3600.0  # a sign of life on an idle machine; rows are forgotten after a day
 LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
 CLOSE_S = 0.5
 RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
@@ -89,7 +87,7 @@ class StateWriter:
     _error: str = ""
     _failing_since: float | None = None
     _dropped_total: int = 0
-    _alive_wall: float = 0.0
+    _is_refused: bool = False  # no try will help
 
     # ---- the front: sync, never waits, never raises
 
@@ -107,14 +105,20 @@ class StateWriter:
         """Forget a row."""
         self._want(Change(namespace=namespace, key=key, wall=self.wall.now(), json=None))
 
-    def forget(self, pruned: Iterable[Pruned]) -> None:
-        """Delete what the restore or a reload left over, and tell it once per namespace and reason."""
-        groups: dict[tuple[str, str], list[str]] = {}
-        for row in pruned:
-            self.delete(row.namespace, row.key)
-            groups.setdefault((row.namespace, row.reason.value), []).append(row.key)
-        for (namespace, reason), keys in groups.items():
-            self.observer.event("state-pruned", {"namespace": namespace, "reason": reason, "keys": keys})
+    def forget(self, pruned: Iterable[Key]) -> None:
+        """Delete the rows of names that are no longer configured, and tell them."""
+        names: dict[str, list[str]] = {}
+        for namespace, key in pruned:
+            self.delete(namespace, key)
+            names.setdefault(namespace, []).append(key)
+        for namespace, keys in names.items():
+            self.observer.event("state-pruned", {"namespace": namespace, "keys": keys})
+
+    def refuse(self, error: StateFailed) -> None:
+        """Stay in memory for good: there is no directory, or it belongs to a newer version."""
+        self._is_refused = True
+        self._failed(error)
+        self.degrade()
 
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more."""
@@ -140,12 +144,16 @@ class StateWriter:
         """Open the file before the tree starts, and return what it holds; nothing, and degraded, where that fails.
 
         `run` goes on with the open file. Never raises for the disk."""
+        if self._is_refused:
+            return Opened()
         try:
             return await self._open()
+        except StateTooNew as error:
+            self.refuse(error)
         except StateFailed as error:
             self._failed(error)
             self.degrade()
-            return Opened()
+        return Opened()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what is marked until cancelled, then write the rest in at most 2 s.
@@ -157,8 +165,9 @@ class StateWriter:
                 rest_s = await self._write_until_it_fails()
                 await trio.sleep(rest_s)
         except trio.Cancelled:
-            with trio.move_on_after(LAST_FLUSH_S, shield=True):
-                await self._last_flush()
+            if not self._is_refused:
+                with trio.move_on_after(LAST_FLUSH_S, shield=True):
+                    await self._last_flush()
             raise
         finally:
             self._is_open = False
@@ -185,15 +194,19 @@ class StateWriter:
 
     async def _write_until_it_fails(self) -> float:
         """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""
+        if self._is_refused:
+            return inf
         try:
             await self._write_on()
+        except StateTooNew as error:
+            self.refuse(error)
+            return inf
         except StateFailed as error:
             self._failed(error)
-            is_final = isinstance(error, StateTooNew)  # no try will help: the file belongs to a newer version
-            if not (self._is_patient or is_final):
+            if not self._is_patient:
                 raise
             self.degrade()
-            return inf if is_final else RETRY_S
+            return RETRY_S
 
     async def _write_on(self) -> NoReturn:
         counters_at = trio.current_time() + COUNTERS_S
@@ -245,7 +258,7 @@ class StateWriter:
         if known is None and len(self._rows) >= MAX_ROWS:
             self._drop(change.namespace, change.key, f"more than {MAX_ROWS} rows")
             return
-        if known is not None and known.json == change.json and change.namespace != DAEMON:  # a sign of life is its stamp
+        if known is not None and known.json == change.json:
             return
         self._rows[key] = change
         self._marked[key] = None
@@ -254,9 +267,6 @@ class StateWriter:
     def _put_counters(self) -> None:
         for family, row in self.counters().items():
             self.put(COUNTERS, family, row)
-        if abs((wall := self.wall.now()) - self._alive_wall) >= ALIVE_S:  # also when the clock was set back
-            self._alive_wall = wall
-            self.put(DAEMON, "alive", {})
 
     def _drop(self, namespace: str, key: str, reason: str) -> None:
         self._dropped_total += 1

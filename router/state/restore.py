@@ -1,37 +1,17 @@
 """What of the rows on disk is taken up again (supervision.md 21.10). Pure.
 
-Names that are no longer configured are pruned (D24, I2), so are rows of a daemon that has been away for a day: nobody
-knows any more what they were about. An operator's hold never ages, and neither do counters. Namespaces of others are not
-looked at."""
+Names that are no longer configured are pruned (D24, I2). What a row says, and whether it is too old to say anything,
+is judged by who reads it. Namespaces of others are not looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from enum import StrEnum
-from math import isfinite
 
 from attrs import field, frozen
 
-from router.domain.health import HoldReason
-from router.state.rows import COUNTERS, HEALTH, RESTART_BUDGET, Row
+from router.state.rows import COUNTERS, HEALTH, RESTART_BUDGET, Key, Row
 
-MAX_AGE_S = 86_400.0  # supervision.md 21.10
-
-
-class PruneReason(StrEnum):
-    """Why a row is not taken up."""
-
-    UNKNOWN_NAME = "unknown-name"
-    TOO_OLD = "too-old"
-
-
-@frozen(kw_only=True)
-class Pruned:
-    """One row that has to be deleted."""
-
-    namespace: str
-    key: str
-    reason: PruneReason
+Values = Mapping[str, Mapping[str, object]]  # by key
 
 
 @frozen(kw_only=True)
@@ -44,50 +24,31 @@ class Known:
 
 @frozen(kw_only=True)
 class Restored:
-    """What to take up: rows by provider, wall stamps of restarts by group (oldest first), counters by family."""
+    """What to take up, by provider, by group and by family; `pruned` are the rows that have to be deleted."""
 
-    health: Mapping[str, Mapping[str, object]] = field(factory=dict)
-    restarts: Mapping[str, tuple[float, ...]] = field(factory=dict)
-    counters: Mapping[str, Mapping[str, object]] = field(factory=dict)
-    pruned: tuple[Pruned, ...] = ()
+    health: Values = field(factory=dict)
+    restarts: Values = field(factory=dict)
+    counters: Values = field(factory=dict)
+    pruned: tuple[Key, ...] = ()
 
 
-def restore(rows: Iterable[Row], known: Known, *, wall: float) -> Restored:
-    """Return what the rows mean for this configuration at this moment, unix seconds. Never raises."""
-    rows = tuple(rows)
-    pruned = prune(rows, known, wall=wall)
-    gone = {(row.namespace, row.key) for row in pruned}
-    kept = [row for row in rows if (row.namespace, row.key) not in gone]
+def restore(rows: Iterable[Row], known: Known) -> Restored:
+    """Return what the rows mean for this configuration. Never raises."""
+    by_namespace: dict[str, dict[str, Mapping[str, object]]] = {}
+    for row in rows:
+        by_namespace.setdefault(row.namespace, {})[row.key] = row.value
+    pruned = unknown_names(((namespace, key) for namespace, keys in by_namespace.items() for key in keys), known)
+    for namespace, key in pruned:
+        del by_namespace[namespace][key]
     return Restored(
-        health={row.key: row.value for row in kept if row.namespace == HEALTH},
-        restarts={row.key: restart_walls(row.value) for row in kept if row.namespace == RESTART_BUDGET},
-        counters={row.key: row.value for row in kept if row.namespace == COUNTERS},
+        health=by_namespace.get(HEALTH, {}),
+        restarts=by_namespace.get(RESTART_BUDGET, {}),
+        counters=by_namespace.get(COUNTERS, {}),
         pruned=pruned,
     )
 
 
-def prune(rows: Iterable[Row], known: Known, *, wall: float) -> tuple[Pruned, ...]:
-    """Return what has to go.
-
-    Age counts from the file's last sign of life, not from each row's own stamp: a provider that was excluded for two
-    days under a living daemon is still excluded after a restart."""
-    rows = tuple(rows)
-    is_forgotten = wall - max((row.wall for row in rows), default=wall) > MAX_AGE_S
+def unknown_names(keys: Iterable[Key], known: Known) -> tuple[Key, ...]:
+    """Return those that belong to nobody who is configured: at a start, and again at each reload."""
     names = {HEALTH: frozenset(known.providers), RESTART_BUDGET: frozenset(known.groups)}
-    found = []
-    for row in rows:
-        if row.namespace not in names:
-            continue
-        if row.key not in names[row.namespace]:
-            found.append(Pruned(namespace=row.namespace, key=row.key, reason=PruneReason.UNKNOWN_NAME))
-        elif is_forgotten and row.value.get("hold_reason") != HoldReason.OPERATOR:
-            found.append(Pruned(namespace=row.namespace, key=row.key, reason=PruneReason.TOO_OLD))
-    return tuple(found)
-
-
-def restart_walls(row: Mapping[str, object]) -> tuple[float, ...]:
-    """Return the stamps of a `restart-budget` row, oldest first; what is no number is left out."""
-    stamps = row.get("at")
-    if not isinstance(stamps, list):
-        return ()
-    return tuple(sorted(float(s) for s in stamps if isinstance(s, int | float) and not isinstance(s, bool) and isfinite(s)))
+    return tuple(key for key in keys if key[0] in names and key[1] not in names[key[0]])

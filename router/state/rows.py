@@ -1,9 +1,8 @@
 """Rows of the state file, as values. A row is a JSON object under a namespace and a key.
 
-    health            {provider: what is kept of its health}
-    restart-budget    {group: {"at": [unix seconds of each restart]}}
-    counters          {family: {name: number}}
-    daemon            {"alive": {}}: its stamp is the last sign of life
+    health            a provider's health
+    restart-budget    a group's restarts
+    counters          a family of counters
     quarantine/<ns>   what could not be read, or crashed its reader; never handed out
 
 Namespaces that nobody here knows belong to others and stay as they are."""
@@ -18,7 +17,6 @@ from attrs import field, frozen
 HEALTH = "health"
 RESTART_BUDGET = "restart-budget"
 COUNTERS = "counters"
-DAEMON = "daemon"
 QUARANTINE = "quarantine/"  # what a namespace's unreadable rows are moved below
 
 Key = tuple[str, str]  # namespace, key
@@ -70,8 +68,3 @@ def decode_row(json: bytes) -> dict[str, object] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def restart_row(walls: tuple[float, ...]) -> dict[str, object]:
-    """Return the row of one group's restarts, unix seconds."""
-    return {"at": list(walls)}

@@ -13,7 +13,6 @@ from attrs import define, evolve, field
 
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
-from router.state.store import SqliteStore
 from supervisors.leftovers import Swept
 from supervisors.process_runner import GuardedRunner
 from supervisors.processes import Processes
@@ -125,7 +124,7 @@ async def test_an_address_in_use_ends_it_with_69(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_a_ring_that_breaks_ends_it_with_70(tmp_path: Path) -> None:
     told = Told()
-    daemon = Daemon.of(a_config(tmp_path), told, SqliteStore(directory=tmp_path / "state", wall=lambda: 0.0))
+    daemon = Daemon.of(a_config(tmp_path), told)
     broken = Processes((), observer=told, runner=BrokenRunner(directory=tmp_path))
 
     exit_code = await evolve(daemon, processes=broken).run_to_exit()
@@ -150,14 +149,17 @@ async def test_a_state_directory_that_cannot_be_used_is_told_once_and_stops_noth
     assert "Not a directory" in str(told.fields("state-degraded")["error"])
 
 
-def test_a_second_instance_in_the_same_directory_ends_with_75_and_names_the_first(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.slow
+async def test_a_second_instance_in_the_same_directory_ends_with_75_and_names_the_first(tmp_path: Path) -> None:
+    told = Told()
     with locked(tmp_path / "state"):
-        exit_code = run_daemon(ServeOptions(config_path=write_config(tmp_path)))
+        exit_code = await main(a_config(tmp_path), told)
 
     assert exit_code == LOCKED
-    assert f"state directory {tmp_path / 'state'} is in use by another instance (pid {os.getpid()})" in capsys.readouterr().err
+    assert told.names() == ["state-locked", "router-shutdown"]
+    assert str(told.fields("state-locked")["message"]).startswith(
+        f"state directory {tmp_path / 'state'} is in use by another instance (pid {os.getpid()})"
+    )
 
 
 def test_a_configuration_with_mistakes_ends_it_with_78_and_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

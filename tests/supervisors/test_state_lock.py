@@ -13,9 +13,7 @@ import pytest
 import trio
 
 from router.errors import StateFailed, StateLocked
-from router.state.store import SqliteStore
-from supervisors.seams import SystemWallClock
-from supervisors.state_lock import NoStore, held_store, locked
+from supervisors.state_lock import locked
 
 
 def test_a_second_instance_is_told_who_has_the_directory(tmp_path: Path) -> None:
@@ -57,24 +55,6 @@ def test_a_directory_that_cannot_be_created_is_a_named_error(tmp_path: Path) -> 
 
     with pytest.raises(StateFailed, match=r"cannot lock: .*Not a directory"), locked(tmp_path / "file" / "state"):
         pass
-
-
-def test_a_directory_that_cannot_be_used_has_a_store_that_says_so(tmp_path: Path) -> None:  # D35
-    (tmp_path / "file").touch()
-
-    with held_store(tmp_path / "file" / "state", SystemWallClock()) as store:
-        assert isinstance(store, NoStore)
-        with pytest.raises(StateFailed, match="Not a directory"):
-            store.open()
-        with pytest.raises(StateFailed, match="Not a directory"):
-            store.write([])
-
-
-def test_a_held_directory_has_a_store_of_its_own(tmp_path: Path) -> None:
-    with held_store(tmp_path, SystemWallClock()) as store:
-        assert isinstance(store, SqliteStore)
-        with pytest.raises(StateLocked), held_store(tmp_path, SystemWallClock()):
-            pass
 
 
 @pytest.mark.e2e

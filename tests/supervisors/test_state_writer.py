@@ -12,7 +12,6 @@ from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.errors import StateFailed, StateTooNew
-from router.state.restore import Pruned, PruneReason
 from router.state.rows import Change, Opened
 from supervisors.state_writer import COALESCE_S, MAX_ROWS, RETRY_S, StateWriter
 from tests.e2e.front_harness import Seen
@@ -173,16 +172,6 @@ async def test_counters_are_written_every_thirty_seconds_and_at_the_end(autojump
     assert written == [(30, b'{"total":30}'), (60, b'{"total":60}'), (75, b'{"total":75}')]
 
 
-async def test_an_idle_daemon_gives_a_sign_of_life_every_hour(autojump_clock: MockClock) -> None:
-    writer = a_writer(store := MemoryStore())
-
-    with trio.move_on_after(3 * 3600):
-        await writer.run()
-
-    assert [at for at, _ in store.batches] == [30, 3630, 7230]
-    assert store.rows["daemon", "alive"].wall == WALL + 7230
-
-
 async def test_a_write_that_fails_is_told_and_raised_and_loses_nothing(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     writer = a_writer(store := MemoryStore())
     errors: list[StateFailed] = []
@@ -292,6 +281,21 @@ async def test_a_file_of_a_newer_version_is_not_asked_again(nursery: trio.Nurser
     nursery.cancel_scope.cancel()
 
 
+async def test_a_directory_that_was_refused_is_never_asked(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    writer = a_writer(store := MemoryStore())
+    writer.refuse(StateFailed(path="memory", operation="lock", message="Not a directory"))
+
+    opened = await writer.load()
+    await nursery.start(writer.run)
+    writer.put("health", "a", {})
+    await trio.sleep(3600)
+
+    assert (opened, store.opened_total) == (Opened(), 0)
+    assert writer.status().is_degraded
+    assert told(writer) == ["state-store-failed", "state-degraded"]
+    nursery.cancel_scope.cancel()
+
+
 async def test_after_a_loss_the_file_gets_everything_that_it_should_have(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
@@ -328,17 +332,17 @@ async def test_rows_of_others_stay_in_the_file(autojump_clock: MockClock) -> Non
     assert store.texts()["budget/x"] == b'{"usd":3}'
 
 
-async def test_what_the_restore_prunes_is_deleted_and_told_by_reason(autojump_clock: MockClock) -> None:  # D24
+async def test_what_the_restore_prunes_is_deleted_and_told(autojump_clock: MockClock) -> None:  # D24
     store = MemoryStore(rows={("health", key): Change(namespace="health", key=key, wall=1.0, json=b"{}") for key in "abc"})
     writer = a_writer(store)
     await writer.load()
 
-    writer.forget(Pruned(namespace="health", key=key, reason=PruneReason.UNKNOWN_NAME) for key in "ac")
+    writer.forget(("health", key) for key in "ac")
     with trio.move_on_after(1):
         await writer.run()
 
     assert {key for key in store.texts() if key.startswith("health/")} == {"health/b"}
-    assert fields(writer, "state-pruned") == {"namespace": "health", "reason": "unknown-name", "keys": ["a", "c"]}
+    assert fields(writer, "state-pruned") == {"namespace": "health", "keys": ["a", "c"]}
 
 
 async def test_a_flush_that_is_cancelled_in_the_write_keeps_its_rows_marked(autojump_clock: MockClock) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from router.errors import StateFailed, StateTooNew
 from router.state.migrations import SCHEMA
 from router.state.rows import Change, Opened, encode_row
 from router.state.store import KEPT_CORRUPT, SqliteStore
+from tests.tools.full_disk import disk_of
 
 WALL = 1_700_000_000.0
 
@@ -54,17 +54,6 @@ def execute(directory: Path, *statements: str, parameters: tuple[object, ...] = 
     with closing(sqlite3.connect(directory / "state" / "router.db", isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement, parameters)
-
-
-@contextmanager
-def disk_of(max_bytes: int) -> Iterator[None]:
-    """Let no file grow over that: what a full disk does, for this process alone."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_was_written_is_read_back_with_its_stamp(tmp_path: Path) -> None:
