@@ -74,6 +74,7 @@ async def test_what_changes_within_half_a_second_is_one_batch_with_the_last_valu
 ) -> None:
     writer = a_writer(store := MemoryStore())
     await nursery.start(writer.run)
+    await wait_all_tasks_blocked()
 
     for level in range(4):
         writer.put("health", "a", {"level": level})
@@ -329,6 +330,20 @@ async def test_rows_of_others_stay_in_the_file(autojump_clock: MockClock) -> Non
         await writer.run()
 
     assert [(row.namespace, row.value) for row in opened.rows] == [("budget", {"usd": 3})]
+    assert store.texts()["budget/x"] == b'{"usd":3}'
+
+
+async def test_rows_that_nobody_touched_are_written_again_when_the_file_was_lost(autojump_clock: MockClock) -> None:
+    store = MemoryStore(rows={("budget", "x"): Change(namespace="budget", key="x", wall=1.0, json=b'{"usd":3}')})
+    writer = a_writer(store)
+    await writer.load()
+    with trio.move_on_after(1):
+        await writer.run()
+
+    store.rows = {}
+    with trio.move_on_after(1):
+        await writer.run()
+
     assert store.texts()["budget/x"] == b'{"usd":3}'
 
 

@@ -107,6 +107,16 @@ def test_a_batch_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
     assert values(reopened(tmp_path)) == {"health/a": {"n": 1}, "health/c": {"n": 3}}
 
 
+def test_a_batch_with_a_row_that_the_table_refuses_hinders_no_later_one(tmp_path: Path) -> None:
+    with opened_store(tmp_path) as store:
+        with pytest.raises(StateFailed):
+            store.write([put("a", n=1), put("b", wall=float("nan"))])
+
+        store.write([put("c", n=3)])
+
+    assert values(reopened(tmp_path)) == {"health/c": {"n": 3}}
+
+
 def test_a_file_of_a_newer_schema_is_named_and_left_as_it_is(tmp_path: Path) -> None:
     with opened_store(tmp_path) as store:
         store.write([put("a", n=1)])
@@ -150,6 +160,17 @@ def test_a_damaged_page_is_found_at_the_opening(tmp_path: Path) -> None:
 
     assert opened.reset_to is not None
     assert opened.rows == ()
+
+
+def test_a_damaged_index_is_found_at_the_opening_and_not_at_some_later_write(tmp_path: Path) -> None:
+    with opened_store(tmp_path) as store:
+        store.write([put("a", n=1)])
+        path = Path(store.path)
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 3] = b"\xaa" * 4096  # page 3; the schema is on page 1, the rows on page 2
+    path.write_bytes(content)
+
+    assert reopened(tmp_path).reset_to is not None
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE kv", "ALTER TABLE kv RENAME COLUMN json TO text", "PRAGMA user_version = -1"])
