@@ -30,6 +30,7 @@ COUNTERS_S = 30.0  # supervision.md 21.10
 LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
 CLOSE_S = 0.5
 RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
+ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind, and what waits for it goes on in memory
 MAX_ROWS = 10_000  # distinct keys; a configuration has some hundred at most
 
 PART = "state"  # what `degraded:` calls it
@@ -184,7 +185,7 @@ class StateWriter:
         is_written = False
         try:
             if keys:
-                await self.execute(partial(self.store.write, tuple(self._rows[key] for key in keys)))
+                await self._do("write", partial(self.store.write, tuple(self._rows[key] for key in keys)))
             is_written = True
         finally:
             if not is_written:
@@ -228,7 +229,7 @@ class StateWriter:
             self._failed(error)
 
     async def _open(self) -> Opened:
-        opened = await self.execute(self.store.open)
+        opened = await self._do("open", self.store.open)
         self._is_open = True
         self._reconcile(opened)
         self.observer.event(
@@ -240,6 +241,14 @@ class StateWriter:
             keys = [f"{namespace}/{key}" for namespace, key in opened.quarantined]
             self.observer.event("state-quarantined", {"path": self.store.path, "keys": keys})
         return opened
+
+    async def _do(self, operation: str, work: Callable[[], T]) -> T:
+        try:
+            with trio.fail_after(ANSWER_S):
+                return await self.execute(work)
+        except trio.TooSlowError as error:
+            message = f"no answer within {ANSWER_S:g} s"
+            raise StateFailed(path=self.store.path, operation=operation, message=message) from error
 
     def _reconcile(self, opened: Opened) -> None:
         """Adopt rows that nobody has spoken of, and mark those that the file has otherwise."""

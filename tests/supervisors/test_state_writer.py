@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.errors import StateFailed, StateTooNew
 from router.state.rows import Change, Opened
-from supervisors.state_writer import COALESCE_S, MAX_ROWS, RETRY_S, StateWriter
+from supervisors.state_writer import ANSWER_S, COALESCE_S, MAX_ROWS, RETRY_S, StateWriter
 from tests.e2e.front_harness import Seen
 from tests.supervisors.store_in_memory import MemoryStore, inline
 
@@ -156,10 +156,20 @@ async def test_a_disk_that_hangs_delays_the_end_by_two_seconds_at_most(autojump_
     writer = evolve(a_writer(MemoryStore()), execute=hang)
     writer.put("health", "a", {})
 
-    with trio.move_on_after(10):
+    with trio.move_on_after(5):
         await writer.run()
 
-    assert trio.current_time() == 12
+    assert trio.current_time() == 7
+
+
+async def test_a_disk_that_hangs_is_a_failure_like_any_other(autojump_clock: MockClock) -> None:
+    writer = evolve(a_writer(MemoryStore()), execute=hang)
+
+    opened = await writer.load()
+
+    assert (opened, trio.current_time()) == (Opened(), ANSWER_S)
+    assert writer.status().error == "memory: cannot open: no answer within 10 s"
+    assert writer.status().is_degraded
 
 
 async def test_counters_are_written_every_thirty_seconds_and_at_the_end(autojump_clock: MockClock) -> None:
