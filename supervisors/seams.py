@@ -9,7 +9,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from router.domain.probe import ProbeClass, ProbeResult
+from router.domain.probe import ProbeClass, ProbePlan, ProbeResult
 
 
 class WallClock(Protocol):
@@ -27,7 +27,10 @@ class Random(Protocol):
 
 
 class Prober(Protocol):
-    """Asks one provider something small."""
+    """Asks one provider something small; `router/providers/probe.py` does it over HTTP."""
+
+    def plan(self, provider: str) -> ProbePlan | None:
+        """Return how the provider may be probed, None for one that is not configured."""
 
     async def probe(self, provider: str, cls: ProbeClass) -> ProbeResult:
         """Return what one probe showed. Never raises for anything that the provider does; the caller bounds the time."""

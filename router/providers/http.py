@@ -27,6 +27,7 @@ from router.providers.transport import HttpAnswer, HttpRequest
 KEEP_ALIVE_S = 3.0  # below the 5 s after which llama.cpp's server, among others, closes an idle connection
 MAX_IDLE = 64  # as many short calls side by side go without a new connection; what a burst leaves above it is closed
 LINGER_S = 0.005  # after `[DONE]` the end of the body is one read away, and the connection can be kept
+_NO_NAME = "cannot connect: the host name cannot be looked up"
 CLOSE_S = 1.0  # routing.md 11.8; closing never waits for the other side, so this is only a belt
 
 
@@ -98,7 +99,7 @@ class HttpxClient:
         except httpx.TransportError as error:
             raise self._failed(*_meaning(error)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # no IDNA, or a label longer than DNS has
-            raise self._failed(FailureReason.CONNECTION, "cannot connect: the host name cannot be looked up") from error
+            raise self._failed(FailureReason.CONNECTION, _NO_NAME) from error
         timeouts["read"] = request.timeouts.idle_s  # from now on: the head had a limit of its own
         return _Answer(client=self, connection=connection, response=response)
 
@@ -138,6 +139,18 @@ class HttpxClient:
 
     def _failed(self, reason: FailureReason, message: str) -> ProviderFailed:
         return ProviderFailed(provider=self.provider, reason=reason, message=message)
+
+
+async def reach(url: str, *, provider: str, limit_s: float) -> None:
+    """Connect to the URL's host within `limit_s`, and leave. Raises ProviderFailed(connection | timeout)."""
+    try:
+        connection = await _connect(_url(url), limit_s)
+    except httpx.TransportError as error:
+        reason, message = _meaning(error)
+        raise ProviderFailed(provider=provider, reason=reason, message=message) from error
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ProviderFailed(provider=provider, reason=FailureReason.CONNECTION, message=_NO_NAME) from error
+    await connection.aclose()
 
 
 @define(eq=False)
