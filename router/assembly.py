@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from router.ingress.asgi_types import ASGIApp
 from router.ingress.chat import handle
 from router.ingress.count_tokens import count_tokens
 from router.ingress.drain import Drain
-from router.ingress.exchange import Exchange
+from router.ingress.exchange import Exchange, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
@@ -27,6 +26,7 @@ from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.ports import Backends, HealthView, Observer, OutcomeSink
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
+from router.providers.h1 import Dial
 from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
 from router.routing.profile import ProfileTable, model_ids
@@ -34,6 +34,16 @@ from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
 
 DISTRIBUTION = "nursery-router"
+
+
+@frozen(kw_only=True)
+class Sources:
+    """What no program has in itself: chance, the time of day (unix seconds), ids (hex digits), and connections to others."""
+
+    random: Callable[[], float] = random.SystemRandom().random
+    unix_now: Callable[[], float] = time.time
+    new_id: Callable[[], str] = hex_id
+    dial: Dial = trio.open_tcp_stream
 
 
 @frozen(kw_only=True)
@@ -50,6 +60,7 @@ class Tree:
     in_flight: Callable[[], Mapping[str, int]]
     processes: Callable[[], Mapping[str, str]]
     addresses: list[str] = field(factory=list)
+    sources: Sources = field(factory=Sources)
 
 
 @frozen(kw_only=True)
@@ -76,7 +87,11 @@ class Assembled:
 def assemble(loaded: LoadedConfig, tree: Tree) -> Assembled:
     """Return the daemon's app over one configuration; opens no connection."""
     config = loaded.config
-    providers = {p.name: build_provider(p, loaded.secrets, tree.backends, tree.observer) for p in config.providers}
+    sources = tree.sources
+    providers = {
+        p.name: build_provider(p, loaded.secrets, tree.backends, tree.observer, dial=sources.dial, unix_now=sources.unix_now)
+        for p in config.providers
+    }
     generation = Generation(
         config=config,
         profiles={profile.name: profile for profile in config.profiles},
@@ -88,18 +103,19 @@ def assemble(loaded: LoadedConfig, tree: Tree) -> Assembled:
             dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
             sink=tree.sink,
             observer=tree.observer,
-            random=random.SystemRandom().random,
+            random=sources.random,
         ),
         health=tree.health,
         observer=tree.observer,
-        minting=Minting(new_id=lambda prefix: prefix + secrets.token_hex(12), now=lambda: int(time.time())),
+        minting=Minting(new_id=lambda prefix: prefix + sources.new_id(), now=lambda: int(sources.unix_now())),
     )
     return Assembled(front=_front(loaded, generation, tree), generation=generation, providers=tuple(providers.values()))
 
 
 def _front(loaded: LoadedConfig, generation: Generation, tree: Tree) -> Front:
     server = loaded.config.server
-    source = Source(loaded=loaded, generation=generation, tree=tree, started_at=datetime.now(UTC))
+    started_at = datetime.fromtimestamp(tree.sources.unix_now(), UTC)
+    source = Source(loaded=loaded, generation=generation, tree=tree, started_at=started_at)
 
     async def answer_model(exchange: Exchange, route: ModelRoute) -> None:
         if route.operation is Operation.COUNT_TOKENS:
@@ -119,6 +135,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree) -> Front:
         cold=ColdApp(source.cold_app),
         max_in_flight=server.max_in_flight,
         version=version(DISTRIBUTION),
+        new_id=tree.sources.new_id,
     )
 
 

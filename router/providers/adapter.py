@@ -25,6 +25,7 @@ from router.errors import FailureReason, ProviderFailed
 from router.ports import Backends, Observer, OpenInfo, UpstreamCall
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
 from router.providers.failures import ErrorAnswer, read_failure
+from router.providers.h1 import Dial
 from router.providers.headers import HeaderPlan, plan_headers
 from router.providers.http import HttpxClient
 from router.providers.remedies import DropThinking, Refused, Remedy, find_remedy
@@ -237,8 +238,16 @@ class HttpProvider:
         return _counted(told)
 
 
-def build_provider(config: ProviderConfig, secrets: Secrets, backends: Backends, observer: Observer) -> HttpProvider:
-    """Return the provider that a configuration describes; opens no connection."""
+def build_provider(
+    config: ProviderConfig,
+    secrets: Secrets,
+    backends: Backends,
+    observer: Observer,
+    *,
+    dial: Dial = trio.open_tcp_stream,
+    unix_now: Callable[[], float] = time.time,
+) -> HttpProvider:
+    """Return the provider that a configuration describes; opens no connection, and later ones by `dial`."""
     return HttpProvider(
         config=config,
         urls=provider_urls(config),
@@ -249,10 +258,11 @@ def build_provider(config: ProviderConfig, secrets: Secrets, backends: Backends,
             user_agent=f"router/{version(DISTRIBUTION)}",
         ),
         bodies=plan_body(config, DIALECTS[DIALECT_OF_KIND[config.kind]]),
-        client=HttpxClient(provider=config.name),
+        client=HttpxClient(provider=config.name, dial=dial),
         backends=backends,
         observer=observer,
         redactor=Redactor.of(secrets.sensitive),
+        unix_now=unix_now,
     )
 
 

@@ -91,6 +91,10 @@ class FakeRunner:
     def tail(self, spec: ProcessSpec, max_bytes: int = 4096) -> str:  # noqa: ARG002 - the port's signature
         return self.jobs[-1].plan.says[-max_bytes:] if self.jobs else ""
 
+    def end_now(self) -> None:
+        for job in self.live.values():
+            job.end(TERM)
+
     async def probe(self, url: str) -> int | None:
         await trio.lowlevel.checkpoint()
         job = self.live.get(url)
