@@ -91,6 +91,7 @@ class Probes:
         self._is_on = False
         live: dict[str, _Child] = {}
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_members, name="probes/members")
             self._reconcile(nursery, live)
             task_status.started()
             while True:
@@ -99,7 +100,7 @@ class Probes:
                 self._reconcile(nursery, live)
 
     def touch(self) -> None:
-        """Look at the board and at the settings again: the configuration has changed."""
+        """Look at the settings again: the configuration has changed. The cells of the board are watched anyway."""
         self._touched.set()
 
     def clock_jumped(self) -> None:
@@ -120,6 +121,12 @@ class Probes:
         result = await probe_now(self.board.cell(provider), self.probing)
         self._count(result, self.probing.prober.plan(provider))
         return result
+
+    async def _watch_members(self) -> None:
+        while True:
+            changed = self.board.members_changed
+            self.touch()
+            await changed.wait()
 
     def _reconcile(self, nursery: trio.Nursery, live: dict[str, _Child]) -> None:
         settings = self.probing.settings()

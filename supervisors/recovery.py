@@ -18,11 +18,8 @@ from supervisors.health_board import Cell
 from supervisors.probe_once import Probing, probe_once
 
 
-async def run(cell: Cell, gen: int, *, probing: Probing, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Probe at the moments that generation `gen` of the cell names, until cancelled: it never ends by itself.
-
-    Started at once: there is nothing that could fail before the first wait."""
-    task_status.started()
+async def run(cell: Cell, gen: int, *, probing: Probing) -> None:
+    """Probe at the moments that generation `gen` of the cell names, until cancelled: it never ends by itself."""
     failed: ProbeClass | None = None
     while True:
         await _wait_due(cell, gen)

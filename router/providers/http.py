@@ -74,6 +74,16 @@ class HttpxClient:
                 with trio.move_on_after(CLOSE_S, shield=True):
                     await self._end(answer, linger_s)
 
+    async def reach(self, url: str, *, connect_s: float) -> None:
+        """Connect to the URL's host, and leave. Raises ProviderFailed(connection | timeout)."""
+        try:
+            connection = await _connect(_url(url), connect_s, self.dial)
+        except httpx.TransportError as error:
+            raise self._failed(*_meaning(error)) from error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise self._failed(FailureReason.CONNECTION, _NO_NAME) from error
+        await connection.aclose()
+
     async def aclose(self) -> None:
         """Close the idle connections; those in use close with their answers."""
         self._is_closed = True
@@ -140,18 +150,6 @@ class HttpxClient:
 
     def _failed(self, reason: FailureReason, message: str) -> ProviderFailed:
         return ProviderFailed(provider=self.provider, reason=reason, message=message)
-
-
-async def reach(url: str, *, provider: str, limit_s: float) -> None:
-    """Connect to the URL's host within `limit_s`, and leave. Raises ProviderFailed(connection | timeout)."""
-    try:
-        connection = await _connect(_url(url), limit_s)
-    except httpx.TransportError as error:
-        reason, message = _meaning(error)
-        raise ProviderFailed(provider=provider, reason=reason, message=message) from error
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise ProviderFailed(provider=provider, reason=FailureReason.CONNECTION, message=_NO_NAME) from error
-    await connection.aclose()
 
 
 @define(eq=False)

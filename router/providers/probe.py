@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import trio
 from attrs import frozen
@@ -21,7 +21,7 @@ from router.errors import FailureReason, ProviderFailed
 from router.ports import UpstreamCall
 from router.providers.adapter import HttpProvider
 from router.providers.failures import read_failure
-from router.providers.http import CLOSE_S, HttpxClient, reach
+from router.providers.http import CLOSE_S, HttpxClient
 from router.providers.reply import read_error
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
 from router.providers.words import server_state
@@ -32,13 +32,6 @@ MAX_LIST_BYTES = 8 * 1024 * 1024  # the longest list of models that is known has
 
 _NO_LIST = frozenset({404, 405, 501})  # the server answers, but has no list of models: chat alone is promised
 _ASKS_FOR_A_KEY = frozenset({401, 403})  # a health URL gets none: it may belong to anybody
-
-
-class Reach(Protocol):
-    """Connects to a URL's host, and leaves."""
-
-    async def __call__(self, url: str, *, provider: str, limit_s: float) -> None:
-        """Raise ProviderFailed(connection | timeout)."""
 
 
 @frozen
@@ -62,7 +55,6 @@ class HttpProber:
     config: Callable[[], RouterConfig]
     provider_of: Callable[[str], HttpProvider | None]
     new_client: Callable[[str], HttpClient] = _new_client
-    reach: Reach = reach
 
     def plan(self, provider: str) -> ProbePlan | None:
         """Return how the provider may be probed, None for one that is not configured."""
@@ -96,7 +88,7 @@ class HttpProber:
     async def _ask(self, provider: HttpProvider, cls: ProbeClass) -> Answered:
         match cls:
             case ProbeClass.TCP:
-                await self.reach(provider.urls.complete, provider=provider.name, limit_s=provider.config.connect_timeout_s)
+                await provider.client.reach(provider.urls.complete, connect_s=provider.config.connect_timeout_s)
                 return Answered()
             case ProbeClass.READY:
                 return await self._ask_ready(provider)
