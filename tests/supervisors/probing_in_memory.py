@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import trio
 from attrs import define, evolve, field
@@ -37,10 +36,13 @@ class Wall:
 class Chance:
     """Gives its numbers one after the other, then the last one again and again; 0.5 is no jitter at all."""
 
-    numbers: deque[float] = field(factory=lambda: deque([0.5]), converter=deque)
+    numbers: Sequence[float] = (0.5,)
+    _given: int = 0
 
     def random(self) -> float:
-        return self.numbers.popleft() if len(self.numbers) > 1 else self.numbers[0]
+        number = self.numbers[min(self._given, len(self.numbers) - 1)]
+        self._given += 1
+        return number
 
 
 @define(kw_only=True)

@@ -21,14 +21,15 @@ from router.domain.probe import ProbeClass
 from router.errors import FailureReason
 from supervisors import provider, recovery
 from supervisors.health_board import Cell
+from supervisors.provider import ChildOfProvider
 from tests.supervisors.probing_in_memory import COMPLETE, DEAD, MODELS, READY, TCP, Chance, World, a_plan, a_world
 
 RESTARTED = HealthPolicy(threshold=1, excludes=True, can_restart=True)
 
 
-def an_outage(**settings: object) -> World:
+def an_outage() -> World:
     """Return a world whose provider has just been excluded, with no jitter but that of the first second."""
-    world = a_world(**settings)
+    world = a_world()
     world.board.cell("p").apply(Operated(action=OperatorAction.EXCLUDE))
     return world
 
@@ -40,7 +41,10 @@ async def recover(nursery: trio.Nursery, world: World) -> Cell:
         await trio.sleep_forever()
 
     async def run(task_status: trio.TaskStatus[None]) -> None:
-        children = {SlotKind.RECOVERY: partial(recovery.run, probing=world.probing()), SlotKind.RESTART: restart}
+        children: dict[SlotKind, ChildOfProvider] = {
+            SlotKind.RECOVERY: partial(recovery.run, probing=world.probing()),
+            SlotKind.RESTART: restart,
+        }
         await provider.run(cell, children=children, task_status=task_status)
 
     cell = world.board.cell("p")

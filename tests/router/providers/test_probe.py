@@ -178,9 +178,8 @@ async def test_a_completion_takes_a_lease_and_nothing_else_does() -> None:
 
 async def test_only_the_caller_s_scope_bounds_a_completion(autojump_clock: MockClock) -> None:
     slow = Told(head_after_s=50, headers=SSE, parts=(60.0, *chat_stream("x")))
-    limits = {"timeout_s": 1.0, "first_byte_timeout_s": 1.0, "idle_timeout_s": 1.0, "total_timeout_s": 1.0}
 
-    result = await probed(slow, **limits)
+    result = await probed(slow, timeout_s=1.0, first_byte_timeout_s=1.0, idle_timeout_s=1.0, total_timeout_s=1.0)
 
     assert result.verdict is ProbeVerdict.OK
     assert result.latency_ms == pytest.approx(110_000)
