@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from router.domain.events import Usage
 from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
-from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Source, Succeeded
+from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Reloaded, Source, Succeeded
 from router.domain.health_step import next_due, step
 from router.errors import ProviderFailed
 from router.ports import Observer
@@ -63,6 +63,13 @@ class Cell:
         self.on_change(self.name, done.health)
         self.touch()
 
+    def configure(self, policy: HealthPolicy, unconfigured: Unconfigured | None, event: Reloaded) -> None:
+        """Take over what a new configuration says of the same backend, and judge the state by it."""
+        self.policy = policy
+        self.status = evolve(self.status, unconfigured=unconfigured)
+        self.apply(event)
+        self.touch()
+
     def quarantine(self) -> None:
         """Put the value aside, where the state writer keeps it, and begin afresh: its supervisor cannot live with it."""
         self.on_quarantine(self.name, self.health)
@@ -101,6 +108,11 @@ class Attempting:
     _cell: Cell
     _epoch: int
     _memory_cooldown_s: float | None
+
+    @property
+    def is_first(self) -> bool:
+        """The provider has never answered."""
+        return self._cell.health.last_ok_wall is None
 
     def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
         """Record a whole answer: the terminator has come."""
@@ -167,6 +179,10 @@ class HealthBoard:
         """Put the cells into the order of the configuration."""
         self._cells = {name: self._cells[name] for name in names}
 
+    def _detached(self, provider: str) -> Cell:
+        """Return a cell that nobody reads, for a request that began when the provider was still configured."""
+        return HealthBoard(observer=self.observer, wall=self.wall, random=self.random).add(provider, HealthPolicy())
+
     def _touch_members(self) -> None:
         old, self._members_changed = self._members_changed, trio.Event()
         old.set()
@@ -193,7 +209,7 @@ class HealthBoard:
         """Count the attempt in flight until the context is left.
 
         `memory_cooldown_s` is the rest that the request's profile asks for after running out of memory."""
-        cell = self._cells[provider]
+        cell = self._cells.get(provider) or self._detached(provider)
         cell.in_flight += 1
         if cell.health.is_passive:
             cell.apply(AttemptBegan())

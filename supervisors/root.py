@@ -19,7 +19,7 @@ import platformdirs
 import trio
 from attrs import asdict, field, frozen
 
-from router.assembly import DISTRIBUTION, Assembled, Tree, assemble
+from router.assembly import DISTRIBUTION, Deployed, Tree
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
@@ -72,7 +72,7 @@ class Daemon:
     drain: Drain
     runner: Runner
     processes: Processes
-    assembled: Assembled
+    deployed: Deployed
     addresses: list[str]
     seams: Seams = field(factory=Seams)
 
@@ -109,7 +109,7 @@ class Daemon:
             drain=tree.drain,
             runner=runner,
             processes=processes,
-            assembled=assemble(loaded, tree),
+            deployed=Deployed.of(loaded, tree),
             addresses=tree.addresses,
             seams=seams,
         )
@@ -141,7 +141,7 @@ class Daemon:
             await root.start(signals, name="service")
             async with trio.open_nursery() as core:
                 await core.start(self.processes.run, name="processes")
-                core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
+                core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
                 await self._serve()
                 core.cancel_scope.cancel()
             root.cancel_scope.cancel()
@@ -155,9 +155,7 @@ class Daemon:
             write_timeout_s=server.write_timeout_s,
             drain_timeout_s=server.drain_timeout_s,
         )
-        listen = partial(
-            ingress.run, self.assembled.front, options, drain=self.drain, observer=self.observer, door=self.seams.door
-        )
+        listen = partial(ingress.run, self.deployed, options, drain=self.drain, observer=self.observer, door=self.seams.door)
         try:
             async with trio.open_nursery() as ring:
                 bound = await ring.start(listen, name="ingress")
@@ -165,7 +163,7 @@ class Daemon:
                 self._tell_start()
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
-                await self.assembled.aclose()
+                await self.deployed.aclose()
 
     def _tell_start(self) -> None:
         config = self.loaded.config
@@ -174,7 +172,7 @@ class Daemon:
         self.observer.event(
             "router-startup",
             {
-                "version": self.assembled.front.version,
+                "version": self.deployed.current.front.version,
                 "addresses": list(self.addresses),
                 "config": str(self.loaded.path),
                 "providers": [provider.name for provider in config.providers],

@@ -24,11 +24,11 @@ from router.providers.failures import read_failure
 from router.providers.http import CLOSE_S, HttpxClient
 from router.providers.reply import read_error
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
-from router.providers.words import server_state
 from router.wire.ending import bad_response
+from router.wire.error_words import server_state
 from router.wire.probe_reply import ProbeReader, check_model_list, probe_body, read_whole
 
-MAX_LIST_BYTES = 8 * 1024 * 1024  # the longest list of models that is known has half of one
+MAX_LIST_BYTES = 8 * 1024 * 1024  # of memory for one probe; far above any honest list of models
 
 _NO_LIST = frozenset({404, 405, 501})  # the server answers, but has no list of models: chat alone is promised
 _ASKS_FOR_A_KEY = frozenset({401, 403})  # a health URL gets none: it may belong to anybody
