@@ -120,6 +120,11 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-recovery-probe": EventSpec(
         INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
     ),
+    "continuous-probe-started": EventSpec(INFO, ("interval_s", "probe_paid", "providers")),
+    "probe-completed": EventSpec(
+        INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
+    ),
+    "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
