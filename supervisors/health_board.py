@@ -37,6 +37,7 @@ class Cell:
     on_quarantine: RowChanged
     on_applied: Applied | None = None
     in_flight: int = 0
+    is_retired: bool = False  # the board has it no more: what is still reported to it changes and tells nothing
     _changed: trio.Event = field(factory=trio.Event)
 
     @property
@@ -56,6 +57,8 @@ class Cell:
 
     def apply(self, event: HealthEvent) -> None:
         """Run the reducer and publish what it says. Never waits; a crash of the rule leaves the old value."""
+        if self.is_retired:
+            return
         done = step(self.health, event, self._moment(), self.policy)
         for told in done.told:
             self.observer.event(told.name, {"provider": self.name, **told.fields})
@@ -77,20 +80,16 @@ class Cell:
     def quarantine(self) -> None:
         """Put the value aside, where the state writer keeps it, and begin afresh: its supervisor cannot live with it."""
         self.on_quarantine(self.name, self.health)
-        fresh = Health(gen=self.health.gen + 1)
-        self.status = evolve(self.status, health=fresh)
-        self.observer.event(
-            "self-healing-state-reset",
-            {
-                "provider": self.name,
-                "health": str(fresh.state),
-                "admission": str(fresh.admission),
-                "gen": fresh.gen,
-                "source": str(Source.SUPERVISOR),
-            },
-        )
-        self.on_change(self.name, fresh)
+        self.status = evolve(self.status, health=Health(gen=self.health.gen + 1))
+        self.tell_reset(Source.SUPERVISOR)
+        self.on_change(self.name, self.health)
         self.touch()
+
+    def tell_reset(self, source: Source) -> None:
+        """Tell that the provider has begun afresh: who follows the events cannot know it otherwise (I26)."""
+        fresh = self.health
+        told = {"health": str(fresh.state), "admission": str(fresh.admission), "gen": fresh.gen, "source": str(source)}
+        self.observer.event("self-healing-state-reset", {"provider": self.name, **told})
 
     def touch(self) -> None:
         """Wake who waits for the cell, so that it looks at the value again."""
@@ -178,9 +177,19 @@ class HealthBoard:
         self._touch_members()
         return cell
 
+    def renew(self, provider: str, policy: HealthPolicy, *, unconfigured: Unconfigured | None = None) -> Cell:
+        """Open another cell for a provider that is another backend from now on, in a generation of its own. Raises KeyError."""
+        old = self._cells.pop(provider)
+        old.is_retired = True
+        fresh = Health(gen=old.health.gen + 1)
+        cell = self.add(provider, policy, unconfigured=unconfigured, health=fresh)
+        cell.tell_reset(Source.RELOAD)
+        self.on_change(provider, fresh)
+        return cell
+
     def remove(self, provider: str) -> None:
         """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
-        del self._cells[provider]
+        self._cells.pop(provider).is_retired = True
         self._touch_members()
 
     def reorder(self, names: Iterable[str]) -> None:

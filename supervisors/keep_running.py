@@ -90,14 +90,21 @@ def as_it_is(_spec: ChildSpec, child: Child) -> Child:
     return child
 
 
+def _raise(error: SupervisorExhausted) -> None:
+    raise error
+
+
 @define(kw_only=True, eq=False)
 class Keeper:
-    """Keeps the children of one tree and knows how they fare. `wrap` is the simulator's: it injects crashes.
+    """Keeps the children of one tree and knows how they fare.
+
+    `wrap` is the simulator's: it injects crashes. `escalate` ends the daemon; where nothing else is given, by raising.
 
     `facts` has one entry per child, in the order in which they were first started."""
 
     observer: Observer
     wrap: Wrap = as_it_is
+    escalate: Callable[[SupervisorExhausted], None] = _raise
     facts: dict[str, ChildFacts] = field(factory=dict)
 
     async def keep_running(
@@ -144,7 +151,7 @@ class Keeper:
         if on_exhausted is not None:
             on_exhausted()
         if run.spec.on_exhausted is OnExhausted.ESCALATE:
-            raise SupervisorExhausted(run.spec.name, run.facts.ends)
+            self.escalate(SupervisorExhausted(run.spec.name, run.facts.ends))
 
 
 @define(kw_only=True, eq=False)

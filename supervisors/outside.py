@@ -5,26 +5,36 @@ A part takes only what it needs of it (`wall`, `dial`, ...), never the whole."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import trio
 from attrs import field, frozen
 
 from router.assembly import Sources
+from router.config.kill_scope import own_cgroup
 from router.ingress.exchange import hex_id
 from router.providers.h1 import Dial
+from router.state.store import SqliteStore
 from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
 from supervisors.keep_running import Wrap, as_it_is
 from supervisors.process_runner import GuardedRunner, Runner
 from supervisors.reload import Load, Stamp
-from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
+from supervisors.seams import Execute, Random, Store, SystemRandom, SystemWallClock, WallClock
 from supervisors.service import OpenSignals
+from supervisors.state_lock import locked
+from supervisors.state_writer import WorkerThread
 
 
 def guarded_runner(directory: Path) -> Runner:
     """Return the runner of real processes; their logs go to `directory`."""
     return GuardedRunner(directory=directory)
+
+
+def sqlite_store(directory: Path, wall: WallClock) -> Store:
+    """Return the state file of that directory, not opened."""
+    return SqliteStore(directory=directory, wall=wall.now)
 
 
 def _nothing_changes() -> object:
@@ -36,8 +46,9 @@ class Seams:
     """The outside world; the defaults are the real one.
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
-    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits, `on_applied` watches the board, `wrap`
-    is the Keeper's. `load` reads the configuration again (None: it cannot be), `stamp` tells whether it has changed."""
+    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits. `hold` locks the state directory while its
+    context is open, `store` is what is kept in it, `execute` runs what blocks. `load` reads the configuration again (None:
+    it cannot be), `stamp` tells whether it has changed. `cgroup` is what the service manager put us into. `on_applied` watches the board, `wrap` is the Keeper's."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
@@ -46,10 +57,14 @@ class Seams:
     door: Door = field(factory=SocketDoor)
     runner: Callable[[Path], Runner] = guarded_runner
     open_signals: OpenSignals = trio.open_signal_receiver
-    on_applied: Applied | None = None
-    wrap: Wrap = as_it_is
+    hold: Callable[[Path], AbstractContextManager[None]] = locked
+    store: Callable[[Path, WallClock], Store] = sqlite_store
+    execute: Execute = field(factory=WorkerThread)
     load: Load | None = None
     stamp: Stamp = _nothing_changes
+    cgroup: Callable[[], str] = own_cgroup
+    on_applied: Applied | None = None
+    wrap: Wrap = as_it_is
 
     def sources(self) -> Sources:
         """Return the part that `router/` needs."""

@@ -17,7 +17,7 @@ from supervisors.process_owner import ManagedProcess
 from supervisors.process_probe import Probe, http_status
 from supervisors.process_runner import Runner
 from supervisors.process_spec import ProcessSpec, mistakes
-from supervisors.process_state import ProcessStatus
+from supervisors.process_state import ProcessState, ProcessStatus
 
 
 class Processes:
@@ -55,6 +55,11 @@ class Processes:
             return
         async with process.lease(provider):
             yield
+
+    def is_ready(self, provider: str) -> bool:
+        """Tell whether requests to the provider find a server; True for one without a managed process."""
+        process = self._by_provider.get(provider)
+        return process is None or process.status.state is ProcessState.READY
 
     def status(self) -> tuple[ProcessStatus, ...]:
         """Return a snapshot of every process, in the order of the configuration."""

@@ -59,8 +59,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "drift_detection_sensitivity",
             "backend_health_action",
             "backend_health_threshold",
-            "recovery_probe_initial_s",
-            "recovery_probe_max_s",
             "restart_timeout_s",
         }
     ),
@@ -69,7 +67,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "adaptive": EVERY_KEY,
     "budget": EVERY_KEY,
     "prices": EVERY_KEY,
-    "probe": EVERY_KEY,
     "audit": EVERY_KEY,
     "request_log": EVERY_KEY,
 }

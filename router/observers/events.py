@@ -79,6 +79,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "router-shutdown": EventSpec(INFO, ("exit_code",)),
     "ingress-bind-failed": EventSpec(ERROR, ("message",)),
     "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened", "detail")),
+    "state-dump": EventSpec(INFO, ("state",)),
+    "clock-jumped": EventSpec(WARNING, ("by_s",)),
+    "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s")),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
     # managed processes
@@ -96,6 +99,16 @@ EVENTS: Mapping[str, EventSpec] = {
     "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
+    # state on disk (supervision.md 12, 21.10)
+    "state-locked": EventSpec(ERROR, ("message",)),
+    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending")),
+    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending")),
+    "state-reset": EventSpec(ERROR, ("path", "kept_as")),
+    "state-quarantined": EventSpec(ERROR, ("path", "keys")),
+    "state-pruned": EventSpec(INFO, ("namespace", "keys")),
+    "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason")),
+    "state-degraded": EventSpec(ERROR, ("part", "path", "error")),
+    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded")),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
     "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "level", "error", *_HEALTH_FIELDS)),
@@ -107,6 +120,11 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-recovery-probe": EventSpec(
         INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
     ),
+    "continuous-probe-started": EventSpec(INFO, ("interval_s", "probe_paid", "providers")),
+    "probe-completed": EventSpec(
+        INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
+    ),
+    "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),

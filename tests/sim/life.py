@@ -117,6 +117,7 @@ class Life:
             store=lambda _directory, _wall: self.store,
             execute=world.store.execute,
             load=world.load,
+            cgroup=lambda: "",
             on_applied=self._applied,
             wrap=self.crashes.wrap,
         )

@@ -205,13 +205,13 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
 
 
 def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
-    text = "[profile_defaults]\nsticky = true\n" + SMALL + "adaptive = true\n[probe]\nenabled = true\n"
+    text = "[profile_defaults]\nsticky = true\n" + SMALL + "adaptive = true\n[adaptive]\nwindow_s = 5\n"
 
     assert warned(text, "routing.sticky_ttl_s=5") == [
         ("not-yet-active", "--set routing.sticky_ttl_s", None),
         ("not-yet-active", "profiles[0].adaptive", 11),
         ("not-yet-active", "profile_defaults.sticky", 2),
-        ("not-yet-active", "probe.enabled", 13),
+        ("not-yet-active", "adaptive.window_s", 13),
     ]
 
 
