@@ -48,7 +48,8 @@ class Seams:
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
     `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits. `hold` locks the state directory while its
     context is open, `store` is what is kept in it, `execute` runs what blocks. `load` reads the configuration again (None:
-    it cannot be), `stamp` tells whether it has changed. `cgroup` is what the service manager put us into. `on_applied` watches the board, `wrap` is the Keeper's."""
+    it cannot be), `stamp` tells whether it has changed. `cgroup` is what the service manager has put us into. `on_applied`
+    watches the board, `wrap` is the Keeper's."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
