@@ -1,27 +1,28 @@
 """Ask a managed server whether it is ready: one small HTTP GET over a trio socket.
 
-httpx belongs to `router/providers/http.py` alone; a status line on loopback needs none of it."""
+httpx belongs to `router/providers/http.py` alone; a status line needs none of it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import trio
 
 Probe = Callable[[str], Awaitable[int | None]]
+_AS_THEY_ARE = "/?&=%:@!$'()*+,;~"  # in the target of a request
 MAX_STATUS_LINE = 1024  # bytes; "HTTP/1.1 503 Service Unavailable" is 32
 
 
 async def http_status(url: str) -> int | None:
-    """Return the status that a GET of a plain http URL is answered with, None when nobody answers in HTTP.
+    """Return the status that a GET of the URL is answered with, None when nobody answers in HTTP.
 
-    The caller bounds the time."""
+    The caller bounds the time. With https the certificate has to be good."""
     parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+    target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_AS_THEY_ARE)
+    request = f"GET {target} HTTP/1.1\r\nHost: {_host(parts)}\r\nConnection: close\r\n\r\n"
     try:
-        stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+        stream = await _open(parts)
         async with stream:
             await stream.send_all(request.encode("ascii"))
             return _status(await _first_line(stream))
@@ -29,7 +30,18 @@ async def http_status(url: str) -> int | None:
         return None
 
 
-async def _first_line(stream: trio.SocketStream) -> bytes:
+async def _open(parts: SplitResult) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    if parts.scheme == "https":
+        return await trio.open_ssl_over_tcp_stream(parts.hostname or "", parts.port or 443, https_compatible=True)
+    return await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.netloc
+    return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+async def _first_line(stream: trio.abc.ReceiveStream) -> bytes:
     received = b""
     while b"\n" not in received and len(received) < MAX_STATUS_LINE:
         chunk = await stream.receive_some(MAX_STATUS_LINE)

@@ -13,24 +13,37 @@ from attrs import asdict
 
 from router.errors import ConfigError
 from router.ports import Observer
-from supervisors.process_owner import ManagedProcess
+from supervisors.process_owner import ManagedProcess, UnaskedEnd
 from supervisors.process_probe import Probe, http_status
 from supervisors.process_runner import Runner
 from supervisors.process_spec import ProcessSpec, mistakes
-from supervisors.process_state import ProcessStatus
+from supervisors.process_state import ProcessStatus, StartFailure
 
 
 class Processes:
     """All managed processes of one configuration. Leases wait only while `run` runs; before and after it they fail."""
 
-    def __init__(self, specs: Iterable[ProcessSpec], *, observer: Observer, runner: Runner, probe: Probe = http_status) -> None:
-        """Raise ConfigError when two processes want one port or a spec cannot be run at all (`process_spec.mistakes`)."""
+    def __init__(
+        self,
+        specs: Iterable[ProcessSpec],
+        *,
+        observer: Observer,
+        runner: Runner,
+        probe: Probe = http_status,
+        on_unasked_end: UnaskedEnd = lambda _providers, _message: None,
+    ) -> None:
+        """Raise ConfigError when two processes want one port or a spec cannot be run at all (`process_spec.mistakes`).
+
+        `on_unasked_end` gets the providers behind a process that has ended by itself after it was ready, and how."""
         specs = tuple(specs)
         if found := mistakes(specs):
             raise ConfigError(source="managed processes", mistakes=found)
         self._observer = observer
         self._runner = runner
-        self._processes = {spec.id: ManagedProcess(spec=spec, runner=runner, observer=observer, probe=probe) for spec in specs}
+        self._processes = {
+            spec.id: ManagedProcess(spec=spec, runner=runner, observer=observer, probe=probe, on_unasked_end=on_unasked_end)
+            for spec in specs
+        }
         self._by_provider = {provider: process for process in self._processes.values() for provider in process.spec.providers}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -55,6 +68,17 @@ class Processes:
             return
         async with process.lease(provider):
             yield
+
+    async def restart(self, provider: str) -> StartFailure | None:
+        """Start the provider's process, anew if it is ready; return why it did not get ready. Raises KeyError without one.
+
+        Joins a start under way. Requests in flight on it end with their connection, new leases wait for the new start."""
+        return await self._by_provider[provider].restart()
+
+    def status_of(self, provider: str) -> ProcessStatus | None:
+        """Return a snapshot of the provider's process, None where it has none."""
+        process = self._by_provider.get(provider)
+        return None if process is None else process.status
 
     def status(self) -> tuple[ProcessStatus, ...]:
         """Return a snapshot of every process, in the order of the configuration."""

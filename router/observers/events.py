@@ -42,6 +42,7 @@ _REQUEST_FIELDS = (
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
+_RESTART_FIELDS = ("provider", "providers", "group", "mode")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")
 _HOP_FIELDS = (
     "request_id",
@@ -99,6 +100,10 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-recovery-probe": EventSpec(
         INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
     ),
+    "self-healing-restart": EventSpec(
+        WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail")
+    ),
+    "self-healing-restart-suppressed": EventSpec(WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),

@@ -156,12 +156,14 @@ async def test_a_file_that_cannot_be_executed_is_told(tmp_path: Path) -> None:
         assert guarded.output.read_text() == f"{file}: Permission denied\n"
 
 
-@pytest.mark.parametrize("words", [(), ("x", "--", "true"), ("3", "true"), ("3", "--")])
+@pytest.mark.parametrize(
+    "words", [(), ("x", "--", "true"), ("3", "true"), ("3", "--"), ("3", "let-go", "true"), ("3", "let-go", "--")]
+)
 async def test_a_wrong_command_line_is_refused(words: tuple[str, ...]) -> None:
     argv = [sys.executable, "-I", "-S", guardian.__file__, *words]
     done = await trio.run_process(argv, check=False, capture_stderr=True)
 
-    assert (done.returncode, done.stderr) == (2, b"usage: guardian.py FD -- argv...\n")
+    assert (done.returncode, done.stderr) == (2, b"usage: guardian.py FD [let-go] -- argv...\n")
 
 
 def test_descendants_are_everything_below_and_nothing_else() -> None:
