@@ -4,17 +4,20 @@ httpx belongs to `router/providers/http.py` alone; a status line needs none of i
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import SplitResult, quote, urlsplit
 
 import trio
+
+from router.providers.h1 import Dial
 
 Probe = Callable[[str], Awaitable[int | None]]
 _AS_THEY_ARE = "/?&=%:@!$'()*+,;~"  # in the target of a request
 MAX_STATUS_LINE = 1024  # bytes; "HTTP/1.1 503 Service Unavailable" is 32
 
 
-async def http_status(url: str) -> int | None:
+async def http_status(url: str, dial: Dial = trio.open_tcp_stream) -> int | None:
     """Return the status that a GET of the URL is answered with, None when nobody answers in HTTP.
 
     The caller bounds the time. With https the certificate has to be good."""
@@ -22,7 +25,7 @@ async def http_status(url: str) -> int | None:
     target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_AS_THEY_ARE)
     request = f"GET {target} HTTP/1.1\r\nHost: {_host(parts)}\r\nConnection: close\r\n\r\n"
     try:
-        stream = await _open(parts)
+        stream = await _open(parts, dial)
         async with stream:
             await stream.send_all(request.encode("ascii"))
             return _status(await _first_line(stream))
@@ -30,10 +33,12 @@ async def http_status(url: str) -> int | None:
         return None
 
 
-async def _open(parts: SplitResult) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
-    if parts.scheme == "https":
-        return await trio.open_ssl_over_tcp_stream(parts.hostname or "", parts.port or 443, https_compatible=True)
-    return await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+async def _open(parts: SplitResult, dial: Dial) -> trio.abc.Stream:
+    host, is_https = parts.hostname or "", parts.scheme == "https"
+    stream = await dial(host, parts.port or (443 if is_https else 80))
+    if not is_https:
+        return stream
+    return trio.SSLStream(stream, ssl.create_default_context(), server_hostname=host, https_compatible=True)
 
 
 def _host(parts: SplitResult) -> str:

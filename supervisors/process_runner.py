@@ -61,6 +61,9 @@ class Runner(Protocol):
     def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
         """Return the end of what the job wrote last, "" when there is nothing."""
 
+    def end_now(self) -> None:
+        """End every job without grace."""
+
 
 @define(eq=False)
 class Lifeline:

@@ -51,10 +51,9 @@ class RestartGroup:
             id=f"restart@{_NOT_IN_A_FILE_NAME.sub('-', self.id)[:60]}-{digest((self.id,))}",  # no provider's name has an @
             providers=self.members,
             argv=self.argv,
-            ready_url=self.ready_url or "",
+            ready_url="",  # nobody asks a command whether it is ready: see restart_job.py
             cwd=self.cwd,
             env=self.env,
-            ready_timeout_s=self.ready_timeout_s,
             lets_go=True,
         )
 

@@ -21,11 +21,18 @@ from router.ingress.body import ClientGone, read_body
 from router.ingress.client_link import STATE_KEY, ClientLink
 from router.ingress.drain import Drain
 
+NewId = Callable[[], str]
+
 LINGER_S = 10.0  # how long an unread body is thrown away after its refusal; counts from the answer's last byte
 LINGER_MAX_BYTES = 64 * 1024 * 1024  # twice the default body limit: a client that sends more is cut off
 END_S = 5.0  # shielded, for the last few bytes of an answer, so that a cancelled handler leaves a usable connection
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # ids taken over from a client (wire.md 2.1)
+
+
+def hex_id() -> str:
+    """Return 24 random hex digits."""
+    return secrets.token_hex(12)
 
 
 @define(eq=False, kw_only=True)
@@ -60,8 +67,10 @@ class Exchange:
     _handler_scope: trio.CancelScope | None = None
 
     @classmethod
-    def of(cls, scope: Scope, receive: Receive, send: Send, *, dialect: DialectName, drain: Drain) -> Exchange:
-        """Return the exchange for an `http` scope."""
+    def of(
+        cls, scope: Scope, receive: Receive, send: Send, *, dialect: DialectName, drain: Drain, new_id: NewId = hex_id
+    ) -> Exchange:
+        """Return the exchange for an `http` scope; `new_id` is asked where the client names its request by no id."""
         raw_headers: RawHeaders = scope["headers"]
         headers = decode_headers(raw_headers)
         now = trio.current_time()
@@ -71,7 +80,7 @@ class Exchange:
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             raw_headers=raw_headers,
-            request_id=choose_request_id(headers),
+            request_id=choose_request_id(headers, new_id),
             dialect=dialect,
             drain=drain,
             opened_at=now,
@@ -220,9 +229,9 @@ def decode_headers(raw_headers: RawHeaders) -> dict[str, str]:
     return headers
 
 
-def choose_request_id(headers: Mapping[str, str]) -> str:
+def choose_request_id(headers: Mapping[str, str], new_id: NewId = hex_id) -> str:
     """Return the client's own id where it is a harmless word, else a fresh one."""
     for name in ("x-request-id", "x-client-request-id"):
         if _REQUEST_ID.fullmatch(headers.get(name, "")):
             return headers[name]
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{new_id()}"

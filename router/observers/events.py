@@ -89,7 +89,7 @@ EVENTS: Mapping[str, EventSpec] = {
     ),
     "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
-    "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class", "place")),
+    "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
     "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "level", "error", *_HEALTH_FIELDS)),
@@ -97,6 +97,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-restore": EventSpec(INFO, ("excluded_duration_s", "level", *_HEALTH_FIELDS)),
     "self-healing-admitted": EventSpec(INFO, ("level", *_HEALTH_FIELDS)),
     "self-healing-state-restored": EventSpec(INFO, ("level", "consecutive_failures", *_HEALTH_FIELDS)),
+    "self-healing-state-reset": EventSpec(ERROR, _HEALTH_FIELDS),
     "self-healing-recovery-probe": EventSpec(
         INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
     ),

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Self
 
 import orjson
 import trio
@@ -24,6 +25,7 @@ from router.errors import FailureReason, ProviderFailed
 from router.ports import Backends, Observer, OpenInfo, UpstreamCall
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
 from router.providers.failures import ErrorAnswer, read_failure
+from router.providers.h1 import Dial
 from router.providers.headers import HeaderPlan, plan_headers
 from router.providers.http import HttpxClient
 from router.providers.remedies import DropThinking, Refused, Remedy, find_remedy
@@ -107,6 +109,11 @@ class HttpProvider:
             except ProviderFailed:
                 return None
         return None
+
+    def knowing(self, secrets: Secrets) -> Self:
+        """Return this very provider, from now on with all of these secrets kept out of what it tells."""
+        self.redactor = Redactor.of(secrets.sensitive)
+        return self
 
     async def close_expired(self) -> None:
         """Close the connections that have been idle for too long: the upstream gives them up soon, too."""
@@ -204,12 +211,16 @@ class HttpProvider:
         )
 
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
-        return find_remedy(
+        remedy = find_remedy(
             error.status,
             error.text(),
             fields=orjson.loads(body.content).keys(),
             betas=self.headers.sent_betas(call.client_headers, self._refused.betas),
         )
+        if isinstance(remedy, DropThinking):
+            without = self.bodies.encode(call, self._refused, without_thinking=True)
+            return remedy if without.content != body.content else None
+        return remedy
 
     def _remember(self, remedy: Remedy) -> None:
         if dropped := self._refused.remember(remedy):
@@ -230,8 +241,16 @@ class HttpProvider:
         return _counted(told)
 
 
-def build_provider(config: ProviderConfig, secrets: Secrets, backends: Backends, observer: Observer) -> HttpProvider:
-    """Return the provider that a configuration describes; opens no connection."""
+def build_provider(
+    config: ProviderConfig,
+    secrets: Secrets,
+    backends: Backends,
+    observer: Observer,
+    *,
+    dial: Dial = trio.open_tcp_stream,
+    unix_now: Callable[[], float] = time.time,
+) -> HttpProvider:
+    """Return the provider that a configuration describes; opens no connection, and later ones by `dial`."""
     return HttpProvider(
         config=config,
         urls=provider_urls(config),
@@ -242,10 +261,11 @@ def build_provider(config: ProviderConfig, secrets: Secrets, backends: Backends,
             user_agent=f"router/{version(DISTRIBUTION)}",
         ),
         bodies=plan_body(config, DIALECTS[DIALECT_OF_KIND[config.kind]]),
-        client=HttpxClient(provider=config.name),
+        client=HttpxClient(provider=config.name, dial=dial),
         backends=backends,
         observer=observer,
         redactor=Redactor.of(secrets.sensitive),
+        unix_now=unix_now,
     )
 
 

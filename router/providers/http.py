@@ -42,6 +42,7 @@ class HttpxClient:
 
     provider: str
     keep_alive_s: float = KEEP_ALIVE_S
+    dial: h1.Dial = trio.open_tcp_stream
     _idle: deque[_Connection] = field(factory=deque, init=False)  # longest idle first
     _is_closed: bool = field(default=False, init=False)
     _in_use: int = field(default=0, init=False)
@@ -110,7 +111,7 @@ class HttpxClient:
             except httpx.TransportError as error:
                 if not _ended_unanswered(error):
                     raise
-        new = _Connection()
+        new = _Connection(self.dial)
         return new, await new.handle_async_request(request)
 
     async def _kept_connection(self) -> _Connection | None:
@@ -144,13 +145,14 @@ class HttpxClient:
 class _Connection(httpx.AsyncBaseTransport):
     """One connection to one origin as an httpx transport: opened by its first request."""
 
+    dial: h1.Dial
     idle_since: float = 0.0
     _h1: h1.Connection | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         timeouts = request.extensions["timeout"]
         if self._h1 is None:
-            self._h1 = await _connect(request.url, timeouts["connect"])
+            self._h1 = await _connect(request.url, timeouts["connect"], self.dial)
         try:
             head = await self._h1.ask(request.method.encode(), request.url.raw_path, request.headers.raw, request.content)
         except h1.UpstreamBroken as error:
@@ -257,12 +259,12 @@ class _Answer:
             return False
 
 
-async def _connect(url: httpx.URL, limit_s: float) -> h1.Connection:
+async def _connect(url: httpx.URL, limit_s: float, dial: h1.Dial) -> h1.Connection:
     is_tls = url.scheme == "https"
     port = url.port or (443 if is_tls else 80)
     try:
         with trio.fail_after(limit_s):
-            return await h1.connect(url.host, port, tls_context() if is_tls else None)
+            return await h1.connect(url.host, port, tls_context() if is_tls else None, dial)
     except trio.TooSlowError as error:
         raise httpx.ConnectTimeout("") from error
     except (OSError, trio.BrokenResourceError) as error:

@@ -41,7 +41,8 @@ class HttpReply:
         Raises ProviderFailed(connection | timeout | bad-response)."""
         while chunk := await self._read():
             if frames := self._framer.feed(chunk):
-                self._until = self._ends_by
+                if self._until != self._ends_by and any(frame.data for frame in frames):  # a comment is no event (wire.md 18)
+                    self._until = self._ends_by
                 return frames
         return self._framer.close()
 

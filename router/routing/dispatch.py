@@ -140,7 +140,7 @@ class Walk:
         if is_stream and reply.info.is_event_stream:
             return await self._hold(provider, config, reply, is_last=is_last)
         body = await reply.read_body()
-        document = self._judged(provider, body, is_last=is_last)
+        document = self._judged(provider, config, body, is_last=is_last)
         return Answer(provider=provider, config=config, info=reply.info, reply=reply, body=body, document=document)
 
     async def _hold(self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_last: bool) -> Answer:
@@ -154,7 +154,7 @@ class Walk:
             if state is not GateState.HOLD:
                 return Answer(provider=provider, config=config, info=reply.info, reply=reply, held=tuple(gate.held))
 
-    def _judged(self, provider: Provider, body: bytes, *, is_last: bool) -> dict[str, Any]:
+    def _judged(self, provider: Provider, config: ProviderConfig, body: bytes, *, is_last: bool) -> dict[str, Any]:
         """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
         try:
             document = orjson.loads(body)
@@ -167,7 +167,8 @@ class Walk:
             raise failed(provider.name, verdict)
         if verdict is Verdict.MALFORMED:
             raise failed(provider.name, _bad("the body has not the shape of its dialect"))
-        if verdict is Verdict.NEUTRAL and not self._tolerates(provider.name, FailureReason.EMPTY_RESPONSE, is_last=is_last):
+        is_empty = verdict is Verdict.NEUTRAL or (verdict is Verdict.THINKING and not self.ask.shows_thinking(config))
+        if is_empty and not self._tolerates(provider.name, FailureReason.EMPTY_RESPONSE, is_last=is_last):
             raise failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
         return document
 

@@ -48,13 +48,14 @@ def encode_reply(events: Sequence[NeutralEvent], options: ReplyOptions, minting:
 
 
 def reply_verdict(body: Mapping[str, Any]) -> Verdict | InbandError:
-    """Judge a whole 200 reply: CONTENT, NEUTRAL (only blanks or reasoning), MALFORMED (wrong shape), or its error."""
+    """Judge a whole 200 reply: CONTENT, THINKING alone, NEUTRAL (only blanks), MALFORMED (wrong shape), or its error."""
     if (error := inband_error(body)) is not None:
         return error
     content = body.get("content")
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         return Verdict.MALFORMED
-    return Verdict.CONTENT if Verdict.CONTENT in map(judge_block, content) else Verdict.NEUTRAL
+    verdicts = set(map(judge_block, content))
+    return next((verdict for verdict in (Verdict.CONTENT, Verdict.THINKING) if verdict in verdicts), Verdict.NEUTRAL)
 
 
 def reply_usage(body: Mapping[str, Any]) -> Usage | None:

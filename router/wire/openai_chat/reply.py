@@ -56,13 +56,13 @@ def encode_reply(events: Sequence[NeutralEvent], options: ReplyOptions, minting:
 
 
 def reply_verdict(body: Mapping[str, Any]) -> Verdict | InbandError:
-    """Judge a whole 200 reply: CONTENT, NEUTRAL (only blanks or reasoning), MALFORMED (wrong shape), or its error."""
+    """Judge a whole 200 reply: CONTENT, THINKING alone, NEUTRAL (only blanks), MALFORMED (wrong shape), or its error."""
     if (error := inband_error(body)) is not None:
         return error
     choice = first_choice(body)
     if choice is None or not isinstance(choice.get("message"), dict):
         return Verdict.MALFORMED
-    return Verdict.CONTENT if judge_said(delta_of(choice)) is Verdict.CONTENT else Verdict.NEUTRAL
+    return judge_said(delta_of(choice))
 
 
 def reply_usage(body: Mapping[str, Any]) -> Usage | None:

@@ -106,12 +106,9 @@ def test_a_command_that_is_a_string_is_told_how_to_write_it(argv: str) -> None:
     value = structure(table, ProviderConfig)
 
     assert isinstance(value, tuple)
-    assert [(fault.path, fault.message) for fault in value] == [
-        (
-            ("restart", "argv"),
-            'is a string: one string per word, as in ["llama-server", "--port", "8089"]; a shell is a program: ["sh", "-c", "..."]',
-        )
-    ]
+    (fault,) = value
+    assert fault.path == ("restart", "argv")
+    assert fault.message.startswith('is a string: one string per word, as in ["llama-server", "--port", "8089"]; a shell is')
 
 
 def test_a_short_form_that_only_a_shell_could_run_is_told_what_to_do() -> None:

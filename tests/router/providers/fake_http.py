@@ -1,4 +1,4 @@
-"""An HTTP client in memory: answers by script, remembers what was asked. For the virtual clock."""
+"""An HTTP client in memory: answers by script within the request's limits, remembers what was asked. For the virtual clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import define, field, frozen
 
-from router.errors import ProviderFailed
+from router.errors import FailureReason, ProviderFailed
 from router.providers.transport import HttpRequest
 
 JSON = (("content-type", "application/json"),)
@@ -29,6 +29,8 @@ class Told:
 @define
 class FakeAnswer:
     told: Told
+    provider: str
+    idle_s: float
     _parts: deque[bytes | float | ProviderFailed] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -50,7 +52,7 @@ class FakeAnswer:
                 raise part
             if isinstance(part, bytes):
                 return part
-            await trio.sleep(part)
+            await _wait(part, self.idle_s, self.provider)
         return b""
 
 
@@ -58,7 +60,8 @@ class FakeAnswer:
 class FakeClient:
     """Gives its answers one after the other, the last one again and again."""
 
-    answers: list[Told | ProviderFailed]
+    answers: Sequence[Told | ProviderFailed]
+    provider: str = "p"
     requests: list[HttpRequest] = field(factory=list)
     open_now: int = 0
     is_closed: bool = False
@@ -70,10 +73,10 @@ class FakeClient:
         await trio.lowlevel.checkpoint()
         if isinstance(told, ProviderFailed):
             raise told
-        await trio.sleep(told.head_after_s)
+        await _wait(told.head_after_s, request.timeouts.head_s, self.provider)
         self.open_now += 1
         try:
-            yield FakeAnswer(told)
+            yield FakeAnswer(told, self.provider, request.timeouts.idle_s)
         finally:
             self.open_now -= 1
 
@@ -82,3 +85,10 @@ class FakeClient:
 
     async def aclose(self) -> None:
         self.is_closed = True
+
+
+async def _wait(pause_s: float, limit_s: float, provider: str) -> None:
+    """Wait, but no longer than the limit. Raises ProviderFailed(timeout), as the real client does."""
+    await trio.sleep(min(pause_s, limit_s))
+    if pause_s > limit_s:
+        raise ProviderFailed(provider=provider, reason=FailureReason.TIMEOUT, message=f"nothing came within {limit_s:g} s")

@@ -12,7 +12,6 @@ from router.errors import (
     ErrorKind,
     FailureReason,
     NoProviderAvailable,
-    UpstreamClientError,
 )
 from router.routing.dispatch import Answer
 from router.routing.relay import RelayEnd
@@ -131,14 +130,6 @@ async def test_a_stated_wait_is_kept_when_it_is_short_and_left_to_the_client_whe
 
     assert len(rig.sink.attempts) == attempts
     assert trio.current_time() == pytest.approx(waited_s, abs=0.01)
-
-
-async def test_a_profile_may_stop_at_an_overflow() -> None:
-    overflow = refusing("a", FailureReason.CONTEXT_OVERFLOW, status=400, message="too long")
-    rig = Rig(providers=[overflow, provider("b", GOOD_STREAM)], profile=a_profile("a", "b", stop_statuses=(400,)))
-
-    with pytest.raises(UpstreamClientError):
-        await rig.run()
 
 
 async def test_a_silent_stream_is_left_for_the_next_provider(autojump_clock: MockClock) -> None:
