@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.health import HealthPolicy
 
@@ -29,9 +31,7 @@ def health_policy(provider: ProviderConfig, config: RouterConfig) -> HealthPolic
     )
 
 
-def restart_timeout_s(provider: ProviderConfig, profiles: tuple[ProfileConfig, ...]) -> float:
-    """Return how long a restart command may take: the provider's own, else the longest of the profiles that list it."""
-    if provider.restart is not None and provider.restart.timeout_s is not None:
-        return provider.restart.timeout_s
-    listing = (profile.restart_timeout_s for profile in profiles if provider.name in profile.providers)
-    return max(listing, default=RESTART_TIMEOUT_S)
+def restart_timeout_s(providers: Iterable[str], profiles: Iterable[ProfileConfig]) -> float:
+    """Return how long a restart command may take whose table does not say: the longest of the profiles of any of `providers`."""
+    names = set(providers)
+    return max((profile.restart_timeout_s for profile in profiles if names & set(profile.providers)), default=RESTART_TIMEOUT_S)

@@ -75,15 +75,16 @@ def digest(words: tuple[str, ...]) -> str:
 
 def _group(members: list[tuple[ProviderConfig, RestartConfig]], config: RouterConfig) -> RestartGroup:
     restart = members[0][1]
+    names = tuple(provider.name for provider, _ in members)
     return RestartGroup(
         id=restart.group or f"{Path(restart.argv[0]).name}-{digest((restart.mode, *restart.argv))}",
-        members=tuple(provider.name for provider, _ in members),
+        members=names,
         mode=restart.mode,
         argv=(*SYSTEMCTL, *restart.argv) if restart.mode == "unit" else restart.argv,
         cwd=None if restart.cwd is None else Path(restart.cwd).expanduser(),
         env=tuple(restart.env.items()),
         ready_url=restart.ready_url,
         ready_timeout_s=restart.ready_timeout_s,
-        timeout_s=restart.timeout_s or max(restart_timeout_s(provider, config.profiles) for provider, _ in members),
+        timeout_s=restart.timeout_s or restart_timeout_s(names, config.profiles),
         budget=Budget(max=restart.max, window_s=restart.window_s, cooldown_s=restart.cooldown_s),
     )
