@@ -102,7 +102,8 @@ class ManagedProcess:
         """Hold the process ready inside the context, starting it if need be.
 
         Raises ProviderFailed (connection, loading, timeout) when it cannot be had, within `ready_timeout_s` and the
-        seconds that a running stop takes, twice where a restart comes between; for LONGEST_DELAY_S after a failed start at once, with that failure."""
+        seconds that a running stop takes, twice where a restart comes between; for LONGEST_DELAY_S after a failed start
+        at once, with that failure."""
         self._count(1)
         try:
             if self.status.state is not ProcessState.READY:

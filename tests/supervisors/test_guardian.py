@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,13 +42,13 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guard(tmp_path: Path, *argv: str) -> AsyncIterator[Guarded]:
+async def guard(tmp_path: Path, *argv: str, lets_go: bool = False) -> AsyncIterator[Guarded]:
     read_end, write_end = os.pipe()
     output = tmp_path / "output"
     program = [sys.executable if word == "python" else word for word in argv]
     with output.open("wb") as file:
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-I", "-S", guardian.__file__, str(read_end), "--", *program],
+            [sys.executable, "-I", "-S", guardian.__file__, str(read_end), *(["let-go"] if lets_go else []), "--", *program],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -90,6 +91,34 @@ async def test_nothing_lives_after_term(tmp_path: Path) -> None:
         await wait_gone(pids)
 
         assert await guarded.end() == -signal.SIGTERM
+
+
+@needs_proc
+@pytest.mark.parametrize("how", ["router-gone", "term"])
+async def test_a_command_that_may_leave_a_daemon_leaves_none_when_it_is_ended(tmp_path: Path, how: str) -> None:
+    async with guard(tmp_path, *tree_argv(tmp_path), lets_go=True) as guarded:
+        pids = await wait_tree(tmp_path)
+        if how == "term":
+            guarded.process.terminate()
+        else:
+            guarded.let_go()
+        await wait_gone(pids)
+
+        assert await guarded.end() == (-signal.SIGTERM if how == "term" else 137)
+
+
+@needs_proc
+async def test_a_command_that_may_leave_a_daemon_leaves_it_when_it_ends_by_itself(tmp_path: Path) -> None:
+    async with guard(tmp_path, *tree_argv(tmp_path, "3"), lets_go=True) as guarded:
+        assert await guarded.end() == 3
+        pids = await wait_tree(tmp_path)
+        left = living(pids)
+        for pid in pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await wait_gone(pids)
+
+        assert set(left) == set(pids) - {"main"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
