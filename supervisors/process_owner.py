@@ -8,7 +8,7 @@ lease either finds the process ready and holds it, or asks for the next start, n
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
@@ -125,22 +125,45 @@ class ManagedProcess:
         await start.done.wait()
         return start.failure
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    def configure(self, spec: ProcessSpec) -> None:
+        """Take other settings for the same command."""
+        self.spec = spec
+        self.status = evolve(self.status, providers=spec.providers)
+        self._touch()
+
+    def open(self) -> None:
+        """Let leases wait: `run` is there, or about to be."""
+        self._is_running = True
+
+    def close(self) -> None:
+        """Refuse leases, and those that wait."""
+        self._is_running = False
+        self._resolve(STOPPED)
+
+    async def wait_unused(self) -> None:
+        """Return once no lease holds it or waits for it."""
+        while self.status.leases:
+            await self._changed.wait()
+
+    async def run(
+        self, *, after: Iterable[trio.Event] = (), task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Start, serve and stop the process as leases ask for it, until cancelled; then it has ended.
 
-        Started when leases are served, not when the process runs."""
-        self._is_running = True
+        Started when leases are served, not when the process runs: it does not before the events `after` are set."""
+        self.open()
         if self.spec.start == "boot":
             self._ask()
         task_status.started()
         try:
+            for event in after:
+                await event.wait()
             while True:
                 while self._start is None:
                     await self._changed.wait()
                 await self._serve_start()
         finally:
-            self._is_running = False
-            self._resolve(STOPPED)
+            self.close()
             if self.status.state is ProcessState.FAILED:
                 self._move(ProcessState.STOPPED)
 

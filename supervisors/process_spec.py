@@ -46,10 +46,19 @@ class ProcessSpec:
     lets_go: bool = False
 
     @property
+    def command(self) -> object:
+        """What is run, in a form that compares: a process whose other settings change goes on."""
+        return self.argv, self.cwd, self.env, self.ready_url
+
+    @property
     def port(self) -> int:
         """The TCP port that the process is going to own."""
         url = urlsplit(self.ready_url)
         return url.port or (443 if url.scheme == "https" else 80)
+
+    def is_in_the_way_of(self, other: ProcessSpec) -> bool:
+        """Tell whether the other one can start only when this one has ended: it wants the same port, or the same log."""
+        return self.port == other.port or self.id == other.id
 
 
 def mistakes(specs: Iterable[ProcessSpec]) -> tuple[Mistake, ...]:
