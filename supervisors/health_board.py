@@ -109,6 +109,11 @@ class Attempting:
     _epoch: int
     _memory_cooldown_s: float | None
 
+    @property
+    def is_first(self) -> bool:
+        """The provider has never answered."""
+        return self._cell.health.last_ok_wall is None
+
     def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
         """Record a whole answer: the terminator has come."""
         self._cell.apply(Succeeded())

@@ -65,6 +65,7 @@ class Exchange:
     _writing: trio.Lock = field(factory=trio.Lock)
     _body_over: trio.Event = field(factory=trio.Event)
     _handler_scope: trio.CancelScope | None = None
+    _on_left: Callable[[], None] | None = None
 
     @classmethod
     def of(
@@ -147,6 +148,10 @@ class Exchange:
             self._body_over.set()
             await self._send_end(b"")
 
+    def tap(self, wrap: Callable[[Send], Send]) -> None:
+        """Let what `wrap` returns handle every message of the answer, in the place of the server's own `send`."""
+        self._send = wrap(self._send)
+
     # -- its end, for front_serve.py
 
     def attach(self, scope: trio.CancelScope) -> None:
@@ -158,8 +163,17 @@ class Exchange:
         if self.is_finished or self.has_client_left:
             return
         self.has_client_left = True
-        if self._handler_scope is not None:
+        if self._on_left is not None:
+            self._send = _send_nowhere
+            self._on_left()
+        elif self._handler_scope is not None:
             self._handler_scope.cancel()
+
+    def outlives_client(self, on_left: Callable[[], None] | None) -> None:
+        """Call `on_left` in place of cancelling the handler when the client leaves; None: cancel it, as is usual.
+
+        What the handler writes after that goes nowhere."""
+        self._on_left = on_left
 
     async def wait_disconnect(self) -> None:
         """Read `receive()` until the connection or the exchange ends; also what is left of a body that nobody reads any more."""
@@ -181,7 +195,7 @@ class Exchange:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*headers, *ids)]
         await trio.lowlevel.checkpoint_if_cancelled()  # the server's own state would not survive a head cut in two
         self.is_head_sent = True
-        self.status = status
+        self.status = None if self.has_client_left else status
         await self._send_message({"type": "http.response.start", "status": status, "headers": raw})
 
     async def _send_message(self, message: Message) -> None:
@@ -211,6 +225,11 @@ class WriteTurn:
 
     async def __aexit__(self, *_exc: object) -> None:
         self.lock.release()
+
+
+async def _send_nowhere(_message: Message) -> None:
+    """Drop a message to a client that has left."""
+    await trio.lowlevel.checkpoint()
 
 
 def _may_have_body(scope: Scope, headers: Mapping[str, str]) -> bool:

@@ -15,10 +15,13 @@ DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logg
 
 @frozen
 class EventSpec:
-    """`level` is the standard library's number; `fields` are the names that the event may carry."""
+    """`level` is the standard library's number; `fields` are the names that the event may carry.
+
+    `quiet_if` names the field that makes it information where it is true."""
 
     level: int
     fields: tuple[str, ...] = ()
+    quiet_if: str | None = None
 
 
 _REQUEST_FIELDS = (
@@ -39,11 +42,13 @@ _REQUEST_FIELDS = (
     "input_tokens",
     "output_tokens",
     "estimated",
+    "drained",
+    "drained_bytes",
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
 _RESTART_FIELDS = ("provider", "providers", "group", "mode")
-_FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error")
+_FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error", "absent")
 _HOP_FIELDS = (
     "request_id",
     "provider",
@@ -54,6 +59,7 @@ _HOP_FIELDS = (
     "profile",
     "stream",
     "pre_attempt",
+    "absent",
     "hop_index",
 )
 
@@ -74,6 +80,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "router-shutdown": EventSpec(INFO, ("exit_code",)),
     "ingress-bind-failed": EventSpec(ERROR, ("message",)),
     "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened", "detail")),
+    "state-dump": EventSpec(INFO, ("state",)),
+    "clock-jumped": EventSpec(WARNING, ("by_s",)),
+    "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s")),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
     # managed processes
@@ -82,6 +91,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "process-idle-stopped": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s")),
     "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
     "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
+    "process-port-taken": EventSpec(WARNING, (*_PROCESS_FIELDS, "port", "owner", "hint")),
     "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
     # the tree (supervision.md 21.9)
     "supervisor-child-ended": EventSpec(
@@ -119,9 +129,10 @@ EVENTS: Mapping[str, EventSpec] = {
     "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped")),
     "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
     "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers")),
-    "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS),
+    "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS, quiet_if="absent"),
+    "grammar-violation": EventSpec(WARNING, ("request_id", "provider", "dialect", "rule", "total")),
     "tool-args-invalid": EventSpec(WARNING, ("request_id", "provider", "calls")),
-    "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS),
+    "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS, quiet_if="absent"),
     "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),
     "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint")),
@@ -130,3 +141,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "library-message": EventSpec(WARNING, ("logger", "message", "exc_info")),
 }
 UNLISTED = EventSpec(INFO)
+
+
+def level_of(name: str, fields: Mapping[str, object]) -> int:
+    """Return the level at which an event is told."""
+    spec = EVENTS.get(name, UNLISTED)
+    return INFO if spec.quiet_if is not None and fields.get(spec.quiet_if) else spec.level

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Self
@@ -29,7 +29,7 @@ from router.providers.h1 import Dial
 from router.providers.headers import HeaderPlan, plan_headers
 from router.providers.http import HttpxClient
 from router.providers.remedies import DropThinking, Refused, Remedy, find_remedy
-from router.providers.reply import HttpReply, read_error
+from router.providers.reply import CountedAnswer, HttpReply, read_error
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
 from router.providers.urls import ProviderUrls, provider_urls
 from router.wire.registry import DIALECTS
@@ -94,8 +94,10 @@ class HttpProvider:
 
         Raises ProviderFailed, classified, for every answer that is no success, and InvalidRequest where the upstream's
         dialect cannot say the request."""
-        async with self._slot(), self.backends.lease(self.name), self._ask(call) as reply:
-            yield reply
+        async with self._slot(), self.backends.lease(self.name):
+            with nullcontext() if call.reads_on is None else call.reads_on.working():
+                async with self._ask(call) as reply:
+                    yield reply
 
     async def count_tokens(self, body: bytes, client_headers: Mapping[str, str]) -> int | None:
         """Return the upstream's count of a Messages body; None where it cannot, or not in time. Never raises.
@@ -205,12 +207,14 @@ class HttpProvider:
                 notes=body.notes,
                 tool_names=body.tool_names,
             ),
-            answer=answer,
+            answer=answer if call.reads_on is None else CountedAnswer(answer=answer, reads_on=call.reads_on),
             first_by=first_by,
             ends_by=ends_by,
         )
 
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
+        if call.reads_on is not None and call.reads_on.has_begun:
+            return None
         remedy = find_remedy(
             error.status,
             error.text(),

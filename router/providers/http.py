@@ -22,7 +22,7 @@ from attrs import define, field
 
 from router.errors import FailureReason, ProviderFailed
 from router.providers import h1
-from router.providers.transport import HttpAnswer, HttpRequest
+from router.providers.transport import CANNOT_CONNECT, HttpAnswer, HttpRequest
 
 KEEP_ALIVE_S = 3.0  # below the 5 s after which llama.cpp's server, among others, closes an idle connection
 MAX_IDLE = 64  # as many short calls side by side go without a new connection; what a burst leaves above it is closed
@@ -99,7 +99,7 @@ class HttpxClient:
         except httpx.TransportError as error:
             raise self._failed(*_meaning(error)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # no IDNA, or a label longer than DNS has
-            raise self._failed(FailureReason.CONNECTION, "cannot connect: the host name cannot be looked up") from error
+            raise self._failed(FailureReason.CONNECTION, f"{CANNOT_CONNECT}: the host name cannot be looked up") from error
         timeouts["read"] = request.timeouts.idle_s  # from now on: the head had a limit of its own
         return _Answer(client=self, connection=connection, response=response)
 
@@ -285,7 +285,7 @@ _MEANINGS: tuple[tuple[type[httpx.TransportError], FailureReason, str], ...] = (
     (httpx.ConnectTimeout, FailureReason.TIMEOUT, "no connection in time"),
     (httpx.ReadTimeout, FailureReason.TIMEOUT, "the upstream fell silent"),
     (httpx.TimeoutException, FailureReason.TIMEOUT, "the upstream does not keep up"),
-    (httpx.ConnectError, FailureReason.CONNECTION, "cannot connect"),
+    (httpx.ConnectError, FailureReason.CONNECTION, CANNOT_CONNECT),
     (httpx.ReadError, FailureReason.CONNECTION, "the connection broke"),
     (httpx.WriteError, FailureReason.CONNECTION, "the connection broke"),
     (httpx.RemoteProtocolError, FailureReason.CONNECTION, "the connection ended too soon or not in HTTP"),
