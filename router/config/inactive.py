@@ -33,7 +33,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
         }
     ),
     "providers.capabilities": frozenset({"tools", "prompt_cache", "thinking", "tool_choice"}),
-    "providers.restart": frozenset({"max", "window_s", "cooldown_s", "after_probes", "timeout_s"}),
     "profiles": frozenset(
         {
             "stream_truncation_action",
@@ -59,7 +58,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "drift_detection_sensitivity",
             "backend_health_action",
             "backend_health_threshold",
-            "restart_timeout_s",
         }
     ),
     "auto_router": EVERY_KEY,
@@ -78,9 +76,6 @@ def inactive_keys(document: Document) -> Iterator[KeyPath]:
         cls = table_types()[name]
         for path, table in _tables_of(document, name):
             yield from ((*path, key) for key in table if _is_in(key, keys) and _asks_for_something(cls, key, table[key]))
-    for path, provider in tables(document, "providers"):
-        if at(provider, ("restart", "mode")) in ("oneshot", "unit"):
-            yield (*path, "restart", "mode")
 
 
 def _tables_of(document: Document, name: str) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:

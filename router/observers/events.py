@@ -47,6 +47,7 @@ _REQUEST_FIELDS = (
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
+_RESTART_FIELDS = ("provider", "providers", "group", "mode")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error", "absent")
 _HOP_FIELDS = (
     "request_id",
@@ -125,6 +126,10 @@ EVENTS: Mapping[str, EventSpec] = {
         INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
     ),
     "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model")),
+    "self-healing-restart": EventSpec(
+        WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail")
+    ),
+    "self-healing-restart-suppressed": EventSpec(WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
