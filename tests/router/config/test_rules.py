@@ -133,7 +133,7 @@ def test_what_is_kept_needs_a_place(table: str) -> None:
 
 
 def test_an_empty_state_directory_is_not_the_one_where_the_daemon_was_started() -> None:
-    assert told(SMALL + '[server]\nstate_dir = ""\n') == [(11, "server.state_dir")]
+    assert told(SMALL + '[server]\nstate_dir = ""\n') == [(10, "server.state_dir")]
 
 
 def test_an_address_that_others_reach_needs_a_client_token() -> None:
