@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp, Receive, Scope, Send
+from router.ingress.canary import CanaryDoor, open_canary_door
 from router.ingress.chat import handle
 from router.ingress.count_tokens import count_tokens
 from router.ingress.drain import Drain
@@ -50,6 +51,7 @@ class Sources:
 class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
+    `canary` is one per process: what is reloaded keeps its secret.
     `in_flight` and `processes` are read for `/status` only: attempts by provider, managed server's state by provider."""
 
     health: HealthView
@@ -60,6 +62,7 @@ class Tree:
     in_flight: Callable[[], Mapping[str, int]]
     processes: Callable[[], Mapping[str, str]]
     addresses: list[str] = field(factory=list)
+    canary: CanaryDoor = field(factory=open_canary_door)
     sources: Sources = field(factory=Sources)
 
 
@@ -194,13 +197,14 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         if route.operation is Operation.COUNT_TOKENS:
             await count_tokens(exchange, generation)
         else:
-            await handle(exchange, generation)
+            await handle(exchange, tree.canary.generation if tree.canary.admits(exchange.headers) else generation)
 
+    tokens = [token.reveal() for token in loaded.secrets.client_tokens]
     return Front(
         gate=FrontGate.of(
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
-            tokens=[token.reveal() for token in loaded.secrets.client_tokens],
+            tokens=[*tokens, tree.canary.secret] if tokens else (),
         ),
         drain=tree.drain,
         observer=tree.observer,
@@ -208,6 +212,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         cold=cold,
         max_in_flight=server.max_in_flight,
         version=version(DISTRIBUTION),
+        is_canary=tree.canary.admits,
         new_id=tree.sources.new_id,
     )
 

@@ -77,4 +77,4 @@ class _Fleet:
         cell.apply(PassiveSet(is_passive=True))
         self._given_up.add(cell)
         if 2 * len(self._given_up) > max(len(self._living), 2):
-            raise SupervisorExhausted("fleet", self.keeper.facts[provider_spec(cell.name).name].ends)
+            self.keeper.escalate(SupervisorExhausted("fleet", self.keeper.facts[provider_spec(cell.name).name].ends))

@@ -40,13 +40,16 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 as w
 
 @frozen(kw_only=True)
 class IngressOptions:
-    """Where to listen (`port` 0: any free one), and the limits of `[server]`."""
+    """Where to listen (`port` 0: any free one), and the limits of `[server]`.
+
+    `inherited` are sockets that listen already and stay the caller's; with any, host and port are not used."""
 
     host: str
     port: int
     write_timeout_s: float = 60.0
     drain_timeout_s: float = 20.0
     idle_connection_s: float = IDLE_CONNECTION_S
+    inherited: tuple[socket.socket, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -241,7 +244,11 @@ class ClientServer(TCPServer):
 
 
 async def open_listeners(options: IngressOptions) -> list[trio.SocketListener]:
-    """Listen on every address of this machine that the host names, all on one port. Raises CannotBindError."""
+    """Listen on every address of this machine that the host names, all on one port. Raises CannotBindError.
+
+    Of inherited sockets come duplicates, so that a listener that is started anew finds them open."""
+    if options.inherited:
+        return [trio.SocketListener(trio.socket.from_stdlib_socket(one.dup())) for one in options.inherited]
     listeners: list[trio.SocketListener] = []
     failure = OSError("the host names no address")
     port = options.port

@@ -82,18 +82,25 @@ class End:
         return f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
+def _raise(error: SupervisorExhausted) -> None:
+    raise error
+
+
 def _as_it_is(_spec: ChildSpec, child: Child) -> Child:
     return child
 
 
 @define(kw_only=True, eq=False)
 class Keeper:
-    """Keeps the children of one tree and knows how they fare. `wrap` is the simulator's: it injects crashes.
+    """Keeps the children of one tree and knows how they fare.
+
+    `wrap` is the simulator's: it injects crashes. `escalate` ends the daemon; where nothing else is given, by raising.
 
     `facts` has one entry per child, in the order in which they were first started."""
 
     observer: Observer
     wrap: Callable[[ChildSpec, Child], Child] = _as_it_is
+    escalate: Callable[[SupervisorExhausted], None] = _raise
     facts: dict[str, ChildFacts] = field(factory=dict)
 
     async def keep_running(
@@ -140,7 +147,7 @@ class Keeper:
         if on_exhausted is not None:
             on_exhausted()
         if run.spec.on_exhausted is OnExhausted.ESCALATE:
-            raise SupervisorExhausted(run.spec.name, run.facts.ends)
+            self.escalate(SupervisorExhausted(run.spec.name, run.facts.ends))
 
 
 @define(kw_only=True, eq=False)

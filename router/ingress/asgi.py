@@ -5,6 +5,8 @@ the Quart app behind it: the front answers the lifespan by itself and Quart neve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -32,7 +34,10 @@ class ModelHandler(Protocol):
 
 @define(eq=False, kw_only=True)
 class Front:
-    """Immutable but for what `drain` counts. `answer_model` gets every model route (`chat.py`)."""
+    """Immutable but for what `drain` counts. `answer_model` gets every model route (`chat.py`).
+
+    `is_canary` tells by its headers the daemon's own question whether it lives (canary.py): load and drain, which it must not
+    count in, are no reason to say no."""
 
     gate: FrontGate
     drain: Drain
@@ -42,6 +47,7 @@ class Front:
     max_in_flight: int
     version: str
     new_id: NewId = hex_id
+    is_canary: Callable[[Mapping[str, str]], bool] = lambda _headers: False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope: `http`, `websocket` (always refused) or `lifespan`."""
@@ -62,7 +68,7 @@ class Front:
             await serve(exchange, partial(self._refuse, error=error), self.observer)
             return
         if isinstance(target, ModelRoute):
-            with self.drain.counted():
+            with nullcontext() if self.is_canary(exchange.headers) else self.drain.counted():
                 await serve(exchange, partial(self.answer_model, route=target), self.observer)
         elif target in COLD_PAGES:  # Quart reads `receive()` for itself
             await answered(exchange, partial(self.cold.answer, scope=scope, receive=receive), self.observer)
@@ -79,7 +85,7 @@ class Front:
         if target in OPEN_PAGES:
             return target
         self.gate.check_token(exchange.headers, exchange.query)
-        if isinstance(target, ModelRoute):
+        if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):
             if self.drain.is_started:
                 raise ShuttingDown(message="the router is stopping; ask again in a few seconds")
             if self.drain.in_flight >= self.max_in_flight:

@@ -79,6 +79,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "router-shutdown": EventSpec(INFO, ("exit_code",)),
     "ingress-bind-failed": EventSpec(ERROR, ("message",)),
     "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened", "detail")),
+    "state-dump": EventSpec(INFO, ("state",)),
+    "clock-jumped": EventSpec(WARNING, ("by_s",)),
+    "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s")),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
     # managed processes

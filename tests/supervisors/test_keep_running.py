@@ -99,6 +99,16 @@ async def test_a_child_that_the_daemon_needs_escalates(autojump_clock: MockClock
         await keep(spec, Scripted([(0, ValueError())] * 9), 300)
 
 
+async def test_an_escalation_may_be_carried_out_without_a_crash(autojump_clock: MockClock) -> None:
+    del autojump_clock
+    told: list[str] = []
+    keeper = Keeper(observer=Seen(), escalate=lambda error: told.append(error.child))
+
+    await keeper.keep_running(evolve(FLEET, name="fleet"), Scripted([(0, ValueError())] * 9))
+
+    assert told == ["fleet"]
+
+
 @pytest.mark.parametrize(
     ("restart", "error", "runs"),
     [
