@@ -86,6 +86,7 @@ class Step:
 def step(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Step:
     """Return the next health. Never raises (I1)."""
     new = _level_checked(_applied(old, event, now, policy), now, policy)
+    new = old if new == old else new
     return Step(new, told_of(old, new, event, now))
 
 
