@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from math import inf, isfinite
+from math import inf
 from typing import TypeVar
 
 from attrs import evolve, frozen
@@ -20,6 +20,7 @@ from router.domain.health_step import LEVEL_MAX, is_probed
 MAX_AGE_S = 86_400.0  # an older row says nothing about today
 RESTORED_LEVEL_MAX = 2  # the back-off begins low again: the outage may have ended with the daemon's own
 _COUNT_MAX = 2**53  # beyond it other readers of JSON round
+_WALL_MAX = 253_402_300_799  # the year 9999: a later one has no date
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -78,15 +79,15 @@ class _Reader:
     def of(cls, row: object) -> _Reader | None:
         if not isinstance(row, Mapping):
             return None
-        wall = _number(row.get("wall"))
+        wall = _wall(row.get("wall"))
         return None if wall is None else cls(cells=row, wall=wall)
 
     def health(self) -> Health | None:
         cells = self.cells
         state, admission = _word(HealthState, cells.get("health")), _word(Admission, cells.get("admission"))
         failures, gen, level = (_count(cells.get(name)) for name in ("failures", "gen", "level"))
-        since_wall = _number(cells.get("since_wall"))
-        hold_reason, last_ok_wall = _word(HoldReason, cells.get("hold_reason")), _number(cells.get("last_ok_wall"))
+        since_wall = _wall(cells.get("since_wall"))
+        hold_reason, last_ok_wall = _word(HoldReason, cells.get("hold_reason")), _wall(cells.get("last_ok_wall"))
         if state is None or admission is None or failures is None or gen is None or level is None or since_wall is None:
             return None
         if level > LEVEL_MAX or (admission is Admission.HELD) is (hold_reason is None):
@@ -111,7 +112,6 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _COUNT_MAX else None
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_COUNT_MAX < value < _COUNT_MAX:
-        return None
-    return float(value) if isfinite(value) else None
+def _wall(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= _WALL_MAX else None
