@@ -17,9 +17,9 @@ from pathlib import Path
 
 import platformdirs
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
-from router.assembly import DISTRIBUTION, Assembled, Tree, assemble
+from router.assembly import DISTRIBUTION, Deployed, Tree
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
@@ -33,8 +33,10 @@ from supervisors import ingress, service
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.ingress import CannotBindError, IngressOptions
+from supervisors.outside import Seams
 from supervisors.process_config import process_specs
-from supervisors.process_runner import GuardedRunner
+from supervisors.process_probe import http_status
+from supervisors.process_runner import Runner
 from supervisors.processes import Processes
 
 STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5
@@ -68,20 +70,29 @@ class Daemon:
     loaded: LoadedConfig
     observer: Observer
     drain: Drain
-    runner: GuardedRunner
+    runner: Runner
     processes: Processes
-    assembled: Assembled
+    deployed: Deployed
     addresses: list[str]
+    seams: Seams = field(factory=Seams)
 
     @classmethod
-    def of(cls, loaded: LoadedConfig, observer: Observer) -> Daemon:
-        """Build the parts. Raises ConfigError for managed processes that cannot live together."""
+    def of(cls, loaded: LoadedConfig, observer: Observer, seams: Seams | None = None) -> Daemon:
+        """Build the parts; `seams` is the real world where nothing else is given.
+
+        Raises ConfigError for managed processes that cannot live together."""
+        seams = seams or Seams()
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
-        board = HealthBoard(observer=observer)
+        board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random)
         for name, policy in health_policies(config).items():
             board.add(name, policy, unconfigured=unconfigured.get(name))
-        runner = GuardedRunner(directory=log_directory(config.server.state_dir))
-        processes = Processes(process_specs(config.providers, unconfigured), observer=observer, runner=runner)
+        runner = seams.runner(log_directory(config.server.state_dir))
+        processes = Processes(
+            process_specs(config.providers, unconfigured),
+            observer=observer,
+            runner=runner,
+            probe=partial(http_status, dial=seams.dial),
+        )
         tree = Tree(
             health=board,
             sink=board,
@@ -90,6 +101,7 @@ class Daemon:
             drain=Drain(),
             in_flight=board.in_flight,
             processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+            sources=seams.sources(),
         )
         return cls(
             loaded=loaded,
@@ -97,8 +109,9 @@ class Daemon:
             drain=tree.drain,
             runner=runner,
             processes=processes,
-            assembled=assemble(loaded, tree),
+            deployed=Deployed.of(loaded, tree),
             addresses=tree.addresses,
+            seams=seams,
         )
 
     async def run_to_exit(self) -> int:
@@ -118,11 +131,17 @@ class Daemon:
     async def run(self) -> None:
         """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group."""
         async with trio.open_nursery() as root:
-            signals = partial(service.run, drain=self.drain, observer=self.observer, end_now=self.runner.end_now)
+            signals = partial(
+                service.run,
+                drain=self.drain,
+                observer=self.observer,
+                end_now=self.runner.end_now,
+                open_signals=self.seams.open_signals,
+            )
             await root.start(signals, name="service")
             async with trio.open_nursery() as core:
                 await core.start(self.processes.run, name="processes")
-                core.start_soon(self.assembled.tidy_connections, name="upstream-connections")
+                core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
                 await self._serve()
                 core.cancel_scope.cancel()
             root.cancel_scope.cancel()
@@ -136,7 +155,7 @@ class Daemon:
             write_timeout_s=server.write_timeout_s,
             drain_timeout_s=server.drain_timeout_s,
         )
-        listen = partial(ingress.run, self.assembled.front, options, drain=self.drain, observer=self.observer)
+        listen = partial(ingress.run, self.deployed, options, drain=self.drain, observer=self.observer, door=self.seams.door)
         try:
             async with trio.open_nursery() as ring:
                 bound = await ring.start(listen, name="ingress")
@@ -144,7 +163,7 @@ class Daemon:
                 self._tell_start()
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
-                await self.assembled.aclose()
+                await self.deployed.aclose()
 
     def _tell_start(self) -> None:
         config = self.loaded.config
@@ -153,7 +172,7 @@ class Daemon:
         self.observer.event(
             "router-startup",
             {
-                "version": self.assembled.front.version,
+                "version": self.deployed.current.front.version,
                 "addresses": list(self.addresses),
                 "config": str(self.loaded.path),
                 "providers": [provider.name for provider in config.providers],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 
 import trio
 
@@ -12,18 +13,21 @@ from router.ports import Observer
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+OpenSignals = Callable[..., AbstractContextManager[AsyncIterator[int]]]  # as trio.open_signal_receiver
+
 
 async def run(
     *,
     drain: Drain,
     observer: Observer,
     end_now: Callable[[], None],
+    open_signals: OpenSignals = trio.open_signal_receiver,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Turn signals into a drain, until cancelled. Started once they are caught.
 
     `end_now` is called with the second stop signal, beside the drain's own haste: what waits for its children ends them."""
-    with trio.open_signal_receiver(*STOP_SIGNALS, signal.SIGHUP) as signals:
+    with open_signals(*STOP_SIGNALS, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             if number not in STOP_SIGNALS:

@@ -113,5 +113,6 @@ def _count(value: object) -> int | None:
 
 
 def _wall(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value <= _WALL_MAX else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _WALL_MAX:
+        return None
+    return float(value)

@@ -14,7 +14,7 @@ from attrs import define
 from router.errors import InvalidRequest, OverCapacity, RouterError, ShuttingDown
 from router.ingress.asgi_types import Receive, Scope, Send
 from router.ingress.drain import Drain
-from router.ingress.exchange import Exchange
+from router.ingress.exchange import Exchange, NewId, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.front_serve import answered, refuse, serve
@@ -41,6 +41,7 @@ class Front:
     cold: ColdApp
     max_in_flight: int
     version: str
+    new_id: NewId = hex_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope: `http`, `websocket` (always refused) or `lifespan`."""
@@ -54,7 +55,7 @@ class Front:
 
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         dialect = guess_dialect(scope["path"], scope["headers"])
-        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain)
+        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain, new_id=self.new_id)
         try:
             target = self._admit(exchange, scope["raw_path"])
         except RouterError as error:

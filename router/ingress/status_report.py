@@ -41,6 +41,7 @@ class StatusReport:
     profiles: Mapping[str, tuple[str, ...]]
     providers: tuple[ProviderReport, ...]
     warnings: tuple[str, ...] = field(default=())
+    grammar_violations: Mapping[str, int] | None = None  # by dialect, where `grammar_check` is on
 
 
 class StatusSource(Protocol):
@@ -55,6 +56,7 @@ class StatusSource(Protocol):
 
 def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str, object]:
     """Return the body of `/status`; `now` on trio's clock, `wall` aware."""
+    checked = {} if report.grammar_violations is None else {"grammar_violations": report.grammar_violations}
     return {
         "status": "stopping" if report.is_stopping else "running",
         "version": report.version,
@@ -67,6 +69,7 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "profiles": report.profiles,
         "providers": [provider_body(provider, now=now) for provider in report.providers],
         "warnings": report.warnings,
+        **checked,
     }
 
 

@@ -22,6 +22,7 @@ from router.errors import ErrorKind, FailureReason
 from router.ingress.generation import Generation
 from router.providers.adapter import HttpProvider, build_provider
 from supervisors.health_board import HealthBoard
+from supervisors.health_policy import health_policies
 from tests.builders import ANTHROPIC, CHAT, ScriptedProvider, a_profile
 from tests.replay.fallback_answers import ANSWERS
 from tests.replay.fallback_forms import OTHER, Side
@@ -136,11 +137,12 @@ class FallbackRig(Rig):
         """Return the generation; adapters and board stay the same from request to request, as in the daemon."""
         generation = super().generation()
         if not self.adapters:
-            self.board = HealthBoard(auth_cooldown_s=generation.config.routing.auth_cooldown_s)
+            self.board = HealthBoard(observer=self.observer)
+            policies = health_policies(generation.config)
             for config in generation.config.providers:
                 built = build_provider(config, Secrets(), Leases(), self.observer)
                 self.adapters[config.name] = evolve(built, client=self.clients[config.name], unix_now=lambda: NOW)
-                self.board.add(config.name)
+                self.board.add(config.name, policies[config.name])
         upstreams = evolve(generation.upstreams, providers=self.adapters, sink=self.board)
         return evolve(generation, upstreams=upstreams, health=self.board)
 

@@ -61,7 +61,7 @@ class Rig:
     sink: RememberingSink = field(factory=RememberingSink)
     observer: RememberingObserver = field(factory=RememberingObserver)
     drain: Drain = field(factory=Drain)
-    board: HealthBoard | None = None  # in place of `resting` and of the sink that only remembers
+    health_board: HealthBoard | None = None  # in place of `resting` and of the sink that only remembers
 
     def generation(self) -> Generation:
         """Return the generation of the rig."""
@@ -76,11 +76,11 @@ class Rig:
                 providers={p.name: p for p in self.providers},
                 configs={c.name: c for c in config.providers},
                 dialects={p.name: DIALECTS[p.dialect] for p in self.providers},
-                sink=self.board or self.sink,
+                sink=self.health_board or self.sink,
                 observer=self.observer,
                 random=lambda: 0.5,
             ),
-            health=self.board
+            health=self.health_board
             or Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()}),
             observer=self.observer,
             minting=Minting(new_id=lambda prefix: f"{prefix}{next(numbers)}", now=lambda: 1_763_800_000),

@@ -40,7 +40,7 @@ def a_rig(*scripts: Script, last_resort: bool = True) -> tuple[Rig, Cell]:
         profile=a_profile("a", backend_health_action="exclude"),
         tables={"routing": RoutingConfig(last_resort=last_resort)},
         observer=observer,
-        board=board,
+        health_board=board,
     )
     return rig, cell
 
@@ -104,7 +104,7 @@ async def test_an_excluded_provider_ahead_of_the_one_that_answers_was_left(autoj
         providers=[ScriptedProvider(name=name, scripts=[UP]) for name in ("a", "b")],
         profile=a_profile("a", "b", backend_health_action="exclude"),
         observer=observer,
-        board=board,
+        health_board=board,
     )
 
     talk = await rig.ask(CHAT, stream=True)

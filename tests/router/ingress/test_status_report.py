@@ -84,6 +84,12 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
     }
 
 
+def test_the_status_page_tells_broken_streams_where_they_are_looked_for() -> None:
+    body = status_body(evolve(a_report(), grammar_violations={"anthropic": 2}), now=0.0, wall=START)
+
+    assert body["grammar_violations"] == {"anthropic": 2}
+
+
 COOLDOWN = Cooldown(CooldownReason.RATE_LIMITED, 110.0)
 MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
 

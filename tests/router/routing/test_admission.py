@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from router.config.schema import RoutingConfig
+from router.config.schema import ProfileConfig, RoutingConfig
 from router.domain.health import Admission, Cooldown, CooldownReason, Health, HealthState, HoldReason, ProviderStatus
 from router.errors import ErrorKind, LeftOut, NoProviderAvailable
 from router.routing.chain import SOFT, DropReason, Member, Plan, empty_chain_error, resolve
@@ -32,9 +32,13 @@ OPEN = Health(is_passive=True, passive_until=NOW + 20)
 ACTIONS = ("off", "warn", "demote", "exclude")
 
 
+def a_chain(*names: str, **keys: object) -> ProfileConfig:
+    return a_profile(*names, name="default", **keys)
+
+
 def plan_of(healths: dict[str, Health], *, action: str = "exclude", routing: RoutingConfig | None = None, **keys: object) -> Plan:
     members = tuple(Member(config=a_provider(n), status=ProviderStatus(name=n, health=h)) for n, h in healths.items())
-    profile = a_profile(*healths, backend_health_action=action, **keys)
+    profile = a_chain(*healths, backend_health_action=action, **keys)
     return resolve(profile, members, routing or RoutingConfig(), NOW)
 
 
@@ -245,8 +249,8 @@ def cases(draw: st.DrawFn) -> Case:
     routing = RoutingConfig(allow_paid=draw(st.booleans()), last_resort_max=draw(st.integers(1, 3)))
     without = evolve(routing, last_resort=False)
     return Case(
-        plan=resolve(a_profile(*members, **actions), tuple(members.values()), routing, NOW),
-        alone={name: resolve(a_profile(name, **actions), (member,), without, NOW) for name, member in members.items()},
+        plan=resolve(a_chain(*members, **actions), tuple(members.values()), routing, NOW),
+        alone={name: resolve(a_chain(name, **actions), (member,), without, NOW) for name, member in members.items()},
     )
 
 
