@@ -16,7 +16,7 @@ from router.config.structure import table_types
 EVERY_KEY = frozenset({"*"})
 
 # `off` is what these do already, whatever their default
-_OFF_BY_ITSELF = frozenset({"memory_pressure_action", "backend_health_action", "tool_repair", "mode"})
+_OFF_BY_ITSELF = frozenset({"tool_repair", "mode"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "server": frozenset({"display_timezone", "metrics_token_env", "admin_token_env"}),
@@ -29,7 +29,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "tool_repair",
             "extra_markers",
             "cost",
-            "health_threshold",
         }
     ),
     "providers.capabilities": frozenset({"tools", "prompt_cache", "thinking", "tool_choice"}),
@@ -45,8 +44,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "tool_loop_threshold",
             "tool_loop_action",
             "max_tool_calls",
-            "memory_pressure_action",
-            "memory_pressure_cooldown_s",
             "context_budget_action",
             "context_budget_warn_threshold",
             "context_budget_trim_threshold",
@@ -56,8 +53,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "drift_detection_window_size",
             "drift_detection_cooldown_s",
             "drift_detection_sensitivity",
-            "backend_health_action",
-            "backend_health_threshold",
         }
     ),
     "auto_router": EVERY_KEY,

@@ -22,7 +22,7 @@ def ops_pages(source: StatusSource, wall: Callable[[], datetime] = lambda: datet
 
     @pages.get("/healthz")
     async def healthz() -> Response:
-        status, body = health_body(source.report())
+        status, body = health_body(source.report(), now=trio.current_time())
         return json_page(body, status)
 
     return pages

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Protocol
 
 from attrs import field, frozen
 
-from router.domain.health import ProviderStatus
+from router.domain.health import Health, ProviderStatus
+from router.domain.health_step import probe_due
 
 
 @frozen(kw_only=True)
@@ -74,7 +76,7 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
 def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     """Return one provider's part of `/status`: `state` is configured, disabled, unconfigured or cooldown, and why.
 
-    Whether it answers is not known here: nobody asks it for that until probes do."""
+    How it answers is under `health`."""
     status = provider.status
     body: dict[str, object] = {"name": status.name, "kind": provider.kind, "model": provider.model, "state": "configured"}
     if not provider.is_enabled:
@@ -87,10 +89,31 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     body["in_flight"] = provider.in_flight
     if provider.process is not None:
         body["process"] = provider.process
+    body["health"] = provider_health(status.health, now=now)
     return body
 
 
-def health_body(report: StatusReport) -> tuple[int, dict[str, object]]:
+def provider_health(health: Health, *, now: float) -> dict[str, object]:
+    """Return how a provider is doing; `since` and `last_ok` are UTC, `next_probe_in_s` is None where no probe is planned."""
+    due = probe_due(health)
+    return {
+        "state": str(health.state),
+        "admission": str(health.admission),
+        "hold_reason": None if health.hold_reason is None else str(health.hold_reason),
+        "gen": health.gen,
+        "level": health.level,
+        "failures": health.failures,
+        "since": _stamp(health.since_wall or None),
+        "next_probe_in_s": round(max(due - now, 0.0), 1) if due < inf else None,
+        "restart_owed": health.restart_owed is not None,
+        "loading": health.is_loading,
+        "last_ok": _stamp(health.last_ok_wall),
+        "last_error": health.last_error,
+        "passive": health.is_passive,
+    }
+
+
+def health_body(report: StatusReport, *, now: float) -> tuple[int, dict[str, object]]:
     """Return status and body of `/healthz`: 503 when a request to the default profile would find nobody."""
     is_well = report.is_routable and not report.is_stopping
     body: dict[str, object] = {
@@ -98,8 +121,13 @@ def health_body(report: StatusReport) -> tuple[int, dict[str, object]]:
         "version": report.version,
         "default_profile": report.default_profile,
         "default_profile_routable": report.is_routable,
+        "providers": {provider.status.name: provider_health(provider.status.health, now=now) for provider in report.providers},
     }
     return (200 if is_well else 503), body
+
+
+def _stamp(wall: float | None) -> str | None:
+    return None if wall is None else rfc3339(datetime.fromtimestamp(wall, UTC))
 
 
 def rfc3339(moment: datetime) -> str:

@@ -216,7 +216,7 @@ def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
 
 
 def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
-    text = SMALL + 'tool_loop_window = 5\nadaptive = false\nmemory_pressure_action = "off"\n[adaptive]\nwindow_s = 60\n'
+    text = SMALL + 'tool_loop_window = 5\nadaptive = false\n[adaptive]\nmode = "off"\nwindow_s = 60\n'
 
     assert warned(text) == []
 
