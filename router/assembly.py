@@ -14,6 +14,7 @@ import trio
 from attrs import field, frozen
 
 from router.config.schema import LoadedConfig, ProviderConfig
+from router.domain.control import DaemonReport, RestartBudget
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp
 from router.ingress.chat import handle
@@ -25,7 +26,7 @@ from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
-from router.ports import Backends, HealthView, Observer, OutcomeSink
+from router.ports import Backends, Control, HealthView, Observer, OutcomeSink
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
 from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
@@ -36,11 +37,17 @@ from router.wire.registry import DIALECTS
 DISTRIBUTION = "nursery-router"
 
 
+def no_budget(_provider: str) -> RestartBudget | None:
+    """Say of a provider that it has no restart table."""
+    return None
+
+
 @frozen(kw_only=True)
 class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
-    `in_flight` and `processes` are read for `/status` only: attempts by provider, managed server's state by provider."""
+    Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
+    `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
     health: HealthView
     sink: OutcomeSink
@@ -49,6 +56,9 @@ class Tree:
     drain: Drain
     in_flight: Callable[[], Mapping[str, int]]
     processes: Callable[[], Mapping[str, str]]
+    control: Control
+    budget: Callable[[str], RestartBudget | None] = no_budget
+    report: Callable[[], DaemonReport] = DaemonReport
     addresses: list[str] = field(factory=list)
 
 
@@ -112,6 +122,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree) -> Front:
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
             tokens=[token.reveal() for token in loaded.secrets.client_tokens],
+            admin_token=admin.reveal() if (admin := loaded.secrets.admin_token) is not None else None,
         ),
         drain=tree.drain,
         observer=tree.observer,
@@ -135,7 +146,8 @@ class Source:
         """Return the Quart app over these facts."""
         from router.ingress.quart_app import build_app  # noqa: PLC0415 - 0.2 s and 10 MiB, paid at the first page only
 
-        return cast("ASGIApp", build_app(self, started_at=self.started_at))
+        app = build_app(self, self.tree.control, self.tree.observer, started_at=self.started_at)
+        return cast("ASGIApp", app)
 
     def report(self) -> StatusReport:
         """Return the daemon as it is now."""
@@ -152,6 +164,7 @@ class Source:
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in self.loaded.warnings),
+            daemon=self.tree.report(),
         )
 
     def model_ids(self) -> tuple[str, ...]:
@@ -166,4 +179,5 @@ class Source:
             is_enabled=provider.enabled,
             in_flight=self.tree.in_flight().get(provider.name, 0),
             process=self.tree.processes().get(provider.name),
+            budget=self.tree.budget(provider.name),
         )

@@ -30,6 +30,7 @@ from router.ingress.front_serve import flatten
 from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
 from supervisors import ingress, service
+from supervisors.control import BoardControl, no_probe, no_reload
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.ingress import CannotBindError, IngressOptions
@@ -90,6 +91,7 @@ class Daemon:
             drain=Drain(),
             in_flight=board.in_flight,
             processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+            control=BoardControl(board=board, probe_now=no_probe, reload_now=no_reload),
         )
         return cls(
             loaded=loaded,

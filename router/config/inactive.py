@@ -19,7 +19,7 @@ EVERY_KEY = frozenset({"*"})
 _OFF_BY_ITSELF = frozenset({"memory_pressure_action", "backend_health_action", "tool_repair", "mode"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"display_timezone", "metrics_token_env", "admin_token_env", "grammar_check", "tag_body"}),
+    "server": frozenset({"display_timezone", "metrics_token_env", "grammar_check", "tag_body"}),
     "routing": frozenset({"prefer_healthy", "sticky_ttl_s"}),
     "providers": frozenset(
         {

@@ -1,0 +1,78 @@
+"""What `/status` and `/healthz` say of health and of the tree: plain JSON parts over values (supervision.md W36)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import isfinite
+
+from attrs import asdict
+
+from router.domain.control import DaemonReport, RestartBudget
+from router.domain.health import Admission, Health, HoldReason, ProviderStatus
+from router.domain.health_step import probe_due
+
+
+def state_word(status: ProviderStatus, *, is_enabled: bool, now: float) -> str:
+    """Return one word for where a provider is: the worst that applies."""
+    health = status.health
+    if not is_enabled:
+        return "disabled"
+    if status.unconfigured is not None:
+        return "unconfigured"
+    if health.admission is not Admission.ADMITTED:
+        return health.admission.value
+    if health.is_passive:
+        return "passive"
+    if health.cooldown is not None and health.cooldown.until > now:
+        return "cooldown"
+    return "loading" if health.is_loading else health.state.value
+
+
+def healing_part(health: Health, budget: RestartBudget | None, *, now: float) -> dict[str, object]:
+    """Return how a provider is and what will be done about it; `now` on trio's clock.
+
+    `why` is there exactly where something is amiss, `next_probe_in_s` where a recovery prober works, `restarts` where a
+    restart table is, `since` from the first change of admission on."""
+    part: dict[str, object] = {"health": health.state.value, "admission": health.admission.value}
+    if why := why_of(health, now):
+        part["why"] = why
+    if health.since_wall and health.admission is not Admission.ADMITTED:
+        since = datetime.fromtimestamp(health.since_wall, UTC)
+        part["since"] = since.isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isfinite(due := probe_due(health)):
+        part["next_probe_in_s"] = round(max(due - now, 0.0), 1)
+        part["level"] = health.level
+    if budget is not None:
+        part["restarts"] = asdict(budget)
+    return part
+
+
+def why_of(health: Health, now: float) -> str:
+    """Return why a provider is not as it should be, "" where it is."""
+    if health.hold_reason is HoldReason.OPERATOR:
+        return "held by an operator until it is restored"
+    if health.is_passive:
+        return "its supervisor has given up: it is asked last, once in 30 s"
+    rests = health.cooldown is not None and health.cooldown.until > now
+    if health.admission is Admission.ADMITTED and not health.failures and not rests:
+        return ""
+    if health.admission is Admission.EXCLUDED and not health.last_error:
+        return "excluded by an operator; it is probed, and comes back when it answers"
+    return health.last_error or f"{health.failures} failures in a row"
+
+
+def daemon_part(daemon: DaemonReport) -> dict[str, object]:
+    """Return what the tree says of itself."""
+    return {
+        "generation": daemon.generation,
+        "degraded": daemon.degraded,
+        "config_rejected": daemon.rejected,
+        "supervisors": [asdict(child) for child in daemon.children],
+    }
+
+
+def degraded_parts(daemon: DaemonReport, statuses: Iterable[ProviderStatus]) -> tuple[str, ...]:
+    """Return the parts that have given up, those of single providers among them, each once."""
+    passive = (f"provider/{status.name}" for status in statuses if status.health.is_passive)
+    return tuple(dict.fromkeys((*daemon.degraded, *passive)))
