@@ -17,13 +17,18 @@ def walk(task: trio.lowlevel.Task, *, name: str | None = None) -> TreeNode:
     waits_in, waits_for = waiting_place(task) if state is not TaskState.RUNNING else ("", "")
     left_s = deadline_of(task) - trio.current_time()
     return TreeNode(
-        name=name or task.name,
+        name=name or shown_name(task.name),
         state=state,
         waits_in=waits_in,
         waits_for=waits_for,
         deadline_in_s=round(left_s, 3) if isfinite(left_s) else None,
         children=tuple(walk(child) for nursery in task.child_nurseries for child in children_of(nursery)),
     )
+
+
+def shown_name(name: str) -> str:
+    """Return a task's name, that of a function which nobody named shortened to its last two words: `Class.method`."""
+    return name if "/" in name else ".".join(name.split(".")[-2:])
 
 
 def state_of(task: trio.lowlevel.Task) -> TaskState:
