@@ -83,7 +83,7 @@ def find_target(method: str, path: str) -> Target:
         return target
     methods, target = _PATHS.get(path) or _by_prefix(path)
     if method not in methods:
-        raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}", allow=methods)
+        raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}; use {methods[0]}", allow=methods)
     return target
 
 
