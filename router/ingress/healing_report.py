@@ -57,6 +57,9 @@ def why_of(health: Health, now: float) -> str:
     rests = health.cooldown is not None and health.cooldown.until > now
     if health.admission is Admission.ADMITTED and not health.failures and not rests:
         return ""
+    if health.admission is Admission.PROBATION:
+        left_s = max(health.probation_until - now, 0.0)
+        return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
     if health.admission is Admission.EXCLUDED and not health.last_error:
         return "excluded by an operator; it is probed, and comes back when it answers"
     return health.last_error or f"{health.failures} failures in a row"

@@ -98,7 +98,7 @@ def _providers(body: Mapping[str, Any]) -> Table:
             Text(state, STYLES.get(state, "")),
             Text(health, STYLES.get(health, "")),
             Text(str(one.get("in_flight", 0))),
-            Text(_NOTHING if due is None else f"in {duration_words(due)}"),
+            Text(_NOTHING if due is None else f"in {duration_words(due)}" if due else "now"),
             Text(_budget(one) or _NOTHING),
             Text(process, STYLES.get(process, "")),
         )

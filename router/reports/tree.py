@@ -12,6 +12,9 @@ from rich.text import Text
 
 from router.reports.words import STYLES, duration_words
 
+_FIXED = (9, 7)  # the longest state, the longest duration
+_GAP = 2  # between columns
+_LEAST_WAITS = 20  # what is left of it on 80 columns is a class and a method
 _CHILDREN = "NurseryManager.__aexit__"  # a task that waits for those in its nursery
 
 
@@ -43,11 +46,11 @@ def print_tree(body: Mapping[str, Any], out: Console) -> None:
         for line in lines:
             out.print(Text("  ".join(filter(None, (line.task, line.state, line.waits, line.left and f"{line.left} left")))))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("task", no_wrap=True, ratio=None, overflow="ellipsis")
-    table.add_column("state", no_wrap=True)
-    table.add_column("left", no_wrap=True, justify="right")
-    table.add_column("waits in", no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    room = max(out.width - sum(_FIXED) - 3 * _GAP, 2 * _LEAST_WAITS)
+    task_width = min(max(len(line.task) for line in lines), room - _LEAST_WAITS)
+    for title, width in zip(("task", "state", "left", "waits in"), (task_width, *_FIXED, room - task_width), strict=True):
+        table.add_column(title, no_wrap=True, overflow="ellipsis", width=width, justify="right" if title == "left" else "left")
     for line in lines:
         style = STYLES.get(line.state, "")
         table.add_row(Text(line.task), Text(line.state, style), Text(line.left), Text(line.waits, "dim"))

@@ -64,6 +64,10 @@ def test_no_probe_is_announced_while_a_restart_is_owed() -> None:
         (Health(admission=Admission.HELD, hold_reason=HoldReason.OPERATOR), "held by an operator until it is restored"),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, last_error="401"), "401"),
         (evolve(EXCLUDED, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
+        (
+            Health(admission=Admission.PROBATION, failures=3, probation_left=4, probation_until=NOW + 50),
+            "on probation: 4 good answers more, or 50 s without a failure",
+        ),
         (Health(is_passive=True), "its supervisor has given up: it is asked last, once in 30 s"),
     ],
 )
