@@ -1,6 +1,7 @@
 """The live nursery tree, walked from trio: every task with what it does now, and how long it may.
 
-A plain read of a few dozen attributes per task, without a wait: what it returns is one moment. Source: supervision.md 21.1."""
+Without a wait: what it returns is one moment. It costs about 25 us a task, so 200 streams (1,000 tasks) stand still for 25 ms
+when somebody looks. Source: supervision.md 21.1."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ from router.domain.control import TaskState, TreeNode
 
 def walk(task: trio.lowlevel.Task, *, name: str | None = None) -> TreeNode:
     """Return a task and everything below it; `name` stands for its own. In a running trio loop only."""
-    state = state_of(task)
+    deadline = deadline_of(task)
+    state = state_of(task, deadline)
     waits_in, waits_for = waiting_place(task) if state is not TaskState.RUNNING else ("", "")
-    left_s = deadline_of(task) - trio.current_time()
+    left_s = deadline - trio.current_time()
     return TreeNode(
         name=name or shown_name(task.name),
         state=state,
@@ -31,11 +33,11 @@ def shown_name(name: str) -> str:
     return name if "/" in name else ".".join(name.split(".")[-2:])
 
 
-def state_of(task: trio.lowlevel.Task) -> TaskState:
-    """Return what a task does at this moment."""
+def state_of(task: trio.lowlevel.Task, deadline: float) -> TaskState:
+    """Return what a task does at this moment; `deadline` is its own (`deadline_of`)."""
     if task is trio.lowlevel.current_task():
         return TaskState.RUNNING
-    if deadline_of(task) == -inf:
+    if deadline == -inf:
         return TaskState.CANCELLED
     is_scheduled = task._next_send_fn is not None  # noqa: SLF001 - trio does not tell it otherwise; pinned to its minor
     return TaskState.READY if is_scheduled else TaskState.WAITING

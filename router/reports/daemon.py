@@ -51,12 +51,13 @@ class DaemonClient:
 
     @classmethod
     def of(cls, loaded: LoadedConfig | None, url: str | None) -> DaemonClient:
-        """Return a client with the tokens of a configuration. Raises ValueError where the address is not known."""
+        """Return a client with the tokens of a configuration. Raises ValueError where the address is none or not known."""
         secrets = None if loaded is None else loaded.secrets
         if url is None:
             if loaded is None or not loaded.config.server.port:
                 raise ValueError("the configuration names no port: give --url")
             url = address_of(loaded.config.server)
+        _check(url)
         return cls(
             url=url.rstrip("/"),
             client_token=secrets.client_tokens[0] if secrets is not None and secrets.client_tokens else None,
@@ -92,6 +93,16 @@ class DaemonClient:
         token = self.admin_token if path.startswith("/admin/") and self.admin_token is not None else self.client_token
         headers = {"content-type": "application/json", "connection": "close"}
         return headers if token is None else {**headers, "authorization": f"Bearer {token.reveal()}"}
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError(f"{url!r} is no base URL such as http://127.0.0.1:8088")
 
 
 def address_of(server: ServerConfig) -> str:

@@ -49,6 +49,16 @@ BODY: dict[str, Any] = {
 }
 
 
+HEAD_LINE = (
+    "daemon running version=9.9 addresses=http://127.0.0.1:8088 generation=3 uptime_s=7500.0 in_flight=2"
+    " default_profile=coding routable=yes"
+)
+EXCLUDED_LINE = (
+    "provider a-name-that-is-longer-than-its-column/at-80 state=excluded health=unhealthy in_flight=0"
+    " next_probe_in_s=41.3 restarts=1/3 why: connection refused, since 2026-01-02T03:04:05Z"
+)
+
+
 def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> str:
     out = Console(file=io.StringIO(), force_terminal=is_terminal, width=width if is_terminal else 10_000, highlight=False)
     print_status(body, out)
@@ -58,12 +68,10 @@ def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> str:
 
 def test_a_pipe_gets_a_line_per_fact() -> None:
     assert printed(BODY, is_terminal=False).splitlines() == [
-        "daemon running version=9.9 addresses=http://127.0.0.1:8088 generation=3 uptime_s=7500.0 in_flight=2"
-        " default_profile=coding routable=yes",
+        HEAD_LINE,
         "degraded state",
         "provider ollama state=healthy health=healthy in_flight=2 process=ready",
-        "provider a-name-that-is-longer-than-its-column/at-80 state=excluded health=unhealthy in_flight=0"
-        " next_probe_in_s=41.3 restarts=1/3 why: connection refused, since 2026-01-02T03:04:05Z",
+        EXCLUDED_LINE,
         "provider paid state=unconfigured why: missing-credential, set KEY",
         "supervisor probes state=running restarts=1",
         "config-rejected router.toml:3: server.port: expected an integer",
