@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import random
-import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import cast
 
 import trio
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.control import DaemonReport, RestartBudget
 from router.ingress.asgi import Front
-from router.ingress.asgi_types import ASGIApp
+from router.ingress.asgi_types import ASGIApp, Receive, Scope, Send
+from router.ingress.canary import CanaryDoor, open_canary_door
 from router.ingress.chat import handle
 from router.ingress.count_tokens import count_tokens
 from router.ingress.drain import Drain
-from router.ingress.exchange import Exchange
+from router.ingress.exchange import Exchange, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
@@ -28,6 +28,7 @@ from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
+from router.providers.h1 import Dial
 from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
 from router.routing.profile import ProfileTable, model_ids
@@ -43,9 +44,20 @@ def no_budget(_provider: str) -> RestartBudget | None:
 
 
 @frozen(kw_only=True)
+class Sources:
+    """What no program has in itself: chance, the time of day (unix seconds), ids (hex digits), and connections to others."""
+
+    random: Callable[[], float] = random.SystemRandom().random
+    unix_now: Callable[[], float] = time.time
+    new_id: Callable[[], str] = hex_id
+    dial: Dial = trio.open_tcp_stream
+
+
+@frozen(kw_only=True)
 class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
+    `canary` is one per process: what is reloaded keeps its secret.
     Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
     `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
@@ -60,33 +72,91 @@ class Tree:
     budget: Callable[[str], RestartBudget | None] = no_budget
     report: Callable[[], DaemonReport] = DaemonReport
     addresses: list[str] = field(factory=list)
+    canary: CanaryDoor = field(factory=open_canary_door)
+    sources: Sources = field(factory=Sources)
 
 
-@frozen(kw_only=True)
+@define(eq=False, kw_only=True)
 class Assembled:
-    """The app for the server, and what has to be closed after it."""
+    """The app over one configuration, and what has to be closed after it. `in_use` counts the requests that began on it."""
 
+    loaded: LoadedConfig
     front: Front
     generation: Generation
-    providers: tuple[HttpProvider, ...]
+    providers: Mapping[str, HttpProvider]
+    in_use: int = 0
+
+
+@define(eq=False, kw_only=True)
+class Deployed:
+    """The ASGI app of the daemon: the generation at work, and the older ones that still answer requests.
+
+    A request keeps the generation that it began with; the connections of an older one are closed when its last request
+    has ended. Written by `replace` and `tidy_connections`, in one go each."""
+
+    tree: Tree
+    current: Assembled
+    number: int = 1
+    _retired: list[Assembled] = field(factory=list)
+
+    @classmethod
+    def of(cls, loaded: LoadedConfig, tree: Tree) -> Deployed:
+        """Deploy the first generation; opens no connection."""
+        facts = Source(tree=tree, started_at=datetime.fromtimestamp(tree.sources.unix_now(), UTC))
+        deployed = cls(tree=tree, current=assemble(loaded, tree, ColdApp(facts.cold_app)))
+        facts.deployed = deployed
+        return deployed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope by the generation that is at work now."""
+        assembled = self.current
+        assembled.in_use += 1
+        try:
+            await assembled.front(scope, receive, send)
+        finally:
+            assembled.in_use -= 1
+
+    def replace(self, loaded: LoadedConfig) -> None:
+        """Put another configuration to work, for every request that comes from now on. Never waits."""
+        old = self.current
+        self.current = assemble(loaded, self.tree, old.front.cold, old)
+        self.number += 1
+        self._retired.append(old)
 
     async def tidy_connections(self) -> None:
         """Close upstream connections that nobody uses any more, until cancelled."""
         while True:
             await trio.sleep(KEEP_ALIVE_S)
-            for provider in self.providers:
+            for assembled in tuple(self._retired):
+                if not assembled.in_use:
+                    self._retired.remove(assembled)
+                    await _close(assembled.providers.values(), kept=self._providers())
+            for provider in self._providers():
                 await provider.close_expired()
 
     async def aclose(self) -> None:
         """Close the connections to every upstream."""
-        for provider in self.providers:
+        await _close(self._providers(), kept=())
+
+    def _providers(self) -> tuple[HttpProvider, ...]:
+        every = {id(p): p for assembled in (*self._retired, self.current) for p in assembled.providers.values()}
+        return tuple(every.values())
+
+
+async def _close(providers: Iterable[HttpProvider], *, kept: Iterable[HttpProvider]) -> None:
+    needed = set(map(id, kept))
+    for provider in providers:
+        if id(provider) not in needed:
             await provider.aclose()
 
 
-def assemble(loaded: LoadedConfig, tree: Tree) -> Assembled:
-    """Return the daemon's app over one configuration; opens no connection."""
+def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assembled | None = None) -> Assembled:
+    """Return the daemon's app over one configuration; opens no connection.
+
+    A provider that has not changed since `previous` goes on as it is: its connections, its slots, what it has refused."""
     config = loaded.config
-    providers = {p.name: build_provider(p, loaded.secrets, tree.backends, tree.observer) for p in config.providers}
+    sources = tree.sources
+    providers = {p.name: _provider(p, loaded, tree, previous) for p in config.providers}
     generation = Generation(
         config=config,
         profiles={profile.name: profile for profile in config.profiles},
@@ -98,49 +168,73 @@ def assemble(loaded: LoadedConfig, tree: Tree) -> Assembled:
             dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
             sink=tree.sink,
             observer=tree.observer,
-            random=random.SystemRandom().random,
+            random=sources.random,
         ),
         health=tree.health,
         observer=tree.observer,
-        minting=Minting(new_id=lambda prefix: prefix + secrets.token_hex(12), now=lambda: int(time.time())),
+        minting=Minting(new_id=lambda prefix: prefix + sources.new_id(), now=lambda: int(sources.unix_now())),
     )
-    return Assembled(front=_front(loaded, generation, tree), generation=generation, providers=tuple(providers.values()))
+    front = _front(loaded, generation, tree, cold)
+    return Assembled(loaded=loaded, front=front, generation=generation, providers=providers)
 
 
-def _front(loaded: LoadedConfig, generation: Generation, tree: Tree) -> Front:
+def _provider(config: ProviderConfig, loaded: LoadedConfig, tree: Tree, previous: Assembled | None) -> HttpProvider:
+    old = None if previous is None else previous.providers.get(config.name)
+    if old is not None and previous is not None and is_same_provider(config.name, previous.loaded, loaded):
+        return old.knowing(loaded.secrets)
+    sources = tree.sources
+    return build_provider(config, loaded.secrets, tree.backends, tree.observer, dial=sources.dial, unix_now=sources.unix_now)
+
+
+def is_same_provider(name: str, old: LoadedConfig, new: LoadedConfig) -> bool:
+    """Tell whether two configurations say the same of one provider, its credential and headers included."""
+    said = [
+        (
+            [provider for provider in loaded.config.providers if provider.name == name],
+            loaded.secrets.credentials.get(name),
+            loaded.secrets.headers.get(name),
+            loaded.secrets.unconfigured.get(name),
+        )
+        for loaded in (old, new)
+    ]
+    return said[0] == said[1]
+
+
+def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdApp) -> Front:
     server = loaded.config.server
-    source = Source(loaded=loaded, generation=generation, tree=tree, started_at=datetime.now(UTC))
 
     async def answer_model(exchange: Exchange, route: ModelRoute) -> None:
         if route.operation is Operation.COUNT_TOKENS:
             await count_tokens(exchange, generation)
         else:
-            await handle(exchange, generation)
+            await handle(exchange, tree.canary.generation if tree.canary.admits(exchange.headers) else generation)
 
+    tokens = [token.reveal() for token in loaded.secrets.client_tokens]
     return Front(
         gate=FrontGate.of(
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
-            tokens=[token.reveal() for token in loaded.secrets.client_tokens],
             admin_token=admin.reveal() if (admin := loaded.secrets.admin_token) is not None else None,
+            tokens=[*tokens, tree.canary.secret] if tokens else (),
         ),
         drain=tree.drain,
         observer=tree.observer,
         answer_model=answer_model,
-        cold=ColdApp(source.cold_app),
+        cold=cold,
         max_in_flight=server.max_in_flight,
         version=version(DISTRIBUTION),
+        is_canary=tree.canary.admits,
+        new_id=tree.sources.new_id,
     )
 
 
-@frozen(kw_only=True)
+@define(eq=False, kw_only=True)
 class Source:
-    """The facts of `/status`, `/healthz` and `/v1/models`."""
+    """The facts of `/status`, `/healthz` and `/v1/models`, of whatever generation is at work. `deployed` is set once."""
 
-    loaded: LoadedConfig
-    generation: Generation
     tree: Tree
     started_at: datetime
+    deployed: Deployed = field(init=False)
 
     def cold_app(self) -> ASGIApp:
         """Return the Quart app over these facts."""
@@ -151,8 +245,9 @@ class Source:
 
     def report(self) -> StatusReport:
         """Return the daemon as it is now."""
-        config = self.loaded.config
-        default = self.generation.table.default
+        loaded, generation = self.deployed.current.loaded, self.deployed.current.generation
+        config = loaded.config
+        default = generation.table.default
         return StatusReport(
             version=version(DISTRIBUTION),
             started_at=self.started_at,
@@ -160,16 +255,18 @@ class Source:
             is_stopping=self.tree.drain.is_started,
             in_flight=self.tree.drain.in_flight,
             default_profile=default,
-            is_routable=bool(self.generation.plan(self.generation.profiles[default], trio.current_time()).order),
+            is_routable=bool(generation.plan(generation.profiles[default], trio.current_time()).order),
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
-            warnings=tuple(f"{warning.path}: {warning.message}" for warning in self.loaded.warnings),
+            generation=self.deployed.number,
             daemon=self.tree.report(),
+            grammar_violations=_grammar_violations(self.deployed.current),
+            warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )
 
     def model_ids(self) -> tuple[str, ...]:
         """Return the ids of `GET /v1/models`."""
-        return model_ids(self.generation.table, self.loaded.config)
+        return model_ids(self.deployed.current.generation.table, self.deployed.current.loaded.config)
 
     def _provider(self, provider: ProviderConfig) -> ProviderReport:
         return ProviderReport(
@@ -181,3 +278,9 @@ class Source:
             process=self.tree.processes().get(provider.name),
             budget=self.tree.budget(provider.name),
         )
+
+
+def _grammar_violations(assembled: Assembled) -> Mapping[str, int] | None:
+    if not assembled.loaded.config.server.grammar_check:
+        return None
+    return {dialect.value: count for dialect, count in assembled.generation.tally.violations.items()}

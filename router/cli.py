@@ -5,11 +5,12 @@ where it asks the running daemon, and its place in `COMMANDS`."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import click
@@ -21,6 +22,9 @@ from router.config.schema import LoadedConfig
 from router.errors import ConfigError, InvalidRequest
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 from router.wire.intake import read_json
+
+if TYPE_CHECKING:
+    from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
 ROUTES = ("/v1/messages", "/v1/chat/completions")
@@ -213,6 +217,55 @@ def reload(daemon: DaemonClient) -> None:
         sys.exit(EXIT_FAILED)
 
 
+@click.group()
+def service() -> None:
+    """Run the router as a service of your systemd session."""
+
+
+@service.command("install")
+@config_options
+@click.option("--socket", "with_socket", is_flag=True, help="Also a socket unit: the address stays open over a restart.")
+@click.option("--force", is_flag=True, help="Replace units that this command did not write, or that were changed.")
+@click.option("--dry-run", is_flag=True, help="Print the units and change nothing.")
+def install_service(options: ServeOptions, *, with_socket: bool, force: bool, dry_run: bool) -> None:
+    """Write the units for this installation and configuration, and start them."""
+    from router.onboarding.service_install import unit_texts, unseen_variables  # noqa: PLC0415 - same as in `check`
+
+    loaded = load_or_end(options)
+    try:
+        texts = unit_texts(options, loaded, with_socket=with_socket)
+    except ValueError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_USAGE)
+    if dry_run:
+        click.echo("\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
+        return
+    for name in unseen_variables(options, loaded.config, os.environ):
+        click.echo(f"{name} is set in this shell only: the service needs it in a file, named with --env-file", err=True)
+    _end_with_units(lambda units: units.install(texts, is_forced=force))
+
+
+@service.command("uninstall")
+def uninstall_service() -> None:
+    """Stop the service and remove the units that `install` wrote."""
+    _end_with_units(lambda units: units.uninstall())
+
+
+@service.command("status")
+def service_status() -> None:
+    """Show what is installed, and how it runs; ends with 1 where it does not."""
+    _end_with_units(lambda units: units.status())
+
+
+def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
+    import trio  # noqa: PLC0415 - same as in `check`
+
+    from router.onboarding.service_install import Units, systemctl, unit_directory  # noqa: PLC0415 - same
+
+    units = Units(directory=unit_directory(os.environ), systemctl=systemctl, tell=click.echo)
+    sys.exit(trio.run(act, units))
+
+
 COMMANDS: tuple[click.Command, ...] = (
     check,
     explain,
@@ -223,4 +276,5 @@ COMMANDS: tuple[click.Command, ...] = (
     provider_command("hold", "Take a provider out of every chain until it is restored; it is not probed."),
     provider_command("probe", "Ask a provider something small now; the result counts."),
     reload,
+    service,
 )

@@ -16,7 +16,6 @@ from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.domain.health import ProviderStatus
 from router.domain.health_events import OperatorAction
-from router.domain.outcome import Attempt
 from router.domain.probe import ProbeResult
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import FailureReason, ProviderFailed
@@ -31,6 +30,10 @@ class HealthView(Protocol):
 
 class AttemptHandle(Protocol):
     """The verdict of one attempt in flight. Leaving the context without one is `abandoned`: nothing is recorded."""
+
+    @property
+    def is_first(self) -> bool:
+        """The provider has not answered since the start, as far as is known."""
 
     def ok(self, usage: Usage | None = None) -> None:
         """Record that the stream ended in its grammar, or that the whole reply was good."""
@@ -81,6 +84,20 @@ class Control(Protocol):
         """Return the live nursery tree."""
 
 
+class ReadsOn(Protocol):
+    """Where a provider's answer is read on without its client: what the attempt tells of itself, and is told (decision 16)."""
+
+    @property
+    def has_begun(self) -> bool:
+        """The client has left: nothing may be sent upstream for it any more."""
+
+    def working(self) -> AbstractContextManager[None]:
+        """Entered around the upstream's work: inside, a client that leaves does not end the attempt at once."""
+
+    def took(self, size: int) -> None:
+        """Count bytes of the answer's body as they come; past the budget the attempt is cancelled."""
+
+
 @frozen(kw_only=True)
 class UpstreamCall:
     """One attempt's request: what goes to one provider.
@@ -96,6 +113,7 @@ class UpstreamCall:
     stream: bool
     timeout_s: float | None = None  # the profile's, instead of the provider's
     append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
+    reads_on: ReadsOn | None = None  # None: the attempt ends with its client
 
 
 @frozen(kw_only=True)
@@ -144,7 +162,6 @@ class Provider(Protocol):
 
 
 __all__ = [
-    "Attempt",
     "AttemptHandle",
     "Backends",
     "Control",
@@ -155,5 +172,6 @@ __all__ = [
     "OpenReply",
     "OutcomeSink",
     "Provider",
+    "ReadsOn",
     "UpstreamCall",
 ]

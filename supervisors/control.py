@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import field, frozen
 
-from router.domain.control import ReloadOutcome, ReloadResult, TreeNode
-from router.domain.health_events import Failed, HealthEvent, Operated, OperatorAction, ProbeVerdict, Source, Succeeded
+from router.domain.control import ReloadOutcome, ReloadVerdict, TreeNode
+from router.domain.health_events import Operated, OperatorAction
 from router.domain.probe import ProbeResult
-from router.errors import FailureReason, NotFound
+from router.errors import NotFound
 from supervisors.health_board import Cell, HealthBoard
 from supervisors.tree_walk import walk
 
@@ -27,8 +27,8 @@ Reload = Callable[[], Awaitable[ReloadOutcome]]
 class BoardControl:
     """Control over one board, made in the task that holds the rings: the tree is walked from there.
 
-    `probe_now` asks one provider by the rules of the continuous probe (class, paid policy, time limit) and applies nothing:
-    what it returns is applied here, once. `reload_now` returns when the new configuration is at work, or refused."""
+    `probe_now` asks one provider by the rules of the continuous probe (class, paid policy, time limit) and applies the result
+    as evidence. `reload_now` returns when the new configuration is at work, or refused."""
 
     board: HealthBoard
     probe_now: ProbeNow
@@ -42,11 +42,7 @@ class BoardControl:
     async def probe(self, provider: str) -> ProbeResult:
         """Ask a provider something small now; the result counts as evidence. Raises NotFound."""
         self._cell(provider)
-        result = await self.probe_now(provider)
-        event = evidence_of_probe(result)
-        if event is not None:
-            self._cell(provider).apply(event)  # looked up anew: a reload may have taken it away meanwhile
-        return result
+        return await self.probe_now(provider)
 
     async def reload(self) -> ReloadOutcome:
         """Read the configuration again; returns when it is at work, or refused."""
@@ -64,22 +60,6 @@ class BoardControl:
             raise NotFound(message=f"no provider {provider[:64]}; configured: {known}") from None
 
 
-def evidence_of_probe(result: ProbeResult) -> HealthEvent | None:
-    """Return what a probe outside of a recovery says of its provider; None where it says nothing."""
-    match result.verdict:
-        case ProbeVerdict.OK:
-            return Succeeded(source=Source.PROBE)
-        case ProbeVerdict.FAILED:
-            return Failed(
-                reason=result.reason or FailureReason.BAD_RESPONSE,
-                source=Source.PROBE,
-                message=result.message,
-                retry_after_s=result.retry_after_s,
-            )
-        case ProbeVerdict.BUSY | ProbeVerdict.LOADING:
-            return None
-
-
 async def no_probe(provider: str) -> ProbeResult:
     """Stand in for the probes of a daemon that has none. Raises NotFound."""
     await trio.lowlevel.checkpoint()
@@ -90,4 +70,4 @@ async def no_reload() -> ReloadOutcome:
     """Stand in for the reload of a daemon that cannot: refused, with what to do."""
     await trio.lowlevel.checkpoint()
     message = "a running daemon does not read its configuration again yet; restart it"
-    return ReloadOutcome(result=ReloadResult.REJECTED, generation=1, messages=(message,))
+    return ReloadOutcome(result=ReloadVerdict.REJECTED, generation=1, messages=(message,))

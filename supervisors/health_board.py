@@ -6,7 +6,7 @@ for the cell. Implements HealthView and OutcomeSink of `router/ports.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import trio
@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from router.domain.events import Usage
 from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
-from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Succeeded
+from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Reloaded, Source, Succeeded
 from router.domain.health_step import next_due, step
 from router.errors import ProviderFailed
 from router.ports import Observer
@@ -33,6 +33,7 @@ class Cell:
     wall: WallClock
     random: Random
     on_change: RowChanged
+    on_quarantine: RowChanged
     in_flight: int = 0
     _changed: trio.Event = field(factory=trio.Event)
 
@@ -62,6 +63,31 @@ class Cell:
         self.on_change(self.name, done.health)
         self.touch()
 
+    def configure(self, policy: HealthPolicy, unconfigured: Unconfigured | None, event: Reloaded) -> None:
+        """Take over what a new configuration says of the same backend, and judge the state by it."""
+        self.policy = policy
+        self.status = evolve(self.status, unconfigured=unconfigured)
+        self.apply(event)
+        self.touch()
+
+    def quarantine(self) -> None:
+        """Put the value aside, where the state writer keeps it, and begin afresh: its supervisor cannot live with it."""
+        self.on_quarantine(self.name, self.health)
+        fresh = Health(gen=self.health.gen + 1)
+        self.status = evolve(self.status, health=fresh)
+        self.observer.event(
+            "self-healing-state-reset",
+            {
+                "provider": self.name,
+                "health": str(fresh.state),
+                "admission": str(fresh.admission),
+                "gen": fresh.gen,
+                "source": str(Source.SUPERVISOR),
+            },
+        )
+        self.on_change(self.name, fresh)
+        self.touch()
+
     def touch(self) -> None:
         """Wake who waits for the cell, so that it looks at the value again."""
         old, self._changed = self._changed, trio.Event()
@@ -82,6 +108,11 @@ class Attempting:
     _cell: Cell
     _epoch: int
     _memory_cooldown_s: float | None
+
+    @property
+    def is_first(self) -> bool:
+        """The provider has never answered."""
+        return self._cell.health.last_ok_wall is None
 
     def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
         """Record a whole answer: the terminator has come."""
@@ -112,7 +143,14 @@ class HealthBoard:
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
     on_change: RowChanged = _keep_nothing
+    on_quarantine: RowChanged = _keep_nothing
     _cells: dict[str, Cell] = field(factory=dict)
+    _members_changed: trio.Event = field(factory=trio.Event)
+
+    @property
+    def members_changed(self) -> trio.Event:
+        """Set when a cell comes or goes; take it before you look at `cells`."""
+        return self._members_changed
 
     def add(
         self, provider: str, policy: HealthPolicy, *, unconfigured: Unconfigured | None = None, health: Health | None = None
@@ -126,13 +164,28 @@ class HealthBoard:
             wall=self.wall,
             random=self.random,
             on_change=self.on_change,
+            on_quarantine=self.on_quarantine,
         )
         self._cells[provider] = cell
+        self._touch_members()
         return cell
 
     def remove(self, provider: str) -> None:
         """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
         del self._cells[provider]
+        self._touch_members()
+
+    def reorder(self, names: Iterable[str]) -> None:
+        """Put the cells into the order of the configuration."""
+        self._cells = {name: self._cells[name] for name in names}
+
+    def _detached(self, provider: str) -> Cell:
+        """Return a cell that nobody reads, for a request that began when the provider was still configured."""
+        return HealthBoard(observer=self.observer, wall=self.wall, random=self.random).add(provider, HealthPolicy())
+
+    def _touch_members(self) -> None:
+        old, self._members_changed = self._members_changed, trio.Event()
+        old.set()
 
     def cell(self, provider: str) -> Cell:
         """Return a provider's cell. Raises KeyError."""
@@ -156,7 +209,7 @@ class HealthBoard:
         """Count the attempt in flight until the context is left.
 
         `memory_cooldown_s` is the rest that the request's profile asks for after running out of memory."""
-        cell = self._cells[provider]
+        cell = self._cells.get(provider) or self._detached(provider)
         cell.in_flight += 1
         if cell.health.is_passive:
             cell.apply(AttemptBegan())

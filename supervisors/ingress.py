@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from typing import cast
+from typing import Protocol, cast
 
 import trio
 from attrs import define, field, frozen
@@ -40,13 +40,16 @@ _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 as w
 
 @frozen(kw_only=True)
 class IngressOptions:
-    """Where to listen (`port` 0: any free one), and the limits of `[server]`."""
+    """Where to listen (`port` 0: any free one), and the limits of `[server]`.
+
+    `inherited` are sockets that listen already and stay the caller's; with any, host and port are not used."""
 
     host: str
     port: int
     write_timeout_s: float = 60.0
     drain_timeout_s: float = 20.0
     idle_connection_s: float = IDLE_CONNECTION_S
+    inherited: tuple[socket.socket, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -66,12 +69,25 @@ class CannotBindError(Exception):
     """The address cannot be listened on: exit code 69. The text names it and the reason."""
 
 
+class Door(Protocol):
+    """Where clients come in: `SocketDoor`, or a simulated world's, with the ClientStream that fits its streams."""
+
+    client_stream: type[ClientStream]
+
+    async def open(self, options: IngressOptions) -> tuple[BoundAddress, ...]:
+        """Listen, and return where. Raises CannotBindError."""
+
+    async def accept(self, ingress: Ingress, connections: trio.Nursery) -> None:
+        """Have `ingress.serve_client` serve every client, each in a task of `connections`; closes the door when cancelled."""
+
+
 async def run(
     app: ASGIApp,
     options: IngressOptions,
     *,
     drain: Drain,
     observer: Observer,
+    door: Door | None = None,
     task_status: trio.TaskStatus[tuple[BoundAddress, ...]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `drain` has begun and is through; returns with every connection closed.
@@ -79,14 +95,16 @@ async def run(
     Started with the bound addresses. Raises CannotBindError. While draining it goes on to accept, so that new requests get
     their 503 from the front and `/readyz` tells; it leaves as soon as no request is in answer. At `drain_timeout_s` the
     handlers are cancelled and get FAREWELL_S to end their streams in grammar, then connections are reset."""
-    listeners = await open_listeners(options)
-    task_status.started(tuple(bound_address(listener) for listener in listeners))
+    door = door or SocketDoor()
+    task_status.started(await door.open(options))
     wrapped = ASGIWrapper(app)  # type: ignore[arg-type]  # ASGI messages as mappings, not as Hypercorn's TypedDicts
-    ingress = Ingress(app=wrapped, config=server_config(options), options=options, observer=observer)
+    ingress = Ingress(
+        app=wrapped, config=server_config(options), options=options, observer=observer, client_stream=door.client_stream
+    )
     async with trio.open_nursery() as connections:
         try:
             async with trio.open_nursery() as accepting:
-                accepting.start_soon(ingress.accept, listeners, connections, name="accept")
+                accepting.start_soon(door.accept, ingress, connections, name="accept")
                 await drain.wait_started()
                 await ingress.close_idle()
                 with trio.move_on_after(options.drain_timeout_s):
@@ -109,6 +127,7 @@ class Ingress:
     config: Config
     options: IngressOptions
     observer: Observer
+    client_stream: type[ClientStream] = ClientStream
     _context: WorkerContext = field(factory=lambda: WorkerContext(None))
     _open: set[ClientStream] = field(factory=set)
     _emptied: trio.Event = field(factory=trio.Event)
@@ -141,7 +160,7 @@ class Ingress:
     async def serve_client(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end. Never raises: a fault in one is not the others' end."""
         link = ClientLink()
-        client = ClientStream(stream=stream, link=link, write_timeout_s=self.options.write_timeout_s)
+        client = self.client_stream(stream=stream, link=link, write_timeout_s=self.options.write_timeout_s)
         self._open.add(client)
         try:
             async with trio.open_nursery() as nursery:
@@ -174,6 +193,23 @@ class Ingress:
         """Reset every connection."""
         for client in tuple(self._open):
             client.abort()
+
+
+@define(eq=False)
+class SocketDoor:
+    """TCP listeners."""
+
+    client_stream: type[ClientStream] = ClientStream
+    _listeners: list[trio.SocketListener] = field(factory=list)
+
+    async def open(self, options: IngressOptions) -> tuple[BoundAddress, ...]:
+        """Listen on every address that the host names. Raises CannotBindError."""
+        self._listeners = await open_listeners(options)
+        return tuple(bound_address(listener) for listener in self._listeners)
+
+    async def accept(self, ingress: Ingress, connections: trio.Nursery) -> None:
+        """Serve every client that comes, each in a task of `connections`; closes the listeners when cancelled."""
+        await ingress.accept(self._listeners, connections)
 
 
 class ClientServer(TCPServer):
@@ -209,7 +245,11 @@ class ClientServer(TCPServer):
 
 
 async def open_listeners(options: IngressOptions) -> list[trio.SocketListener]:
-    """Listen on every address of this machine that the host names, all on one port. Raises CannotBindError."""
+    """Listen on every address of this machine that the host names, all on one port. Raises CannotBindError.
+
+    Of inherited sockets come duplicates, so that a listener that is started anew finds them open."""
+    if options.inherited:
+        return [trio.SocketListener(trio.socket.from_stdlib_socket(one.dup())) for one in options.inherited]
     listeners: list[trio.SocketListener] = []
     failure = OSError("the host names no address")
     port = options.port

@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 
 from router.errors import FailureReason, ProviderFailed
 from router.ports import Observer
+from supervisors.process_port import PortTaken
 from supervisors.process_probe import Probe
 from supervisors.process_runner import Job, Runner
 from supervisors.process_spec import ProcessSpec
@@ -36,6 +37,7 @@ from supervisors.process_state import (
     retry_delay_s,
 )
 
+SERVER_KEYS = "base_url, restart.argv and restart.ready_url"
 PROBE_S = 2.0  # one look at a starting server
 STOPPED = StartFailure(reason=FailureReason.CONNECTION, message="is not run now: managed processes are stopped")
 
@@ -171,6 +173,17 @@ class ManagedProcess:
 
     async def _try_once(self, deadline: float) -> StartFailure | None:
         """Run the process once. Return why it did not get ready; None when it did, served and has ended."""
+        try:
+            with self.runner.hold_port(self.spec):
+                return await self._run_once(deadline)
+        except PortTaken as taken:
+            whose = "another router" + ("" if taken.owner is None else f" (pid {taken.owner})")
+            hint = f"stop that router, or give this server another port: in {SERVER_KEYS} of its provider"
+            self._tell("process-port-taken", port=taken.port, owner=taken.owner, hint=hint)
+            message = f"is not started: port {taken.port} belongs to a managed server of {whose}: {hint}"
+            return StartFailure(reason=FailureReason.CONNECTION, message=message, final=True)
+
+    async def _run_once(self, deadline: float) -> StartFailure | None:
         obstacle = await self._obstacle()
         if obstacle is not None:
             return StartFailure(reason=FailureReason.CONNECTION, message=obstacle, final=True)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 
 from supervisors import guardian
 from supervisors.leftovers import MARK, Mark, Swept, Ward, sweep_leftovers, sweep_orphans, this_instance
+from supervisors.process_port import hold_port
 from supervisors.process_spec import ProcessSpec, job_argv, job_environment, why_not_runnable
 
 GRACE_S = 5.0  # after TERM: supervision.md 21.6
@@ -53,11 +54,17 @@ class Runner(Protocol):
     def why_not_runnable(self, spec: ProcessSpec) -> str | None:
         """Return what is missing on this machine, None when nothing is."""
 
+    def hold_port(self, spec: ProcessSpec) -> AbstractContextManager[None]:
+        """Own the spec's port among all routers of this machine inside. Raises PortTaken."""
+
     def open_job(self, spec: ProcessSpec) -> AbstractAsyncContextManager[Job]:
         """Start the job; leaving the context ends it with all its descendants. Raises OSError."""
 
     def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
         """Return the end of what the job wrote last, "" when there is nothing."""
+
+    def end_now(self) -> None:
+        """End every job without grace."""
 
 
 @define(eq=False)
@@ -119,6 +126,10 @@ class GuardedRunner:
     def why_not_runnable(self, spec: ProcessSpec) -> str | None:
         """Return what is missing on this machine, None when nothing is."""
         return why_not_runnable(spec, job_environment(spec, os.environ))
+
+    def hold_port(self, spec: ProcessSpec) -> AbstractContextManager[None]:
+        """Own the spec's port among all routers of this machine inside. Raises PortTaken."""
+        return hold_port(spec.port)
 
     @asynccontextmanager
     async def open_job(self, spec: ProcessSpec) -> AsyncIterator[Job]:

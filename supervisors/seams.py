@@ -19,6 +19,13 @@ class WallClock(Protocol):
         """Return unix seconds."""
 
 
+class MonotonicClock(Protocol):
+    """The machine's clock that never jumps, for the service manager only; delays are trio's clock."""
+
+    def now_us(self) -> int:
+        """Return microseconds of CLOCK_MONOTONIC."""
+
+
 class Random(Protocol):
     """The source of every jitter."""
 
@@ -50,6 +57,15 @@ class SystemWallClock:
     def now(self) -> float:
         """Return unix seconds."""
         return time.time()
+
+
+@frozen
+class SystemMonotonicClock:
+    """The machine's own clock since it was started."""
+
+    def now_us(self) -> int:
+        """Return microseconds of CLOCK_MONOTONIC."""
+        return time.monotonic_ns() // 1000
 
 
 @frozen

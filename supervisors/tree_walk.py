@@ -1,7 +1,7 @@
 """The live nursery tree, walked from trio: every task with what it does now, and how long it may.
 
-Without a wait: what it returns is one moment. It costs 10 to 25 us a task, so 200 streams (1,000 tasks) stand still for up to 25 ms
-when somebody looks. Source: supervision.md 21.1."""
+Without a wait: what it returns is one moment. It costs 10 to 25 us a task, so 200 streams (1,000 tasks) stand still for up to
+25 ms when somebody looks. Source: supervision.md 21.1."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.domain.request import DialectName, Note
 from router.errors import ProviderFailed
-from router.ports import OpenInfo, UpstreamCall
+from router.ports import OpenInfo, ReadsOn, UpstreamCall
 from router.wire.sse import SseFramer
 
 CHAT = DialectName.OPENAI_CHAT
@@ -46,6 +46,7 @@ class ScriptedReply:
 
     script: Script
     info: OpenInfo
+    reads_on: ReadsOn | None = None
     _framer: SseFramer = field(factory=SseFramer)
     _next: int = 0
 
@@ -66,6 +67,8 @@ class ScriptedReply:
             step = self.script.chunks[self._next]
             self._next += 1
             if isinstance(step, bytes):
+                if self.reads_on is not None:
+                    self.reads_on.took(len(step))
                 await trio.lowlevel.checkpoint()
                 return step
             if isinstance(step, ProviderFailed):
@@ -89,20 +92,21 @@ class ScriptedProvider:
     async def open(self, call: UpstreamCall) -> AsyncIterator[ScriptedReply]:
         script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
         self.calls.append(call)
-        await trio.sleep(script.open_after_s)
-        if script.refusal is not None:
-            raise script.refusal
-        self.open_now += 1
-        try:
-            info = OpenInfo(
-                status=script.status,
-                headers=tuple(script.headers),
-                is_event_stream=script.is_event_stream,
-                notes=script.notes,
-            )
-            yield ScriptedReply(script=script, info=info)
-        finally:
-            self.open_now -= 1
+        with nullcontext() if call.reads_on is None else call.reads_on.working():
+            await trio.sleep(script.open_after_s)
+            if script.refusal is not None:
+                raise script.refusal
+            self.open_now += 1
+            try:
+                info = OpenInfo(
+                    status=script.status,
+                    headers=tuple(script.headers),
+                    is_event_stream=script.is_event_stream,
+                    notes=script.notes,
+                )
+                yield ScriptedReply(script=script, info=info, reads_on=call.reads_on)
+            finally:
+                self.open_now -= 1
 
     async def count_tokens(self, body: bytes, client_headers: Mapping[str, str]) -> int | None:
         del body, client_headers
@@ -127,6 +131,7 @@ class RememberedAttempt:
     """One attempt as the sink saw it: `ok`, the failure, or neither (abandoned)."""
 
     provider: str
+    is_first: bool = True
     is_ok: bool = False
     usage: Usage | None = None
     failure: ProviderFailed | None = None
@@ -148,7 +153,8 @@ class RememberingSink:
     @contextmanager
     def begin(self, provider: str, *, memory_cooldown_s: float | None = None) -> Iterator[RememberedAttempt]:
         del memory_cooldown_s  # the board's own tests look at it
-        attempt = RememberedAttempt(provider)
+        has_answered = any(attempt.is_ok for attempt in self.attempts if attempt.provider == provider)
+        attempt = RememberedAttempt(provider, is_first=not has_answered)
         self.attempts.append(attempt)
         yield attempt
 

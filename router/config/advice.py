@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from attrs import frozen
@@ -40,6 +40,25 @@ def advise_unconfigured(config: RouterConfig, name: str, why: Unconfigured) -> A
     index = [provider.name for provider in config.providers].index(name)
     key = {"missing-package": "requires"}.get(why.reason, _credential_key(config.providers[index]))
     return Advice(why.reason, ("providers", index, key), f"{name} is skipped: {why.detail}")
+
+
+def advise_empty_profiles(config: RouterConfig, unconfigured: Mapping[str, Unconfigured]) -> Iterator[Advice]:
+    """Yield a warning about each profile none of whose providers may be asked."""
+    whys = {provider.name: why_not_asked(config, provider, unconfigured) for provider in config.providers}
+    for index, profile in enumerate(config.profiles):
+        if all(whys[name] is not None for name in profile.providers):
+            told = ", ".join(f"{name} ({whys[name]})" for name in profile.providers)
+            message = f"profile {profile.name} can ask nobody: {told}; its requests will fail"
+            yield Advice("empty-profile", ("profiles", index, "providers"), message)
+
+
+def why_not_asked(config: RouterConfig, provider: ProviderConfig, unconfigured: Mapping[str, Unconfigured]) -> str | None:
+    """Return the word for why a provider is passed over as the configuration is, None for one that is asked."""
+    if not provider.enabled:
+        return "disabled"
+    if (why := unconfigured.get(provider.name)) is not None:
+        return why.reason
+    return "paid-gate" if provider.paid and not config.routing.allow_paid else None
 
 
 def _credential_key(provider: ProviderConfig) -> str:

@@ -19,16 +19,12 @@ EVERY_KEY = frozenset({"*"})
 _OFF_BY_ITSELF = frozenset({"memory_pressure_action", "backend_health_action", "tool_repair", "mode"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"display_timezone", "metrics_token_env", "grammar_check", "tag_body"}),
+    "server": frozenset({"display_timezone", "metrics_token_env"}),
     "routing": frozenset({"prefer_healthy", "sticky_ttl_s"}),
     "providers": frozenset(
         {
             "slot_affinity_slots",
-            "on_disconnect",
-            "drain_max_bytes",
-            "drain_max_s",
             "output_filters",
-            "usage_estimate",
             "tool_args",
             "tool_repair",
             "extra_markers",

@@ -9,7 +9,7 @@ import tomlkit
 from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
-from router.config.advice import Advice, advise, advise_unconfigured
+from router.config.advice import Advice, advise, advise_empty_profiles, advise_unconfigured
 from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Document, Fault, Override, apply_all
 from router.config.locate import locate
@@ -61,7 +61,8 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     config = evolve(result, providers=tuple(map(_with_restart, result.providers)))
     secrets = fetch_secrets(config, around.environ)
     skipped = [advise_unconfigured(config, name, why) for name, why in secrets.unconfigured.items()]
-    warnings = _warnings([*advise(config, document), *skipped], text, overrides)
+    empty = advise_empty_profiles(config, secrets.unconfigured)
+    warnings = _warnings([*advise(config, document), *skipped, *empty], text, overrides)
     return LoadedConfig(config=config, secrets=secrets, warnings=warnings, path=path)
 
 

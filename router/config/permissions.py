@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from router.config.dotenv import parse_env
 from router.config.schema import ConfigWarning, RouterConfig
 from router.errors import ConfigError, Mistake
 
@@ -16,14 +17,27 @@ _KIND = "env-file-permissions"
 
 
 def unsafe_env_files(paths: Iterable[Path], *, is_forced: bool) -> tuple[ConfigWarning, ...]:
-    """Return warnings about files of keys that others may read. Raises ConfigError where others may write, unless forced."""
+    """Return warnings about files of keys that others may read. Raises ConfigError where others may write, unless forced.
+
+    A file that holds only names, as a template does, has nothing to be read and has given nothing yet: it is not judged."""
     warnings: list[ConfigWarning] = []
     for path in paths:
+        if _holds_only_names(path):
+            continue
         warnings += _unsafe_to_write(path, "holds keys", is_forced=is_forced)
         if _mode_of(path) & _READABLE:
             message = f"{path} can be read by others: chmod 0600 it"
             warnings.append(ConfigWarning(kind=_KIND, path=str(path), message=message))
     return tuple(warnings)
+
+
+def _holds_only_names(path: Path) -> bool:
+    """Tell whether no line of the file has a value; False for a file that cannot be read or understood."""
+    try:
+        found = parse_env(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return False
+    return not found.mistakes and not any(found.values.values())
 
 
 def unsafe_config(config: RouterConfig, path: Path, *, is_forced: bool) -> tuple[ConfigWarning, ...]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from router.config.secret import Secret
 
@@ -34,6 +34,26 @@ class Redactor:
 
     def __repr__(self) -> str:
         return "Redactor(***)"
+
+
+@define(repr=False)
+class LiveRedactor:
+    """A Redactor that learns the secrets of each configuration, and forgets none: old requests still carry old keys."""
+
+    _secrets: tuple[Secret, ...] = ()
+    _redactor: Redactor = field(factory=lambda: Redactor.of(()))
+
+    def learn(self, secrets: Iterable[Secret]) -> None:
+        """Keep these out of what is told as well."""
+        self._secrets = (*self._secrets, *(secret for secret in secrets if secret not in self._secrets))
+        self._redactor = Redactor.of(self._secrets)
+
+    def redact(self, text: str) -> str:
+        """Return the text without secrets."""
+        return self._redactor.redact(text)
+
+    def __repr__(self) -> str:
+        return "LiveRedactor(***)"
 
 
 def _forms(value: str) -> set[str]:

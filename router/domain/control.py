@@ -33,7 +33,7 @@ class TreeNode:
     children: tuple[TreeNode, ...] = ()
 
 
-class ReloadResult(StrEnum):
+class ReloadVerdict(StrEnum):
     """What became of a request to read the configuration again."""
 
     APPLIED = "applied"
@@ -45,7 +45,7 @@ class ReloadResult(StrEnum):
 class ReloadOutcome:
     """`generation` is the number of the configuration at work; `messages` are mistakes, or what was left as it is."""
 
-    result: ReloadResult
+    result: ReloadVerdict
     generation: int
     messages: tuple[str, ...] = ()
 
@@ -61,11 +61,12 @@ class RestartBudget:
 
 @frozen(kw_only=True)
 class ChildReport:
-    """One supervised child of the tree; `restarts` counts those in its period, `state` is the supervisor's word for it."""
+    """One supervised child of the tree; `restarts` counts all that it needed, `state` is the supervisor's word for it."""
 
     name: str
     state: str
     restarts: int = 0
+    last_error: str = ""
 
 
 @frozen(kw_only=True)
@@ -74,7 +75,6 @@ class DaemonReport:
 
     `rejected` are the mistakes of the configuration that was refused last, () once one was taken."""
 
-    generation: int = 1
     degraded: tuple[str, ...] = ()
     children: tuple[ChildReport, ...] = ()
     rejected: tuple[str, ...] = ()

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from attrs import frozen
 
-from router.domain.events import Usage
 from router.errors import FailureReason
-
-
-class OutcomeSource(StrEnum):
-    """Who asked."""
-
-    TRAFFIC = "traffic"
-    PROBE = "probe"
-    RECOVERY = "recovery"
 
 
 @frozen(kw_only=True)
 class Attempt:
     """One try at one provider.
 
-    `reason` is None for an answer; `latency_s` counts to commit; `committed` tells whether the client got anything of it."""
+    `reason` is None for an answer, `message` the upstream's own words; `committed`: the client got something of it.
+    `absent`: a server of this machine that has not been there since the start."""
 
     provider: str
     reason: FailureReason | None = None
-    status: int | None = None
-    latency_s: float = 0.0
-    committed: bool = False
-    usage: Usage | None = None
-    retry_after_s: float | None = None
     message: str = ""
-    source: OutcomeSource = OutcomeSource.TRAFFIC
+    committed: bool = False
+    absent: bool = False

@@ -5,6 +5,8 @@ the Quart app behind it: the front answers the lifespan by itself and Quart neve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -15,7 +17,7 @@ from attrs import define
 from router.errors import InvalidRequest, OverCapacity, RouterError, ShuttingDown
 from router.ingress.asgi_types import Receive, Scope, Send
 from router.ingress.drain import Drain
-from router.ingress.exchange import Exchange
+from router.ingress.exchange import Exchange, NewId, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.front_serve import answered, refuse, serve
@@ -33,7 +35,10 @@ class ModelHandler(Protocol):
 
 @define(eq=False, kw_only=True)
 class Front:
-    """Immutable but for what `drain` counts. `answer_model` gets every model route (`chat.py`)."""
+    """Immutable but for what `drain` counts. `answer_model` gets every model route (`chat.py`).
+
+    `is_canary` tells by its headers the daemon's own question whether it lives (canary.py): load and drain, which it must not
+    count in, are no reason to say no."""
 
     gate: FrontGate
     drain: Drain
@@ -42,6 +47,8 @@ class Front:
     cold: ColdApp
     max_in_flight: int
     version: str
+    new_id: NewId = hex_id
+    is_canary: Callable[[Mapping[str, str]], bool] = lambda _headers: False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope: `http`, `websocket` (always refused) or `lifespan`."""
@@ -55,7 +62,7 @@ class Front:
 
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         dialect = guess_dialect(scope["path"], scope["headers"])
-        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain)
+        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain, new_id=self.new_id)
         trio.lowlevel.current_task().name = f"request/{exchange.request_id}"  # the server gives each request its own task
         try:
             target = self._admit(exchange, scope["raw_path"])
@@ -63,7 +70,7 @@ class Front:
             await serve(exchange, partial(self._refuse, error=error), self.observer)
             return
         if isinstance(target, ModelRoute):
-            with self.drain.counted():
+            with nullcontext() if self.is_canary(exchange.headers) else self.drain.counted():
                 await serve(exchange, partial(self.answer_model, route=target), self.observer)
         elif target in COLD_PAGES:  # Quart reads `receive()` for itself
             await answered(exchange, partial(self.cold.answer, scope=scope, receive=receive), self.observer)
@@ -83,7 +90,7 @@ class Front:
             self.gate.check_operator(exchange.method, exchange.headers, exchange.query, exchange.peer)
             return target
         self.gate.check_token(exchange.headers, exchange.query)
-        if isinstance(target, ModelRoute):
+        if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):
             if self.drain.is_started:
                 raise ShuttingDown(message="the router is stopping; ask again in a few seconds")
             if self.drain.in_flight >= self.max_in_flight:

@@ -15,21 +15,28 @@ import orjson
 import trio
 from attrs import define
 
+from router.config.schema import ProviderConfig
 from router.domain.events import NeutralEvent, Usage
 from router.errors import ErrorKind, NoProviderAvailable, ProviderFailed, RouterError, ShuttingDown, StreamBroken
 from router.ingress.answer_headers import Headers, answer_headers, early_headers, error_headers
+from router.ingress.asgi_types import Send
+from router.ingress.body import ClientGone
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import refuse
 from router.ingress.generation import Generation
+from router.ingress.grammar_check import GrammarCheck
+from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
+from router.ingress.usage_estimate import InputTold, events_with_input, with_input
+from router.ports import Provider, UpstreamCall
 from router.routing.call_check import CallCheck, invalid_calls
 from router.routing.chain_events import tell_plan
 from router.routing.dispatch import Answer, Ask, Deliver, Walk
 from router.routing.relay import NeutralPipeline, Pipeline, RawPipeline, RelayEnd, renamed, usage_of_events
 from router.wire.dialect import EventEncoder
-from router.wire.touch import frame_touch, touch_reply
+from router.wire.touch import frame_touch, tag_reply, touch_reply
 
 
 async def handle(exchange: Exchange, generation: Generation) -> None:
@@ -65,6 +72,8 @@ class Handler:
         writer = StreamWriter(
             exchange=self.exchange, dialect=self.turn.dialect, early_headers=partial(early_headers, self.record)
         )
+        if self.turn.generation.config.server.grammar_check:
+            self.exchange.tap(self._checked)
         failed: RouterError | None = None
         async with trio.open_nursery() as nursery:
             server = self.turn.generation.config.server
@@ -80,6 +89,9 @@ class Handler:
         if failed is not None:
             await self._fail(writer, failed)
 
+    def _checked(self, send: Send) -> Send:
+        return GrammarCheck(send=send, record=self.record, tally=self.turn.generation.tally)
+
     async def _fail(self, writer: StreamWriter, error: RouterError) -> None:
         """End the stream in its dialect's error event where the head is out already. Raises the error where it is not."""
         if not self.exchange.is_head_sent:
@@ -93,24 +105,34 @@ class Handler:
         plan = generation.plan(turn.profile, trio.current_time())
         self.record.trace.take_plan(plan, turn.profile.providers)
         tell_plan(plan, self.exchange.request_id, generation.observer)
-        walk = Walk(
-            plan=plan,
-            ask=Ask(
-                profile=turn.profile,
-                is_stream=turn.is_stream,
-                call=turn.call,
-                shows_thinking=turn.shows_thinking,
-            ),
-            upstreams=generation.upstreams,
-            trace=self.record.trace,
-        )
         limit_s = self._limit_s()
         with self.exchange.drain.cancelled_at_deadline() as scope:
             scope.deadline = self.exchange.opened_at + limit_s
+            walk = Walk(plan=plan, ask=self._ask(scope), upstreams=generation.upstreams, trace=self.record.trace)
             end = await walk.run(deliver)
         if scope.cancelled_caught:
+            self._check_wanted()
             raise self._cut_short(limit_s)
         return end
+
+    def _ask(self, scope: trio.CancelScope) -> Ask:
+        turn = self.turn
+
+        def call(provider: Provider, config: ProviderConfig) -> UpstreamCall:
+            return turn.call(provider, config, ReadingOn.at(config, self.exchange, self.record, scope))
+
+        return Ask(
+            profile=turn.profile,
+            is_stream=turn.is_stream,
+            call=call,
+            shows_thinking=turn.shows_thinking,
+            check_wanted=self._check_wanted,
+        )
+
+    def _check_wanted(self) -> None:
+        """Raise ClientGone for a client that left an answer that was read on."""
+        if self.exchange.has_client_left:
+            raise ClientGone
 
     def _cut_short(self, limit_s: float) -> RouterError:
         if self.exchange.drain.is_expired:
@@ -130,6 +152,8 @@ class Handler:
         self.record.answered(answer)
         headers = self._headers(answer, is_sse=False)
         body, end = self._whole_body(answer)
+        if self.turn.generation.config.server.tag_body:
+            body = tag_reply(body, answer.config.name)
         await self.exchange.respond(200, headers, body)
         return end
 
@@ -139,7 +163,8 @@ class Handler:
         turn = self.turn
         upstream = turn.generation.upstreams.dialects[answer.config.name]
         if upstream is turn.dialect:
-            end = RelayEnd(usage=upstream.reply_usage(answer.document) or self._estimate(answer, answer.document))
+            usage = upstream.reply_usage(answer.document) or self._estimate(answer, answer.document)
+            end = RelayEnd(usage=self._with_input(usage, answer))
             touches = turn.touches(answer.config)
             return touch_reply(answer.body, answer.document, upstream.name, touches, self.record.stripped), end
         events = self._events(answer, answer.document)
@@ -157,7 +182,12 @@ class Handler:
         turn = self.turn
         upstream = turn.generation.upstreams.dialects[answer.config.name]
         options = turn.reply_options(answer.config, answer.info)
-        return upstream.decode_reply(document, options, turn.generation.minting)
+        events = upstream.decode_reply(document, options, turn.generation.minting)
+        return events_with_input(events, turn.input_estimate(answer.config))
+
+    def _with_input(self, usage: Usage, answer: Answer) -> Usage:
+        """Return what is booked: where nobody told the input, our count of it, should the provider want that."""
+        return with_input(usage, self.turn.input_estimate(answer.config)) if usage.estimated else usage
 
     def _estimate(self, answer: Answer, document: dict[str, Any]) -> Usage:
         """Return the usage of a reply that tells none; it goes out as it is, so it need not be readable."""
@@ -177,12 +207,12 @@ class Handler:
         if answer.document is not None:
             return await self._replay(writer, answer, encoder)
         pipeline = self._pipeline(answer, encoder)
-        self.record.usage_so_far = pipeline.usage
+        self.record.usage_so_far = lambda: self._with_input(pipeline.usage(), answer)
         self.exchange.failure_frames = encoder.failed
         await writer.commit(self._headers(answer, is_sse=True))
         await self._relay(writer, answer, pipeline, encoder)
         self._tell_invalid(answer, pipeline.invalid_calls)
-        return RelayEnd(usage=pipeline.usage(), failure=pipeline.failure)
+        return RelayEnd(usage=self._with_input(pipeline.usage(), answer), failure=pipeline.failure)
 
     async def _relay(self, writer: StreamWriter, answer: Answer, pipeline: Pipeline, encoder: EventEncoder) -> None:
         """Pump: one read, one feed, one send, until the terminator, the end of body or a failure."""
@@ -225,9 +255,10 @@ class Handler:
                 last_frame=upstream.last_frame,
                 touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
             )
-        options = turn.reply_options(config, answer.info)
+        decoder = upstream.decoder(turn.reply_options(config, answer.info), turn.generation.minting)
+        tokens = turn.input_estimate(config)
         return NeutralPipeline(
-            decoder=upstream.decoder(options, turn.generation.minting),
+            decoder=InputTold(decoder, tokens) if tokens else decoder,
             encoder=encoder,
             calls=CallCheck(config.name),
             is_last=reader.is_last,

@@ -26,11 +26,14 @@ class Drain:
     _started: trio.Event = field(factory=trio.Event)
     _changed: trio.Event = field(factory=trio.Event)
     _scopes: set[trio.CancelScope] = field(factory=set)
+    _unheard: set[trio.CancelScope] = field(factory=set)  # answers that nobody waits for
 
     def begin(self) -> None:
         """Take nothing new from now on."""
         self.is_started = True
         self._started.set()
+        for scope in self._unheard:
+            scope.cancel()
 
     def hasten(self) -> None:
         """Do not wait for the answers that are still open: the drain deadline is now."""
@@ -80,6 +83,13 @@ class Drain:
     def discard(self, scope: trio.CancelScope) -> None:
         """Forget `scope`."""
         self._scopes.discard(scope)
+        self._unheard.discard(scope)
+
+    def cancel_at_begin(self, scope: trio.CancelScope) -> None:
+        """Let the stop itself cancel `scope`, one of `cancelled_at_deadline`, at once where it has begun."""
+        self._unheard.add(scope)
+        if self.is_started:
+            scope.cancel()
 
 
 @define(eq=False)

@@ -21,11 +21,18 @@ from router.ingress.body import ClientGone, read_body
 from router.ingress.client_link import STATE_KEY, ClientLink
 from router.ingress.drain import Drain
 
+NewId = Callable[[], str]
+
 LINGER_S = 10.0  # how long an unread body is thrown away after its refusal; counts from the answer's last byte
 LINGER_MAX_BYTES = 64 * 1024 * 1024  # twice the default body limit: a client that sends more is cut off
 END_S = 5.0  # shielded, for the last few bytes of an answer, so that a cancelled handler leaves a usable connection
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # ids taken over from a client (wire.md 2.1)
+
+
+def hex_id() -> str:
+    """Return 24 random hex digits."""
+    return secrets.token_hex(12)
 
 
 @define(eq=False, kw_only=True)
@@ -60,10 +67,13 @@ class Exchange:
     _writing: trio.Lock = field(factory=trio.Lock)
     _body_over: trio.Event = field(factory=trio.Event)
     _handler_scope: trio.CancelScope | None = None
+    _on_left: Callable[[], None] | None = None
 
     @classmethod
-    def of(cls, scope: Scope, receive: Receive, send: Send, *, dialect: DialectName, drain: Drain) -> Exchange:
-        """Return the exchange for an `http` scope."""
+    def of(
+        cls, scope: Scope, receive: Receive, send: Send, *, dialect: DialectName, drain: Drain, new_id: NewId = hex_id
+    ) -> Exchange:
+        """Return the exchange for an `http` scope; `new_id` is asked where the client names its request by no id."""
         raw_headers: RawHeaders = scope["headers"]
         headers = decode_headers(raw_headers)
         now = trio.current_time()
@@ -73,7 +83,7 @@ class Exchange:
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             raw_headers=raw_headers,
-            request_id=choose_request_id(headers),
+            request_id=choose_request_id(headers, new_id),
             dialect=dialect,
             drain=drain,
             opened_at=now,
@@ -141,6 +151,10 @@ class Exchange:
             self._body_over.set()
             await self._send_end(b"")
 
+    def tap(self, wrap: Callable[[Send], Send]) -> None:
+        """Let what `wrap` returns handle every message of the answer, in the place of the server's own `send`."""
+        self._send = wrap(self._send)
+
     # -- its end, for front_serve.py
 
     def attach(self, scope: trio.CancelScope) -> None:
@@ -152,8 +166,17 @@ class Exchange:
         if self.is_finished or self.has_client_left:
             return
         self.has_client_left = True
-        if self._handler_scope is not None:
+        if self._on_left is not None:
+            self._send = _send_nowhere
+            self._on_left()
+        elif self._handler_scope is not None:
             self._handler_scope.cancel()
+
+    def outlives_client(self, on_left: Callable[[], None] | None) -> None:
+        """Call `on_left` in place of cancelling the handler when the client leaves; None: cancel it, as is usual.
+
+        What the handler writes after that goes nowhere."""
+        self._on_left = on_left
 
     async def wait_disconnect(self) -> None:
         """Read `receive()` until the connection or the exchange ends; also what is left of a body that nobody reads any more."""
@@ -175,7 +198,7 @@ class Exchange:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*headers, *ids)]
         await trio.lowlevel.checkpoint_if_cancelled()  # the server's own state would not survive a head cut in two
         self.is_head_sent = True
-        self.status = status
+        self.status = None if self.has_client_left else status
         await self._send_message({"type": "http.response.start", "status": status, "headers": raw})
 
     async def _send_message(self, message: Message) -> None:
@@ -207,6 +230,11 @@ class WriteTurn:
         self.lock.release()
 
 
+async def _send_nowhere(_message: Message) -> None:
+    """Drop a message to a client that has left."""
+    await trio.lowlevel.checkpoint()
+
+
 def _may_have_body(scope: Scope, headers: Mapping[str, str]) -> bool:
     """Tell whether a body may follow the head; in HTTP/2 one comes without a word about it."""
     if "transfer-encoding" in headers or "content-length" in headers:
@@ -223,9 +251,9 @@ def decode_headers(raw_headers: RawHeaders) -> dict[str, str]:
     return headers
 
 
-def choose_request_id(headers: Mapping[str, str]) -> str:
+def choose_request_id(headers: Mapping[str, str], new_id: NewId = hex_id) -> str:
     """Return the client's own id where it is a harmless word, else a fresh one."""
     for name in ("x-request-id", "x-client-request-id"):
         if _REQUEST_ID.fullmatch(headers.get(name, "")):
             return headers[name]
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{new_id()}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from router.config.schema import ProfileConfig, RouterConfig
 from router.domain.request import DialectName
+from router.ingress.grammar_check import GrammarTally
 from router.ports import HealthView, Observer
 from router.routing.chain import Member, Plan, resolve
 from router.routing.dispatch import Upstreams
@@ -27,6 +28,7 @@ class Generation:
     health: HealthView
     observer: Observer
     minting: Minting
+    tally: GrammarTally = field(factory=GrammarTally)
 
     def plan(self, profile: ProfileConfig, now: float) -> Plan:
         """Return who is asked for a request of `profile`; `now` on trio's clock."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from math import isfinite
 
 from attrs import asdict
 
 from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Admission, Health, HoldReason, ProviderStatus
-from router.domain.health_step import probe_due
 
 
 def state_word(status: ProviderStatus, *, is_enabled: bool, now: float) -> str:
@@ -30,19 +27,10 @@ def state_word(status: ProviderStatus, *, is_enabled: bool, now: float) -> str:
 
 
 def healing_part(health: Health, budget: RestartBudget | None, *, now: float) -> dict[str, object]:
-    """Return how a provider is and what will be done about it; `now` on trio's clock.
+    """Return why a provider is not as it should be, and how often its server may be restarted still.
 
-    `why` is there exactly where something is amiss, `next_probe_in_s` where a recovery prober works, `restarts` where a
-    restart table is, `since` from the first change of admission on."""
-    part: dict[str, object] = {"health": health.state.value, "admission": health.admission.value}
-    if why := why_of(health, now):
-        part["why"] = why
-    if health.since_wall and health.admission is not Admission.ADMITTED:
-        since = datetime.fromtimestamp(health.since_wall, UTC)
-        part["since"] = since.isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isfinite(due := probe_due(health)):
-        part["next_probe_in_s"] = round(max(due - now, 0.0), 1)
-        part["level"] = health.level
+    `why` is there exactly where something is amiss, `restarts` where a restart table is. `now` on trio's clock."""
+    part: dict[str, object] = {"why": why} if (why := why_of(health, now)) else {}
     if budget is not None:
         part["restarts"] = asdict(budget)
     return part
@@ -68,8 +56,6 @@ def why_of(health: Health, now: float) -> str:
 def daemon_part(daemon: DaemonReport) -> dict[str, object]:
     """Return what the tree says of itself."""
     return {
-        "generation": daemon.generation,
-        "degraded": daemon.degraded,
         "config_rejected": daemon.rejected,
         "supervisors": [asdict(child) for child in daemon.children],
     }

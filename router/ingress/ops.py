@@ -12,7 +12,7 @@ import trio
 from attrs import asdict
 from quart import Blueprint, Response, request
 
-from router.domain.control import ReloadResult
+from router.domain.control import ReloadVerdict
 from router.domain.health_events import OperatorAction
 from router.errors import NotFound
 from router.ingress.status_report import StatusSource, health_body, provider_part, status_body
@@ -50,7 +50,7 @@ def admin_pages(source: StatusSource, control: Control, observer: Observer) -> B
     async def reload() -> Response:
         outcome = await control.reload()
         observer.event("admin-action", {"action": "reload", "result": outcome.result, "peer": request.remote_addr})
-        return json_page(asdict(outcome), RELOAD_REJECTED if outcome.result is ReloadResult.REJECTED else 200)
+        return json_page(asdict(outcome), RELOAD_REJECTED if outcome.result is ReloadVerdict.REJECTED else 200)
 
     @pages.post("/admin/providers/<path:name>/<action>")
     async def act(name: str, action: str) -> Response:

@@ -40,6 +40,8 @@ class Record:
     usage_so_far: Callable[[], Usage] | None = None  # of an answer that is still on its way
     is_delivered: bool = False  # the client has all that the model said, though the stream has not ended yet
     upstream_request_id: str | None = None  # of the answer, or of the refusal that ended the chain
+    drained_bytes: int | None = None  # of an answer that was read on without its client, from then on
+    _left: str | None = None  # the outcome at that moment
     _notes: tuple[Note, ...] = ()
     _has_stripped: bool = False
     _hops_told: int = 0
@@ -61,6 +63,11 @@ class Record:
         if failure is not None and attempts[-1].reason is not None:
             self.upstream_request_id = upstream_id(failure.headers)
 
+    def left_alone(self) -> None:
+        """Note that the client has left, and that its answer is read on."""
+        self._left = self._outcome()
+        self.drained_bytes = 0
+
     def stripped(self) -> None:
         """Note that reasoning was taken out of the answer."""
         self._has_stripped = True
@@ -69,12 +76,13 @@ class Record:
         """Hand the line to the observer; sync, since a cancelled handler can wait for nothing."""
         self._tell_hops()
         if self._has_stripped:
-            self._tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
+            self.tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
         exchange, trace = self.exchange, self.trace
         outcome = self._outcome()
         total_ms = _ms(now - exchange.opened_at)
         if outcome.startswith(_CANCELLED):
-            self._tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
+            self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
+        drained = self._drained()
         usage = self.end.usage if self.end is not None else self.usage_so_far and self.usage_so_far()
         self.observer.event(
             "request-complete",
@@ -95,12 +103,25 @@ class Record:
                 "total_ms": total_ms,
                 "input_tokens": usage.input if usage else None,
                 "output_tokens": usage.output if usage else None,
-                "estimated": usage.estimated if usage else None,
+                "estimated": usage.estimated if usage else (True if drained else None),
+                "drained": drained,
+                "drained_bytes": self.drained_bytes,
             },
         )
 
+    def _drained(self) -> str | None:
+        """Return whether an answer was read on to its end, None where its client was there."""
+        if self.drained_bytes is None:
+            return None
+        return "whole" if self._is_whole() else "cut"
+
+    def _is_whole(self) -> bool:
+        return self.end is not None and self.end.failure is None
+
     def _outcome(self) -> str:
         """Return ok, midstream, the kind of the error, or at which point the client left, which is nobody's failure."""
+        if self._left is not None:
+            return self._left
         if self.end is not None:
             return "ok" if self.end.failure is None else "midstream"
         if self.error is not None:
@@ -114,7 +135,7 @@ class Record:
     def _chain(self, outcome: str) -> list[str]:
         """Return each attempt with how it ended: `ok`, its reason, or `cut` where it was not the provider that ended it."""
         chain = [f"{attempt.provider}:{attempt.reason or 'ok'}" for attempt in self.trace.attempts]
-        if chain and outcome != "ok" and (last := self.trace.attempts[-1]).reason is None:
+        if chain and outcome != "ok" and not self._is_whole() and (last := self.trace.attempts[-1]).reason is None:
             chain[-1] = f"{last.provider}:{self._last_word()}"
         return chain
 
@@ -136,7 +157,7 @@ class Record:
             tell_hops(hops, self._hops_told, about, self.observer)
             self._hops_told += len(hops)
 
-    def _tell(self, event: str, **fields: object) -> None:
+    def tell(self, event: str, **fields: object) -> None:
         """Tell an event of the attempt that was begun last."""
         provider = self.trace.attempts[-1].provider if self.trace.attempts else None
         self.observer.event(event, {"request_id": self.trace.request_id, "provider": provider, **fields})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Protocol
 
 from attrs import field, frozen
 
 from router.domain.control import DaemonReport, RestartBudget
-from router.domain.health import ProviderStatus
+from router.domain.health import Health, ProviderStatus
+from router.domain.health_step import probe_due
 from router.ingress.healing_report import daemon_part, degraded_parts, healing_part, state_word
 
 
@@ -42,6 +44,8 @@ class StatusReport:
     profiles: Mapping[str, tuple[str, ...]]
     providers: tuple[ProviderReport, ...]
     warnings: tuple[str, ...] = field(default=())
+    grammar_violations: Mapping[str, int] | None = None  # by dialect, where `grammar_check` is on
+    generation: int = 1  # of the configuration at work; counts the reloads that were applied
     daemon: DaemonReport = field(factory=DaemonReport)
 
     @property
@@ -62,6 +66,7 @@ class StatusSource(Protocol):
 
 def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str, object]:
     """Return the body of `/status`; `now` on trio's clock, `wall` aware."""
+    checked = {} if report.grammar_violations is None else {"grammar_violations": report.grammar_violations}
     return {
         "status": "stopping" if report.is_stopping else "running",
         "version": report.version,
@@ -74,15 +79,17 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "profiles": report.profiles,
         "providers": [provider_part(provider, now=now) for provider in report.providers],
         "warnings": report.warnings,
-        **daemon_part(report.daemon),
+        **checked,
+        "generation": report.generation,
         "degraded": report.degraded,
+        **daemon_part(report.daemon),
     }
 
 
 def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     """Return one provider's part of `/status`: `state` is configured, disabled, unconfigured or cooldown, and why.
 
-    Whether it answers is not known here: nobody asks it for that until probes do."""
+    How it answers is under `health`."""
     status = provider.status
     body: dict[str, object] = {"name": status.name, "kind": provider.kind, "model": provider.model, "state": "configured"}
     if not provider.is_enabled:
@@ -95,12 +102,33 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     body["in_flight"] = provider.in_flight
     if provider.process is not None:
         body["process"] = provider.process
+    body["health"] = provider_health(status.health, now=now)
     return body
 
 
 def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
-    """Return one provider's part of `/status` whole: its configuration, its health, and what is done about it."""
+    """Return one provider's part of `/status` whole: what it is, how it is, why, and what is left of its restarts."""
     return provider_body(provider, now=now) | healing_part(provider.status.health, provider.budget, now=now)
+
+
+def provider_health(health: Health, *, now: float) -> dict[str, object]:
+    """Return how a provider is doing; `since` and `last_ok` are UTC, `next_probe_in_s` is None where no probe is planned."""
+    due = probe_due(health)
+    return {
+        "state": str(health.state),
+        "admission": str(health.admission),
+        "hold_reason": None if health.hold_reason is None else str(health.hold_reason),
+        "gen": health.gen,
+        "level": health.level,
+        "failures": health.failures,
+        "since": _stamp(health.since_wall or None),
+        "next_probe_in_s": round(max(due - now, 0.0), 1) if due < inf else None,
+        "restart_owed": health.restart_owed is not None,
+        "loading": health.is_loading,
+        "last_ok": _stamp(health.last_ok_wall),
+        "last_error": health.last_error,
+        "passive": health.is_passive,
+    }
 
 
 def health_body(report: StatusReport, *, now: float) -> tuple[int, dict[str, object]]:
@@ -117,6 +145,10 @@ def health_body(report: StatusReport, *, now: float) -> tuple[int, dict[str, obj
         "providers": {one.status.name: state_word(one.status, is_enabled=one.is_enabled, now=now) for one in report.providers},
     }
     return (200 if is_well else 503), body
+
+
+def _stamp(wall: float | None) -> str | None:
+    return None if wall is None else rfc3339(datetime.fromtimestamp(wall, UTC))
 
 
 def rfc3339(moment: datetime) -> str:

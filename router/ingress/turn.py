@@ -9,9 +9,10 @@ from attrs import define, field
 
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.request import DialectName, NeutralRequest, ThinkingMode
+from router.guards.tokens import count_tokens_body
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
-from router.ports import OpenInfo, Provider, UpstreamCall
+from router.ports import OpenInfo, Provider, ReadsOn, UpstreamCall
 from router.routing.profile import ProfileChoice, choose
 from router.wire.dialect import Dialect, ReplyOptions
 from router.wire.intake import read_json, take_router_keys
@@ -36,6 +37,7 @@ class Turn:
     is_stream: bool
     _neutral: NeutralRequest | None = None
     _is_validated: bool = False
+    _input_tokens: int | None = None
 
     @classmethod
     def read(cls, generation: Generation, exchange: Exchange, body: bytes) -> Turn:
@@ -67,7 +69,7 @@ class Turn:
             is_stream=document.get("stream") is True,
         )
 
-    def call(self, provider: Provider, config: ProviderConfig) -> UpstreamCall:
+    def call(self, provider: Provider, config: ProviderConfig, reads_on: ReadsOn | None = None) -> UpstreamCall:
         """Return the request for one provider. Raises InvalidRequest for a body that cannot be read."""
         is_same = provider.dialect is self.dialect.name
         if is_same and not self._is_validated:
@@ -81,6 +83,7 @@ class Turn:
             stream=self.is_stream and not self._is_buffered(config),
             timeout_s=self.profile.timeout_s,
             append_system_prompt=self.profile.append_system_prompt,
+            reads_on=reads_on,
         )
 
     def neutral(self) -> NeutralRequest:
@@ -125,6 +128,14 @@ class Turn:
     def error_options(self) -> ReplyOptions:
         """Return options for an encoder that will only say an error."""
         return ReplyOptions(model=self.model, include_usage=False)
+
+    def input_estimate(self, config: ProviderConfig) -> int:
+        """Return the input tokens by our own count for a provider with `usage_estimate`, 0 for any other. Counted once."""
+        if not config.usage_estimate:
+            return 0
+        if self._input_tokens is None:
+            self._input_tokens = count_tokens_body(self.document)
+        return self._input_tokens
 
     def degraded(self, info: OpenInfo) -> str:
         """Return the kinds of what was dropped or replaced in meaning, comma-separated (wire.md 2.2)."""

@@ -15,7 +15,7 @@ import orjson
 import structlog
 from attrs import define
 
-from router.observers.events import EVENTS, UNLISTED
+from router.observers.events import level_of
 from router.ports import Observer
 
 Redact = Callable[[str], str]
@@ -36,14 +36,14 @@ class LogObserver:
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
         """Write one event, unless its level is too low. Never raises: one that cannot be written is told by its name alone."""
-        spec = EVENTS.get(name, UNLISTED)
-        if spec.level < self.threshold:
+        level = level_of(name, fields)
+        if level < self.threshold:
             return
         try:
-            self._log.log(spec.level, name, **fields)
+            self._log.log(level, name, **fields)
         except (TypeError, ValueError) as error:  # half a surrogate pair, more than 64 bits, a field named `event`
             self.unwritable_total += 1
-            self._log.log(spec.level, name, unwritable=str(error))
+            self._log.log(level, name, unwritable=str(error))
 
 
 def open_log(

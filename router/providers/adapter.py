@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Self
 
 import orjson
 import trio
@@ -24,10 +25,11 @@ from router.errors import FailureReason, ProviderFailed
 from router.ports import Backends, Observer, OpenInfo, UpstreamCall
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
 from router.providers.failures import ErrorAnswer, read_failure
+from router.providers.h1 import Dial
 from router.providers.headers import HeaderPlan, plan_headers
 from router.providers.http import HttpxClient
 from router.providers.remedies import DropThinking, Refused, Remedy, find_remedy
-from router.providers.reply import HttpReply, read_error
+from router.providers.reply import CountedAnswer, HttpReply, read_error
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
 from router.providers.urls import ProviderUrls, provider_urls
 from router.wire.registry import DIALECTS
@@ -92,8 +94,10 @@ class HttpProvider:
 
         Raises ProviderFailed, classified, for every answer that is no success, and InvalidRequest where the upstream's
         dialect cannot say the request."""
-        async with self._slot(), self.backends.lease(self.name), self._ask(call) as reply:
-            yield reply
+        async with self._slot(), self.backends.lease(self.name):
+            with nullcontext() if call.reads_on is None else call.reads_on.working():
+                async with self._ask(call) as reply:
+                    yield reply
 
     async def count_tokens(self, body: bytes, client_headers: Mapping[str, str]) -> int | None:
         """Return the upstream's count of a Messages body; None where it cannot, or not in time. Never raises.
@@ -107,6 +111,11 @@ class HttpProvider:
             except ProviderFailed:
                 return None
         return None
+
+    def knowing(self, secrets: Secrets) -> Self:
+        """Return this very provider, from now on with all of these secrets kept out of what it tells."""
+        self.redactor = Redactor.of(secrets.sensitive)
+        return self
 
     async def close_expired(self) -> None:
         """Close the connections that have been idle for too long: the upstream gives them up soon, too."""
@@ -198,12 +207,14 @@ class HttpProvider:
                 notes=body.notes,
                 tool_names=body.tool_names,
             ),
-            answer=answer,
+            answer=answer if call.reads_on is None else CountedAnswer(answer=answer, reads_on=call.reads_on),
             first_by=first_by,
             ends_by=ends_by,
         )
 
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
+        if call.reads_on is not None and call.reads_on.has_begun:
+            return None
         remedy = find_remedy(
             error.status,
             error.text(),
@@ -234,8 +245,16 @@ class HttpProvider:
         return _counted(told)
 
 
-def build_provider(config: ProviderConfig, secrets: Secrets, backends: Backends, observer: Observer) -> HttpProvider:
-    """Return the provider that a configuration describes; opens no connection."""
+def build_provider(
+    config: ProviderConfig,
+    secrets: Secrets,
+    backends: Backends,
+    observer: Observer,
+    *,
+    dial: Dial = trio.open_tcp_stream,
+    unix_now: Callable[[], float] = time.time,
+) -> HttpProvider:
+    """Return the provider that a configuration describes; opens no connection, and later ones by `dial`."""
     return HttpProvider(
         config=config,
         urls=provider_urls(config),
@@ -246,10 +265,11 @@ def build_provider(config: ProviderConfig, secrets: Secrets, backends: Backends,
             user_agent=f"router/{version(DISTRIBUTION)}",
         ),
         bodies=plan_body(config, DIALECTS[DIALECT_OF_KIND[config.kind]]),
-        client=HttpxClient(provider=config.name),
+        client=HttpxClient(provider=config.name, dial=dial),
         backends=backends,
         observer=observer,
         redactor=Redactor.of(secrets.sensitive),
+        unix_now=unix_now,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import select
 import ssl
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
 
 import h11
 import trio
@@ -22,6 +23,18 @@ MAX_HEAD_BYTES = 64 * 1024
 SWITCHING = 101
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class Line(trio.abc.Stream):
+    """A connection that is no socket of the kernel's."""
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Tell whether an idle connection can be used again: the other side has neither closed it nor said anything."""
+
+
+Dial = Callable[[str, int], Awaitable[trio.SocketStream | Line]]
+"""Connects to a host and port. Raises OSError."""
 
 
 class UpstreamBroken(Exception):
@@ -49,10 +62,14 @@ class Connection:
     """One connection; one exchange at a time, by one task."""
 
     stream: trio.abc.Stream
-    _tcp: trio.SocketStream
+    _line: trio.SocketStream | Line  # what `stream` runs on, itself without TLS
+    _plain: trio.SocketStream | None = field(init=False)  # read past trio
     _body: Body | None = field(default=None, init=False)
     _early: bytes = field(default=b"", init=False)  # of the body, read with the head
     _may_be_kept: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._plain = self._line if self._line is self.stream and isinstance(self._line, trio.SocketStream) else None
 
     async def ask(self, method: bytes, target: bytes, headers: RawHeaders, content: bytes) -> Head:
         """Send a request and return the head of its answer.
@@ -89,9 +106,9 @@ class Connection:
 
         The kernel is asked past trio: that costs 1 us, a wait 15 us, and under load the bytes mostly are here."""
         content = self._take_early()
-        if content is not None or self.stream is not self._tcp:
+        if content is not None or self._plain is None:
             return content
-        data = self._received()
+        data = _received(self._plain)
         return None if data is None else self._content_of(data)
 
     @property
@@ -102,10 +119,13 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Return False when the upstream has closed: an idle connection has nothing to be read but its end."""
-        if self._tcp.socket.fileno() < 0:
+        line = self._line
+        if not isinstance(line, trio.SocketStream):
+            return line.is_alive()
+        if line.socket.fileno() < 0:
             return False
         poller = select.poll()
-        poller.register(self._tcp.socket.fileno(), select.POLLIN)
+        poller.register(line.socket.fileno(), select.POLLIN)
         return not poller.poll(0)
 
     async def aclose(self) -> None:
@@ -150,36 +170,37 @@ class Connection:
 
     async def _receive(self, *, is_unanswered: bool = False) -> bytes:
         try:
-            if self.stream is not self._tcp:
+            if self._plain is None:
                 return bytes(await self.stream.receive_some(READ_BYTES))
-            while (data := self._received(is_unanswered=is_unanswered)) is None:
-                await trio.lowlevel.wait_readable(self._tcp.socket)
+            while (data := _received(self._plain, is_unanswered=is_unanswered)) is None:
+                await trio.lowlevel.wait_readable(self._plain.socket)
         except trio.BrokenResourceError as error:
             raise UpstreamBroken("the connection broke", is_unanswered=is_unanswered) from error
         return data
 
-    def _received(self, *, is_unanswered: bool = False) -> bytes | None:
-        """Return what the kernel holds of a plain connection, b"" at its end, None for nothing yet."""
-        try:
-            return os.read(self._tcp.socket.fileno(), READ_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise UpstreamBroken("the connection broke", is_unanswered=is_unanswered) from error
+
+def _received(plain: trio.SocketStream, *, is_unanswered: bool = False) -> bytes | None:
+    """Return what the kernel holds of a plain connection, b"" at its end, None for nothing yet."""
+    try:
+        return os.read(plain.socket.fileno(), READ_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        raise UpstreamBroken("the connection broke", is_unanswered=is_unanswered) from error
 
 
-async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Connection:
+async def connect(host: str, port: int, tls: ssl.SSLContext | None, dial: Dial = trio.open_tcp_stream) -> Connection:
     """Return a new connection. Raises OSError (refused, unknown name), trio.BrokenResourceError (TLS); waits without limit."""
-    tcp = await trio.open_tcp_stream(host, port)
+    line = await dial(host, port)
     if tls is None:
-        return Connection(tcp, tcp)
-    stream = trio.SSLStream(tcp, tls, server_hostname=host, https_compatible=True)
+        return Connection(line, line)
+    stream = trio.SSLStream(line, tls, server_hostname=host, https_compatible=True)
     try:
         await stream.do_handshake()
     except BaseException:
-        await trio.aclose_forcefully(tcp)
+        await trio.aclose_forcefully(line)
         raise
-    return Connection(stream, tcp)
+    return Connection(stream, line)
 
 
 def _body_of(status: int, headers: RawHeaders) -> Body:

@@ -22,7 +22,7 @@ from attrs import define, field
 
 from router.errors import FailureReason, ProviderFailed
 from router.providers import h1
-from router.providers.transport import HttpAnswer, HttpRequest
+from router.providers.transport import CANNOT_CONNECT, HttpAnswer, HttpRequest
 
 KEEP_ALIVE_S = 3.0  # below the 5 s after which llama.cpp's server, among others, closes an idle connection
 MAX_IDLE = 64  # as many short calls side by side go without a new connection; what a burst leaves above it is closed
@@ -42,6 +42,7 @@ class HttpxClient:
 
     provider: str
     keep_alive_s: float = KEEP_ALIVE_S
+    dial: h1.Dial = trio.open_tcp_stream
     _idle: deque[_Connection] = field(factory=deque, init=False)  # longest idle first
     _is_closed: bool = field(default=False, init=False)
     _in_use: int = field(default=0, init=False)
@@ -98,7 +99,7 @@ class HttpxClient:
         except httpx.TransportError as error:
             raise self._failed(*_meaning(error)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # no IDNA, or a label longer than DNS has
-            raise self._failed(FailureReason.CONNECTION, "cannot connect: the host name cannot be looked up") from error
+            raise self._failed(FailureReason.CONNECTION, f"{CANNOT_CONNECT}: the host name cannot be looked up") from error
         timeouts["read"] = request.timeouts.idle_s  # from now on: the head had a limit of its own
         return _Answer(client=self, connection=connection, response=response)
 
@@ -110,7 +111,7 @@ class HttpxClient:
             except httpx.TransportError as error:
                 if not _ended_unanswered(error):
                     raise
-        new = _Connection()
+        new = _Connection(self.dial)
         return new, await new.handle_async_request(request)
 
     async def _kept_connection(self) -> _Connection | None:
@@ -144,13 +145,14 @@ class HttpxClient:
 class _Connection(httpx.AsyncBaseTransport):
     """One connection to one origin as an httpx transport: opened by its first request."""
 
+    dial: h1.Dial
     idle_since: float = 0.0
     _h1: h1.Connection | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         timeouts = request.extensions["timeout"]
         if self._h1 is None:
-            self._h1 = await _connect(request.url, timeouts["connect"])
+            self._h1 = await _connect(request.url, timeouts["connect"], self.dial)
         try:
             head = await self._h1.ask(request.method.encode(), request.url.raw_path, request.headers.raw, request.content)
         except h1.UpstreamBroken as error:
@@ -257,12 +259,12 @@ class _Answer:
             return False
 
 
-async def _connect(url: httpx.URL, limit_s: float) -> h1.Connection:
+async def _connect(url: httpx.URL, limit_s: float, dial: h1.Dial) -> h1.Connection:
     is_tls = url.scheme == "https"
     port = url.port or (443 if is_tls else 80)
     try:
         with trio.fail_after(limit_s):
-            return await h1.connect(url.host, port, tls_context() if is_tls else None)
+            return await h1.connect(url.host, port, tls_context() if is_tls else None, dial)
     except trio.TooSlowError as error:
         raise httpx.ConnectTimeout("") from error
     except (OSError, trio.BrokenResourceError) as error:
@@ -283,7 +285,7 @@ _MEANINGS: tuple[tuple[type[httpx.TransportError], FailureReason, str], ...] = (
     (httpx.ConnectTimeout, FailureReason.TIMEOUT, "no connection in time"),
     (httpx.ReadTimeout, FailureReason.TIMEOUT, "the upstream fell silent"),
     (httpx.TimeoutException, FailureReason.TIMEOUT, "the upstream does not keep up"),
-    (httpx.ConnectError, FailureReason.CONNECTION, "cannot connect"),
+    (httpx.ConnectError, FailureReason.CONNECTION, CANNOT_CONNECT),
     (httpx.ReadError, FailureReason.CONNECTION, "the connection broke"),
     (httpx.WriteError, FailureReason.CONNECTION, "the connection broke"),
     (httpx.RemoteProtocolError, FailureReason.CONNECTION, "the connection ended too soon or not in HTTP"),

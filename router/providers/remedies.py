@@ -11,8 +11,8 @@ from collections.abc import Collection
 from attrs import define, field, frozen
 
 from router.errors import FailureReason
-from router.providers.error_body import ErrorText
-from router.providers.words import refusal_reason
+from router.wire.error_body import ErrorText
+from router.wire.error_words import refusal_reason
 
 REFUSALS = frozenset({400, 422})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import trio
@@ -9,13 +10,37 @@ from attrs import define, field
 
 from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed
-from router.ports import OpenInfo
+from router.ports import OpenInfo, ReadsOn
 from router.providers.failures import MAX_ERROR_BYTES, ErrorAnswer
 from router.providers.transport import HttpAnswer
 from router.wire.sse import SseFramer
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # wire.md 19.2
 ERROR_BODY_S = 1.0  # an error's body is worth no longer wait: the next provider stands by
+
+
+@define(kw_only=True)
+class CountedAnswer:
+    """An HttpAnswer whose body is counted, for an attempt that may go on without its client."""
+
+    answer: HttpAnswer
+    reads_on: ReadsOn
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.answer.status
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """The fields in the upstream's order."""
+        return self.answer.headers
+
+    async def read(self) -> bytes:
+        """Return what one network read gave, as the answer itself does."""
+        chunk = await self.answer.read()
+        self.reads_on.took(len(chunk))
+        return chunk
 
 
 @define(kw_only=True)

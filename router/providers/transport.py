@@ -10,6 +10,8 @@ from typing import Protocol
 
 from attrs import frozen
 
+CANNOT_CONNECT = "cannot connect"  # begins the message of a failure where nobody listens
+
 
 @frozen(kw_only=True)
 class HttpTimeouts:

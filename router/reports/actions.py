@@ -10,7 +10,7 @@ from router.reports.status import state_of
 
 def action_line(body: Mapping[str, Any]) -> str:
     """Return where a provider is after an operator's action."""
-    due = body.get("next_probe_in_s")
+    due = body.get("health", {}).get("next_probe_in_s")
     next_probe = "" if due is None else f", probed in {due:g} s" if due else ", probed now"
     return f"{body['name']}: {state_of(body)}{next_probe}"
 

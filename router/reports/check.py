@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from router.config.advice import why_not_asked
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig
 from router.reports.plain import THE_SERVERS, plain_console, plain_table, shown_url
 
@@ -23,14 +24,7 @@ def print_check(loaded: LoadedConfig) -> None:
 
 def provider_state(loaded: LoadedConfig, provider: ProviderConfig) -> str:
     """Return `configured`, or the word for why the provider would be passed over; the warnings have the details."""
-    if not provider.enabled:
-        return "disabled"
-    unconfigured = loaded.secrets.unconfigured.get(provider.name)
-    if unconfigured is not None:
-        return unconfigured.reason
-    if provider.paid and not loaded.config.routing.allow_paid:
-        return "paid-gate"
-    return "configured"
+    return why_not_asked(loaded.config, provider, loaded.secrets.unconfigured) or "configured"
 
 
 def _providers(loaded: LoadedConfig) -> Table:

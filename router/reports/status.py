@@ -37,12 +37,13 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
 
 def state_of(provider: Mapping[str, Any]) -> str:
     """Return the one word that says most about a provider."""
-    state, admission = str(provider.get("state", "")), str(provider.get("admission", "admitted"))
+    health = _health(provider)
+    state, admission = str(provider.get("state", "")), str(health.get("admission", "admitted"))
     if state in ("disabled", "unconfigured"):
         return state
     if admission != "admitted":
         return admission
-    return state if state == "cooldown" else str(provider.get("health", state))
+    return state if state == "cooldown" else str(health.get("state", state))
 
 
 def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
@@ -62,9 +63,9 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
     for one in body.get("providers", ()):
         facts = {
             "state": state_of(one),
-            "health": one.get("health"),
+            "health": _health(one).get("state"),
             "in_flight": one.get("in_flight"),
-            "next_probe_in_s": one.get("next_probe_in_s"),
+            "next_probe_in_s": _health(one).get("next_probe_in_s"),
             "restarts": _budget(one),
             "process": one.get("process"),
         }
@@ -91,8 +92,8 @@ def _headline(body: Mapping[str, Any]) -> str:
 def _providers(body: Mapping[str, Any]) -> Table:
     table = _table("provider", "state", "health", "in flight", "next probe", "restarts", "server")
     for one in body.get("providers", ()):
-        state, health, process = state_of(one), str(one.get("health", _NOTHING)), str(one.get("process") or _NOTHING)
-        due = one.get("next_probe_in_s")
+        state, health, process = state_of(one), str(_health(one).get("state", _NOTHING)), str(one.get("process") or _NOTHING)
+        due = _health(one).get("next_probe_in_s")
         table.add_row(
             Text(str(one["name"])),
             Text(state, STYLES.get(state, "")),
@@ -130,9 +131,14 @@ def _why(provider: Mapping[str, Any]) -> str:
     parts = [str(provider[key]) for key in ("reason", "detail", "why") if provider.get(key)]
     if "cooldown_left_s" in provider:
         parts.insert(0, f"rests {duration_words(provider['cooldown_left_s'])} more")
-    if "since" in provider:
-        parts.append(f"since {provider['since']}")
+    if (since := _health(provider).get("since")) and "why" in provider:
+        parts.append(f"since {since}")
     return ", ".join(parts)
+
+
+def _health(provider: Mapping[str, Any]) -> Mapping[str, Any]:
+    health = provider.get("health")
+    return health if isinstance(health, dict) else {}
 
 
 def _budget(provider: Mapping[str, Any]) -> str | None:

@@ -44,6 +44,7 @@ def tell_hops(hops: Sequence[Hop], told: int, about: Mapping[str, object], obser
                 "reason": str(hop.reason),
                 "detail": hop.detail[:_DETAIL_CHARS],
                 "pre_attempt": hop.is_rest,
+                "absent": hop.absent,
                 "hop_index": index,
             },
         )

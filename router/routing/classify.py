@@ -7,8 +7,12 @@ windows of the providers that are left (`dispatch.py`)."""
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from router.config.rules import is_loopback
+from router.config.schema import ProviderConfig
 from router.errors import FailureReason, ProviderFailed
+from router.providers.transport import CANNOT_CONNECT
 
 
 class FailurePolicy(Protocol):
@@ -36,3 +40,10 @@ def is_stop(failure: ProviderFailed, policy: FailurePolicy) -> bool:
     if failure.reason is FailureReason.CLIENT_ERROR:
         return not policy.fallback_on_client_error
     return failure.reason is FailureReason.REDIRECT  # a key that follows one may end up anywhere
+
+
+def is_absent(failure: ProviderFailed, config: ProviderConfig) -> bool:
+    """Tell whether nobody listens where somebody else runs a server of this machine."""
+    is_ours = config.restart is not None and config.restart.mode == "managed"
+    is_refused = failure.reason is FailureReason.CONNECTION and failure.message.startswith(CANNOT_CONNECT)
+    return is_refused and not is_ours and is_loopback(urlsplit(config.base_url).hostname or "")

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain, repeat
 from typing import Any
 
-import orjson
 import trio
 from attrs import define, field, frozen
 
@@ -18,12 +17,13 @@ from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import Observer, OpenInfo, OpenReply, OutcomeSink, Provider, UpstreamCall
 from router.routing.chain import Plan, empty_chain_error, has_larger_window
-from router.routing.classify import is_stop
+from router.routing.classify import is_absent, is_stop
 from router.routing.gate import CommitPolicy, Gate, GateRules, GateState
 from router.routing.relay import RelayEnd
 from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.wire.dialect import Dialect, InbandError, Verdict
 from router.wire.inband import failed
+from router.wire.json_text import parse_whole
 
 LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
 PATIENCE_S = 2.0  # a stated wait above it is the client's to do
@@ -52,12 +52,14 @@ class Ask:
     """What one request wants of the chain.
 
     `call` builds the upstream request for one provider and may raise InvalidRequest. `shows_thinking` tells whether this
-    client is shown that provider's reasoning."""
+    client is shown that provider's reasoning. `check_wanted` raises where the client has left an attempt that went on
+    without it: then nobody has failed, and nobody else is asked."""
 
     profile: ProfileConfig
     is_stream: bool
     call: Callable[[Provider, ProviderConfig], UpstreamCall]
     shows_thinking: Callable[[ProviderConfig], bool]
+    check_wanted: Callable[[], None] = lambda: None
 
 
 @frozen(kw_only=True)
@@ -103,18 +105,20 @@ class Walk:
         """Return the end of a delivered answer, None when the next provider may be asked."""
         provider, config = self.upstreams.providers[name], self.upstreams.configs[name]
         call = self.ask.call(provider, config)
-        self.trace.begin(name, config.model, trio.current_time())
+        self.trace.begin(name, config.model)
         with self.upstreams.sink.begin(name, memory_cooldown_s=memory_cooldown_s(self.ask.profile)) as handle:
             try:
                 end = await self._ask(provider, config, call, deliver, has_later=bool(later))
             except ProviderFailed as failure:
+                self.ask.check_wanted()
                 handle.failed(failure)
-                self._note(failure)
+                self._note(failure, absent=handle.is_first and is_absent(failure, config))
                 self._stop_or_go_on(failure, config, later)
                 return None
             if end.failure is None:
                 handle.ok(end.usage)
             else:
+                self.ask.check_wanted()
                 handle.failed(end.failure)
                 self._observe("provider-failed-midstream", end.failure)
             return end
@@ -130,7 +134,7 @@ class Walk:
             async with provider.open(call) as reply:
                 answer = await self._until_commit(provider, config, reply, is_stream=call.stream, is_last=not has_later)
                 until_content.deadline = float("inf")  # from here on the answer has the client's attention
-                self.trace.commit(answer.info.status, trio.current_time())
+                self.trace.commit(trio.current_time())
                 return await deliver(answer)
         raise ProviderFailed(provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s")
 
@@ -156,12 +160,8 @@ class Walk:
 
     def _judged(self, provider: Provider, config: ProviderConfig, body: bytes, *, is_last: bool) -> dict[str, Any]:
         """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise failed(provider.name, _bad("the body is not JSON")) from None
-        if not isinstance(document, dict):
-            raise failed(provider.name, _bad("the body is no JSON object"))
+        if (document := parse_whole(body)) is None:
+            raise failed(provider.name, _bad("the body is no JSON object, or one that is nested too deep"))
         verdict = self.upstreams.dialects[provider.name].reply_verdict(document)
         if isinstance(verdict, InbandError):
             raise failed(provider.name, verdict)
@@ -194,15 +194,15 @@ class Walk:
             self.upstreams.observer.event("empty-response-detected", {"request_id": self.trace.request_id, **facts})
         return True
 
-    def _note(self, failure: ProviderFailed) -> None:
-        """Keep a failure; one that repeats the last of the same provider is told once."""
+    def _note(self, failure: ProviderFailed, *, absent: bool) -> None:
+        """Keep a failure; one that repeats the last of the same provider is told once. `absent`: nobody was ever there."""
         before = self._failures[-1] if self._failures else None
-        self.trace.fail(failure)
+        self.trace.fail(failure, absent=absent)
         if before is not None and (before.provider, before.reason) == (failure.provider, failure.reason):
             self._failures[-1] = failure
             return
         self._failures.append(failure)
-        self._observe("provider-failed", failure)
+        self._observe("provider-failed", failure, absent=absent)
 
     def _stop_or_go_on(self, failure: ProviderFailed, config: ProviderConfig, later: tuple[ProviderConfig, ...]) -> None:
         """Raise where asking the next provider would be no use to the client."""
@@ -272,7 +272,7 @@ class Walk:
         after = self._failures[names.index(FailureReason.CONTEXT_OVERFLOW) + 1 :]
         return not any(f.transient and f.reason is not FailureReason.CONTEXT_OVERFLOW for f in after)
 
-    def _observe(self, event: str, failure: ProviderFailed) -> None:
+    def _observe(self, event: str, failure: ProviderFailed, *, absent: bool = False) -> None:
         self.upstreams.observer.event(
             event,
             {
@@ -282,6 +282,7 @@ class Walk:
                 "reason": str(failure.reason),
                 "retryable": failure.transient,
                 "error": failure.message[:500],
+                "absent": absent,
             },
         )
 

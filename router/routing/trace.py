@@ -24,13 +24,14 @@ _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 class Hop:
     """One departure from a provider that should have answered, and who was asked instead: nobody at the end of the chain.
 
-    `is_rest`: it rested, so nothing was sent to it."""
+    `is_rest`: it rested, so nothing was sent to it. `absent`: a local server that was never there."""
 
     provider: str
     reason: str
     to: str | None
     detail: str = ""
     is_rest: bool = False
+    absent: bool = False
 
 
 @define(kw_only=True)
@@ -44,7 +45,6 @@ class Trace:
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
     _resting: tuple[Dropped, ...] = ()
-    _begun_at: float = 0.0
 
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
         """Take over who is left out. `declared` is the profile's order: who rests in front of the first asked was left."""
@@ -53,27 +53,22 @@ class Trace:
             ahead = declared[: declared.index(plan.order[0].provider)]
             self._resting = tuple(drop for drop in plan.dropped if drop.reason in PASSING and drop.provider in ahead)
 
-    def begin(self, provider: str, model: str, now: float) -> None:
-        """Note that an attempt begins; `now` on trio's clock."""
-        self._begun_at = now
+    def begin(self, provider: str, model: str) -> None:
+        """Note that an attempt begins."""
         self.model = model
         self.attempts.append(Attempt(provider=provider))
 
-    def fail(self, failure: ProviderFailed) -> None:
+    def fail(self, failure: ProviderFailed, *, absent: bool = False) -> None:
         """Note that the attempt that began last failed before commit."""
         self.failure = failure
         self.attempts[-1] = evolve(
-            self.attempts[-1],
-            reason=failure.reason,
-            status=failure.status,
-            message=failure.message,
-            committed=False,
+            self.attempts[-1], reason=failure.reason, message=failure.message, committed=False, absent=absent
         )
 
-    def commit(self, status: int, now: float) -> None:
-        """Note that the attempt that began last answers."""
+    def commit(self, now: float) -> None:
+        """Note that the attempt that began last answers; `now` on trio's clock."""
         self.committed_at = now
-        self.attempts[-1] = evolve(self.attempts[-1], status=status, committed=True, latency_s=now - self._begun_at)
+        self.attempts[-1] = evolve(self.attempts[-1], committed=True)
 
     def hops(self) -> list[Hop]:
         """Return the departures so far, the resting providers first; repeats at the same provider are none."""
@@ -84,7 +79,9 @@ class Trace:
         for attempt, following in pairwise([*self.attempts, None]):
             to = following.provider if following is not None else None
             if attempt is not None and attempt.reason is not None and attempt.provider != to:
-                hops.append(Hop(provider=attempt.provider, reason=attempt.reason, to=to, detail=attempt.message))
+                hops.append(
+                    Hop(provider=attempt.provider, reason=attempt.reason, to=to, detail=attempt.message, absent=attempt.absent)
+                )
         return hops
 
     def headers(self, *, is_over: bool = False) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Grammar monitors: state machines over the bytes of a client's stream, one per dialect.
 
 They share nothing with the encoders but the SSE framer. Every stream test runs
-through one; nothing runs them live yet (`grammar_check` will). What they ask for
+through one; `[server].grammar_check` runs them on live streams. What they ask for
 is what the vendors' SDKs and the agents rely on (wire.md 22, 24; R-38)."""
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from router.domain.frame import Frame
 from router.wire.json_text import parse_object
 from router.wire.sse import SseFramer
 
+MAX_RULE_CHARS = 100
+
 
 class GrammarViolation(AssertionError):
-    """The stream is not of its dialect; the message says where."""
+    """The stream is not of its dialect; the message says where: the rule, then after a colon what broke it."""
+
+    @property
+    def rule(self) -> str:
+        """The rule alone: nothing of what was said is in it."""
+        return str(self).partition(": ")[0][:MAX_RULE_CHARS]
 
 
 class GrammarMonitor(ABC):

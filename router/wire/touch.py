@@ -12,9 +12,12 @@ from attrs import frozen
 
 from router.domain.frame import Frame
 from router.domain.request import DialectName
+from router.wire.json_text import parse_object
 
 REASONING_KEYS = ("reasoning", "reasoning_content")
 OnStrip = Callable[[], None]  # called whenever reasoning was taken out
+TAG_KEY = "coderouter_provider"  # the original's name, for the tools that read it
+_TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
 _USAGE = b'"usage"'
 _MODEL = b'"model"'
@@ -56,6 +59,13 @@ def touch_reply(
     is_stripped = touches.strip_reasoning and _strip_reasoning(document, on_strip)
     is_renamed = _rename_model(document, dialect, touches.echo_model)
     return orjson.dumps(document) if is_stripped or is_renamed else body
+
+
+def tag_reply(body: bytes, provider: str) -> bytes:
+    """Return the whole reply with the provider's name as its last field; its other bytes stay as they are."""
+    if _TAG in body:  # of a router behind that provider
+        return orjson.dumps({**(parse_object(body) or {}), TAG_KEY: provider})
+    return body.rstrip()[:-1] + b",%b:%b}" % (_TAG, orjson.dumps(provider))
 
 
 def _patterns(touches: Touches) -> tuple[bytes, ...]:

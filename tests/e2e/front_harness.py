@@ -13,7 +13,7 @@ from typing import cast
 import trio
 from attrs import define, field
 
-from router.domain.control import ReloadOutcome, ReloadResult, TaskState, TreeNode
+from router.domain.control import ReloadOutcome, ReloadVerdict, TaskState, TreeNode
 from router.domain.health import ProviderStatus
 from router.domain.health_events import OperatorAction, ProbeVerdict
 from router.domain.probe import ProbeClass, ProbeResult
@@ -77,7 +77,7 @@ class Operators:
 
     asked: list[str] = field(factory=list)
     verdict: ProbeVerdict = ProbeVerdict.OK
-    result: ReloadResult = ReloadResult.APPLIED
+    result: ReloadVerdict = ReloadVerdict.APPLIED
 
     def operate(self, provider: str, action: OperatorAction) -> None:
         if provider != "local":

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from attrs import define
 
-from router.domain.control import ReloadResult
+from router.domain.control import ReloadVerdict
 from router.ingress.exchange import Exchange
 from tests.e2e.front_harness import Operators, Served, open_front
 
@@ -53,7 +53,7 @@ async def test_each_action_reaches_the_control_and_is_told_with_its_peer() -> No
     assert [answer.status_code for answer in answers] == [200] * 4
     assert desk.operators.asked == ["exclude local", "hold local", "restore local", "probe local"]
     assert answers[0].json()["action"] == "exclude"
-    assert answers[0].json()["admission"] == "admitted"  # of the report's own provider, which nobody touched
+    assert answers[0].json()["health"]["admission"] == "admitted"  # of the report's own provider, which nobody touched
     assert (answers[3].json()["verdict"], answers[3].json()["cls"]) == ("ok", "models")
     assert [(fields["action"], fields["provider"], fields["result"], fields["peer"]) for fields in desk.told()] == [
         ("exclude", "local", "done", "127.0.0.1"),
@@ -66,7 +66,7 @@ async def test_each_action_reaches_the_control_and_is_told_with_its_peer() -> No
 async def test_a_reload_answers_what_became_of_it() -> None:
     async with open_desk() as desk:
         applied = await desk.post("/admin/reload")
-        desk.operators.result = ReloadResult.REJECTED
+        desk.operators.result = ReloadVerdict.REJECTED
         rejected = await desk.post("/admin/reload")
 
     assert (applied.status_code, applied.json()) == (200, {"result": "applied", "generation": 2, "messages": []})

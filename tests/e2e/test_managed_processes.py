@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import platformdirs
 import pytest
+import tomlkit
 import trio
 from attrs import frozen
 
@@ -233,3 +234,27 @@ async def test_term_ends_a_server_that_is_loading(tmp_path: Path, tell: Tell) ->
 
         tell(f"TERM while the model loads: exit 0 after {(trio.current_time() - began) * 1000:.0f} ms")
         assert living({f"pid {process.pid}": process.pid for process in below}) == []
+
+
+async def test_a_second_router_neither_uses_nor_fights_over_the_firsts_server(tmp_path: Path) -> None:
+    first_config = a_configuration(tmp_path)
+    port = free_port()
+    second_config = tomlkit.dumps({**tomlkit.parse(first_config), "server": {"host": "127.0.0.1", "port": port}})
+    (directory := tmp_path / "second").mkdir()
+
+    async with open_router(first_config, directory=tmp_path) as first:
+        job = await wait_job(first, tmp_path)
+        async with open_router(second_config, directory=directory) as second:
+            taken = await wait_event(second, "process-port-taken")
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+                refused = await client.post(f"{second.url}/v1/messages", json=MESSAGE)
+            assert "main" in living(job.main_pids)
+            forget_tree(tmp_path)
+            await first.stop()
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+                await client.post(f"{second.url}/v1/messages", json=MESSAGE)
+            await wait_job(second, tmp_path)
+
+    assert taken["owner"] == first.process.pid
+    assert refused.status_code == 502
+    assert "another router" in refused.text

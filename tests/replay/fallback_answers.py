@@ -45,7 +45,7 @@ ERRORS = tuple(
         inband("api_error", 500, "words", R.UPSTREAM_5XX, None),
         inband("of_its_own", None, "words", R.UPSTREAM_5XX, None),
         inband("api_error", 500, OUT_OF_MEMORY, R.OUT_OF_MEMORY, None),
-        inband("api_error", 503, "Loading model", R.LOADING, 503),
+        inband("api_error", 503, "Loading model", R.LOADING, None),
         inband("invalid_request_error", "unsupported_parameter", UNKNOWN_FIELD, R.UNSUPPORTED_PARAMETER, 400),
         inband("invalid_request_error", "context_length_exceeded", OVERFLOW, R.CONTEXT_OVERFLOW, 400, keys=LARGER),
         inband(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import trio
 from attrs import define, field, frozen
 
 from supervisors.leftovers import Swept
+from supervisors.process_port import PortTaken
 from supervisors.process_spec import ProcessSpec
 
 TERM = -15
@@ -60,6 +61,7 @@ class FakeRunner:
     missing: str | None = None
     jobs: list[FakeJob] = field(factory=list)
     live: dict[str, FakeJob] = field(factory=dict)  # by ready_url
+    taken_by: int | None = None  # the pid of another router that owns every port
     foreign: dict[str, int] = field(factory=dict)  # what another program answers, by URL
 
     async def prepare(self) -> tuple[Swept, ...]:
@@ -68,6 +70,12 @@ class FakeRunner:
 
     def why_not_runnable(self, spec: ProcessSpec) -> str | None:  # noqa: ARG002 - the port's signature
         return self.missing
+
+    @contextmanager
+    def hold_port(self, spec: ProcessSpec) -> Iterator[None]:
+        if self.taken_by is not None:
+            raise PortTaken(spec.port, self.taken_by)
+        yield
 
     @asynccontextmanager
     async def open_job(self, spec: ProcessSpec) -> AsyncIterator[FakeJob]:
@@ -90,6 +98,10 @@ class FakeRunner:
 
     def tail(self, spec: ProcessSpec, max_bytes: int = 4096) -> str:  # noqa: ARG002 - the port's signature
         return self.jobs[-1].plan.says[-max_bytes:] if self.jobs else ""
+
+    def end_now(self) -> None:
+        for job in self.live.values():
+            job.end(TERM)
 
     async def probe(self, url: str) -> int | None:
         await trio.lowlevel.checkpoint()

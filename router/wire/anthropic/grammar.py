@@ -65,7 +65,10 @@ class MessagesMonitor(GrammarMonitor):
     def _block_start(self, event: dict[str, Any]) -> None:
         need(self._has_started and not self._has_stopped, "a block outside the message")
         need(self._open is None, "a block starts inside another")
-        need(event.get("index") == self._blocks, f"block {event.get('index')} where {self._blocks} is due")
+        need(
+            event.get("index") == self._blocks,
+            f"another index than the next: block {event.get('index')} where {self._blocks} is due",
+        )
         self._blocks += 1
         self._open = event.get("content_block") or {}
         self._json = ""
@@ -77,7 +80,10 @@ class MessagesMonitor(GrammarMonitor):
         block = self._need_open(event)
         delta = event.get("delta") or {}
         kind = delta.get("type")
-        need(kind in _DELTAS.get(block.get("type", ""), {kind}), f"{kind} in a block of type {block.get('type')}")
+        need(
+            kind in _DELTAS.get(block.get("type", ""), {kind}),
+            f"a delta of another type than its block: {kind} in {block.get('type')}",
+        )
         if kind in _TEXT_KEYS:
             need(isinstance(delta.get(_TEXT_KEYS[kind]), str), f"a delta without its text: {delta!r}")
         if kind == "input_json_delta":
@@ -103,5 +109,5 @@ class MessagesMonitor(GrammarMonitor):
         self._has_stopped = True
 
     def _need_open(self, event: dict[str, Any]) -> dict[str, Any]:
-        need(self._open is not None and event.get("index") == self._blocks - 1, f"no open block for {event!r}")
+        need(self._open is not None and event.get("index") == self._blocks - 1, f"no open block: {event!r}")
         return self._open or {}

@@ -79,7 +79,7 @@ class _Choice:
         if index == len(self._calls):
             need(call.get("id") and call.get("type") and function.get("name"), f"a call without its names: {call!r}")
             self._calls.append("")
-        need(index == len(self._calls) - 1, f"call {index} where {len(self._calls) - 1} is open")
+        need(index == len(self._calls) - 1, f"another call than the open one: call {index} where {len(self._calls) - 1} is open")
         need(isinstance(function.get("arguments"), str), f"a call without arguments: {call!r}")
         self._calls[-1] += function["arguments"]
 

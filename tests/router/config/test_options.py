@@ -159,3 +159,12 @@ def test_a_mistake_outside_the_file_is_told_without_a_line() -> None:
         "router.toml: cannot be read",
         "router.toml:1: is no TOML",
     ]
+
+
+@pytest.mark.parametrize("text", ["", "# keys\nOPENROUTER_API_KEY=\nexport ANTHROPIC_API_KEY=''\n"])
+def test_an_env_file_that_holds_only_names_may_be_anybodys(config: Path, tmp_path: Path, text: str) -> None:
+    path = env_file(tmp_path / "a.env", text, 0o666)
+
+    loaded, _ = serve(ServeOptions(config_path=config, env_files=(path,)))
+
+    assert loaded.warnings == ()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config.redact import Redactor
+from router.config.redact import LiveRedactor, Redactor
 from router.config.schema import Secret
 
 
@@ -53,3 +53,12 @@ def test_no_secret_is_left_in_any_text(values: list[str], before: str, after: st
 
     for value in values:
         assert value not in redactor.redact(before + value + after).replace("***", "\0")
+
+
+def test_a_live_one_learns_the_secrets_of_a_reload_and_forgets_none() -> None:
+    live = LiveRedactor()
+    live.learn([Secret("first-secret")])
+    live.learn([Secret("second-secret")])
+
+    assert live.redact("first-secret second-secret") == "*** ***"
+    assert "secret" not in repr(live)

@@ -26,8 +26,11 @@ class Bench:
     seen: Seen = field(factory=Seen)
     asked: list[ModelRoute] = field(factory=list)
 
+    counted: list[int] = field(factory=list)  # in flight, as each model request saw it
+
     async def answer_model(self, exchange: Exchange, route: ModelRoute) -> None:
         self.asked.append(route)
+        self.counted.append(self.drain.in_flight)
         await exchange.read_body(1000)
         await exchange.respond(200, [], b"model")
 
@@ -41,6 +44,7 @@ class Bench:
             cold=ColdApp(no_pages),
             max_in_flight=self.max_in_flight,
             version="9.9",
+            is_canary=lambda headers: headers.get("x-canary") == "yes",
         )
 
     async def ask(self, method: str, path: str, *headers: tuple[str, str], query: str = "") -> Conversation:
@@ -66,6 +70,21 @@ async def test_model_routes_reach_the_model_handler() -> None:
     assert (talk.status, talk.body) == (200, b"model")
     assert [route.dialect for route in bench.asked] == ["anthropic"]
     assert bench.drain.in_flight == 0
+
+
+@pytest.mark.parametrize("drain", [Drain(), Drain(is_started=True)])
+async def test_the_canary_is_answered_whatever_the_load_and_does_not_count(drain: Drain) -> None:
+    bench = Bench(max_in_flight=0, drain=drain)
+
+    talk = await bench.ask("POST", "/v1/messages", ("x-canary", "yes"))
+
+    assert (talk.status, bench.counted) == (200, [0])
+
+
+async def test_the_canary_needs_the_token_as_everybody_does() -> None:
+    talk = await Bench(tokens=("token",)).ask("POST", "/v1/messages", ("x-canary", "yes"))
+
+    assert talk.status == 401
 
 
 @pytest.mark.parametrize(

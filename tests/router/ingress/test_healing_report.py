@@ -31,28 +31,15 @@ RESTING = Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 1), last_e
 BUDGET = RestartBudget(used=1, max=3, window_s=900.0)
 
 
-def test_an_excluded_provider_says_why_since_when_and_when_it_is_probed_next() -> None:
+def test_an_excluded_provider_says_why_and_what_is_left_of_its_restarts() -> None:
     assert healing_part(EXCLUDED, BUDGET, now=NOW) == {
-        "health": "unhealthy",
-        "admission": "excluded",
         "why": "connection refused",
-        "since": "2026-01-02T03:04:05Z",
-        "next_probe_in_s": 41.3,
-        "level": 2,
         "restarts": {"used": 1, "max": 3, "window_s": 900.0},
     }
 
 
-def test_a_healthy_provider_says_that_and_no_more() -> None:
-    assert healing_part(Health(), None, now=NOW) == {"health": "healthy", "admission": "admitted"}
-
-
-def test_a_probe_that_is_due_is_in_no_seconds_rather_than_in_less() -> None:
-    assert healing_part(evolve(EXCLUDED, next_probe_at=NOW - 3), None, now=NOW)["next_probe_in_s"] == 0.0
-
-
-def test_no_probe_is_announced_while_a_restart_is_owed() -> None:
-    assert "next_probe_in_s" not in healing_part(evolve(EXCLUDED, restart_owed=1), None, now=NOW)
+def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None:
+    assert healing_part(Health(), None, now=NOW) == {}
 
 
 @pytest.mark.parametrize(

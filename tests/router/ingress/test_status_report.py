@@ -13,6 +13,23 @@ from router.ingress.status_report import ProviderReport, StatusReport, health_bo
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+WELL = {
+    "state": "healthy",
+    "admission": "admitted",
+    "hold_reason": None,
+    "gen": 0,
+    "level": 0,
+    "failures": 0,
+    "since": None,
+    "next_probe_in_s": None,
+    "restart_owed": False,
+    "loading": False,
+    "last_ok": None,
+    "last_error": "",
+    "passive": False,
+}
+
+
 def a_provider(status: ProviderStatus, *, is_enabled: bool = True, process: str | None = None) -> ProviderReport:
     return ProviderReport(kind="anthropic", model="m", status=status, is_enabled=is_enabled, in_flight=1, process=process)
 
@@ -46,15 +63,7 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
         "default_profile_routable": True,
         "profiles": {"coding": ["a"]},
         "providers": [
-            {
-                "name": "a",
-                "kind": "anthropic",
-                "model": "m",
-                "state": "configured",
-                "in_flight": 1,
-                "health": "healthy",
-                "admission": "admitted",
-            }
+            {"name": "a", "kind": "anthropic", "model": "m", "state": "configured", "in_flight": 1, "health": WELL},
         ],
         "warnings": ["x"],
         "generation": 1,
@@ -62,6 +71,12 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
         "config_rejected": [],
         "supervisors": [],
     }
+
+
+def test_the_status_page_tells_broken_streams_where_they_are_looked_for() -> None:
+    body = status_body(evolve(a_report(), grammar_violations={"anthropic": 2}), now=0.0, wall=START)
+
+    assert body["grammar_violations"] == {"anthropic": 2}
 
 
 COOLDOWN = Cooldown(CooldownReason.RATE_LIMITED, 110.0)
@@ -86,7 +101,8 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
     ],
 )
 def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told: dict[str, object]) -> None:
-    assert provider_body(provider, now=100.0) == {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1} | told
+    same = {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1, "health": WELL}
+    assert provider_body(provider, now=100.0) == same | told
 
 
 @pytest.mark.parametrize(
@@ -119,18 +135,17 @@ def test_health_names_every_provider_with_one_word() -> None:
 
 def test_the_status_page_tells_what_the_tree_says_of_itself() -> None:
     daemon = DaemonReport(
-        generation=3,
         children=(ChildReport(name="probes", state="running", restarts=2),),
         rejected=("router.toml:3: server.port: expected an integer",),
     )
 
-    body = status_body(evolve(a_report(), daemon=daemon), now=0.0, wall=START)
+    body = status_body(evolve(a_report(), generation=3, daemon=daemon), now=0.0, wall=START)
 
     assert (
         orjson.loads(orjson.dumps(body)).items()
         >= {
             "generation": 3,
-            "supervisors": [{"name": "probes", "state": "running", "restarts": 2}],
+            "supervisors": [{"name": "probes", "state": "running", "restarts": 2, "last_error": ""}],
             "config_rejected": ["router.toml:3: server.port: expected an integer"],
         }.items()
     )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from router.providers.error_body import ErrorText, read_error
 from router.providers.remedies import (
     DropBetas,
     DropField,
@@ -12,6 +11,7 @@ from router.providers.remedies import (
     RenameField,
     find_remedy,
 )
+from router.wire.error_body import ErrorText, read_error
 
 FIELDS = ("model", "messages", "max_tokens", "stream_options", "context_management", "foo", "thinking", "tools")
 BETAS = ("context-1m-2025-08-07", "interleaved-thinking-2025-05-14")

@@ -16,19 +16,14 @@ WELL: dict[str, Any] = {
     "state": "configured",
     "in_flight": 2,
     "process": "ready",
-    "health": "healthy",
-    "admission": "admitted",
+    "health": {"state": "healthy", "admission": "admitted"},
 }
 EXCLUDED: dict[str, Any] = {
     "name": "a-name-that-is-longer-than-its-column/at-80",
     "state": "configured",
     "in_flight": 0,
-    "health": "unhealthy",
-    "admission": "excluded",
+    "health": {"state": "unhealthy", "admission": "excluded", "since": "2026-01-02T03:04:05Z", "next_probe_in_s": 41.3},
     "why": "connection refused",
-    "since": "2026-01-02T03:04:05Z",
-    "next_probe_in_s": 41.3,
-    "level": 1,
     "restarts": {"used": 1, "max": 3, "window_s": 900.0},
 }
 KEYLESS: dict[str, Any] = {"name": "paid", "state": "unconfigured", "reason": "missing-credential", "detail": "set KEY"}
@@ -113,7 +108,7 @@ def test_an_answer_with_half_of_the_fields_is_shown_all_the_same() -> None:
         (KEYLESS, "unconfigured"),
         ({**EXCLUDED, "state": "disabled"}, "disabled"),
         ({**WELL, "state": "cooldown"}, "cooldown"),
-        ({**WELL, "health": "degraded"}, "degraded"),
+        ({**WELL, "health": {"state": "degraded", "admission": "admitted"}}, "degraded"),
     ],
 )
 def test_one_word_says_most(provider: dict[str, Any], state: str) -> None:

@@ -71,6 +71,17 @@ async def test_an_answer_without_content_passes_when_nobody_is_left_to_do_better
     assert await rig.run() == "b"
 
 
+async def test_a_reply_that_is_nested_too_deep_falls_over() -> None:
+    body = chat_reply("deep")[:-1] + b',"more":' + b"[" * 500 + b"]" * 500 + b"}"
+    nonsense = Script(chunks=[body], is_event_stream=False)
+    rig = Rig(providers=[provider("a", nonsense), provider("b", GOOD_REPLY)], is_stream=False)
+
+    assert await rig.run() == "b"
+    failure = rig.sink.attempts[0].failure
+    assert failure is not None
+    assert failure.reason is FailureReason.BAD_RESPONSE
+
+
 async def test_a_whole_reply_to_a_stream_request_is_an_answer() -> None:
     rig = Rig(providers=[provider("a", GOOD_REPLY)])
 

@@ -23,13 +23,13 @@ def planned(*order: str, dropped: dict[str, DropReason] | None = None, declared:
 
 
 def fail(trace: Trace, provider: str, reason: FailureReason = FailureReason.CONNECTION, message: str = "") -> None:
-    trace.begin(provider, f"model-of-{provider}", 0.0)
+    trace.begin(provider, f"model-of-{provider}")
     trace.fail(ProviderFailed(provider=provider, reason=reason, message=message))
 
 
 def answer(trace: Trace, provider: str) -> None:
-    trace.begin(provider, f"model-of-{provider}", 0.0)
-    trace.commit(200, 1.0)
+    trace.begin(provider, f"model-of-{provider}")
+    trace.commit(1.0)
 
 
 def fallback(trace: Trace, *, is_over: bool = False) -> dict[str, str]:
@@ -117,7 +117,7 @@ def test_a_head_before_commit_tells_only_the_attempts() -> None:
     trace = planned("a", "b")
 
     fail(trace, "a")
-    trace.begin("b", "model-of-b", 0.0)
+    trace.begin("b", "model-of-b")
 
     assert trace.headers() == [("x-router-attempts", "2")]
 
@@ -134,8 +134,8 @@ def test_an_error_names_who_was_asked_last() -> None:
 
 def test_a_model_that_nobody_knows_is_not_told() -> None:
     trace = planned("a")
-    trace.begin("a", "", 0.0)
-    trace.commit(200, 1.0)
+    trace.begin("a", "")
+    trace.commit(1.0)
 
     assert "x-router-model" not in dict(trace.headers())
 

@@ -88,7 +88,7 @@ def test_messages_stream_is_accepted(events: tuple[Event, ...]) -> None:
         ((START, begin(0), end(0), grow(0), last(), STOP), "no open block"),
         ((START, begin(0), end(0), end(0), last(), STOP), "no open block"),
         ((START, begin(0), last(), STOP), "inside a block"),
-        ((START, call(), grow(), end(), last("tool_use"), STOP), "text_delta in a block of type tool_use"),
+        ((START, call(), grow(), end(), last("tool_use"), STOP), "another type than its block: text_delta in tool_use"),
         ((START, begin(), grow(0, "text_delta", text=5), end(), last(), STOP), "without its text"),
         ((START, begin(type="tool_use", id="", name="X", input={}), end(), last("tool_use"), STOP), "without id or name"),
         ((START, *TEXT, last("tool_use"), STOP), "without a whole call"),

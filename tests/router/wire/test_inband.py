@@ -38,8 +38,8 @@ def openai(message: str = "m", **fields: object) -> dict[str, object]:
         (openai("Unsupported parameter: 'x'", type="invalid_request_error"), Reason.UNSUPPORTED_PARAMETER, 400, False),
         (openai("CUDA error: out of memory"), Reason.OUT_OF_MEMORY, None, True),
         (openai("Loading model", type="unavailable_error", code=503), Reason.LOADING, 503, True),
-        (openai(code=422), Reason.CLIENT_ERROR, 400, False),
-        (openai(code=408), Reason.TIMEOUT, 504, True),
+        (openai(code=422), Reason.CLIENT_ERROR, 422, False),
+        (openai(code=408), Reason.TIMEOUT, 408, True),
         (openai(), Reason.UPSTREAM_5XX, None, True),
         ({"error": "model 'x' crashed"}, Reason.UPSTREAM_5XX, None, True),
         ({"object": "error", "message": "m", "code": 404, "type": "NotFoundError"}, Reason.MODEL_MISSING, 404, False),
@@ -83,3 +83,43 @@ def test_failure_says_who_and_why_without_secrets() -> None:
     assert error is not None
     failure = failed("local", error)
     assert (failure.provider, failure.message) == ("local", "no key *** at [url]")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("The model is overloaded. Please try again later.", Reason.OVERLOADED),
+        ("Failed to load model 'x'", Reason.MODEL_LOAD_FAILED),
+        ("the input length exceeds the context length", Reason.CONTEXT_OVERFLOW),
+        ("model requires more system memory (8.0 GiB) than is available (3.1 GiB)", Reason.OUT_OF_MEMORY),
+    ],
+)
+def test_a_text_means_inside_a_200_what_it_means_as_an_answer(message: str, reason: Reason) -> None:
+    error = inband_error(openai(message))
+
+    assert error is not None
+    assert error.reason is reason
+
+
+@pytest.mark.parametrize("word", ["billing_not_active", "slow_down", "model_not_available", "unknown_parameter"])
+def test_a_word_means_inside_a_200_what_it_means_as_an_answer(word: str) -> None:
+    error = inband_error(openai(type="invalid_request_error", code=word))
+
+    assert error is not None
+    assert error.reason is not Reason.CLIENT_ERROR
+
+
+def test_the_most_telling_word_counts() -> None:
+    error = inband_error(openai(type="rate_limit_exceeded", code="insufficient_quota"))
+
+    assert error is not None
+    assert error.reason is Reason.PAYMENT_REQUIRED
+
+
+def test_a_vendors_own_error_inside_a_gateways_is_read() -> None:
+    raw = '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+
+    error = inband_error(openai("Provider returned error", code=502, metadata={"raw": raw}))
+
+    assert error is not None
+    assert (error.reason, error.message) == (Reason.OVERLOADED, "Provider returned error: Overloaded")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.wire.json_text import json_line, parse_object
+from router.wire.json_text import json_line, parse_object, parse_whole
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,18 @@ def test_many_brackets_side_by_side_are_no_depth() -> None:
 
 def test_line_and_paragraph_separators_are_escaped() -> None:
     assert json_line("\u2028\u2013\u2029") == b'"\\u2028\xe2\x80\x93\\u2029"'
+
+
+@pytest.mark.parametrize(
+    ("data", "is_object"),
+    [
+        (b'{"a":1}', True),
+        (b'{"a":"\xff"}', False),
+        (b'{"a":"\\ud800"}', False),
+        (b"[1]", False),
+        (b"{", False),
+        (b'{"a":' + b"[" * 200 + b"]" * 200 + b"}", False),
+    ],
+)
+def test_a_whole_body_is_read_without_mending_it(data: bytes, *, is_object: bool) -> None:
+    assert (parse_whole(data) is not None) is is_object

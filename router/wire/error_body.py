@@ -38,6 +38,11 @@ def read_error(body: bytes) -> ErrorText:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return ErrorText(text=_plain(body.decode("utf-8", "replace")))
+    return error_text(document)
+
+
+def error_text(document: object) -> ErrorText:
+    """Return what an error says that was parsed already: an object, a list of them, or a bare text."""
     if isinstance(document, str):
         return ErrorText(text=document[:MAX_TEXT_CHARS])
     objects = list(_error_objects(document))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.providers.error_body import MAX_TEXT_CHARS, read_error
+from router.wire.error_body import MAX_TEXT_CHARS, read_error
 
 SHAPES = [
     (b'{"error":{"message":"no","type":"invalid_request_error","code":"x"}}', "no"),

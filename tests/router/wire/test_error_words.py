@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from router.errors import FailureReason
-from router.providers.error_body import ErrorText
-from router.providers.words import fault_reason, is_completion_overflow, refusal_reason
+from router.wire.error_body import ErrorText
+from router.wire.error_words import fault_reason, is_completion_overflow, refusal_reason
 
 OVERFLOWS = {
     "anthropic": "prompt is too long: 210000 tokens > 200000 maximum",

@@ -1,15 +1,19 @@
-"""What the words of an error mean: phrases that servers really use, read as reasons (routing.md 11.2, 14.1).
+"""What the status and the words of an error mean: phrases that servers really use, read as reasons (routing.md 11.2, 14.1).
+
+The one place for it: an error that is the answer and one inside a stream or a 200 body are read by the same table.
 
 A status alone says too little: a full context, an unknown field and a bad request are all 400, and a model that is
 being loaded, one that does not fit into memory and a crash are all 500 or 503. The texts behind each pattern stand in
-tests/router/providers/test_words.py."""
+tests/router/wire/test_error_words.py."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from http import HTTPStatus
 
 from router.errors import FailureReason
-from router.providers.error_body import ErrorText
+from router.wire.error_body import ErrorText
 
 _I = re.IGNORECASE
 
@@ -21,15 +25,12 @@ _OUT_OF_MEMORY = re.compile(
 _LOAD_FAILED = re.compile(r"failed to load (?:the )?model|error loading model|unable to load model", _I)
 _LOADING = re.compile(r"loading (?:the )?model|model (?:is |\S+ is )?(?:still |currently |being )?load(?:ing|ed right now)\b", _I)
 _NO_MONEY = re.compile(r"credit balance is too low|insufficient (?:credits?|balance|funds|quota)|exceeded your current quota", _I)
-_NO_MONEY_WORDS = frozenset({"insufficient_quota", "billing_error", "billing_not_active", "insufficient_balance"})
 _OVERLOADED = re.compile(r"\boverloaded\b|at capacity|slow down", _I)
-_OVERLOADED_WORDS = frozenset({"overloaded", "overloaded_error", "server_is_overloaded", "engine_overloaded", "slow_down"})
 _MISSING = re.compile(
     r"model\b.{0,120}?(?:not found|does not exist|is not available|not loaded|unknown)|(?:unknown|invalid|no such) model"
     r"|is not a valid model|no endpoints found|try pulling it first|no models? loaded",
     _I | re.DOTALL,
 )
-_MISSING_WORDS = frozenset({"model_not_found", "not_found_error", "model_not_available"})
 _UNSUPPORTED = re.compile(
     r"(?:unsupported|unknown|unrecognized|unexpected|unpermitted)[ _]"
     r"(?:parameter|field|name|argument|key|value|request argument|property|keyword)"
@@ -68,6 +69,51 @@ _PROMPT = re.compile(
     _I,
 )
 
+# {a code or type: the status that it stands for}, the first that an error names counts
+_STATUS_OF_WORD: Mapping[str, int] = {
+    **dict.fromkeys(("insufficient_quota", "billing_error", "billing_not_active", "insufficient_balance"), 402),
+    **dict.fromkeys(("overloaded_error", "overloaded", "server_is_overloaded", "engine_overloaded", "slow_down"), 529),
+    **dict.fromkeys(("rate_limit_error", "rate_limit_exceeded", "too_many_requests"), 429),
+    **dict.fromkeys(("authentication_error", "invalid_api_key"), 401),
+    "permission_error": 403,
+    **dict.fromkeys(("model_not_found", "not_found_error", "model_not_available"), 404),
+    "request_too_large": 413,
+    **dict.fromkeys(("timeout_error", "timeout"), 504),
+    **dict.fromkeys(sorted(_OVERFLOW_WORDS | _UNSUPPORTED_WORDS), 400),
+}
+_REFUSAL_WORDS = frozenset({"invalid_request_error", "badrequesterror"})  # a 400, unless a status is stated
+
+
+def _words_of(status: int) -> frozenset[str]:
+    return frozenset(word for word, meant in _STATUS_OF_WORD.items() if meant == status)
+
+
+_NO_MONEY_WORDS, _OVERLOADED_WORDS, _MISSING_WORDS = _words_of(402), _words_of(529), _words_of(404)
+
+_BY_STATUS = {
+    401: FailureReason.AUTH,
+    402: FailureReason.PAYMENT_REQUIRED,
+    403: FailureReason.AUTH,
+    408: FailureReason.TIMEOUT,
+    425: FailureReason.UPSTREAM_5XX,
+    504: FailureReason.TIMEOUT,
+    529: FailureReason.OVERLOADED,
+}
+# the same request would fail there again, now or in a minute
+_PERMANENT = frozenset(
+    {
+        FailureReason.AUTH,
+        FailureReason.PAYMENT_REQUIRED,
+        FailureReason.MODEL_MISSING,
+        FailureReason.MODEL_LOAD_FAILED,
+        FailureReason.TOO_LARGE,
+        FailureReason.CONTEXT_OVERFLOW,
+        FailureReason.UNSUPPORTED_PARAMETER,
+        FailureReason.REDIRECT,
+        FailureReason.CLIENT_ERROR,
+    }
+)
+
 _Rule = tuple[FailureReason, frozenset[str], re.Pattern[str]]
 _SERVER_RULES: tuple[_Rule, ...] = (
     (FailureReason.OUT_OF_MEMORY, frozenset(), _OUT_OF_MEMORY),
@@ -81,6 +127,37 @@ _REFUSAL_RULES: tuple[_Rule, ...] = (
     (FailureReason.MODEL_MISSING, _MISSING_WORDS, _MISSING),
     (FailureReason.UNSUPPORTED_PARAMETER, _UNSUPPORTED_WORDS, _UNSUPPORTED),
 )
+
+
+def is_transient(reason: FailureReason) -> bool:
+    """Tell whether the same request may succeed at the same provider later."""
+    return reason not in _PERMANENT
+
+
+def reason_of(status: int, text: ErrorText) -> FailureReason:
+    """Return why an answer with this status and these words is no success."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return FailureReason.REDIRECT
+    if status == HTTPStatus.TOO_MANY_REQUESTS:  # the pace, or an account that is empty
+        return FailureReason.PAYMENT_REQUIRED if is_out_of_money(text) else FailureReason.RATE_LIMIT
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status == HTTPStatus.NOT_FOUND:  # some servers say so while they load the model, or cannot
+        return server_state(text) or FailureReason.MODEL_MISSING
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return FailureReason.CONTEXT_OVERFLOW if overflows(text) else FailureReason.TOO_LARGE
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return fault_reason(text) or (FailureReason.CONTEXT_OVERFLOW if overflows(text) else FailureReason.UPSTREAM_5XX)
+    return refusal_reason(text) or FailureReason.CLIENT_ERROR
+
+
+def named_status(error: ErrorText, stated: int | None) -> int | None:
+    """Return the HTTP status that an error inside a 200 stands for: by its code or type, else as it states it."""
+    if (word := next((word for word in _STATUS_OF_WORD if word in error.words), None)) is not None:
+        return _STATUS_OF_WORD[word]
+    if stated is None and error.words & _REFUSAL_WORDS:
+        return HTTPStatus.BAD_REQUEST
+    return stated
 
 
 def server_state(error: ErrorText) -> FailureReason | None:

@@ -1,0 +1,80 @@
+"""One provider supervisor per configured provider, kept in step with the board: task `fleet` (supervision.md 21.1).
+
+A supervisor that goes on crashing fails open: its provider is asked all the same, last and rarely. When more than half
+of them, and at least two, have given up, there is nobody left who heals, and the daemon ends (21.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import trio
+from attrs import define, field
+
+from router.domain.health import SlotKind
+from router.domain.health_events import PassiveSet
+from supervisors import provider
+from supervisors.health_board import Cell, HealthBoard
+from supervisors.keep_running import Keeper, SupervisorExhausted
+from supervisors.policies import provider_spec
+from supervisors.provider import ChildOfProvider
+
+
+async def run(
+    board: HealthBoard,
+    *,
+    children: Mapping[SlotKind, ChildOfProvider],
+    keeper: Keeper,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Supervise every provider of the board until cancelled; raises SupervisorExhausted when most have given up.
+
+    Started once every supervisor is: a restored exclusion has its prober by then."""
+    async with trio.open_nursery() as nursery:
+        fleet = _Fleet(children=children, keeper=keeper, nursery=nursery)
+        while True:
+            changed = board.members_changed
+            await fleet.reconcile(board.cells())
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            await changed.wait()
+
+
+@define(kw_only=True, eq=False)
+class _Fleet:
+    children: Mapping[SlotKind, ChildOfProvider]
+    keeper: Keeper
+    nursery: trio.Nursery
+    _living: dict[Cell, trio.CancelScope] = field(factory=dict)
+    _given_up: set[Cell] = field(factory=set)
+
+    async def reconcile(self, cells: tuple[Cell, ...]) -> None:
+        """End the supervisors of cells that are gone, and start those of new ones."""
+        for cell in self._living.keys() - set(cells):
+            self._living[cell].cancel()
+        self._given_up &= set(cells)
+        for cell in cells:
+            if cell not in self._living:
+                self._living[cell] = trio.CancelScope()
+                await self.nursery.start(self._supervise, cell, name=f"kept/provider/{cell.name}")
+
+    async def _supervise(self, cell: Cell, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            with self._living[cell]:
+                cell.apply(PassiveSet(is_passive=False))
+                await self.keeper.keep_running(
+                    provider_spec(cell.name),
+                    partial(provider.run, cell, children=self.children),
+                    on_exhausted=partial(self._fail_open, cell),
+                    on_poison=cell.quarantine,
+                    task_status=task_status,
+                )
+                await trio.sleep_forever()  # it stays known: given up until the configuration changes
+        finally:
+            del self._living[cell]
+
+    def _fail_open(self, cell: Cell) -> None:
+        cell.apply(PassiveSet(is_passive=True))
+        self._given_up.add(cell)
+        if 2 * len(self._given_up) > max(len(self._living), 2):
+            self.keeper.escalate(SupervisorExhausted("fleet", self.keeper.facts[provider_spec(cell.name).name].ends))

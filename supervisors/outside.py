@@ -1,0 +1,44 @@
+"""Everything that the tree takes from outside of itself, as one value: the simulator gives another (supervision.md 21.12).
+
+A part takes only what it needs of it (`wall`, `dial`, ...), never the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+from attrs import field, frozen
+
+from router.assembly import Sources
+from router.ingress.exchange import hex_id
+from router.providers.h1 import Dial
+from supervisors.ingress import Door, SocketDoor
+from supervisors.process_runner import GuardedRunner, Runner
+from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
+from supervisors.service import OpenSignals
+
+
+def guarded_runner(directory: Path) -> Runner:
+    """Return the runner of real processes; their logs go to `directory`."""
+    return GuardedRunner(directory=directory)
+
+
+@frozen(kw_only=True)
+class Seams:
+    """The outside world; the defaults are the real one.
+
+    `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
+    `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits."""
+
+    wall: WallClock = field(factory=SystemWallClock)
+    random: Random = field(factory=SystemRandom)
+    new_id: Callable[[], str] = hex_id
+    dial: Dial = trio.open_tcp_stream
+    door: Door = field(factory=SocketDoor)
+    runner: Callable[[Path], Runner] = guarded_runner
+    open_signals: OpenSignals = trio.open_signal_receiver
+
+    def sources(self) -> Sources:
+        """Return the part that `router/` needs."""
+        return Sources(random=self.random.random, unix_now=self.wall.now, new_id=self.new_id, dial=self.dial)

@@ -1,0 +1,126 @@
+"""Read the configuration again on SIGHUP, on request and when its file changes: task `reload` (supervision.md 21.10).
+
+A file with a mistake is refused whole and changes nothing; so is one that moves the listener or the state directory,
+which only a restart can do. What is asked for while a reload runs is answered by one more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+import trio
+from attrs import asdict, define, field, frozen
+
+from router.config.mistakes import error_lines
+from router.config.schema import LoadedConfig, RouterConfig
+from router.errors import ConfigError
+from router.ports import Observer
+
+WATCH_S = 2.0  # a look at the file's stamp costs 3 us; an editor's two writes are seen as one
+NOT_WHILE_RUNNING = ("host", "port", "state_dir")
+AT_NEXT_START = ("log_level", "log_format", "write_timeout_s", "drain_timeout_s")
+
+Load = Callable[[], Awaitable[LoadedConfig]]  # raises ConfigError
+Stamp = Callable[[], object]  # of the file; compares unequal when it has changed
+
+
+class Outcome(StrEnum):
+    """What a reload came to."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+
+
+@frozen(kw_only=True)
+class ReloadResult:
+    """The last reload, for `/status`. `detail` holds every mistake of a refused file, a line each."""
+
+    outcome: Outcome
+    detail: tuple[str, ...] = ()
+
+
+@define(eq=False, kw_only=True)
+class Reloader:
+    """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
+
+    last: ReloadResult | None = None
+    _asked: trio.Event = field(factory=trio.Event)
+    _ended: trio.Event = field(factory=trio.Event)
+
+    def ask(self) -> None:
+        """Ask for a reload; several asks before it begins are one."""
+        self._asked.set()
+
+    async def ask_and_wait(self) -> ReloadResult:
+        """Ask for a reload and return how it ended."""
+        self.ask()
+        await self._ended.wait()
+        assert self.last is not None  # noqa: S101 - a type fact: set before the event
+        return self.last
+
+    async def run(
+        self,
+        *,
+        load: Load,
+        apply: Callable[[LoadedConfig], None],
+        current: Callable[[], LoadedConfig],
+        stamp: Stamp,
+        observer: Observer,
+        on_busy: Callable[[bool], None] = lambda _is_busy: None,
+        watch_s: float = WATCH_S,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Reload whenever it is asked for or the file has changed, until cancelled.
+
+        `apply` puts a valid configuration to work, without waiting. `on_busy` is told when a reload begins and ends."""
+        seen = stamp()
+        task_status.started()
+        while True:
+            with trio.move_on_after(watch_s) as waiting:
+                await self._asked.wait()
+            now = stamp()
+            if waiting.cancelled_caught and now == seen:
+                continue
+            self._asked, ended = trio.Event(), self._ended
+            seen = now
+            on_busy(True)  # noqa: FBT003 - a state, not a choice
+            self.last = await _reload(load, apply, current, observer)
+            on_busy(False)  # noqa: FBT003 - same
+            self._ended = trio.Event()
+            ended.set()
+
+
+async def _reload(
+    load: Load, apply: Callable[[LoadedConfig], None], current: Callable[[], LoadedConfig], observer: Observer
+) -> ReloadResult:
+    try:
+        loaded = await load()
+    except ConfigError as error:
+        return _rejected(tuple(error_lines(error)), observer)
+    old = current()
+    if moved := moved_keys(old.config, loaded.config):
+        return _rejected(tuple(f"server.{key}: takes a restart of the router; nothing was changed" for key in moved), observer)
+    if (old.config, old.secrets) == (loaded.config, loaded.secrets):
+        observer.event("config-reload", {"result": str(Outcome.UNCHANGED), "detail": ""})
+        return ReloadResult(outcome=Outcome.UNCHANGED)
+    apply(loaded)
+    later = tuple(f"server.{key}: takes effect at the next start" for key in _changed(old.config, loaded.config, AT_NEXT_START))
+    for warning in loaded.warnings:
+        observer.event("config-warning", asdict(warning))
+    observer.event("config-reload", {"result": str(Outcome.APPLIED), "detail": "; ".join(later)})
+    return ReloadResult(outcome=Outcome.APPLIED, detail=later)
+
+
+def moved_keys(old: RouterConfig, new: RouterConfig) -> tuple[str, ...]:
+    """Return the keys of `[server]` that differ and cannot change while the daemon runs."""
+    return _changed(old, new, NOT_WHILE_RUNNING)
+
+
+def _changed(old: RouterConfig, new: RouterConfig, keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if getattr(old.server, key) != getattr(new.server, key))
+
+
+def _rejected(lines: tuple[str, ...], observer: Observer) -> ReloadResult:
+    observer.event("config-reload", {"result": str(Outcome.REJECTED), "detail": "; ".join(lines)})
+    return ReloadResult(outcome=Outcome.REJECTED, detail=lines)
