@@ -101,6 +101,16 @@ EVENTS: Mapping[str, EventSpec] = {
     "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
+    # state on disk (supervision.md 12, 21.10)
+    "state-locked": EventSpec(ERROR, ("message",)),
+    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending")),
+    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending")),
+    "state-reset": EventSpec(ERROR, ("path", "kept_as")),
+    "state-quarantined": EventSpec(ERROR, ("path", "keys")),
+    "state-pruned": EventSpec(INFO, ("namespace", "keys")),
+    "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason")),
+    "state-degraded": EventSpec(ERROR, ("part", "path", "error")),
+    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded")),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
     "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "level", "error", *_HEALTH_FIELDS)),

@@ -132,6 +132,10 @@ def test_what_is_kept_needs_a_place(table: str) -> None:
     assert read(SMALL + f'[{table}]\nenabled = true\n[server]\nstate_dir = "x"\n').config.server.state_dir == "x"
 
 
+def test_an_empty_state_directory_is_not_the_one_where_the_daemon_was_started() -> None:
+    assert told(SMALL + '[server]\nstate_dir = ""\n') == [(11, "server.state_dir")]
+
+
 def test_an_address_that_others_reach_needs_a_client_token() -> None:
     exposed = SMALL + '[server]\nhost = "0.0.0.0"\n'
 
