@@ -266,7 +266,7 @@ class ManagedProcess:
         is_ready = False
         with trio.move_on_at(deadline):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_at_end, job, nursery.cancel_scope)
+                nursery.start_soon(_cancel_at_end, job, nursery.cancel_scope, name=f"job-end/{self.spec.id}")
                 while not is_ready:
                     seen = await self._look()
                     is_ready = is_ready_answer(seen)
@@ -287,7 +287,7 @@ class ManagedProcess:
         self._tell("process-ready", pid=run.job.pid, start_s=run.age_s)
         self._resolve(None)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_at_end, run.job, nursery.cancel_scope)
+            nursery.start_soon(_cancel_at_end, run.job, nursery.cancel_scope, name=f"job-end/{self.spec.id}")
             while self._start is None and trio.current_time() < (due := idle_at(self.status, self.spec.idle_stop_s)):
                 with trio.move_on_at(due):
                     await self._changed.wait()

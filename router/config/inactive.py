@@ -19,7 +19,7 @@ EVERY_KEY = frozenset({"*"})
 _OFF_BY_ITSELF = frozenset({"tool_repair", "mode"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"display_timezone", "metrics_token_env", "admin_token_env"}),
+    "server": frozenset({"display_timezone", "metrics_token_env"}),
     "routing": frozenset({"prefer_healthy", "sticky_ttl_s"}),
     "providers": frozenset(
         {

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Health, ProviderStatus
 from router.domain.health_step import probe_due
+from router.ingress.healing_report import daemon_part, degraded_parts, healing_part, state_word
 
 
 @frozen(kw_only=True)
@@ -23,6 +25,7 @@ class ProviderReport:
     is_enabled: bool = True
     in_flight: int = 0
     process: str | None = None
+    budget: RestartBudget | None = None
 
 
 @frozen(kw_only=True)
@@ -42,6 +45,13 @@ class StatusReport:
     providers: tuple[ProviderReport, ...]
     warnings: tuple[str, ...] = field(default=())
     grammar_violations: Mapping[str, int] | None = None  # by dialect, where `grammar_check` is on
+    generation: int = 1  # of the configuration at work; counts the reloads that were applied
+    daemon: DaemonReport = field(factory=DaemonReport)
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The parts that have given up while the rest goes on."""
+        return degraded_parts(self.daemon, (provider.status for provider in self.providers))
 
 
 class StatusSource(Protocol):
@@ -67,9 +77,12 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "default_profile": report.default_profile,
         "default_profile_routable": report.is_routable,
         "profiles": report.profiles,
-        "providers": [provider_body(provider, now=now) for provider in report.providers],
+        "providers": [provider_part(provider, now=now) for provider in report.providers],
         "warnings": report.warnings,
         **checked,
+        "generation": report.generation,
+        "degraded": report.degraded,
+        **daemon_part(report.daemon),
     }
 
 
@@ -93,6 +106,11 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     return body
 
 
+def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
+    """Return one provider's part of `/status` whole: what it is, how it is, why, and what is left of its restarts."""
+    return provider_body(provider, now=now) | healing_part(provider.status.health, provider.budget, now=now)
+
+
 def provider_health(health: Health, *, now: float) -> dict[str, object]:
     """Return how a provider is doing; `since` and `last_ok` are UTC, `next_probe_in_s` is None where no probe is planned."""
     due = probe_due(health)
@@ -114,14 +132,17 @@ def provider_health(health: Health, *, now: float) -> dict[str, object]:
 
 
 def health_body(report: StatusReport, *, now: float) -> tuple[int, dict[str, object]]:
-    """Return status and body of `/healthz`: 503 when a request to the default profile would find nobody."""
+    """Return status and body of `/healthz`: 503 when a request to the default profile would find nobody.
+
+    With a part that has given up it is `degraded`, but it answers, so the status stays 200."""
     is_well = report.is_routable and not report.is_stopping
     body: dict[str, object] = {
-        "status": "ok" if is_well else "stopping" if report.is_stopping else "degraded",
+        "status": "stopping" if report.is_stopping else "ok" if is_well and not report.degraded else "degraded",
         "version": report.version,
         "default_profile": report.default_profile,
         "default_profile_routable": report.is_routable,
-        "providers": {provider.status.name: provider_health(provider.status.health, now=now) for provider in report.providers},
+        "degraded": report.degraded,
+        "providers": {one.status.name: state_word(one.status, is_enabled=one.is_enabled, now=now) for one in report.providers},
     }
     return (200 if is_well else 503), body
 

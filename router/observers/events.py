@@ -85,6 +85,8 @@ EVENTS: Mapping[str, EventSpec] = {
     "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s")),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
+    # what an operator asked of it; `peer` is who, by address
+    "admin-action": EventSpec(INFO, ("action", "provider", "result", "peer")),
     # managed processes
     "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid")),
     "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s")),

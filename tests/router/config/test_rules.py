@@ -155,6 +155,13 @@ def test_an_address_that_others_reach_needs_a_client_token() -> None:
     assert [token.reveal() for token in loaded.secrets.client_tokens] == ["one-token", "other-token"]
 
 
+def test_an_admin_token_that_is_asked_for_must_be_there() -> None:
+    named = SMALL + '[server]\nadmin_token_env = "ADMIN"\n'
+
+    assert told(named) == [(10, "server.admin_token_env")]
+    assert read(named, environ={"ADMIN": "admin-token"}).warnings == ()
+
+
 @pytest.mark.parametrize(
     ("host", "is_ours"),
     [

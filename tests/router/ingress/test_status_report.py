@@ -6,6 +6,7 @@ import orjson
 import pytest
 from attrs import evolve
 
+from router.domain.control import ChildReport, DaemonReport
 from router.domain.health import (
     Admission,
     Cooldown,
@@ -81,6 +82,10 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
             {"name": "a", "kind": "anthropic", "model": "m", "state": "configured", "in_flight": 1, "health": WELL},
         ],
         "warnings": ["x"],
+        "generation": 1,
+        "degraded": [],
+        "config_rejected": [],
+        "supervisors": [],
     }
 
 
@@ -172,4 +177,35 @@ def test_health_is_whether_the_default_profile_has_somebody(report: StatusReport
     answered, body = health_body(report, now=0.0)
 
     assert (answered, body["status"], body["default_profile"]) == (status, word, "coding")
-    assert body["providers"] == {"a": WELL}
+
+
+def test_a_part_that_has_given_up_degrades_the_daemon_but_it_answers() -> None:
+    report = evolve(a_report(), daemon=DaemonReport(degraded=("state",)))
+
+    status, body = health_body(report, now=0.0)
+
+    assert (status, body["status"], body["degraded"]) == (200, "degraded", ("state",))
+
+
+def test_health_names_every_provider_with_one_word() -> None:
+    _, body = health_body(a_report(), now=0.0)
+
+    assert body["providers"] == {"a": "healthy"}
+
+
+def test_the_status_page_tells_what_the_tree_says_of_itself() -> None:
+    daemon = DaemonReport(
+        children=(ChildReport(name="probes", state="running", restarts=2),),
+        rejected=("router.toml:3: server.port: expected an integer",),
+    )
+
+    body = status_body(evolve(a_report(), generation=3, daemon=daemon), now=0.0, wall=START)
+
+    assert (
+        orjson.loads(orjson.dumps(body)).items()
+        >= {
+            "generation": 3,
+            "supervisors": [{"name": "probes", "state": "running", "restarts": 2, "last_error": ""}],
+            "config_rejected": ["router.toml:3: server.port: expected an integer"],
+        }.items()
+    )
