@@ -40,6 +40,7 @@ from router.providers.http import HttpxClient
 from router.state.directory import state_directory
 from supervisors import canary, ingress
 from supervisors.canary import Canary
+from supervisors.control import BoardControl, no_probe, no_reload
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
@@ -127,6 +128,7 @@ class Daemon:
             drain=Drain(),
             in_flight=board.in_flight,
             processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+            control=BoardControl(board=board, probe_now=no_probe, reload_now=no_reload),
             sources=seams.sources(),
         )
         return cls(
