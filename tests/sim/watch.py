@@ -69,6 +69,8 @@ class Watch:
             if not is_ending:
                 self._probation(cell, now)
         self.told.check(self.board)
+        if not self.drain.in_flight:
+            self.told.check_verdicts()
         if not is_ending:
             self._children()
 
@@ -92,6 +94,12 @@ class Watch:
             needed = sorted((str(slot.kind), slot.gen) for slot in wanted(self.board.cell(provider).health))
             if living != needed:
                 self.broken("I3", f"{name} has {living}, its cell wants {needed}")
+
+    def prober(self, provider: str) -> trio.lowlevel.Task | None:
+        """Return the task of a provider's recovery prober."""
+        victim = self.crashes.living.get(f"{SUPERVISOR}{provider}")
+        tasks = [] if victim is None else [task for nursery in victim.task.child_nurseries for task in nursery.child_tasks]
+        return next((task for task in tasks if task.name.startswith("recovery/")), None)
 
     def _probation(self, cell: Cell, now: float) -> None:
         health = cell.health
@@ -120,6 +128,8 @@ class Watch:
         self.values[cell] = new
         if isinstance(event, RecoveryProbed):
             self._probed(cell, event, old, new)
+        elif isinstance(event, Succeeded | Failed) and event.source is Source.TRAFFIC:
+            self.told.count(cell.name, is_ok=isinstance(event, Succeeded))
         is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
         if is_relapse and new.level != min(old.level + 1, LEVEL_MAX):
             self.broken("I27", f"{cell.name}: a relapse took level {old.level} to {new.level}")
