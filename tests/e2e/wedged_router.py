@@ -14,10 +14,12 @@ import trio
 from attrs import define
 
 from router.config.options import ServeOptions, load_for_serving
+from router.config.schema import LoadedConfig
 from router.ingress.asgi import ModelHandler
 from router.ingress.exchange import Exchange
 from router.ingress.routes import ModelRoute
 from router.observers.log import open_log
+from router.ports import Observer
 from supervisors.root import Daemon
 from supervisors.sd_notify import take_lent
 
@@ -44,10 +46,14 @@ class Wedge:
 def main(how: str, config: str) -> int:
     loaded = load_for_serving(ServeOptions(config_path=Path(config)))
     log = open_log("info", "json", redact=lambda line: line)
+    return trio.run(wedged, loaded, log, how)
+
+
+async def wedged(loaded: LoadedConfig, log: Observer, how: str) -> int:
     daemon = Daemon.of(loaded, log, lent=take_lent(os.environ, pid=os.getpid()))
-    front = daemon.deployed.current.front
+    front = daemon.parts.deployed.current.front
     front.answer_model = Wedge(inner=front.answer_model, how=how).answer
-    return trio.run(daemon.run_to_exit)
+    return await daemon.run_to_exit()
 
 
 if __name__ == "__main__":
