@@ -13,6 +13,7 @@ import trio
 from attrs import define, field, frozen
 
 from router.config.schema import LoadedConfig, ProviderConfig
+from router.domain.control import DaemonReport, RestartBudget
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp, Receive, Scope, Send
 from router.ingress.canary import CanaryDoor, open_canary_door
@@ -25,7 +26,7 @@ from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
-from router.ports import Backends, HealthView, Observer, OutcomeSink
+from router.ports import Backends, Control, HealthView, Observer, OutcomeSink
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
 from router.providers.h1 import Dial
 from router.providers.http import KEEP_ALIVE_S
@@ -35,6 +36,11 @@ from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
 
 DISTRIBUTION = "nursery-router"
+
+
+def no_budget(_provider: str) -> RestartBudget | None:
+    """Say of a provider that it has no restart table."""
+    return None
 
 
 @frozen(kw_only=True)
@@ -52,7 +58,8 @@ class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
     `canary` is one per process: what is reloaded keeps its secret.
-    `in_flight` and `processes` are read for `/status` only: attempts by provider, managed server's state by provider."""
+    Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
+    `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
     health: HealthView
     sink: OutcomeSink
@@ -61,6 +68,9 @@ class Tree:
     drain: Drain
     in_flight: Callable[[], Mapping[str, int]]
     processes: Callable[[], Mapping[str, str]]
+    control: Control
+    budget: Callable[[str], RestartBudget | None] = no_budget
+    report: Callable[[], DaemonReport] = DaemonReport
     addresses: list[str] = field(factory=list)
     canary: CanaryDoor = field(factory=open_canary_door)
     sources: Sources = field(factory=Sources)
@@ -204,6 +214,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         gate=FrontGate.of(
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
+            admin_token=admin.reveal() if (admin := loaded.secrets.admin_token) is not None else None,
             tokens=[*tokens, tree.canary.secret] if tokens else (),
         ),
         drain=tree.drain,
@@ -229,7 +240,8 @@ class Source:
         """Return the Quart app over these facts."""
         from router.ingress.quart_app import build_app  # noqa: PLC0415 - 0.2 s and 10 MiB, paid at the first page only
 
-        return cast("ASGIApp", build_app(self, started_at=self.started_at))
+        app = build_app(self, self.tree.control, self.tree.observer, started_at=self.started_at)
+        return cast("ASGIApp", app)
 
     def report(self) -> StatusReport:
         """Return the daemon as it is now."""
@@ -246,6 +258,8 @@ class Source:
             is_routable=bool(generation.plan(generation.profiles[default], trio.current_time()).order),
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
+            generation=self.deployed.number,
+            daemon=self.tree.report(),
             grammar_violations=_grammar_violations(self.deployed.current),
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )
@@ -262,6 +276,7 @@ class Source:
             is_enabled=provider.enabled,
             in_flight=self.tree.in_flight().get(provider.name, 0),
             process=self.tree.processes().get(provider.name),
+            budget=self.tree.budget(provider.name),
         )
 
 

@@ -1,7 +1,7 @@
 """The commands beside `serve`: each parses, asks `reports/`, prints and ends with its exit code (routing.md 17.2).
 
-A new command is a function with `@click.command()`, `@config_options` where it reads the configuration, and its place
-in `COMMANDS`."""
+A new command is a function with `@click.command()`, `@config_options` where it reads the configuration, `@daemon_options`
+where it asks the running daemon, and its place in `COMMANDS`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
 
 import click
+import orjson
 
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
 from router.errors import ConfigError, InvalidRequest
+from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 from router.wire.intake import read_json
 
 if TYPE_CHECKING:
     from router.onboarding.service_install import Units
 
-EXIT_USAGE, EXIT_CONFIG = 2, 78  # decision 5
+EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
 ROUTES = ("/v1/messages", "/v1/chat/completions")
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -110,6 +113,110 @@ def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: 
         sys.exit(EXIT_USAGE)
 
 
+def daemon_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags that say which daemon is meant; it gets a DaemonClient as its first argument."""
+
+    @config_options
+    @click.option("--url", help="Base URL of the daemon; else where the configuration says that it listens.")
+    @wraps(command)
+    def with_daemon(options: ServeOptions, *, url: str | None, **others: Any) -> None:  # noqa: ANN401 - the command's own flags
+        loaded = None
+        try:
+            loaded = load_for_serving(options)
+        except ConfigError as error:
+            if url is None:  # else only its tokens are missed
+                end_with_mistakes(error)
+        try:
+            daemon = DaemonClient.of(loaded, url)
+        except ValueError as error:
+            click.echo(str(error), err=True)
+            sys.exit(EXIT_USAGE)
+        command(daemon, **others)
+
+    return with_daemon
+
+
+def ask_or_end(daemon: DaemonClient, method: str, path: str) -> Answer:
+    """Return what the daemon answers, also a refused reload; end with 69 where it is not there, with 1 where it refuses."""
+    try:
+        answer = daemon.ask(method, path)
+    except DaemonUnreachableError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_UNREACHABLE)
+    if not answer.is_success and "error" in answer.body:
+        click.echo(answer.refusal or f"refused with status {answer.status}", err=True)
+        sys.exit(EXIT_FAILED)
+    return answer
+
+
+def echo_json(answer: Answer) -> None:
+    """Print what the daemon said as it is, indented."""
+    click.echo(orjson.dumps(answer.body, option=orjson.OPT_INDENT_2))
+
+
+@click.command()
+@daemon_options
+@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
+def status(daemon: DaemonClient, *, as_json: bool) -> None:
+    """Show how the running daemon and its providers are, why, and what is done about it."""
+    from router.reports.plain import plain_console  # noqa: PLC0415 - rich costs more than the rest of this module
+    from router.reports.status import print_status  # noqa: PLC0415 - same
+
+    answer = ask_or_end(daemon, "GET", "/status")
+    if as_json:
+        echo_json(answer)
+    else:
+        print_status(answer.body, plain_console())
+
+
+@click.command()
+@daemon_options
+@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
+def tree(daemon: DaemonClient, *, as_json: bool) -> None:
+    """Show every task of the running daemon, what it waits for and how long it may."""
+    from router.reports.plain import plain_console  # noqa: PLC0415 - rich costs more than the rest of this module
+    from router.reports.tree import print_tree  # noqa: PLC0415 - same
+
+    answer = ask_or_end(daemon, "GET", "/admin/tree")
+    if as_json:
+        echo_json(answer)
+    else:
+        print_tree(answer.body, plain_console())
+
+
+def provider_command(action: str, summary: str) -> click.Command:
+    """Return the command for one action on one provider of the running daemon."""
+
+    @click.command(action, help=summary)
+    @daemon_options
+    @click.argument("provider")
+    def act(daemon: DaemonClient, *, provider: str) -> None:
+        from router.reports.actions import action_line, is_good_probe, probe_line  # noqa: PLC0415 - rich comes with it
+
+        answer = ask_or_end(daemon, "POST", f"/admin/providers/{quote(provider, safe='')}/{action}")
+        if action != "probe":
+            click.echo(action_line(answer.body))
+            return
+        click.echo(probe_line(answer.body))
+        if not is_good_probe(answer.body):
+            sys.exit(EXIT_FAILED)
+
+    return act
+
+
+@click.command()
+@daemon_options
+def reload(daemon: DaemonClient) -> None:
+    """Let the running daemon read its configuration again; a file with mistakes changes nothing."""
+    from router.reports.actions import reload_lines  # noqa: PLC0415 - rich comes with it
+
+    answer = ask_or_end(daemon, "POST", "/admin/reload")
+    for line in reload_lines(answer.body):
+        click.echo(line, err=not answer.is_success)
+    if not answer.is_success:
+        sys.exit(EXIT_FAILED)
+
+
 @click.group()
 def service() -> None:
     """Run the router as a service of your systemd session."""
@@ -159,4 +266,15 @@ def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
     sys.exit(trio.run(act, units))
 
 
-COMMANDS: tuple[click.Command, ...] = (check, explain, service)
+COMMANDS: tuple[click.Command, ...] = (
+    check,
+    explain,
+    status,
+    tree,
+    provider_command("exclude", "Take a provider out of the chains; it is probed, and comes back when it answers."),
+    provider_command("restore", "Put an excluded or held provider back into its chains, on probation."),
+    provider_command("hold", "Take a provider out of every chain until it is restored; it is not probed."),
+    provider_command("probe", "Ask a provider something small now; the result counts."),
+    reload,
+    service,
+)

@@ -11,7 +11,10 @@
     ├─ NoProviderAvailable    the chain is empty or every attempt failed
     ├─ UpstreamClientError    an upstream's 4xx that is the client's own fault
     ├─ ProviderFailed         one attempt at one provider; never leaves the chain before commit
-    └─ StreamBroken           after commit: the answer cannot be completed
+    ├─ StreamBroken           after commit: the answer cannot be completed
+    ├─ StateFailed            the state directory cannot be used now: memory only
+    │  └─ StateTooNew
+    └─ StateLocked            another instance has the state directory (exit 75)
 
 A leaf knows no HTTP status and no JSON: `router/wire/errors.py` renders it per
 dialect from `kind` (fixtures/wire/errors/render.json).
@@ -246,12 +249,23 @@ class ProviderFailed(RouterError):
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
 
+@frozen(kw_only=True)
+class LeftOut:
+    """A provider of an empty chain: why it is not asked, since when (unix seconds), and in how many seconds it may be again."""
+
+    provider: str
+    reason: str
+    since_wall: float | None = None
+    next_probe_in_s: float | None = None
+
+
 @define(kw_only=True, slots=False)
 class NoProviderAvailable(RouterError):
     """Nobody answered; `kind` says why (routing.md 11.7).
 
     It is one of PAID_GATE, NOT_CONFIGURED, BUDGET_EXHAUSTED, RATE_LIMITED, ALL_FAILED, ALL_EXCLUDED, ALL_OVERLOADED, TIMEOUT.
-    `permanent` is True when every failure would repeat: `x-should-retry: false`."""
+    `permanent` is True when every failure would repeat: `x-should-retry: false`. `left_out` is the chain where all of it
+    rests or is excluded."""
 
     kind: ErrorKind
     message: str
@@ -259,6 +273,7 @@ class NoProviderAvailable(RouterError):
     failures: tuple[ProviderFailed, ...] = ()
     retry_after_s: float | None = None
     permanent: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @define(kw_only=True, slots=False)
@@ -284,3 +299,43 @@ class StreamBroken(RouterError):
     provider: str
     reason: FailureReason
     message: str
+
+
+@define(kw_only=True, slots=False)
+class StateFailed(RouterError):
+    """The machine refuses the state directory or its file: disk full, read-only, no directory.
+
+    `operation` is lock, open or write; `message` is the system's own sentence."""
+
+    path: str
+    operation: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: cannot {self.operation}: {self.message}"
+
+
+@define(kw_only=True, slots=False)
+class StateTooNew(StateFailed):
+    """The state file was written by a newer version; asking again does not help, and the file is left as it is."""
+
+    found: int
+    known: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has schema {self.found}, this version reads up to {self.known}: start the newer version again,"
+            " or move the file away; until then nothing is kept on disk"
+        )
+
+
+@define(kw_only=True, slots=False)
+class StateLocked(RouterError):
+    """Another instance works in the state directory; `pid` is what its lock file says, None where that is no number."""
+
+    directory: str
+    pid: int | None
+
+    def __str__(self) -> str:
+        holder = "another instance" if self.pid is None else f"another instance (pid {self.pid})"
+        return f"state directory {self.directory} is in use by {holder}: stop that one, or set [server].state_dir for this one"

@@ -11,9 +11,12 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from router.domain.control import ReloadOutcome, TreeNode
 from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.domain.health import ProviderStatus
+from router.domain.health_events import OperatorAction
+from router.domain.probe import ProbeResult
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import FailureReason, ProviderFailed
 
@@ -65,6 +68,22 @@ class Backends(Protocol):
         server cannot be had."""
 
 
+class Control(Protocol):
+    """What an operator may do to the running daemon (supervision.md 21.5.2, operator rows)."""
+
+    def operate(self, provider: str, action: OperatorAction) -> None:
+        """Exclude, restore or hold a provider, at once. Raises NotFound for a name that is not configured."""
+
+    async def probe(self, provider: str) -> ProbeResult:
+        """Ask a provider something small now; the result counts as evidence. Raises NotFound."""
+
+    async def reload(self) -> ReloadOutcome:
+        """Read the configuration again; returns when it is at work, or refused."""
+
+    def tree(self) -> TreeNode:
+        """Return the live nursery tree."""
+
+
 class ReadsOn(Protocol):
     """Where a provider's answer is read on without its client: what the attempt tells of itself, and is told (decision 16)."""
 
@@ -94,6 +113,7 @@ class UpstreamCall:
     stream: bool
     timeout_s: float | None = None  # the profile's, instead of the provider's
     append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
+    is_unhurried: bool = False  # no limit of the provider holds but that of connecting: the caller's scope bounds all of it
     reads_on: ReadsOn | None = None  # None: the attempt ends with its client
 
 
@@ -145,6 +165,7 @@ class Provider(Protocol):
 __all__ = [
     "AttemptHandle",
     "Backends",
+    "Control",
     "FailureReason",
     "HealthView",
     "Observer",

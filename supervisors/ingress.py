@@ -165,7 +165,7 @@ class Ingress:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(client.read_ahead, name="read-ahead")
-                await self._server(client)
+                await self._server(client).run()  # its `__await__` would hide from a walk of the tree where it waits
                 nursery.cancel_scope.cancel()
         except* Exception as group:  # noqa: BLE001 - the ingress's last resort: told, and only this connection ends
             self.observer.event("connection-crashed", {"exc_info": group})
@@ -236,6 +236,7 @@ class ClientServer(TCPServer):
         return data[cast("ClientStream", self.stream).send_now(data) :]
 
     async def _idle_timeout(self) -> None:
+        trio.lowlevel.current_task().name = "idle-limit"
         link: ClientLink = self.state[STATE_KEY]
         with trio.move_on_after(self.config.keep_alive_timeout) as waiting, link.watched(waiting.cancel):
             await self.context.terminated.wait()

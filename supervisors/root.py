@@ -2,54 +2,62 @@
 
     root
     ├─ service               signals, clocks
-    └─ core
-       ├─ processes          managed servers, one task each
-       ├─ upstream-connections   closes idle ones
-       ├─ canary             asks the listener; its answer feeds the service manager's watchdog, where there is one
-       └─ ingress            the listener: started last, stops first, drains
+    └─ sinks
+       ├─ state              the state file: ends last, after a flush
+       └─ core
+          ├─ processes       managed servers, one task each
+          ├─ upstream-connections   closes idle ones
+          ├─ canary          asks the listener; its answer feeds the service manager's watchdog, where there is one
+          └─ ingress         the listener: started last, stops first, drains
 
-The sinks, the provider supervisors and keep_running come between root and core with the nursery-tree issue."""
+The provider supervisors, and keep_running around the rest, come with the nursery-tree issue."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 
-import platformdirs
 import trio
 from attrs import asdict, field, frozen
 
-from router.assembly import DISTRIBUTION, Deployed, Tree
+from router.assembly import Deployed, Tree
 from router.config.kill_scope import kill_scope_warnings, own_cgroup
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import Redactor
 from router.config.schema import LoadedConfig
 from router.domain.health_events import ClockJumped
-from router.errors import ConfigError
+from router.errors import ConfigError, StateFailed, StateLocked
 from router.ingress.drain import Drain
 from router.ingress.front_serve import flatten
 from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
 from router.providers.http import HttpxClient
+from router.state.directory import state_directory
 from supervisors import canary, ingress
 from supervisors.canary import Canary
+from supervisors.control import BoardControl, no_probe, no_reload
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
+from supervisors.keep_running import Keeper
 from supervisors.listen_fds import listening_sockets
 from supervisors.outside import Seams
+from supervisors.policies import STATE
 from supervisors.process_config import process_specs
 from supervisors.process_probe import http_status
 from supervisors.process_runner import Runner
 from supervisors.processes import Processes
 from supervisors.sd_notify import Lent, nothing_lent, take_lent
 from supervisors.service import Reactions, Service
+from supervisors.state_lock import LOCKED
+from supervisors.state_writer import StateWriter
 
-STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5
+STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for
 
 
@@ -85,6 +93,7 @@ class Daemon:
     drain: Drain
     runner: Runner
     processes: Processes
+    state: StateWriter
     deployed: Deployed
     addresses: list[str]
     board: HealthBoard
@@ -103,7 +112,8 @@ class Daemon:
         board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random)
         for name, policy in health_policies(config).items():
             board.add(name, policy, unconfigured=unconfigured.get(name))
-        runner = seams.runner(log_directory(config.server.state_dir))
+        directory = state_directory(config.server.state_dir)
+        runner = seams.runner(directory / "processes")
         processes = Processes(
             process_specs(config.providers, unconfigured),
             observer=observer,
@@ -118,6 +128,7 @@ class Daemon:
             drain=Drain(),
             in_flight=board.in_flight,
             processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+            control=BoardControl(board=board, probe_now=no_probe, reload_now=no_reload),
             sources=seams.sources(),
         )
         return cls(
@@ -126,6 +137,9 @@ class Daemon:
             drain=tree.drain,
             runner=runner,
             processes=processes,
+            state=StateWriter(
+                store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall
+            ),
             deployed=Deployed.of(loaded, tree),
             addresses=tree.addresses,
             board=board,
@@ -143,6 +157,9 @@ class Daemon:
         except* CannotBindError as group:
             exit_code = CANNOT_BIND
             self.observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
+        except* StateLocked as group:
+            exit_code = LOCKED
+            self.observer.event("state-locked", {"message": "; ".join(str(error) for error in flatten(group))})
         except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
             exit_code = GAVE_UP
             self.observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
@@ -150,15 +167,37 @@ class Daemon:
         return exit_code
 
     async def run(self) -> None:
-        """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group."""
-        async with trio.open_nursery() as root:
-            await root.start(self._service().run, name="service")
-            async with trio.open_nursery() as core:
-                await core.start(self.processes.run, name="processes")
-                core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
-                await self._serve(core)
-                core.cancel_scope.cancel()
-            root.cancel_scope.cancel()
+        """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group.
+
+        Raises StateLocked before anything was started."""
+        with self._held_directory():
+            await self.state.load()
+            async with trio.open_nursery() as root:
+                await root.start(self._service().run, name="service")
+                async with trio.open_nursery() as sinks:
+                    sinks.start_soon(self._keep_state, name="state")
+                    async with trio.open_nursery() as core:
+                        await core.start(self.processes.run, name="processes")
+                        core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
+                        await self._serve(core)
+                        core.cancel_scope.cancel()
+                    sinks.cancel_scope.cancel()
+                root.cancel_scope.cancel()
+
+    @contextmanager
+    def _held_directory(self) -> Iterator[None]:
+        """Hold the state directory; where that cannot be, nothing is kept on disk (D35)."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.seams.hold(state_directory(self.loaded.config.server.state_dir)))
+            except StateFailed as error:
+                self.state.refuse(error)
+            yield
+
+    async def _keep_state(self) -> None:
+        """Run the state writer; exhausted, it goes on in memory alone and tries again by itself."""
+        await Keeper(observer=self.observer).keep_running(STATE, self.state.run, on_exhausted=self.state.degrade)
+        await self.state.run()
 
     def _service(self) -> Service:
         return Service(
@@ -238,9 +277,3 @@ class Daemon:
                 "default_profile": config.routing.default_profile,
             },
         )
-
-
-def log_directory(state_dir: str | None) -> Path:
-    """Return where managed processes write their logs."""
-    root = platformdirs.user_state_path(DISTRIBUTION) if state_dir is None else Path(state_dir).expanduser()
-    return root / "processes"

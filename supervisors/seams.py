@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from router.domain.probe import ProbeClass, ProbeResult
+from router.domain.probe import ProbeClass, ProbePlan, ProbeResult
+from router.state.rows import Change, Opened
+
+T = TypeVar("T")
 
 
 class WallClock(Protocol):
@@ -34,7 +37,10 @@ class Random(Protocol):
 
 
 class Prober(Protocol):
-    """Asks one provider something small."""
+    """Asks one provider something small; `router/providers/probe.py` does it over HTTP."""
+
+    def plan(self, provider: str) -> ProbePlan | None:
+        """Return how the provider may be probed, None for one that is not configured."""
 
     async def probe(self, provider: str, cls: ProbeClass) -> ProbeResult:
         """Return what one probe showed. Never raises for anything that the provider does; the caller bounds the time."""
@@ -48,6 +54,30 @@ class Rows(Protocol):
 
     def delete(self, namespace: str, key: str) -> None:
         """Forget a row."""
+
+
+class Store(Protocol):
+    """What is kept on disk: blocking calls, one at a time, each through an `Execute`."""
+
+    @property
+    def path(self) -> str:
+        """The file, for events."""
+
+    def open(self) -> Opened:
+        """Open it, again too, and return what it holds. Raises StateFailed."""
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Write all changes or none. Raises StateFailed."""
+
+    def close(self) -> None:
+        """Close it. Never raises."""
+
+
+class Execute(Protocol):
+    """Runs blocking work where it stops nobody: a worker thread, or inline in the simulator."""
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Return what the work returns, raise what it raises; a cancellation leaves it behind."""
 
 
 @frozen

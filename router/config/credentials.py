@@ -27,11 +27,12 @@ class _MissingError(Exception):
     """A provider's credential is named but not there, or of no use; the text says which."""
 
 
-def missing_client_token(document: Document, environ: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the fault of a client token that is asked for and not there: the front would let everybody in, or nobody."""
-    name = at(document, ("server", "client_token_env"))
-    if isinstance(name, str) and not _tokens(environ.get(name, "")):
-        yield Fault(("server", "client_token_env"), f"the variable {name} is not set")
+def missing_tokens(document: Document, environ: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield the fault of a token that is asked for and not there: the front would let everybody in, or nobody."""
+    for key in ("client_token_env", "admin_token_env"):
+        name = at(document, ("server", key))
+        if isinstance(name, str) and not _tokens(environ.get(name, "")):
+            yield Fault(("server", key), f"the variable {name} is not set")
 
 
 def fetch_secrets(config: RouterConfig, environ: Mapping[str, str]) -> Secrets:

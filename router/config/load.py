@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
 from router.config.advice import Advice, advise, advise_empty_profiles, advise_unconfigured
-from router.config.credentials import fetch_secrets, missing_client_token
+from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Document, Fault, Override, apply_all
 from router.config.locate import locate
 from router.config.origin import environment_overrides, flag_overrides
@@ -53,7 +53,7 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     bad_defaults = _bad_profile_defaults(document)
     merged = _with_profile_defaults(document, without={fault.path[1] for fault in bad_defaults if len(fault.path) > 1})
     result = structure(merged, RouterConfig)
-    faults = [*bad_defaults, *broken_rules(merged), *missing_client_token(merged, around.environ)]
+    faults = [*bad_defaults, *broken_rules(merged), *missing_tokens(merged, around.environ)]
     if mistakes or faults or isinstance(result, tuple):
         faults += result if isinstance(result, tuple) else ()
         placed = Places(lines=locate(text), overrides=overrides).mistakes(faults)

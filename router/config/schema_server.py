@@ -24,7 +24,7 @@ class ServerConfig:
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"  # json, unless stderr is a terminal
     display_timezone: str | None = field(default=None, validator=Zone())
-    state_dir: str | None = None
+    state_dir: str | None = field(default=None, validator=NotEmpty("a directory"))
     allowed_hosts: tuple[str, ...] = ()
     max_body_bytes: int = field(default=32 * 1024 * 1024, validator=Between(1024, 2**31 - 1))
     max_in_flight: int = field(default=256, validator=Between(1, 100_000))

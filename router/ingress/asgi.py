@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 import orjson
+import trio
 from attrs import define
 
 from router.errors import InvalidRequest, OverCapacity, RouterError, ShuttingDown
@@ -62,6 +63,7 @@ class Front:
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         dialect = guess_dialect(scope["path"], scope["headers"])
         exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain, new_id=self.new_id)
+        trio.lowlevel.current_task().name = f"request/{exchange.request_id}"  # the server gives each request its own task
         try:
             target = self._admit(exchange, scope["raw_path"])
         except RouterError as error:
@@ -83,6 +85,9 @@ class Front:
         self.gate.check_host(exchange.headers)
         target = find_target(exchange.method, exchange.path)
         if target in OPEN_PAGES:
+            return target
+        if target is Page.ADMIN:
+            self.gate.check_operator(exchange.method, exchange.headers, exchange.query, exchange.peer)
             return target
         self.gate.check_token(exchange.headers, exchange.query)
         if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):

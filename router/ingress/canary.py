@@ -98,6 +98,11 @@ class Unheard:
         del provider, memory_cooldown_s
         yield self
 
+    @property
+    def is_first(self) -> bool:
+        """Return False: it answers always."""
+        return False
+
     def ok(self, usage: Usage | None = None) -> None:
         """Drop it."""
 

@@ -41,6 +41,7 @@ class Exchange:
 
     `headers` has lower-case names; of a repeated one the last counts, but lines of `anthropic-beta` are joined with a
     comma (wire.md 2.1). `dialect` is the one whose errors the client reads. `path` is percent-decoded, `query` is not.
+    `peer` is the client's address, "" where the server does not tell it.
     `last_write_at` and `opened_at` are on trio's clock. `failure_frames` is set by a handler that has sent a stream's head: it
     renders the dialect's mid-stream error, should the handler itself crash."""
 
@@ -54,6 +55,7 @@ class Exchange:
     drain: Drain
     opened_at: float
     last_write_at: float
+    peer: str = ""
     status: int | None = None
     is_head_sent: bool = False
     is_finished: bool = False
@@ -86,6 +88,7 @@ class Exchange:
             drain=drain,
             opened_at=now,
             last_write_at=now,
+            peer=str((scope.get("client") or ("",))[0]),
             link=scope.get("state", {}).get(STATE_KEY) or ClientLink(),
             receive=receive,
             send=send,

@@ -12,23 +12,28 @@ from urllib.parse import parse_qs
 
 from attrs import field, frozen
 
-from router.errors import HostNotAllowed, Unauthorized
+from router.errors import HostNotAllowed, Unauthorized, UnsupportedMediaType
 
 _LOOPBACK_NAMES = frozenset({"localhost"})
+_SIGNS_OF_A_PROXY = ("forwarded", "via", "x-forwarded-for", "x-real-ip")  # behind one, every peer is on loopback
 
 
 @frozen(kw_only=True)
 class FrontGate:
     """`hosts` are lower-case names without a port; with `any_address` every IP literal passes, too.
 
-    `tokens` empty: everybody may ask (on loopback only; decision 21 is enforced with the configuration)."""
+    `tokens` empty: everybody may ask (on loopback only; decision 21 is enforced with the configuration). `admin_token`
+    None: operators act from this machine only."""
 
     hosts: frozenset[str]
     any_address: bool
     tokens: tuple[bytes, ...] = field(repr=False)
+    admin_token: bytes | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, *, bind_host: str, allowed_hosts: Iterable[str], tokens: Iterable[str]) -> FrontGate:
+    def of(
+        cls, *, bind_host: str, allowed_hosts: Iterable[str], tokens: Iterable[str], admin_token: str | None = None
+    ) -> FrontGate:
         """Build the gate. Bound to every address, the daemon answers to every address, which no rebinding name can be."""
         bind = split_host(bind_host)
         address = as_address(bind)
@@ -36,6 +41,7 @@ class FrontGate:
             hosts=frozenset({bind, *(split_host(host) for host in allowed_hosts)}) | _LOOPBACK_NAMES,
             any_address=address is not None and address.is_unspecified,
             tokens=tuple(token.encode() for token in tokens),
+            admin_token=None if admin_token is None else admin_token.encode(),
         )
 
     def check_host(self, headers: Mapping[str, str]) -> None:
@@ -56,17 +62,46 @@ class FrontGate:
         if not any([hmac.compare_digest(one, token) for one in offered for token in self.tokens]):  # noqa: C419 - all are compared, whichever fits
             raise Unauthorized(message="missing or wrong token for this router" if offered else "this router needs a token")
 
+    def check_operator(self, method: str, headers: Mapping[str, str], query: str, peer: str) -> None:
+        """Let an operator pass: who shows the admin token, or without one configured, who asks from this machine.
+
+        From this machine the client token is asked for as everywhere. A POST has to say that it is JSON, which a page in a
+        browser cannot do to a foreign address without being asked first. Raises Unauthorized, UnsupportedMediaType."""
+        if self.admin_token is not None:
+            if not hmac.compare_digest(bearer_of(headers).encode(), self.admin_token):
+                raise Unauthorized(message="admin actions need the admin token: authorization: Bearer TOKEN")
+        elif not is_local(peer) or any(name in headers for name in _SIGNS_OF_A_PROXY):
+            raise Unauthorized(message="admin actions are taken from this machine only, unless admin_token_env is set")
+        else:
+            self.check_token(headers, query)
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method == "POST" and media_type != "application/json":
+            raise UnsupportedMediaType(message="admin actions take content-type: application/json only")
+
 
 def credentials(headers: Mapping[str, str], query: str) -> Iterator[str]:
     """Yield what the client offers as its credential, in each of the places where client libraries put it."""
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        yield bearer.strip()
+    if bearer := bearer_of(headers):
+        yield bearer
     for name in ("x-api-key", "x-goog-api-key"):
         if name in headers:
             yield headers[name]
     if "key=" in query:
         yield from parse_qs(query).get("key", ())
+
+
+def bearer_of(headers: Mapping[str, str]) -> str:
+    """Return the bearer token, "" without one."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else ""
+
+
+def is_local(peer: str) -> bool:
+    """Tell whether an address is this machine's own loopback, also where IPv6 wraps it."""
+    address = as_address(peer)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address is not None and address.is_loopback
 
 
 def split_host(value: str) -> str:

@@ -1,4 +1,6 @@
-"""The pages for people and programs that look after the daemon: `/status`, `/healthz`."""
+"""The pages for people and programs that look after the daemon: `/status`, `/healthz`, `/admin/...`.
+
+Who may act was checked by the front (`FrontGate.check_operator`)."""
 
 from __future__ import annotations
 
@@ -7,9 +9,17 @@ from datetime import UTC, datetime
 
 import orjson
 import trio
-from quart import Blueprint, Response
+from attrs import asdict
+from quart import Blueprint, Response, request
 
-from router.ingress.status_report import StatusSource, health_body, status_body
+from router.domain.control import ReloadVerdict
+from router.domain.health_events import OperatorAction
+from router.errors import NotFound
+from router.ingress.status_report import StatusSource, health_body, provider_part, status_body
+from router.ports import Control, Observer
+
+PROBE = "probe"
+RELOAD_REJECTED = 422  # the file was read, and cannot be used
 
 
 def ops_pages(source: StatusSource, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Blueprint:
@@ -22,10 +32,49 @@ def ops_pages(source: StatusSource, wall: Callable[[], datetime] = lambda: datet
 
     @pages.get("/healthz")
     async def healthz() -> Response:
-        status, body = health_body(source.report())
+        status, body = health_body(source.report(), now=trio.current_time())
         return json_page(body, status)
 
     return pages
+
+
+def admin_pages(source: StatusSource, control: Control, observer: Observer) -> Blueprint:
+    """Return the pages of the operators; each action is told as `admin-action`. They raise NotFound for unknown names."""
+    pages = Blueprint("admin", __name__)
+
+    @pages.get("/admin/tree")
+    async def tree() -> Response:
+        return json_page({"tasks_living": trio.lowlevel.current_statistics().tasks_living, "tree": asdict(control.tree())})
+
+    @pages.post("/admin/reload")
+    async def reload() -> Response:
+        outcome = await control.reload()
+        observer.event("admin-action", {"action": "reload", "result": outcome.result, "peer": request.remote_addr})
+        return json_page(asdict(outcome), RELOAD_REJECTED if outcome.result is ReloadVerdict.REJECTED else 200)
+
+    @pages.post("/admin/providers/<path:name>/<action>")
+    async def act(name: str, action: str) -> Response:
+        fields = {"action": action, "provider": name, "peer": request.remote_addr}
+        if action == PROBE:
+            result = await control.probe(name)
+            observer.event("admin-action", {**fields, "result": result.verdict})
+            return json_page({"action": action, **asdict(result)})
+        control.operate(name, operator_action(action))
+        observer.event("admin-action", {**fields, "result": "done"})
+        now = trio.current_time()
+        bodies = (provider_part(one, now=now) for one in source.report().providers if one.status.name == name)
+        return json_page({"action": action, **next(bodies, {"name": name})})
+
+    return pages
+
+
+def operator_action(word: str) -> OperatorAction:
+    """Return the action of that name. Raises NotFound."""
+    try:
+        return OperatorAction(word)
+    except ValueError:
+        known = ", ".join((*OperatorAction, PROBE))
+        raise NotFound(message=f"no action {word[:64]}; there are {known}") from None
 
 
 def json_page(body: object, status: int = 200) -> Response:

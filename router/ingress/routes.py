@@ -36,11 +36,12 @@ class Page(StrEnum):
     HEALTHZ = "healthz"
     STATUS = "status"
     MODELS = "models"
+    ADMIN = "admin"
 
 
 Target = ModelRoute | Page
 
-COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS})
+COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN})
 OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: probes have none
 
 _ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
@@ -63,10 +64,13 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/readyz": (_GET, Page.READYZ),
     "/healthz": (_GET, Page.HEALTHZ),
     "/status": (_GET, Page.STATUS),
+    "/admin/tree": (_GET, Page.ADMIN),
+    "/admin/reload": (("POST",), Page.ADMIN),
 }
 _PREFIXES: tuple[tuple[str, tuple[str, ...], Target], ...] = (
     ("/v1/models/", _GET, Page.MODELS),
     ("/api/event_logging/", ("POST",), Page.QUIET),
+    ("/admin/providers/", ("POST",), Page.ADMIN),
 )
 _HOT: Mapping[tuple[str, str], Target] = {
     (method, path): target for path, (methods, target) in _PATHS.items() for method in methods
@@ -79,7 +83,7 @@ def find_target(method: str, path: str) -> Target:
         return target
     methods, target = _PATHS.get(path) or _by_prefix(path)
     if method not in methods:
-        raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}", allow=methods)
+        raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}; use {methods[0]}", allow=methods)
     return target
 
 

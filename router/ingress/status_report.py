@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Protocol
 
 from attrs import field, frozen
 
-from router.domain.health import ProviderStatus
+from router.domain.control import DaemonReport, RestartBudget
+from router.domain.health import Health, ProviderStatus
+from router.domain.health_step import probe_due
+from router.ingress.healing_report import daemon_part, degraded_parts, healing_part, state_word
 
 
 @frozen(kw_only=True)
@@ -21,6 +25,7 @@ class ProviderReport:
     is_enabled: bool = True
     in_flight: int = 0
     process: str | None = None
+    budget: RestartBudget | None = None
 
 
 @frozen(kw_only=True)
@@ -40,6 +45,13 @@ class StatusReport:
     providers: tuple[ProviderReport, ...]
     warnings: tuple[str, ...] = field(default=())
     grammar_violations: Mapping[str, int] | None = None  # by dialect, where `grammar_check` is on
+    generation: int = 1  # of the configuration at work; counts the reloads that were applied
+    daemon: DaemonReport = field(factory=DaemonReport)
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The parts that have given up while the rest goes on."""
+        return degraded_parts(self.daemon, (provider.status for provider in self.providers))
 
 
 class StatusSource(Protocol):
@@ -65,16 +77,19 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "default_profile": report.default_profile,
         "default_profile_routable": report.is_routable,
         "profiles": report.profiles,
-        "providers": [provider_body(provider, now=now) for provider in report.providers],
+        "providers": [provider_part(provider, now=now) for provider in report.providers],
         "warnings": report.warnings,
         **checked,
+        "generation": report.generation,
+        "degraded": report.degraded,
+        **daemon_part(report.daemon),
     }
 
 
 def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     """Return one provider's part of `/status`: `state` is configured, disabled, unconfigured or cooldown, and why.
 
-    Whether it answers is not known here: nobody asks it for that until probes do."""
+    How it answers is under `health`."""
     status = provider.status
     body: dict[str, object] = {"name": status.name, "kind": provider.kind, "model": provider.model, "state": "configured"}
     if not provider.is_enabled:
@@ -87,19 +102,53 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
     body["in_flight"] = provider.in_flight
     if provider.process is not None:
         body["process"] = provider.process
+    body["health"] = provider_health(status.health, now=now)
     return body
 
 
-def health_body(report: StatusReport) -> tuple[int, dict[str, object]]:
-    """Return status and body of `/healthz`: 503 when a request to the default profile would find nobody."""
+def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
+    """Return one provider's part of `/status` whole: what it is, how it is, why, and what is left of its restarts."""
+    return provider_body(provider, now=now) | healing_part(provider.status.health, provider.budget, now=now)
+
+
+def provider_health(health: Health, *, now: float) -> dict[str, object]:
+    """Return how a provider is doing; `since` and `last_ok` are UTC, `next_probe_in_s` is None where no probe is planned."""
+    due = probe_due(health)
+    return {
+        "state": str(health.state),
+        "admission": str(health.admission),
+        "hold_reason": None if health.hold_reason is None else str(health.hold_reason),
+        "gen": health.gen,
+        "level": health.level,
+        "failures": health.failures,
+        "since": _stamp(health.since_wall or None),
+        "next_probe_in_s": round(max(due - now, 0.0), 1) if due < inf else None,
+        "restart_owed": health.restart_owed is not None,
+        "loading": health.is_loading,
+        "last_ok": _stamp(health.last_ok_wall),
+        "last_error": health.last_error,
+        "passive": health.is_passive,
+    }
+
+
+def health_body(report: StatusReport, *, now: float) -> tuple[int, dict[str, object]]:
+    """Return status and body of `/healthz`: 503 when a request to the default profile would find nobody.
+
+    With a part that has given up it is `degraded`, but it answers, so the status stays 200."""
     is_well = report.is_routable and not report.is_stopping
     body: dict[str, object] = {
-        "status": "ok" if is_well else "stopping" if report.is_stopping else "degraded",
+        "status": "stopping" if report.is_stopping else "ok" if is_well and not report.degraded else "degraded",
         "version": report.version,
         "default_profile": report.default_profile,
         "default_profile_routable": report.is_routable,
+        "degraded": report.degraded,
+        "providers": {one.status.name: state_word(one.status, is_enabled=one.is_enabled, now=now) for one in report.providers},
     }
     return (200 if is_well else 503), body
+
+
+def _stamp(wall: float | None) -> str | None:
+    return None if wall is None else rfc3339(datetime.fromtimestamp(wall, UTC))
 
 
 def rfc3339(moment: datetime) -> str:

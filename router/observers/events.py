@@ -47,6 +47,7 @@ _REQUEST_FIELDS = (
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
+_RESTART_FIELDS = ("provider", "providers", "group", "mode")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error", "absent")
 _HOP_FIELDS = (
     "request_id",
@@ -84,6 +85,8 @@ EVENTS: Mapping[str, EventSpec] = {
     "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s")),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
+    # what an operator asked of it; `peer` is who, by address
+    "admin-action": EventSpec(INFO, ("action", "provider", "result", "peer")),
     # managed processes
     "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid")),
     "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s")),
@@ -99,6 +102,16 @@ EVENTS: Mapping[str, EventSpec] = {
     "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
+    # state on disk (supervision.md 12, 21.10)
+    "state-locked": EventSpec(ERROR, ("message",)),
+    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending")),
+    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending")),
+    "state-reset": EventSpec(ERROR, ("path", "kept_as")),
+    "state-quarantined": EventSpec(ERROR, ("path", "keys")),
+    "state-pruned": EventSpec(INFO, ("namespace", "keys")),
+    "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason")),
+    "state-degraded": EventSpec(ERROR, ("part", "path", "error")),
+    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded")),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
     "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "level", "error", *_HEALTH_FIELDS)),
@@ -110,6 +123,15 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-recovery-probe": EventSpec(
         INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
     ),
+    "continuous-probe-started": EventSpec(INFO, ("interval_s", "probe_paid", "providers")),
+    "probe-completed": EventSpec(
+        INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
+    ),
+    "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model")),
+    "self-healing-restart": EventSpec(
+        WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail")
+    ),
+    "self-healing-restart-suppressed": EventSpec(WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
@@ -123,6 +145,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped")),
     "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped")),
     "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
+    "chain-memory-pressure-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
+    "demote-unhealthy-provider": EventSpec(INFO, ("request_id", "profile", "provider")),
+    "memory-pressure-detected": EventSpec(INFO, ("request_id", "provider", "profile", "action", "cooldown_s", "error")),
     "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers")),
     "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS, quiet_if="absent"),
     "grammar-violation": EventSpec(WARNING, ("request_id", "provider", "dialect", "rule", "total")),

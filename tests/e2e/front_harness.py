@@ -13,7 +13,11 @@ from typing import cast
 import trio
 from attrs import define, field
 
+from router.domain.control import ReloadOutcome, ReloadVerdict, TaskState, TreeNode
 from router.domain.health import ProviderStatus
+from router.domain.health_events import OperatorAction, ProbeVerdict
+from router.domain.probe import ProbeClass, ProbeResult
+from router.errors import NotFound
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp
 from router.ingress.drain import Drain
@@ -65,6 +69,35 @@ class Facts:
 
     def model_ids(self) -> tuple[str, ...]:
         return ("claude-x", "coding")
+
+
+@define
+class Operators:
+    """Control over one provider, `local`, that remembers what was asked of it."""
+
+    asked: list[str] = field(factory=list)
+    verdict: ProbeVerdict = ProbeVerdict.OK
+    result: ReloadVerdict = ReloadVerdict.APPLIED
+
+    def operate(self, provider: str, action: OperatorAction) -> None:
+        if provider != "local":
+            raise NotFound(message=f"no provider {provider}; configured: local")
+        self.asked.append(f"{action} {provider}")
+
+    async def probe(self, provider: str) -> ProbeResult:
+        self.asked.append(f"probe {provider}")
+        await trio.lowlevel.checkpoint()
+        return ProbeResult(
+            provider=provider, cls=ProbeClass.MODELS, verdict=self.verdict, started_at=0.0, latency_ms=4.0, status=200
+        )
+
+    async def reload(self) -> ReloadOutcome:
+        self.asked.append("reload")
+        await trio.lowlevel.checkpoint()
+        return ReloadOutcome(result=self.result, generation=2)
+
+    def tree(self) -> TreeNode:
+        return TreeNode(name="root", state=TaskState.RUNNING)
 
 
 @define(kw_only=True)
@@ -133,10 +166,10 @@ class Client:
         self.stream.socket.close()
 
 
-def load_pages(facts: Facts) -> ASGIApp:
+def load_pages(facts: Facts, operators: Operators, seen: Seen) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
-    return cast("ASGIApp", build_app(facts, started_at=STARTED_AT))
+    return cast("ASGIApp", build_app(facts, operators, seen, started_at=STARTED_AT))
 
 
 @asynccontextmanager
@@ -149,6 +182,8 @@ async def open_front(
     drain_timeout_s: float = 10.0,
     idle_connection_s: float = 60.0,
     facts: Facts | None = None,
+    operators: Operators | None = None,
+    admin_token: str | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a front whose model routes all answer with `answer`; stops it, hastened, at the end."""
 
@@ -158,11 +193,11 @@ async def open_front(
 
     drain, seen, stopped = Drain(), Seen(), trio.Event()
     front = Front(
-        gate=FrontGate.of(bind_host="127.0.0.1", allowed_hosts=("router.test",), tokens=tokens),
+        gate=FrontGate.of(bind_host="127.0.0.1", allowed_hosts=("router.test",), tokens=tokens, admin_token=admin_token),
         drain=drain,
         observer=seen,
         answer_model=answer_model,
-        cold=ColdApp(lambda: load_pages(facts or Facts())),
+        cold=ColdApp(lambda: load_pages(facts or Facts(), operators or Operators(), seen)),
         max_in_flight=max_in_flight,
         version="1",
     )

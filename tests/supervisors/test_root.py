@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from supervisors.leftovers import Swept
 from supervisors.process_runner import GuardedRunner
 from supervisors.processes import Processes
 from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, Daemon, main, run_daemon
+from supervisors.state_lock import LOCKED, locked
 
 pytestmark = pytest.mark.e2e
 
@@ -103,9 +105,9 @@ async def test_it_serves_until_a_signal_stops_it(number: signal.Signals, tmp_pat
 
     assert b'{"status":"ready"}' in ready
     assert f'"addresses":["{addresses[0]}"]'.encode() in status
-    assert {"service", "processes", "ingress"} <= names
+    assert {"service", "state", "processes", "ingress"} <= names
     assert exit_codes == [STOPPED]
-    assert told.names() == ["router-startup", "stop-requested", "router-shutdown"]
+    assert told.names() == ["state-store-attached", "router-startup", "stop-requested", "router-shutdown"]
 
 
 @pytest.mark.slow
@@ -128,7 +130,36 @@ async def test_a_ring_that_breaks_ends_it_with_70(tmp_path: Path) -> None:
     exit_code = await evolve(daemon, processes=broken).run_to_exit()
 
     assert exit_code == GAVE_UP
-    assert told.names() == ["supervisor-exhausted", "router-shutdown"]
+    assert told.names() == ["state-store-attached", "supervisor-exhausted", "router-shutdown"]
+
+
+@pytest.mark.slow
+async def test_a_state_directory_that_cannot_be_used_is_told_once_and_stops_nothing(tmp_path: Path) -> None:  # D35
+    told = Told()
+    (tmp_path / "file").touch()
+    config = a_config(tmp_path, state_dir=str(tmp_path / "file" / "state"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(main, config, told)
+        with trio.fail_after(START_S):
+            await told.started.wait()
+        signal.raise_signal(signal.SIGTERM)
+
+    assert told.names() == ["state-store-failed", "state-degraded", "router-startup", "stop-requested", "router-shutdown"]
+    assert "Not a directory" in str(told.fields("state-degraded")["error"])
+
+
+@pytest.mark.slow
+async def test_a_second_instance_in_the_same_directory_ends_with_75_and_names_the_first(tmp_path: Path) -> None:
+    told = Told()
+    with locked(tmp_path / "state"):
+        exit_code = await main(a_config(tmp_path), told)
+
+    assert exit_code == LOCKED
+    assert told.names() == ["state-locked", "router-shutdown"]
+    assert str(told.fields("state-locked")["message"]).startswith(
+        f"state directory {tmp_path / 'state'} is in use by another instance (pid {os.getpid()})"
+    )
 
 
 def test_a_configuration_with_mistakes_ends_it_with_78_and_names_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def everything() -> dict[str, Any]:
     document: dict[str, Any] = tomlkit.parse(COMMENTED_OUT.sub("", DEFAULT_FILE.read_text())).unwrap()
     example = next(provider for provider in document["providers"] if provider["name"] == "example")
     del example["restart_command"], example["credential_file"]
-    del document["server"]["client_token_env"]  # a token that is asked for must be there
+    del document["server"]["client_token_env"], document["server"]["admin_token_env"]  # they must be there when asked for
     return document
 
 

@@ -110,6 +110,16 @@ def test_a_unit_is_named_alone() -> None:
     assert told(SMALL.replace("[[profiles]]", restart + "[[profiles]]")) == [(8, "providers[0].restart.argv")]
 
 
+def test_what_no_system_hands_to_a_program_is_refused() -> None:
+    restart = '[providers.restart]\nmode = "oneshot"\nargv = ["run", "a\\u0000b"]\nenv = { A = "\\u0000", "B=C" = "d" }\n\n'
+
+    assert told(SMALL.replace("[[profiles]]", restart + "[[profiles]]")) == [
+        (8, "providers[0].restart.argv[1]"),
+        (9, 'providers[0].restart.env."B=C"'),
+        (9, "providers[0].restart.env.A"),
+    ]
+
+
 @pytest.mark.parametrize("ready_url", ["https://127.0.0.1:9/health", "http://127.0.0.1:8/health"])
 def test_managed_servers_are_asked_over_http_and_own_their_ports(ready_url: str) -> None:
     first = '[providers.restart]\nmode = "managed"\nargv = ["one"]\nready_url = "http://127.0.0.1:8/health"\n'
@@ -132,6 +142,10 @@ def test_what_is_kept_needs_a_place(table: str) -> None:
     assert read(SMALL + f'[{table}]\nenabled = true\n[server]\nstate_dir = "x"\n').config.server.state_dir == "x"
 
 
+def test_an_empty_state_directory_is_not_the_one_where_the_daemon_was_started() -> None:
+    assert told(SMALL + '[server]\nstate_dir = ""\n') == [(10, "server.state_dir")]
+
+
 def test_an_address_that_others_reach_needs_a_client_token() -> None:
     exposed = SMALL + '[server]\nhost = "0.0.0.0"\n'
 
@@ -139,6 +153,13 @@ def test_an_address_that_others_reach_needs_a_client_token() -> None:
     assert told(exposed + 'client_token_env = "TOKEN"\n', environ={"TOKEN": " , "}) == [(11, "server.client_token_env")]
     loaded = read(exposed + 'client_token_env = "TOKEN"\n', environ={"TOKEN": "one-token, other-token"})
     assert [token.reveal() for token in loaded.secrets.client_tokens] == ["one-token", "other-token"]
+
+
+def test_an_admin_token_that_is_asked_for_must_be_there() -> None:
+    named = SMALL + '[server]\nadmin_token_env = "ADMIN"\n'
+
+    assert told(named) == [(10, "server.admin_token_env")]
+    assert read(named, environ={"ADMIN": "admin-token"}).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from router.errors import HostNotAllowed, Unauthorized
+from router.errors import HostNotAllowed, Unauthorized, UnsupportedMediaType
 from router.ingress.front_gate import FrontGate
 
+AS_JSON = {"content-type": "application/json"}
 
-def a_gate(*, bind: str = "127.0.0.1", allowed: tuple[str, ...] = (), tokens: tuple[str, ...] = ()) -> FrontGate:
-    return FrontGate.of(bind_host=bind, allowed_hosts=allowed, tokens=tokens)
+
+def a_gate(
+    *, bind: str = "127.0.0.1", allowed: tuple[str, ...] = (), tokens: tuple[str, ...] = (), admin: str | None = None
+) -> FrontGate:
+    return FrontGate.of(bind_host=bind, allowed_hosts=allowed, tokens=tokens, admin_token=admin)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +78,58 @@ def test_without_tokens_everybody_may_ask() -> None:
 
 
 def test_a_gate_shows_no_token() -> None:
-    assert "first-token" not in repr(a_gate(tokens=("first-token",)))
+    assert "-token" not in repr(a_gate(tokens=("first-token",), admin="admin-token"))
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+def test_without_an_admin_token_who_asks_from_this_machine_may_act(peer: str) -> None:
+    a_gate().check_operator("POST", AS_JSON, "", peer)
+
+
+@pytest.mark.parametrize("peer", ["192.168.1.4", "::ffff:10.0.0.1", "fe80::1", ""])
+def test_without_an_admin_token_nobody_else_may(peer: str) -> None:
+    with pytest.raises(Unauthorized):
+        a_gate().check_operator("POST", AS_JSON, "", peer)
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
+def test_who_comes_through_a_proxy_does_not_ask_from_this_machine(header: str) -> None:
+    with pytest.raises(Unauthorized):
+        a_gate().check_operator("POST", {**AS_JSON, header: "10.0.0.1"}, "", "127.0.0.1")
+
+
+def test_from_this_machine_the_client_token_is_asked_for_as_everywhere() -> None:
+    gate = a_gate(tokens=("first-token",))
+
+    gate.check_operator("POST", {**AS_JSON, "x-api-key": "first-token"}, "", "127.0.0.1")
+    with pytest.raises(Unauthorized):
+        gate.check_operator("POST", AS_JSON, "", "127.0.0.1")
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "192.168.1.4"])
+def test_the_admin_token_opens_from_everywhere(peer: str) -> None:
+    a_gate(tokens=("t",), admin="admin-token").check_operator(
+        "POST", {**AS_JSON, "authorization": "Bearer admin-token"}, "", peer
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer first-token"}, {"x-api-key": "admin-token"}, {"authorization": "Basic admin-token"}],
+)
+def test_with_an_admin_token_nothing_else_opens_not_even_from_this_machine(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthorized):
+        a_gate(tokens=("first-token",), admin="admin-token").check_operator(
+            "POST", AS_JSON | headers, "key=admin-token", "127.0.0.1"
+        )
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_what_a_page_in_a_browser_can_send_unasked_does_not_act(media_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        a_gate().check_operator("POST", {"content-type": media_type}, "", "127.0.0.1")
+
+
+def test_json_with_a_charset_is_json_and_looking_needs_none() -> None:
+    a_gate().check_operator("POST", {"content-type": "Application/JSON; charset=utf-8"}, "", "127.0.0.1")
+    a_gate().check_operator("GET", {}, "", "127.0.0.1")

@@ -6,10 +6,44 @@ import orjson
 import pytest
 from attrs import evolve
 
-from router.domain.health import Cooldown, CooldownReason, Health, ProviderStatus, Unconfigured
-from router.ingress.status_report import ProviderReport, StatusReport, health_body, provider_body, status_body
+from router.domain.control import ChildReport, DaemonReport
+from router.domain.health import (
+    Admission,
+    Cooldown,
+    CooldownReason,
+    Health,
+    HealthState,
+    HoldReason,
+    ProviderStatus,
+    Unconfigured,
+)
+from router.ingress.status_report import (
+    ProviderReport,
+    StatusReport,
+    health_body,
+    provider_body,
+    provider_health,
+    status_body,
+)
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+WELL = {
+    "state": "healthy",
+    "admission": "admitted",
+    "hold_reason": None,
+    "gen": 0,
+    "level": 0,
+    "failures": 0,
+    "since": None,
+    "next_probe_in_s": None,
+    "restart_owed": False,
+    "loading": False,
+    "last_ok": None,
+    "last_error": "",
+    "passive": False,
+}
 
 
 def a_provider(status: ProviderStatus, *, is_enabled: bool = True, process: str | None = None) -> ProviderReport:
@@ -44,8 +78,14 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
         "default_profile": "coding",
         "default_profile_routable": True,
         "profiles": {"coding": ["a"]},
-        "providers": [{"name": "a", "kind": "anthropic", "model": "m", "state": "configured", "in_flight": 1}],
+        "providers": [
+            {"name": "a", "kind": "anthropic", "model": "m", "state": "configured", "in_flight": 1, "health": WELL},
+        ],
         "warnings": ["x"],
+        "generation": 1,
+        "degraded": [],
+        "config_rejected": [],
+        "supervisors": [],
     }
 
 
@@ -77,7 +117,52 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
     ],
 )
 def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told: dict[str, object]) -> None:
-    assert provider_body(provider, now=100.0) == {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1} | told
+    same = {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1, "health": WELL}
+    assert provider_body(provider, now=100.0) == same | told
+
+
+def test_a_provider_that_is_out_says_since_when_why_and_when_it_is_probed() -> None:
+    health = Health(
+        state=HealthState.UNHEALTHY,
+        failures=6,
+        admission=Admission.EXCLUDED,
+        gen=2,
+        level=3,
+        since_wall=START.timestamp(),
+        next_probe_at=112.34,
+        last_ok_wall=START.timestamp() - 1,
+        last_error="refused",
+    )
+
+    assert provider_health(health, now=100.0) == WELL | {
+        "state": "unhealthy",
+        "failures": 6,
+        "admission": "excluded",
+        "gen": 2,
+        "level": 3,
+        "since": "2026-01-02T03:04:05Z",
+        "next_probe_in_s": 12.3,
+        "last_ok": "2026-01-02T03:04:04Z",
+        "last_error": "refused",
+    }
+
+
+def test_nobody_knows_the_next_probe_while_a_restart_is_owed() -> None:
+    health = Health(admission=Admission.EXCLUDED, next_probe_at=112.0, restart_owed=1)
+
+    told = provider_health(health, now=100.0)
+
+    assert (told["restart_owed"], told["next_probe_in_s"]) == (True, None)
+
+
+def test_a_probe_that_is_overdue_is_due_now() -> None:
+    assert provider_health(Health(admission=Admission.EXCLUDED, next_probe_at=90.0), now=100.0)["next_probe_in_s"] == 0.0
+
+
+def test_a_hold_says_whose_it_is_and_who_is_not_supervised_says_so() -> None:
+    told = provider_health(Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, is_passive=True), now=0.0)
+
+    assert (told["admission"], told["hold_reason"], told["passive"]) == ("held", "auth", True)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +174,38 @@ def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told:
     ],
 )
 def test_health_is_whether_the_default_profile_has_somebody(report: StatusReport, status: int, word: str) -> None:
-    answered, body = health_body(report)
+    answered, body = health_body(report, now=0.0)
 
     assert (answered, body["status"], body["default_profile"]) == (status, word, "coding")
+
+
+def test_a_part_that_has_given_up_degrades_the_daemon_but_it_answers() -> None:
+    report = evolve(a_report(), daemon=DaemonReport(degraded=("state",)))
+
+    status, body = health_body(report, now=0.0)
+
+    assert (status, body["status"], body["degraded"]) == (200, "degraded", ("state",))
+
+
+def test_health_names_every_provider_with_one_word() -> None:
+    _, body = health_body(a_report(), now=0.0)
+
+    assert body["providers"] == {"a": "healthy"}
+
+
+def test_the_status_page_tells_what_the_tree_says_of_itself() -> None:
+    daemon = DaemonReport(
+        children=(ChildReport(name="probes", state="running", restarts=2),),
+        rejected=("router.toml:3: server.port: expected an integer",),
+    )
+
+    body = status_body(evolve(a_report(), generation=3, daemon=daemon), now=0.0, wall=START)
+
+    assert (
+        orjson.loads(orjson.dumps(body)).items()
+        >= {
+            "generation": 3,
+            "supervisors": [{"name": "probes", "state": "running", "restarts": 2, "last_error": ""}],
+            "config_rejected": ["router.toml:3: server.port: expected an integer"],
+        }.items()
+    )

@@ -1,0 +1,67 @@
+"""What `/status` and `/healthz` say of health and of the tree: plain JSON parts over values (supervision.md W36)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import asdict
+
+from router.domain.control import DaemonReport, RestartBudget
+from router.domain.health import Admission, Health, HoldReason, ProviderStatus
+
+
+def state_word(status: ProviderStatus, *, is_enabled: bool, now: float) -> str:
+    """Return one word for where a provider is: the worst that applies."""
+    health = status.health
+    if not is_enabled:
+        return "disabled"
+    if status.unconfigured is not None:
+        return "unconfigured"
+    if health.admission is not Admission.ADMITTED:
+        return health.admission.value
+    if health.is_passive:
+        return "passive"
+    if health.cooldown is not None and health.cooldown.until > now:
+        return "cooldown"
+    return "loading" if health.is_loading else health.state.value
+
+
+def healing_part(health: Health, budget: RestartBudget | None, *, now: float) -> dict[str, object]:
+    """Return why a provider is not as it should be, and how often its server may be restarted still.
+
+    `why` is there exactly where something is amiss, `restarts` where a restart table is. `now` on trio's clock."""
+    part: dict[str, object] = {"why": why} if (why := why_of(health, now)) else {}
+    if budget is not None:
+        part["restarts"] = asdict(budget)
+    return part
+
+
+def why_of(health: Health, now: float) -> str:
+    """Return why a provider is not as it should be, "" where it is."""
+    if health.hold_reason is HoldReason.OPERATOR:
+        return "held by an operator until it is restored"
+    if health.is_passive:
+        return "its supervisor has given up: it is asked last, once in 30 s"
+    rests = health.cooldown is not None and health.cooldown.until > now
+    if health.admission is Admission.ADMITTED and not health.failures and not rests:
+        return ""
+    if health.admission is Admission.PROBATION:
+        left_s = max(health.probation_until - now, 0.0)
+        return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
+    if health.admission is Admission.EXCLUDED and not health.last_error:
+        return "excluded by an operator; it is probed, and comes back when it answers"
+    return health.last_error or f"{health.failures} failures in a row"
+
+
+def daemon_part(daemon: DaemonReport) -> dict[str, object]:
+    """Return what the tree says of itself."""
+    return {
+        "config_rejected": daemon.rejected,
+        "supervisors": [asdict(child) for child in daemon.children],
+    }
+
+
+def degraded_parts(daemon: DaemonReport, statuses: Iterable[ProviderStatus]) -> tuple[str, ...]:
+    """Return the parts that have given up, those of single providers among them, each once."""
+    passive = (f"provider/{status.name}" for status in statuses if status.health.is_passive)
+    return tuple(dict.fromkeys((*daemon.degraded, *passive)))

@@ -1,0 +1,111 @@
+"""The commands' way to the running daemon: plain HTTP to its own address, one request a command."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from attrs import field, frozen
+
+from router.config.schema import LoadedConfig, ServerConfig
+from router.config.secret import Secret
+
+CONNECT_S = 3.0  # it listens on this machine, or is not there
+ANSWER_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what the daemon may be bound to
+
+
+class DaemonUnreachableError(Exception):
+    """Nobody answers at the address, or somebody who is no router: exit code 69. The text says where and why."""
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What the daemon said: an HTTP status and a JSON object."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it did what it was asked."""
+        return self.status < http.client.BAD_REQUEST
+
+    @property
+    def refusal(self) -> str:
+        """The daemon's own words of an error, "" where it has none."""
+        error = self.body.get("error")
+        return str(error.get("message", "")) if isinstance(error, dict) else ""
+
+
+@frozen(kw_only=True)
+class DaemonClient:
+    """`url` is the daemon's base URL. The tokens are those of the configuration, None where none is asked for."""
+
+    url: str
+    client_token: Secret | None = field(default=None)
+    admin_token: Secret | None = field(default=None)
+
+    @classmethod
+    def of(cls, loaded: LoadedConfig | None, url: str | None) -> DaemonClient:
+        """Return a client with the tokens of a configuration. Raises ValueError where the address is none or not known."""
+        secrets = None if loaded is None else loaded.secrets
+        if url is None:
+            if loaded is None or not loaded.config.server.port:
+                raise ValueError("the configuration names no port: give --url")
+            url = address_of(loaded.config.server)
+        _check(url)
+        return cls(
+            url=url.rstrip("/"),
+            client_token=secrets.client_tokens[0] if secrets is not None and secrets.client_tokens else None,
+            admin_token=None if secrets is None else secrets.admin_token,
+        )
+
+    def ask(self, method: str, path: str) -> Answer:
+        """Return the answer to one request. Raises DaemonUnreachableError."""
+        parts = urlsplit(self.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        try:
+            connection = kind(parts.netloc, timeout=CONNECT_S)
+            try:
+                connection.connect()
+                connection.sock.settimeout(ANSWER_S)
+                connection.request(
+                    method, parts.path + path, body=b"{}" if method == "POST" else None, headers=self._headers(path)
+                )
+                response = connection.getresponse()
+                body = orjson.loads(response.read())
+            finally:
+                connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise DaemonUnreachableError(f"no router answers at {self.url}: {reason}") from error
+        except orjson.JSONDecodeError as error:
+            raise DaemonUnreachableError(f"who answers at {self.url} is no router") from error
+        if not isinstance(body, dict):
+            raise DaemonUnreachableError(f"who answers at {self.url} is no router")
+        return Answer(status=response.status, body=body)
+
+    def _headers(self, path: str) -> dict[str, str]:
+        token = self.admin_token if path.startswith("/admin/") and self.admin_token is not None else self.client_token
+        headers = {"content-type": "application/json", "connection": "close"}
+        return headers if token is None else {**headers, "authorization": f"Bearer {token.reveal()}"}
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError(f"{url!r} is no base URL such as http://127.0.0.1:8088")
+
+
+def address_of(server: ServerConfig) -> str:
+    """Return the base URL at which this machine reaches a daemon of that configuration."""
+    host = _EVERY_ADDRESS.get(server.host, server.host)
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"

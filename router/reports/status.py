@@ -1,0 +1,150 @@
+"""`router status`: how the running daemon and each of its providers are, and what is being done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from router.reports.words import STYLES, duration_words
+
+_NOTHING = "-"
+
+
+def print_status(body: Mapping[str, Any], out: Console) -> None:
+    """Print the body of `/status`: on a terminal as tables, else one line per fact, `word name key=value ...`."""
+    if not out.is_terminal:
+        for line in status_lines(body):
+            out.print(Text(line))
+        return
+    out.print(Text(_headline(body)))
+    if body.get("degraded"):
+        out.print(Text(f"degraded: {', '.join(body['degraded'])}", "yellow"))
+    out.print(_providers(body))
+    for provider in body.get("providers", ()):
+        if why := _why(provider):
+            out.print(Text(f"{provider['name']}: {why}"))
+    if body.get("supervisors"):
+        out.print(_supervisors(body))
+    for mistake in body.get("config_rejected", ()):
+        out.print(Text(f"configuration refused: {mistake}", "red"))
+    for warning in body.get("warnings", ()):
+        out.print(Text(f"warning: {warning}", "yellow"))
+
+
+def state_of(provider: Mapping[str, Any]) -> str:
+    """Return the one word that says most about a provider."""
+    health = _health(provider)
+    state, admission = str(provider.get("state", "")), str(health.get("admission", "admitted"))
+    if state in ("disabled", "unconfigured"):
+        return state
+    if admission != "admitted":
+        return admission
+    return state if state == "cooldown" else str(health.get("state", state))
+
+
+def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a script reads: every fact on a line of its own, free text last."""
+    head = {
+        "version": body.get("version"),
+        "addresses": ",".join(body.get("addresses", ())),
+        "generation": body.get("generation"),
+        "uptime_s": body.get("uptime_s"),
+        "in_flight": body.get("in_flight"),
+        "default_profile": body.get("default_profile"),
+        "routable": "yes" if body.get("default_profile_routable") else "no",
+    }
+    yield f"daemon {body.get('status')} {_pairs(head)}"
+    for part in body.get("degraded", ()):
+        yield f"degraded {part}"
+    for one in body.get("providers", ()):
+        facts = {
+            "state": state_of(one),
+            "health": _health(one).get("state"),
+            "in_flight": one.get("in_flight"),
+            "next_probe_in_s": _health(one).get("next_probe_in_s"),
+            "restarts": _budget(one),
+            "process": one.get("process"),
+        }
+        why = _why(one)
+        yield f"provider {one['name']} {_pairs(facts)}" + (f" why: {why}" if why else "")
+    for child in body.get("supervisors", ()):
+        yield f"supervisor {child['name']} {_pairs({'state': child.get('state'), 'restarts': child.get('restarts')})}"
+    for mistake in body.get("config_rejected", ()):
+        yield f"config-rejected {mistake}"
+    for warning in body.get("warnings", ()):
+        yield f"warning {warning}"
+
+
+def _headline(body: Mapping[str, Any]) -> str:
+    answers = "has a provider" if body.get("default_profile_routable") else "has NO provider"
+    return (
+        f"{body.get('status')} at {', '.join(body.get('addresses', ())) or 'no address'}, version {body.get('version')}, "
+        f"up {duration_words(float(body.get('uptime_s', 0)))}\n"
+        f"configuration {body.get('generation')}, {body.get('in_flight')} requests in answer, "
+        f"profile {body.get('default_profile')} {answers}"
+    )
+
+
+def _providers(body: Mapping[str, Any]) -> Table:
+    table = _table("provider", "state", "health", "in flight", "next probe", "restarts", "server")
+    for one in body.get("providers", ()):
+        state, health, process = state_of(one), str(_health(one).get("state", _NOTHING)), str(one.get("process") or _NOTHING)
+        due = _health(one).get("next_probe_in_s")
+        table.add_row(
+            Text(str(one["name"])),
+            Text(state, STYLES.get(state, "")),
+            Text(health, STYLES.get(health, "")),
+            Text(str(one.get("in_flight", 0))),
+            Text(_NOTHING if due is None else f"in {duration_words(due)}" if due else "now"),
+            Text(_budget(one) or _NOTHING),
+            Text(process, STYLES.get(process, "")),
+        )
+    return table
+
+
+def _supervisors(body: Mapping[str, Any]) -> Table:
+    table = _table("supervised", "state", "restarts")
+    for child in body["supervisors"]:
+        state = str(child.get("state", ""))
+        table.add_row(Text(str(child["name"])), Text(state, STYLES.get(state, "")), Text(str(child.get("restarts", 0))))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    """Return a table in which only the first column gives way where the terminal is narrow."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="fold")
+    for column in others:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _why(provider: Mapping[str, Any]) -> str:
+    """Return the reason in words: the missing key or package, the rest that it takes, or what failed last, and since when."""
+    state = provider.get("state")
+    if state == "disabled":
+        return ""
+    parts = [str(provider[key]) for key in ("reason", "detail", "why") if provider.get(key)]
+    if "cooldown_left_s" in provider:
+        parts.insert(0, f"rests {duration_words(provider['cooldown_left_s'])} more")
+    if (since := _health(provider).get("since")) and "why" in provider:
+        parts.append(f"since {since}")
+    return ", ".join(parts)
+
+
+def _health(provider: Mapping[str, Any]) -> Mapping[str, Any]:
+    health = provider.get("health")
+    return health if isinstance(health, dict) else {}
+
+
+def _budget(provider: Mapping[str, Any]) -> str | None:
+    budget = provider.get("restarts")
+    return None if budget is None else f"{budget['used']}/{budget['max']}"
+
+
+def _pairs(facts: Mapping[str, object]) -> str:
+    return " ".join(f"{key}={value}" for key, value in facts.items() if value is not None)

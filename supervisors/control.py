@@ -1,0 +1,73 @@
+"""What an operator may do to the running daemon; implements `Control` of `router/ports.py`.
+
+It owns no state: actions are events to a provider's cell, a reload is asked of who reloads. Source: supervision.md 21.5.2
+(operator rows), 21.1 (tree)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+from attrs import field, frozen
+
+from router.domain.control import ReloadOutcome, ReloadVerdict, TreeNode
+from router.domain.health_events import Operated, OperatorAction
+from router.domain.probe import ProbeResult
+from router.errors import NotFound
+from supervisors.health_board import Cell, HealthBoard
+from supervisors.tree_walk import walk
+
+ROOT = "root"  # the outermost word of the picture in 21.1
+
+ProbeNow = Callable[[str], Awaitable[ProbeResult]]
+Reload = Callable[[], Awaitable[ReloadOutcome]]
+
+
+@frozen(kw_only=True)
+class BoardControl:
+    """Control over one board, made in the task that holds the rings: the tree is walked from there.
+
+    `probe_now` asks one provider by the rules of the continuous probe (class, paid policy, time limit) and applies the result
+    as evidence. `reload_now` returns when the new configuration is at work, or refused."""
+
+    board: HealthBoard
+    probe_now: ProbeNow
+    reload_now: Reload
+    top: trio.lowlevel.Task = field(factory=trio.lowlevel.current_task)
+
+    def operate(self, provider: str, action: OperatorAction) -> None:
+        """Exclude, restore or hold a provider, at once. Raises NotFound for a name that is not configured."""
+        self._cell(provider).apply(Operated(action=action))
+
+    async def probe(self, provider: str) -> ProbeResult:
+        """Ask a provider something small now; the result counts as evidence. Raises NotFound."""
+        self._cell(provider)
+        return await self.probe_now(provider)
+
+    async def reload(self) -> ReloadOutcome:
+        """Read the configuration again; returns when it is at work, or refused."""
+        return await self.reload_now()
+
+    def tree(self) -> TreeNode:
+        """Return the live nursery tree; trio's own two tasks, above and beside it, are left out."""
+        return walk(self.top, name=ROOT)
+
+    def _cell(self, provider: str) -> Cell:
+        try:
+            return self.board.cell(provider)
+        except KeyError:
+            known = ", ".join(cell.name for cell in self.board.cells())
+            raise NotFound(message=f"no provider {provider[:64]}; configured: {known}") from None
+
+
+async def no_probe(provider: str) -> ProbeResult:
+    """Stand in for the probes of a daemon that has none. Raises NotFound."""
+    await trio.lowlevel.checkpoint()
+    raise NotFound(message=f"no probe of {provider} can be made in this version")
+
+
+async def no_reload() -> ReloadOutcome:
+    """Stand in for the reload of a daemon that cannot: refused, with what to do."""
+    await trio.lowlevel.checkpoint()
+    message = "a running daemon does not read its configuration again yet; restart it"
+    return ReloadOutcome(result=ReloadVerdict.REJECTED, generation=1, messages=(message,))

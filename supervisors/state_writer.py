@@ -1,0 +1,303 @@
+"""The task `state`: what changed goes to disk within half a second, and nobody waits for it (supervision.md 21.10).
+
+`put` and `delete` keep the wanted row in memory and mark it; the task writes all marked rows in one transaction, through
+the injected `Execute`, so that a slow or dead disk stops nobody. Level-triggered: the writer knows every wanted row, and
+after each opening it writes what the file has otherwise, so a file that was lost or torn is whole again.
+
+    writing ── StateFailed ──> told, raised: keep_running starts `run` anew (0.5 -> 10 s)
+       ^                          │ five times in a minute: degrade()
+       └── a try succeeds <── degraded: memory only, one try per 30 s, never raises
+
+One writer per file: audit and journal are neighbours of the same shape, and each degrades alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from math import inf
+from typing import NoReturn
+
+import trio
+from attrs import define, field, frozen
+
+from router.errors import StateFailed, StateTooNew
+from router.ports import Observer
+from router.state.rows import COUNTERS, Change, Key, Opened, encode_row
+from supervisors.seams import Execute, Store, T, WallClock
+
+COALESCE_S = 0.5  # supervision.md 21.10
+COUNTERS_S = 30.0  # supervision.md 21.10
+LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
+CLOSE_S = 0.5
+RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
+ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind, and what waits for it goes on in memory
+MAX_ROWS = 10_000  # distinct keys; a configuration has some hundred at most
+
+PART = "state"  # what `degraded:` calls it
+
+Counters = Callable[[], Mapping[str, Mapping[str, object]]]
+
+
+@frozen
+class WorkerThread:
+    """Runs work in a worker thread, one at a time. A hung one is left behind by a cancellation, and keeps its turn."""
+
+    limiter: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1))
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Return what the work returns, raise what it raises."""
+        return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self.limiter)
+
+
+@frozen(kw_only=True)
+class StateStatus:
+    """How the file is doing, for `/status` and `/healthz`: `is_degraded` is `degraded: state`.
+
+    `pending` rows are in memory alone; `dropped_total` could not be kept at all; `error` is why the last write failed, ""
+    after one that succeeded; `failing_since_wall` is since when, unix seconds."""
+
+    path: str
+    is_degraded: bool = False
+    error: str = ""
+    failing_since_wall: float | None = None
+    pending: int = 0
+    dropped_total: int = 0
+
+
+def _no_counters() -> Mapping[str, Mapping[str, object]]:
+    return {}
+
+
+@define(kw_only=True, eq=False)
+class StateWriter:
+    """The front (`Rows` of seams.py, sync) and the task of one state file; older than every task that puts rows.
+
+    `counters` gives {family: row} of the namespace `counters`; it is asked every 30 s and at the end."""
+
+    store: Store
+    execute: Execute
+    observer: Observer
+    wall: WallClock
+    counters: Counters = _no_counters
+    _rows: dict[Key, Change] = field(factory=dict)  # every wanted row; json of None: wanted to be away
+    _marked: dict[Key, None] = field(factory=dict)  # those that the file may not have so, in order
+    _work: trio.Event = field(factory=trio.Event)
+    _is_open: bool = False
+    _is_degraded: bool = False
+    _is_patient: bool = False  # it was degraded once: nobody restarts it any more
+    _error: str = ""
+    _failing_since: float | None = None
+    _dropped_total: int = 0
+    _is_refused: bool = False  # no try will help
+
+    # ---- the front: sync, never waits, never raises
+
+    def put(self, namespace: str, key: str, row: Mapping[str, object]) -> None:
+        """Keep a row; of several for one key the last counts, and one that the file has so already is not written."""
+        try:
+            json = encode_row(row)
+            (namespace + key).encode()
+        except (TypeError, ValueError) as error:
+            self._drop(namespace, key, str(error))
+            return
+        self._want(Change(namespace=namespace, key=key, wall=self.wall.now(), json=json))
+
+    def delete(self, namespace: str, key: str) -> None:
+        """Forget a row."""
+        self._want(Change(namespace=namespace, key=key, wall=self.wall.now(), json=None))
+
+    def forget(self, pruned: Iterable[Key]) -> None:
+        """Delete the rows of names that are no longer configured, and tell them."""
+        names: dict[str, list[str]] = {}
+        for namespace, key in pruned:
+            self.delete(namespace, key)
+            names.setdefault(namespace, []).append(key)
+        for namespace, keys in names.items():
+            self.observer.event("state-pruned", {"namespace": namespace, "keys": keys})
+
+    def refuse(self, error: StateFailed) -> None:
+        """Stay in memory for good: there is no directory, or it belongs to a newer version."""
+        self._is_refused = True
+        self._failed(error)
+        self.degrade()
+
+    def degrade(self) -> None:
+        """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more."""
+        self._is_patient = True
+        if not self._is_degraded:
+            self._is_degraded = True
+            self.observer.event("state-degraded", {"part": PART, "path": self.store.path, "error": self._error})
+
+    def status(self) -> StateStatus:
+        """Return how the file is doing."""
+        return StateStatus(
+            path=self.store.path,
+            is_degraded=self._is_degraded,
+            error=self._error,
+            failing_since_wall=self._failing_since,
+            pending=len(self._marked),
+            dropped_total=self._dropped_total,
+        )
+
+    # ---- the task
+
+    async def load(self) -> Opened:
+        """Open the file before the tree starts, and return what it holds; nothing, and degraded, where that fails.
+
+        `run` goes on with the open file. Never raises for the disk."""
+        if self._is_refused:
+            return Opened()
+        try:
+            return await self._open()
+        except StateTooNew as error:
+            self.refuse(error)
+        except StateFailed as error:
+            self._failed(error)
+            self.degrade()
+        return Opened()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is marked until cancelled, then write the rest in at most 2 s.
+
+        Raises StateFailed, told already, unless it is degraded. Started at once: `put` needs no task."""
+        task_status.started()
+        try:
+            while True:
+                rest_s = await self._write_until_it_fails()
+                await trio.sleep(rest_s)
+        except trio.Cancelled:
+            if not self._is_refused:
+                with trio.move_on_after(LAST_FLUSH_S, shield=True):
+                    await self._last_flush()
+            raise
+        finally:
+            self._is_open = False
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await self.execute(self.store.close)
+
+    async def flush(self) -> None:
+        """Write what is marked, in one transaction; opens the file where it is not open. Raises StateFailed.
+
+        What changes meanwhile stays marked; so does everything, where the write fails or is cancelled."""
+        if not self._is_open:
+            await self._open()
+        keys, self._marked = self._marked, {}
+        is_written = False
+        try:
+            if keys:
+                await self._do("write", partial(self.store.write, tuple(self._rows[key] for key in keys)))
+            is_written = True
+        finally:
+            if not is_written:
+                self._is_open = False  # opened anew at the next try: that finds out what is wrong with the file
+                self._marked = {**keys, **self._marked}
+        self._recovered()
+
+    async def _write_until_it_fails(self) -> float:
+        """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""
+        if self._is_refused:
+            return inf
+        try:
+            await self._write_on()
+        except StateTooNew as error:
+            self.refuse(error)
+            return inf
+        except StateFailed as error:
+            self._failed(error)
+            if not self._is_patient:
+                raise
+            self.degrade()
+            return RETRY_S
+
+    async def _write_on(self) -> NoReturn:
+        counters_at = trio.current_time() + COUNTERS_S
+        while True:
+            await self.flush()
+            with trio.move_on_at(counters_at):
+                await self._work.wait()
+                await trio.sleep(COALESCE_S)
+            self._work = trio.Event()
+            if trio.current_time() >= counters_at:
+                counters_at = trio.current_time() + COUNTERS_S
+                self._put_counters()
+
+    async def _last_flush(self) -> None:
+        try:
+            self._put_counters()
+            await self.flush()
+        except StateFailed as error:
+            self._failed(error)
+
+    async def _open(self) -> Opened:
+        opened = await self._do("open", self.store.open)
+        self._is_open = True
+        self._reconcile(opened)
+        self.observer.event(
+            "state-store-attached", {"path": self.store.path, "rows": len(opened.rows), "pending": len(self._marked)}
+        )
+        if opened.reset_to is not None:
+            self.observer.event("state-reset", {"path": self.store.path, "kept_as": opened.reset_to})
+        if opened.quarantined:
+            keys = [f"{namespace}/{key}" for namespace, key in opened.quarantined]
+            self.observer.event("state-quarantined", {"path": self.store.path, "keys": keys})
+        return opened
+
+    async def _do(self, operation: str, work: Callable[[], T]) -> T:
+        try:
+            with trio.fail_after(ANSWER_S):
+                return await self.execute(work)
+        except trio.TooSlowError as error:
+            message = f"no answer within {ANSWER_S:g} s"
+            raise StateFailed(path=self.store.path, operation=operation, message=message) from error
+
+    def _reconcile(self, opened: Opened) -> None:
+        """Adopt rows that nobody has spoken of, and mark those that the file has otherwise."""
+        on_disk = {(row.namespace, row.key): row for row in opened.rows}
+        for key, wanted in self._rows.items():
+            found = on_disk.get(key)
+            if (found.json if found is not None else None) != wanted.json:
+                self._marked[key] = None
+        for key, row in on_disk.items():
+            if key not in self._rows:
+                self._rows[key] = Change(namespace=row.namespace, key=row.key, wall=row.wall, json=row.json)
+
+    def _want(self, change: Change) -> None:
+        key = (change.namespace, change.key)
+        known = self._rows.get(key)
+        if known is None and len(self._rows) >= MAX_ROWS:
+            self._drop(change.namespace, change.key, f"more than {MAX_ROWS} rows")
+            return
+        if known is not None and known.json == change.json:
+            return
+        self._rows[key] = change
+        self._marked[key] = None
+        self._work.set()
+
+    def _put_counters(self) -> None:
+        for family, row in self.counters().items():
+            self.put(COUNTERS, family, row)
+
+    def _drop(self, namespace: str, key: str, reason: str) -> None:
+        self._dropped_total += 1
+        if self._dropped_total == 1:  # once: whatever makes rows like this makes many
+            self.observer.event("state-row-dropped", {"namespace": namespace, "key": key, "reason": reason})
+
+    def _failed(self, error: StateFailed) -> None:
+        """Tell a failure, and the same one only once until something else happens."""
+        if str(error) == self._error:
+            return
+        self._error = str(error)
+        if self._failing_since is None:
+            self._failing_since = self.wall.now()
+        self.observer.event(
+            "state-store-failed",
+            {"path": error.path, "operation": error.operation, "error": str(error), "pending": len(self._marked)},
+        )
+
+    def _recovered(self) -> None:
+        if self._failing_since is None:
+            return
+        failing_s = round(max(self.wall.now() - self._failing_since, 0.0), 1)
+        fields = {"part": PART, "path": self.store.path, "failing_s": failing_s, "was_degraded": self._is_degraded}
+        self._is_degraded, self._error, self._failing_since = False, "", None
+        self.observer.event("state-recovered", fields)

@@ -1,0 +1,68 @@
+"""The live nursery tree, walked from trio: every task with what it does now, and how long it may.
+
+Without a wait: what it returns is one moment. It costs 10 to 25 us a task, so 200 streams (1,000 tasks) stand still for up to
+25 ms when somebody looks. Source: supervision.md 21.1."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+
+import trio
+
+from router.domain.control import TaskState, TreeNode
+
+
+def walk(task: trio.lowlevel.Task, *, name: str | None = None) -> TreeNode:
+    """Return a task and everything below it; `name` stands for its own. In a running trio loop only."""
+    deadline = deadline_of(task)
+    state = state_of(task, deadline)
+    waits_in, waits_for = waiting_place(task) if state is not TaskState.RUNNING else ("", "")
+    left_s = deadline - trio.current_time()
+    return TreeNode(
+        name=name or shown_name(task.name),
+        state=state,
+        waits_in=waits_in,
+        waits_for=waits_for,
+        deadline_in_s=round(left_s, 3) if isfinite(left_s) else None,
+        children=tuple(walk(child) for nursery in task.child_nurseries for child in children_of(nursery)),
+    )
+
+
+def shown_name(name: str) -> str:
+    """Return a task's name, that of a function which nobody named shortened to its last two words: `Class.method`."""
+    return name if "/" in name else ".".join(name.split(".")[-2:])
+
+
+def state_of(task: trio.lowlevel.Task, deadline: float) -> TaskState:
+    """Return what a task does at this moment; `deadline` is its own (`deadline_of`)."""
+    if task is trio.lowlevel.current_task():
+        return TaskState.RUNNING
+    if deadline == -inf:
+        return TaskState.CANCELLED
+    is_scheduled = task._next_send_fn is not None  # noqa: SLF001 - trio does not tell it otherwise; pinned to its minor
+    return TaskState.READY if is_scheduled else TaskState.WAITING
+
+
+def deadline_of(task: trio.lowlevel.Task) -> float:
+    """Return when a task is cancelled, trio clock: the nearest deadline around it, shields heeded; -inf where it is already."""
+    return task._cancel_status.effective_deadline()  # noqa: SLF001 - trio has it in public for the calling task only
+
+
+def waiting_place(task: trio.lowlevel.Task) -> tuple[str, str]:
+    """Return (the innermost function that is not trio's, trio's function that it has called), as qualified names."""
+    ours, theirs = "", ""
+    for frame, _ in task.iter_await_frames():
+        if _is_trio(str(frame.f_globals.get("__name__", ""))):
+            theirs = theirs or frame.f_code.co_qualname
+        else:
+            ours, theirs = frame.f_code.co_qualname, ""
+    return ours, theirs
+
+
+def children_of(nursery: trio.Nursery) -> list[trio.lowlevel.Task]:
+    """Return the tasks of a nursery, oldest first: trio keeps them as a set."""
+    return sorted(nursery.child_tasks, key=lambda task: task._counter)  # noqa: SLF001 - the only order there is
+
+
+def _is_trio(module: str) -> bool:
+    return module.startswith("trio.") or module in ("trio", "outcome")

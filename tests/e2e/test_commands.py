@@ -1,0 +1,139 @@
+"""The operators' commands against one running daemon: what they print, what they change, how they end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from click.testing import CliRunner, Result
+
+from router.__main__ import main
+from tests.e2e.daemon import Running, free_port, held_open, open_router, provider, router_config
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+TRIOS_OWN = 2  # the init task above the daemon's, and the one that other threads wake
+TOKENS = {"CLIENT": "client-token-1", "ADMIN": "admin-token-1"}
+
+
+@frozen
+class Desk:
+    """A running daemon with both tokens, and its configuration file."""
+
+    running: Running
+    config: Path
+
+    def run(self, *words: str, env: dict[str, str] | None = None) -> Result:
+        """Run one command on the daemon's own configuration."""
+        return CliRunner(env=TOKENS if env is None else env).invoke(main, [*words, "--config", str(self.config)])
+
+    def state(self, name: str) -> str:
+        """Return a provider's line of `status`, behind its name."""
+        lines = self.run("status").output.splitlines()
+        return next(line.partition(f"provider {name} ")[2] for line in lines if line.startswith(f"provider {name} "))
+
+    def actions(self) -> list[dict[str, object]]:
+        """Return the admin actions that the daemon has told."""
+        events = [json.loads(line) for line in self.running.log.splitlines() if line.startswith("{")]
+        return [event for event in events if event["event"] == "admin-action"]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    directory = tmp_path_factory.mktemp("daemon")
+    server = {"client_token_env": "CLIENT", "admin_token_env": "ADMIN"}
+    config = router_config(free_port(), providers=[provider("near", 1), provider("far/x", 1)], server=server)
+    with held_open(partial(open_router, config, directory=directory, env=TOKENS)) as running:
+        yield Desk(running, directory / "router.toml")
+
+
+def test_status_tells_the_daemon_and_its_providers(desk: Desk) -> None:
+    shown, raw = desk.run("status"), desk.run("status", "--json")
+
+    assert (shown.exit_code, raw.exit_code) == (0, 0)
+    assert shown.output.startswith("daemon running version=")
+    assert f" addresses={desk.running.url} generation=1 " in shown.output
+    assert json.loads(raw.output)["generation"] == 1
+
+
+def test_an_action_on_one_provider_is_seen_in_status_and_told_in_the_log(desk: Desk) -> None:
+    held = desk.run("hold", "far/x")
+    state = desk.state("far/x")
+    restored = desk.run("restore", "far/x")
+
+    assert (held.exit_code, held.output) == (0, "far/x: held\n")
+    assert state.startswith("state=held ")
+    assert (restored.exit_code, restored.output) == (0, "far/x: probation\n")
+    assert [(event["action"], event["provider"], event["peer"]) for event in desk.actions()][-2:] == [
+        ("hold", "far/x", "127.0.0.1"),
+        ("restore", "far/x", "127.0.0.1"),
+    ]
+
+
+def test_an_exclusion_says_when_it_is_probed(desk: Desk) -> None:
+    excluded = desk.run("exclude", "near")
+
+    assert excluded.exit_code == 0
+    assert excluded.output.startswith("near: excluded, probed ")
+    assert "state=excluded health=unhealthy" in desk.state("near")
+
+
+@pytest.mark.parametrize("action", ["exclude", "restore", "hold", "probe"])
+def test_an_unknown_provider_ends_a_command_with_1_and_names_those_that_there_are(desk: Desk, action: str) -> None:
+    result = desk.run(action, "nobody")
+
+    assert (result.exit_code, result.stderr) == (1, "no provider nobody; configured: near, far/x\n")
+
+
+def test_without_the_admin_token_nothing_acts(desk: Desk) -> None:
+    result = desk.run("hold", "near", "--url", desk.running.url, env={})
+
+    assert result.exit_code == 1
+    assert "admin token" in result.stderr
+
+
+def test_the_tree_holds_every_task_of_the_daemon_by_name(desk: Desk) -> None:
+    shown, raw = desk.run("tree"), json.loads(desk.run("tree", "--json").output)
+
+    names = {line.lstrip("│├└─ ").partition("  ")[0].partition("/")[0] for line in shown.output.splitlines()}
+    assert {"root", "service", "processes", "ingress", "accept", "connection", "read-ahead", "request"} <= names
+    assert count(raw["tree"]) + TRIOS_OWN == raw["tasks_living"]
+
+
+def test_a_reload_is_asked_of_the_daemon(desk: Desk) -> None:
+    result = desk.run("reload")
+
+    assert "configuration 1" in result.output
+    assert desk.actions()[-1]["action"] == "reload"
+
+
+def test_nobody_at_the_address_ends_a_command_with_69(desk: Desk) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+
+    result = desk.run("status", "--url", url)
+
+    assert (result.exit_code, result.stderr) == (69, f"no router answers at {url}: Connection refused\n")
+
+
+def test_a_broken_file_leaves_a_daemon_reachable_by_its_url(desk: Desk, tmp_path: Path) -> None:
+    broken = tmp_path / "router.toml"
+    broken.write_text("[server]\nprot = 1\n")
+
+    named = CliRunner().invoke(main, ["status", "--config", str(broken), "--url", desk.running.url])
+    unnamed = CliRunner().invoke(main, ["status", "--config", str(broken)])
+
+    assert (named.exit_code, named.stderr) == (1, "this router needs a token\n")  # it was asked, without the file's tokens
+    assert unnamed.exit_code == 78
+
+
+def test_an_address_that_is_none_ends_a_command_with_2(desk: Desk) -> None:
+    assert desk.run("status", "--url", "127.0.0.1:8088").exit_code == 2
+
+
+def count(node: dict[str, Any]) -> int:
+    return 1 + sum(count(child) for child in node["children"])

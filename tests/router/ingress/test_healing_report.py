@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from router.domain.control import DaemonReport, RestartBudget
+from router.domain.health import (
+    Admission,
+    Cooldown,
+    CooldownReason,
+    Health,
+    HealthState,
+    HoldReason,
+    ProviderStatus,
+    Unconfigured,
+)
+from router.ingress.healing_report import degraded_parts, healing_part, state_word
+
+NOW = 100.0
+EXCLUDED = Health(
+    state=HealthState.UNHEALTHY,
+    failures=6,
+    admission=Admission.EXCLUDED,
+    gen=1,
+    since_wall=1_767_323_045.0,
+    level=2,
+    next_probe_at=NOW + 41.26,
+    last_error="connection refused",
+)
+RESTING = Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 1), last_error="429")
+BUDGET = RestartBudget(used=1, max=3, window_s=900.0)
+
+
+def test_an_excluded_provider_says_why_and_what_is_left_of_its_restarts() -> None:
+    assert healing_part(EXCLUDED, BUDGET, now=NOW) == {
+        "why": "connection refused",
+        "restarts": {"used": 1, "max": 3, "window_s": 900.0},
+    }
+
+
+def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None:
+    assert healing_part(Health(), None, now=NOW) == {}
+
+
+@pytest.mark.parametrize(
+    ("health", "why"),
+    [
+        (Health(failures=1, last_error="timeout"), "timeout"),
+        (RESTING, "429"),
+        (evolve(RESTING, cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW - 1)), None),
+        (Health(admission=Admission.HELD, hold_reason=HoldReason.OPERATOR), "held by an operator until it is restored"),
+        (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, last_error="401"), "401"),
+        (evolve(EXCLUDED, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
+        (
+            Health(admission=Admission.PROBATION, failures=3, probation_left=4, probation_until=NOW + 50),
+            "on probation: 4 good answers more, or 50 s without a failure",
+        ),
+        (Health(is_passive=True), "its supervisor has given up: it is asked last, once in 30 s"),
+    ],
+)
+def test_what_is_amiss_has_its_reason(health: Health, why: str | None) -> None:
+    assert healing_part(health, None, now=NOW).get("why") == why
+
+
+@pytest.mark.parametrize(
+    ("health", "word"),
+    [
+        (Health(), "healthy"),
+        (Health(state=HealthState.DEGRADED), "degraded"),
+        (Health(state=HealthState.UNHEALTHY), "unhealthy"),
+        (Health(is_loading=True), "loading"),
+        (RESTING, "cooldown"),
+        (Health(is_passive=True), "passive"),
+        (Health(admission=Admission.PROBATION, state=HealthState.DEGRADED), "probation"),
+        (EXCLUDED, "excluded"),
+        (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH), "held"),
+    ],
+)
+def test_one_word_is_the_worst_that_applies(health: Health, word: str) -> None:
+    assert state_word(ProviderStatus(name="a", health=health), is_enabled=True, now=NOW) == word
+
+
+def test_who_cannot_be_asked_at_all_has_no_health() -> None:
+    missing = ProviderStatus(name="a", unconfigured=Unconfigured(reason="missing-credential", detail="set KEY"))
+
+    words = [state_word(missing, is_enabled=is_enabled, now=NOW) for is_enabled in (True, False)]
+
+    assert words == ["unconfigured", "disabled"]
+
+
+def test_a_provider_whose_supervisor_gave_up_is_a_degraded_part_once() -> None:
+    passive = ProviderStatus(name="a", health=Health(is_passive=True))
+
+    parts = degraded_parts(DaemonReport(degraded=("state", "provider/a")), (passive, ProviderStatus(name="b")))
+
+    assert parts == ("state", "provider/a")

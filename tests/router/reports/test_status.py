@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from router.reports.actions import action_line, is_good_probe, probe_line, reload_lines
+from router.reports.status import print_status, state_of
+from router.reports.words import duration_words
+
+WELL: dict[str, Any] = {
+    "name": "ollama",
+    "state": "configured",
+    "in_flight": 2,
+    "process": "ready",
+    "health": {"state": "healthy", "admission": "admitted"},
+}
+EXCLUDED: dict[str, Any] = {
+    "name": "a-name-that-is-longer-than-its-column/at-80",
+    "state": "configured",
+    "in_flight": 0,
+    "health": {"state": "unhealthy", "admission": "excluded", "since": "2026-01-02T03:04:05Z", "next_probe_in_s": 41.3},
+    "why": "connection refused",
+    "restarts": {"used": 1, "max": 3, "window_s": 900.0},
+}
+KEYLESS: dict[str, Any] = {"name": "paid", "state": "unconfigured", "reason": "missing-credential", "detail": "set KEY"}
+BODY: dict[str, Any] = {
+    "status": "running",
+    "version": "9.9",
+    "uptime_s": 7500.0,
+    "addresses": ["http://127.0.0.1:8088"],
+    "in_flight": 2,
+    "default_profile": "coding",
+    "default_profile_routable": True,
+    "providers": [WELL, EXCLUDED, KEYLESS],
+    "warnings": ["server.x: not yet"],
+    "generation": 3,
+    "degraded": ["state"],
+    "config_rejected": ["router.toml:3: server.port: expected an integer"],
+    "supervisors": [{"name": "probes", "state": "running", "restarts": 1}],
+}
+
+
+HEAD_LINE = (
+    "daemon running version=9.9 addresses=http://127.0.0.1:8088 generation=3 uptime_s=7500.0 in_flight=2"
+    " default_profile=coding routable=yes"
+)
+EXCLUDED_LINE = (
+    "provider a-name-that-is-longer-than-its-column/at-80 state=excluded health=unhealthy in_flight=0"
+    " next_probe_in_s=41.3 restarts=1/3 why: connection refused, since 2026-01-02T03:04:05Z"
+)
+
+
+def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> str:
+    out = Console(file=io.StringIO(), force_terminal=is_terminal, width=width if is_terminal else 10_000, highlight=False)
+    print_status(body, out)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def test_a_pipe_gets_a_line_per_fact() -> None:
+    assert printed(BODY, is_terminal=False).splitlines() == [
+        HEAD_LINE,
+        "degraded state",
+        "provider ollama state=healthy health=healthy in_flight=2 process=ready",
+        EXCLUDED_LINE,
+        "provider paid state=unconfigured why: missing-credential, set KEY",
+        "supervisor probes state=running restarts=1",
+        "config-rejected router.toml:3: server.port: expected an integer",
+        "warning server.x: not yet",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_terminal_gets_tables_that_fit(width: int) -> None:
+    shown = Text.from_ansi(printed(BODY, is_terminal=True, width=width)).plain
+
+    assert max(map(len, shown.splitlines())) <= width
+    for words in ("up 2.1 h", "in 41 s", "1/3", "connection refused", "configuration refused", "probes", "degraded: state"):
+        assert words in shown
+
+
+def test_what_is_well_is_green_and_what_is_out_is_red() -> None:
+    shown = printed(BODY, is_terminal=True)
+
+    assert "\x1b[32mhealthy" in shown
+    assert "\x1b[31mexcluded" in shown
+
+
+def test_nothing_of_a_name_is_taken_for_markup() -> None:
+    body = {**BODY, "providers": [{**WELL, "name": "[red]x"}]}
+
+    assert "[red]x" in printed(body, is_terminal=True)
+
+
+def test_an_answer_with_half_of_the_fields_is_shown_all_the_same() -> None:
+    assert "provider a state=configured" in printed({"providers": [{"name": "a", "state": "configured"}]}, is_terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("provider", "state"),
+    [
+        (WELL, "healthy"),
+        (EXCLUDED, "excluded"),
+        (KEYLESS, "unconfigured"),
+        ({**EXCLUDED, "state": "disabled"}, "disabled"),
+        ({**WELL, "state": "cooldown"}, "cooldown"),
+        ({**WELL, "health": {"state": "degraded", "admission": "admitted"}}, "degraded"),
+    ],
+)
+def test_one_word_says_most(provider: dict[str, Any], state: str) -> None:
+    assert state_of(provider) == state
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (8.94, "8.9 s"), (41.3, "41 s"), (119.4, "119 s"), (150, "2 min"), (7500, "2.1 h"), (200_000, "2 d")],
+)
+def test_a_duration_is_told_as_a_person_says_it(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+def test_an_action_says_where_the_provider_is_now() -> None:
+    assert action_line({**EXCLUDED, "name": "a"}) == "a: excluded, probed in 41.3 s"
+    assert action_line(WELL) == "ollama: healthy"
+
+
+def test_a_probe_says_what_it_showed() -> None:
+    good = {"provider": "a", "verdict": "ok", "cls": "models", "status": 200, "latency_ms": 4.4, "reason": None, "message": ""}
+    bad = {**good, "verdict": "failed", "status": None, "reason": "connection", "message": "refused"}
+
+    assert [probe_line(body) for body in (good, bad)] == [
+        "a: ok (models, status 200, 4 ms)",
+        "a: failed (models, 4 ms): connection: refused",
+    ]
+    assert [is_good_probe(body) for body in (good, bad)] == [True, False]
+
+
+def test_a_reload_says_which_configuration_is_at_work() -> None:
+    rejected = {"result": "rejected", "generation": 1, "messages": ["router.toml:3: x"]}
+
+    assert list(reload_lines(rejected)) == ["rejected: configuration 1 is at work still", "router.toml:3: x"]
+    assert list(reload_lines({"result": "applied", "generation": 2})) == ["applied: configuration 2 is at work"]
