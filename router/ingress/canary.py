@@ -83,8 +83,6 @@ def canary_generation() -> Generation:
 class Unheard:
     """Observer, sink and health in one, which keep nothing."""
 
-    is_first = False
-
     def event(self, name: str, fields: Mapping[str, object]) -> None:
         """Drop it."""
 
