@@ -249,12 +249,23 @@ class ProviderFailed(RouterError):
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
 
+@frozen(kw_only=True)
+class LeftOut:
+    """A provider of an empty chain: why it is not asked, since when (unix seconds), and in how many seconds it may be again."""
+
+    provider: str
+    reason: str
+    since_wall: float | None = None
+    next_probe_in_s: float | None = None
+
+
 @define(kw_only=True, slots=False)
 class NoProviderAvailable(RouterError):
     """Nobody answered; `kind` says why (routing.md 11.7).
 
     It is one of PAID_GATE, NOT_CONFIGURED, BUDGET_EXHAUSTED, RATE_LIMITED, ALL_FAILED, ALL_EXCLUDED, ALL_OVERLOADED, TIMEOUT.
-    `permanent` is True when every failure would repeat: `x-should-retry: false`."""
+    `permanent` is True when every failure would repeat: `x-should-retry: false`. `left_out` is the chain where all of it
+    rests or is excluded."""
 
     kind: ErrorKind
     message: str
@@ -262,6 +273,7 @@ class NoProviderAvailable(RouterError):
     failures: tuple[ProviderFailed, ...] = ()
     retry_after_s: float | None = None
     permanent: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @define(kw_only=True, slots=False)

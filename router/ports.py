@@ -113,6 +113,7 @@ class UpstreamCall:
     stream: bool
     timeout_s: float | None = None  # the profile's, instead of the provider's
     append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
+    is_unhurried: bool = False  # no limit of the provider holds but that of connecting: the caller's scope bounds all of it
     reads_on: ReadsOn | None = None  # None: the attempt ends with its client
 
 

@@ -1,6 +1,6 @@
 """Keep one job's whole process tree mortal: end all of it when the job ends, or when the router is gone.
 
-    python -I -S guardian.py FD -- argv...
+    python -I -S guardian.py FD [let-go] -- argv...
 
 Stand-alone: standard library only, so that it also runs when an upgrade has replaced the packages under a running
 router. The router starts one guardian per job, in a session of its own, and holds the only write end of the pipe whose
@@ -9,6 +9,8 @@ read end is FD. The job gets another session. Then
 - end of file on FD (the router closed it, or is gone, `kill -9` included): every descendant is killed; exit 137;
 - TERM, INT, HUP, USR1: passed on to the job's process group;
 - the job ended: what it left behind is killed; the guardian ends as the job did, same code or same signal;
+- the job ended, `let-go` was said and no TERM, INT or HUP passed on: what it left behind lives on, its parent is whoever
+  is next above (a restart command that leaves a daemon: supervision.md 21.6);
 - the job cannot be started: exit 127 (no such program) or 126, the reason on stderr.
 
 As a subreaper (Linux) it becomes the parent of whatever a job double-forks, so that a walk from parent to child finds
@@ -34,6 +36,8 @@ EXIT_ROUTER_GONE = 137  # as a shell reports a process that KILL ended
 EXIT_NOT_RUNNABLE = 126
 EXIT_NOT_FOUND = 127
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})  # after one of these nothing is let go
+LET_GO = "let-go"
 FIRST_PAUSE_S = 0.002  # a killed process is gone within one or two of these
 LONGEST_PAUSE_S = 0.5  # what still lives sits in the kernel: wait for it without burning a core
 
@@ -104,9 +108,10 @@ def kill(process: Process) -> None:
 
 def _main(arguments: list[str]) -> int:
     """Run the job and return the exit code; does not return when the job ended by a signal."""
-    descriptor, separator, argv = "".join(arguments[:1]), arguments[1:2], arguments[2:]
+    lets_go = arguments[1:2] == [LET_GO]
+    descriptor, separator, argv = "".join(arguments[:1]), arguments[1 + lets_go : 2 + lets_go], arguments[2 + lets_go :]
     if not descriptor.isdigit() or separator != ["--"] or not argv:
-        sys.stderr.write("usage: guardian.py FD -- argv...\n")
+        sys.stderr.write("usage: guardian.py FD [let-go] -- argv...\n")
         return 2
     lifeline = int(descriptor)
     os.set_inheritable(lifeline, False)  # the job must not hold it
@@ -117,8 +122,9 @@ def _main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
         return EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_NOT_RUNNABLE
-    status = _watch(job, lifeline, wake)
-    _sweep(job, wake)
+    status, is_asked = _watch(job, lifeline, wake)
+    if is_asked or not lets_go:
+        _sweep(job, wake)
     return EXIT_ROUTER_GONE if status is None else _end_as(status)
 
 
@@ -139,21 +145,23 @@ def _spawn(argv: list[str]) -> int:
     return os.posix_spawnp(argv[0], argv, os.environ, setsid=True, setsigmask=[], setsigdef=defaults)
 
 
-def _watch(job: int, lifeline: int, wake: int) -> int | None:
-    """Return the job's wait status once it ended, None when the router is gone."""
+def _watch(job: int, lifeline: int, wake: int) -> tuple[int | None, bool]:
+    """Return the job's wait status once it ended, None when the router is gone; and whether somebody asked for the end."""
+    is_asked = False
     while True:
         readable, _, _ = select.select([lifeline, wake], [], [])
         if lifeline in readable and not os.read(lifeline, 4096):
-            return None
+            return None, True
         if wake not in readable:
             continue
         for number in os.read(wake, 4096):
+            is_asked = is_asked or number in ENDING
             if number != signal.SIGCHLD:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(job, number)
         status = _reap(job)
         if status is not None:
-            return status
+            return status, is_asked
 
 
 def _reap(job: int) -> int | None:

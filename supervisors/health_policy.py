@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.health import HealthPolicy
 
 THRESHOLD = 3  # of a provider that no profile lists
+RESTART_TIMEOUT_S = 30.0  # of the same
 
 
 def health_policies(config: RouterConfig) -> dict[str, HealthPolicy]:
@@ -28,8 +31,7 @@ def health_policy(provider: ProviderConfig, config: RouterConfig) -> HealthPolic
     )
 
 
-def restart_timeout_s(provider: ProviderConfig, profiles: tuple[ProfileConfig, ...]) -> float:
-    """Return how long a oneshot restart may take: the provider's own, else the longest of the profiles that list it."""
-    assert provider.restart is not None  # noqa: S101 - a type fact: only restart jobs ask
-    listing = [profile.restart_timeout_s for profile in profiles if provider.name in profile.providers]
-    return max([provider.restart.timeout_s, *listing])
+def restart_timeout_s(providers: Iterable[str], profiles: Iterable[ProfileConfig]) -> float:
+    """Return how long a restart command may take whose table does not say: the longest of the profiles of any of `providers`."""
+    names = set(providers)
+    return max((profile.restart_timeout_s for profile in profiles if names & set(profile.providers)), default=RESTART_TIMEOUT_S)

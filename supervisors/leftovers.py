@@ -7,7 +7,10 @@ pid and start time, so that a dead one is recognised without a file, and a conta
 - `sweep_orphans`: a guardian ended without having been told; the router, a subreaper itself, has become the parent of
   what it guarded. A job that cleared its environment is found by parenthood here, but escapes `sweep_leftovers`.
 
-Without /proc (macOS) both find nothing. Source: decision 17; stack.md, "Child processes and the guardian"."""
+What a restart command left running on purpose is nobody's leftover: its mark names no instance (`RELEASED`). A router that
+is a subreaper becomes its parent all the same, and reaps it when it has ended (`reap_released`).
+
+Without /proc (macOS) they find nothing. Source: decision 17; stack.md, "Child processes and the guardian"."""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from attrs import frozen
 from supervisors.guardian import Process, descendants, kill, read_process, read_processes
 
 MARK = "NURSERY_ROUTER_JOB"
+RELEASED = "released"  # in place of the instance: no sweep at start ever takes it
 SWEEP_S = 1.0  # acceptance: within one second no descendant of a job lives
 PAUSE_S = 0.003  # a killed process leaves /proc within one or two of these
 
@@ -90,6 +94,18 @@ async def sweep_orphans(ward: Ward, *, keep: frozenset[int]) -> tuple[Swept, ...
                 _reap(process.pid)
             await trio.sleep(PAUSE_S)
     return tuple(swept.values())
+
+
+def reap_released(*, keep: frozenset[int]) -> None:
+    """Reap the dead that a restart command had left to us: ended children of ours that are in no session of ours.
+
+    `keep` holds the pids of our own children, which trio waits for. Called while none is being born: see `orphans`."""
+    processes = read_processes()
+    me = os.getpid()
+    session = next((process.session for process in processes if process.pid == me), 0)
+    for process in processes:
+        if process.parent == me and process.state == "Z" and process.session != session and process.pid not in keep:
+            _reap(process.pid)
 
 
 def orphans(

@@ -1,13 +1,14 @@
 """The one owner of one managed process: task `process/<id>`.
 
-Leases ask for a start and wait for its result; everything that changes the process happens in `ManagedProcess.run`.
+Leases and restart jobs ask for a start and wait for its result; everything that changes the process happens in
+`ManagedProcess.run`. A start that is asked for while the process is ready is a restart: it is stopped first.
 Between two checkpoints a task is alone: the owner sees "no lease, idle time over" and says STOPPING in one go, so a
 lease either finds the process ready and holds it, or asks for the next start, never in between (R-29, R-30)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
@@ -28,6 +29,7 @@ from supervisors.process_state import (
     ProcessStatus,
     StartFailure,
     ended_early,
+    exit_words,
     idle_at,
     is_ready_answer,
     leased,
@@ -39,6 +41,7 @@ from supervisors.process_state import (
 
 SERVER_KEYS = "base_url, restart.argv and restart.ready_url"
 PROBE_S = 2.0  # one look at a starting server
+UnaskedEnd = Callable[[tuple[str, ...], str], None]  # the providers behind a process, and how it ended
 STOPPED = StartFailure(reason=FailureReason.CONNECTION, message="is not run now: managed processes are stopped")
 
 
@@ -56,6 +59,7 @@ class EndReason(StrEnum):
     SHUTDOWN = "shutdown"
     NOT_READY = "not-ready"
     IDLE = "idle"
+    RESTART = "restart"
     UNASKED = "unasked"  # it was ready, and nobody wanted it to end
 
 
@@ -77,12 +81,14 @@ class Run:
 class ManagedProcess:
     """One process, its published status, and the start that is asked for.
 
-    `status` is written by `run` and, for the count of leases, by `lease`; both without waiting in between."""
+    `status` is written by `run` and, for the count of leases, by `lease`; both without waiting in between.
+    `on_unasked_end` is told when it ends by itself after it was ready (21.5.2); it must not wait."""
 
     spec: ProcessSpec
     runner: Runner
     observer: Observer
     probe: Probe
+    on_unasked_end: UnaskedEnd = field(default=lambda _providers, _message: None)
     status: ProcessStatus = field(init=False)
     _start: Start | None = field(default=None, init=False)
     _changed: trio.Event = field(factory=trio.Event, init=False)
@@ -98,31 +104,68 @@ class ManagedProcess:
         """Hold the process ready inside the context, starting it if need be.
 
         Raises ProviderFailed (connection, loading, timeout) when it cannot be had, within `ready_timeout_s` and the
-        seconds that a running stop takes; for LONGEST_DELAY_S after a failed start at once, with that failure."""
+        seconds that a running stop takes, twice where a restart comes between; for LONGEST_DELAY_S after a failed start
+        at once, with that failure."""
         self._count(1)
         try:
             if self.status.state is not ProcessState.READY:
+                await self._wait_started(provider)
+            if self._start is not None:  # a restart is asked for, just now or meanwhile: what is ready is about to be stopped
                 await self._wait_started(provider)
             yield
         finally:
             self._count(-1)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def restart(self) -> StartFailure | None:
+        """Start it, or stop it first when it is ready, however many use it; join a start that is under way.
+
+        Returns why it did not get ready, None when it did. Does not heed the pause after a failed start: a restart has
+        a budget of its own. Cancelling stops the wait, not the start."""
+        if not self._is_running:
+            return STOPPED
+        start = self._ask()
+        await start.done.wait()
+        return start.failure
+
+    def configure(self, spec: ProcessSpec) -> None:
+        """Take other settings for the same command."""
+        self.spec = spec
+        self.status = evolve(self.status, providers=spec.providers)
+        self._touch()
+
+    def open(self) -> None:
+        """Let leases wait: `run` is there, or about to be."""
+        self._is_running = True
+
+    def close(self) -> None:
+        """Refuse leases, and those that wait."""
+        self._is_running = False
+        self._resolve(STOPPED)
+
+    async def wait_unused(self) -> None:
+        """Return once no lease holds it or waits for it."""
+        while self.status.leases:
+            await self._changed.wait()
+
+    async def run(
+        self, *, after: Iterable[trio.Event] = (), task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Start, serve and stop the process as leases ask for it, until cancelled; then it has ended.
 
-        Started when leases are served, not when the process runs."""
-        self._is_running = True
+        Started when leases are served, not when the process runs: it does not before the events `after` are set."""
+        self.open()
         if self.spec.start == "boot":
             self._ask()
         task_status.started()
         try:
+            for event in after:
+                await event.wait()
             while True:
                 while self._start is None:
                     await self._changed.wait()
                 await self._serve_start()
         finally:
-            self._is_running = False
-            self._resolve(STOPPED)
+            self.close()
             if self.status.state is ProcessState.FAILED:
                 self._move(ProcessState.STOPPED)
 
@@ -237,20 +280,22 @@ class ManagedProcess:
         return None if is_ready else not_ready_in_time(seen, self.spec.ready_timeout_s)
 
     async def _serve(self, run: Run) -> None:
-        """Say that it is ready, then wait until it ends or nobody has used it for `idle_stop_s`."""
+        """Say that it is ready, then wait until it ends, a restart is asked for, or nobody has used it for `idle_stop_s`."""
         self._move(ProcessState.READY, pid=run.job.pid)
+        self._hold_off_until = -math.inf
+        self.status = evolve(self.status, last_error=None)
         self._tell("process-ready", pid=run.job.pid, start_s=run.age_s)
         self._resolve(None)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_at_end, run.job, nursery.cancel_scope, name=f"job-end/{self.spec.id}")
-            while trio.current_time() < (due := idle_at(self.status, self.spec.idle_stop_s)):
+            while self._start is None and trio.current_time() < (due := idle_at(self.status, self.spec.idle_stop_s)):
                 with trio.move_on_at(due):
                     await self._changed.wait()
             # no checkpoint between the look at the leases and this: see the top of the file
             self._move(ProcessState.STOPPING, pid=run.job.pid)
-            run.reason = EndReason.IDLE
+            run.reason = EndReason.IDLE if self._start is None else EndReason.RESTART
             nursery.cancel_scope.cancel()
-        if run.reason is not EndReason.IDLE:
+        if run.reason is EndReason.SHUTDOWN:
             run.reason = EndReason.UNASKED
 
     # what changes the state: no waiting below
@@ -268,8 +313,10 @@ class ManagedProcess:
         if run.reason is EndReason.IDLE:
             self._tell("process-idle-stopped", **facts)
         else:
-            tail = self.runner.tail(self.spec) if run.reason is not EndReason.SHUTDOWN else ""
+            tail = self.runner.tail(self.spec) if run.reason in (EndReason.UNASKED, EndReason.NOT_READY) else ""
             self._tell("process-ended", **facts, reason=run.reason, tail=tail)
+        if run.reason is EndReason.UNASKED:
+            self.on_unasked_end(self.spec.providers, f"managed process {self.spec.id!r} {exit_words(code)}")
 
     def _fail(self, failure: StartFailure, *, tries: int) -> None:
         now = trio.current_time()

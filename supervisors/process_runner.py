@@ -19,7 +19,7 @@ import trio
 from attrs import define, field, frozen
 
 from supervisors import guardian
-from supervisors.leftovers import MARK, Mark, Swept, Ward, sweep_leftovers, sweep_orphans, this_instance
+from supervisors.leftovers import MARK, RELEASED, Mark, Swept, Ward, reap_released, sweep_leftovers, sweep_orphans, this_instance
 from supervisors.process_port import hold_port
 from supervisors.process_spec import ProcessSpec, job_argv, job_environment, why_not_runnable
 
@@ -58,7 +58,9 @@ class Runner(Protocol):
         """Own the spec's port among all routers of this machine inside. Raises PortTaken."""
 
     def open_job(self, spec: ProcessSpec) -> AbstractAsyncContextManager[Job]:
-        """Start the job; leaving the context ends it with all its descendants. Raises OSError."""
+        """Start the job; leaving the context ends it with all its descendants. Raises OSError.
+
+        Where the spec says `lets_go`, a job that has ended by itself leaves its descendants alive."""
 
     def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
         """Return the end of what the job wrote last, "" when there is nothing."""
@@ -87,6 +89,7 @@ class GuardedJob:
     process: trio.Process
     lifeline: Lifeline
     ward: Ward
+    lets_go: bool = False
 
     @property
     def pid(self) -> int:
@@ -116,6 +119,7 @@ class GuardedRunner:
     log_check_s: float = LOG_CHECK_S
     _inherits: bool = field(default=False, init=False)  # orphans come to a subreaper only
     _jobs: set[GuardedJob] = field(factory=set, init=False)
+    _let_go: int = field(default=0, init=False)  # commands that may have left something behind
     _one_at_a_time: trio.Lock = field(factory=trio.Lock, init=False)
 
     async def prepare(self) -> tuple[Swept, ...]:
@@ -135,7 +139,8 @@ class GuardedRunner:
     async def open_job(self, spec: ProcessSpec) -> AsyncIterator[Job]:
         """Start the job under a guardian; leaving the context ends it: TERM, `grace_s`, then KILL for all below.
 
-        Raises OSError when it cannot be started. A job that cannot be executed ends with 126 or 127."""
+        Raises OSError when it cannot be started. A job that cannot be executed ends with 126 or 127. With `lets_go` a
+        job that has ended by itself is over, and what it left behind is not ours any more."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = self._log_path(spec)
         job = await self._start(spec, log)
@@ -161,14 +166,19 @@ class GuardedRunner:
         return self.directory / f"{spec.id}.log"
 
     async def _start(self, spec: ProcessSpec, log: Path) -> GuardedJob:
-        mark = Mark(instance=this_instance(), job=spec.id)
+        if spec.lets_go:
+            self._let_go += 1  # a mark of its own: a sweep after this command spares what an earlier one left
+            mark = Mark(instance=RELEASED, job=f"{spec.id}.{self._let_go}.{this_instance()}")
+        else:
+            mark = Mark(instance=this_instance(), job=spec.id)
         environment = job_environment(spec, os.environ) | {MARK: str(mark)}
         # shielded: a start that is given up half-way would lose the process; a fork takes milliseconds
         with trio.CancelScope(shield=True):
             async with self._one_at_a_time:
+                self._reap_released()
                 with _open_lifeline() as (read_end, lifeline), _open_log(log) as output:
                     process = await trio.lowlevel.open_process(
-                        [sys.executable, "-I", "-S", guardian.__file__, str(read_end), "--", *job_argv(spec)],
+                        _guardian_argv(spec, read_end),
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
@@ -179,7 +189,7 @@ class GuardedRunner:
                     )
                 seen = guardian.read_process(process.pid)
                 ward = Ward(mark=mark, since=seen.started if seen else 0)
-                job = GuardedJob(process=process, lifeline=lifeline, ward=ward)
+                job = GuardedJob(process=process, lifeline=lifeline, ward=ward, lets_go=spec.lets_go)
                 self._jobs.add(job)
         return job
 
@@ -208,8 +218,22 @@ class GuardedRunner:
             return  # it hangs in the kernel; it stays known, so that no sweep takes it for an orphan
         async with self._one_at_a_time:
             self._jobs.discard(job)
-            if self._inherits and (not asked or job.exit_code == -signal.SIGKILL):
-                await sweep_orphans(job.ward, keep=frozenset(other.pid for other in self._jobs))
+            is_lost = job.exit_code == -signal.SIGKILL or not (asked or job.lets_go)
+            if self._inherits and is_lost:
+                await sweep_orphans(job.ward, keep=self._guardians())
+            self._reap_released()
+
+    def _guardians(self) -> frozenset[int]:
+        return frozenset(job.pid for job in self._jobs)
+
+    def _reap_released(self) -> None:
+        if self._inherits and self._let_go:
+            reap_released(keep=self._guardians())
+
+
+def _guardian_argv(spec: ProcessSpec, lifeline: int) -> list[str]:
+    let_go = [guardian.LET_GO] if spec.lets_go else []
+    return [sys.executable, "-I", "-S", guardian.__file__, str(lifeline), *let_go, "--", *job_argv(spec)]
 
 
 def _turn_over(log: Path, max_bytes: int) -> None:

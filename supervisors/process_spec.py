@@ -31,7 +31,8 @@ class ProcessSpec:
     `id` is unique and fit for a file name. The process stays in the foreground: when its first process ends, all of
     its descendants are ended. It is ready when `ready_url` (plain http) answers 2xx, or 401 or 403, which a server that
     asks for a key says of itself. `env` is added to INHERITED. Seconds: `ready_timeout_s` bounds one start with its
-    retries; `idle_stop_s` counts from the last lease, 0 never stops."""
+    retries; `idle_stop_s` counts from the last lease, 0 never stops. `lets_go` is a command and no server: what it leaves
+    behind when it ends by itself lives on (a oneshot restart)."""
 
     id: str
     providers: tuple[str, ...]
@@ -42,12 +43,22 @@ class ProcessSpec:
     ready_timeout_s: float = 120.0
     start: Literal["demand", "boot"] = "demand"
     idle_stop_s: float = 600.0
+    lets_go: bool = False
+
+    @property
+    def command(self) -> object:
+        """What is run, in a form that compares: a process whose other settings change goes on."""
+        return self.argv, self.cwd, self.env, self.ready_url
 
     @property
     def port(self) -> int:
         """The TCP port that the process is going to own."""
         url = urlsplit(self.ready_url)
         return url.port or (443 if url.scheme == "https" else 80)
+
+    def is_in_the_way_of(self, other: ProcessSpec) -> bool:
+        """Tell whether the other one can start only when this one has ended: it wants the same port, or the same log."""
+        return self.port == other.port or self.id == other.id
 
 
 def mistakes(specs: Iterable[ProcessSpec]) -> tuple[Mistake, ...]:

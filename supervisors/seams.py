@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from router.domain.probe import ProbeClass, ProbeResult
+from router.domain.probe import ProbeClass, ProbePlan, ProbeResult
 from router.state.rows import Change, Opened
 
 T = TypeVar("T")
@@ -37,7 +37,10 @@ class Random(Protocol):
 
 
 class Prober(Protocol):
-    """Asks one provider something small."""
+    """Asks one provider something small; `router/providers/probe.py` does it over HTTP."""
+
+    def plan(self, provider: str) -> ProbePlan | None:
+        """Return how the provider may be probed, None for one that is not configured."""
 
     async def probe(self, provider: str, cls: ProbeClass) -> ProbeResult:
         """Return what one probe showed. Never raises for anything that the provider does; the caller bounds the time."""

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import Attribute, frozen
 
+NOT_A_STRING = "not_a_string"  # in a field's metadata: what to write where the file has a string
+
 HEADERS_OF_THE_CONNECTION = frozenset(  # what a request's own framing says; a configured one is never sent
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade"}
 )

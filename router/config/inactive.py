@@ -16,7 +16,7 @@ from router.config.structure import table_types
 EVERY_KEY = frozenset({"*"})
 
 # `off` is what these do already, whatever their default
-_OFF_BY_ITSELF = frozenset({"memory_pressure_action", "backend_health_action", "tool_repair", "mode"})
+_OFF_BY_ITSELF = frozenset({"tool_repair", "mode"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "server": frozenset({"display_timezone", "metrics_token_env"}),
@@ -29,11 +29,9 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "tool_repair",
             "extra_markers",
             "cost",
-            "health_threshold",
         }
     ),
     "providers.capabilities": frozenset({"tools", "prompt_cache", "thinking", "tool_choice"}),
-    "providers.restart": frozenset({"max", "window_s", "cooldown_s", "after_probes", "timeout_s"}),
     "profiles": frozenset(
         {
             "stream_truncation_action",
@@ -46,8 +44,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "tool_loop_threshold",
             "tool_loop_action",
             "max_tool_calls",
-            "memory_pressure_action",
-            "memory_pressure_cooldown_s",
             "context_budget_action",
             "context_budget_warn_threshold",
             "context_budget_trim_threshold",
@@ -57,11 +53,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
             "drift_detection_window_size",
             "drift_detection_cooldown_s",
             "drift_detection_sensitivity",
-            "backend_health_action",
-            "backend_health_threshold",
-            "recovery_probe_initial_s",
-            "recovery_probe_max_s",
-            "restart_timeout_s",
         }
     ),
     "auto_router": EVERY_KEY,
@@ -69,7 +60,6 @@ NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "adaptive": EVERY_KEY,
     "budget": EVERY_KEY,
     "prices": EVERY_KEY,
-    "probe": EVERY_KEY,
     "audit": EVERY_KEY,
     "request_log": EVERY_KEY,
 }
@@ -81,9 +71,6 @@ def inactive_keys(document: Document) -> Iterator[KeyPath]:
         cls = table_types()[name]
         for path, table in _tables_of(document, name):
             yield from ((*path, key) for key in table if _is_in(key, keys) and _asks_for_something(cls, key, table[key]))
-    for path, provider in tables(document, "providers"):
-        if at(provider, ("restart", "mode")) in ("oneshot", "unit"):
-            yield (*path, "restart", "mode")
 
 
 def _tables_of(document: Document, name: str) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:

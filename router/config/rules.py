@@ -132,6 +132,21 @@ def _restart(document: Document) -> Iterator[Fault]:
             yield Fault((*path, "restart", "argv"), "mode unit takes the name of the unit alone")
 
 
+def _runnable(document: Document) -> Iterator[Fault]:
+    """Refuse what no operating system can hand to a program."""
+    for path, provider in tables(document, "providers"):
+        words = (
+            dict(texts(provider, "restart")) | dict(texts(provider, "restart", "argv")) | dict(texts(provider, "restart", "env"))
+        )
+        for below, word in (words | dict(texts(provider, "restart_command")) | dict(texts(provider))).items():
+            if "\0" in word and below[0] in ("restart", "restart_command"):
+                yield Fault((*path, *below), "holds a NUL character")
+        env = at(provider, ("restart", "env"))
+        for name in env if isinstance(env, dict) else ():
+            if not name or "=" in name or "\0" in name:
+                yield Fault((*path, "restart", "env", name), "is no name of a variable")
+
+
 def _managed(document: Document) -> Iterator[Fault]:
     """Check the places of managed servers: plain http, and one owner per port, since two would answer for each other."""
     owners: dict[int, object] = {}
@@ -199,6 +214,7 @@ _RULES: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _profile_numbers,
     _exclusive_keys,
     _restart,
+    _runnable,
     _managed,
     _addresses,
     _records_need_a_place,

@@ -7,7 +7,7 @@ from typing import Literal, NewType
 
 from attrs import field, frozen
 
-from router.config.checks import AtLeast, Between, EachOf, EnvName, Headers, HttpUrl, Matches, NotEmpty
+from router.config.checks import NOT_A_STRING, AtLeast, Between, EachOf, EnvName, Headers, HttpUrl, Matches, NotEmpty
 
 ProviderKind = Literal["openai_compat", "anthropic"]
 Reasoning = Literal["strip", "pass", "convert", "echo"]
@@ -24,6 +24,8 @@ CommandLine = NewType("CommandLine", tuple[str, ...])  # in the file a list, or 
 
 OUTPUT_FILTERS = ("strip_thinking", "strip_stop_markers", "strip_tool_call_xml", "repair_byte_fallback")  # routing.md 16
 
+# said of a string where a command is a list (W40): nothing here is ever given to a shell that did not ask for one
+_NO_SHELL = 'one string per word, as in ["llama-server", "--port", "8089"]; a shell is a program: ["sh", "-c", "..."]'
 _DAY_S = 86_400  # slow local models: a whole day is the bound of every limit of an attempt
 
 
@@ -57,13 +59,13 @@ class RestartConfig:
     """How the server behind a provider is started again (decision 9, supervision.md 21.6).
 
     `argv` runs without a shell; a first element `python` stands for the interpreter of the router.
-    `env` is added to an allow-listed environment. Managed only: `ready_url`, `start`, `idle_stop_s` (0: never)."""
+    `env` is added to an allow-listed environment. Managed only: `start`, `idle_stop_s` (0: never)."""
 
     mode: RestartMode
-    argv: tuple[str, ...] = field(validator=NotEmpty("the program and its arguments"))
+    argv: tuple[str, ...] = field(validator=NotEmpty("the program and its arguments"), metadata={NOT_A_STRING: _NO_SHELL})
     ready_url: str | None = field(default=None, validator=HttpUrl())
     ready_timeout_s: float = field(default=120.0, validator=Between(0.1, 3600))
-    timeout_s: float = field(default=30.0, validator=Between(5, 600))
+    timeout_s: float | None = field(default=None, validator=Between(5, 600))  # None: the longest restart_timeout_s
     group: str | None = None  # providers of one group share one restart; None: the argv
     max: int = field(default=3, validator=Between(1, 100))  # restarts within window_s
     window_s: float = field(default=900.0, validator=Between(1, _DAY_S))

@@ -14,6 +14,7 @@ from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
+from router.config.checks import NOT_A_STRING
 from router.config.document import Fault
 from router.config.locate import KeyPath
 from router.config.schema import CommandLine, RouterConfig
@@ -160,7 +161,7 @@ def _command(value: object, _: object) -> CommandLine:
     if not isinstance(value, str):
         raise _expected("a string or a non-empty array of strings", value)
     if any(char in _SHELL_ONLY for char in value):
-        raise Misfit("needs a shell: write the program and its arguments as an array")
+        raise Misfit("needs a shell, and none is used: write the program and its arguments as an array")
     try:
         words = tuple(shlex.split(value))
     except ValueError as error:
@@ -253,6 +254,8 @@ def _table_hook(cls: type[attrs.AttrsInstance], converter: Converter) -> Hook:
 
 def _checked(attribute: attrs.Attribute[Any], converter: Converter) -> Hook:
     def hook(value: object, type_: Any) -> Any:  # noqa: ANN401 - whatever the field holds
+        if isinstance(value, str) and NOT_A_STRING in attribute.metadata:
+            raise Misfit(f"is a string: {attribute.metadata[NOT_A_STRING]}")
         result = converter.structure(value, attribute.type if attribute.type is not None else type_)
         if attribute.validator is not None:
             attribute.validator(None, attribute, result)

@@ -139,9 +139,9 @@ class Health:
     """Everything that is known of one provider. Times are trio's clock, `*_wall` are unix seconds.
 
     `gen` counts exclusions and holds; results of an older one are void. `level` is the exponent of the back-off, 0 to 8;
-    it is kept across relapses. `restart_owed` is the generation that waits for a restart. `epoch` counts failures that
-    were counted: an attempt that began in an older one saw the same blip. `passive` is a provider whose supervisor has
-    given up: it is asked last, once per 30 s."""
+    it is kept across relapses. `restart_owed` is the generation that waits for a restart. `epoch` moves on with every
+    counted failure and every restore: an attempt that began in an older one saw the same blip. `passive` is a provider
+    whose supervisor has given up: it is asked last, once per 30 s."""
 
     state: HealthState = HealthState.HEALTHY
     failures: int = 0
@@ -152,12 +152,14 @@ class Health:
     level: int = 0
     probes_failed: int = 0  # of this generation
     next_probe_at: float = inf  # of the recovery prober
+    probed_at: float = -inf  # when its last probe ended without success
     restart_owed: int | None = None
     is_restarted: bool = False  # in this generation
     probation_left: int = 0
     probation_until: float = inf
     decays_at: float = inf  # when good service takes one off `level`
     auth_failures: int = 0
+    auth_counted_at: float = -inf
     epoch: int = 0
     counted_at: float = -inf
     traffic_failed_at: float = -inf

@@ -12,6 +12,7 @@ from router.domain.health import Admission, Cooldown, CooldownReason, Health, He
 from router.domain.health_events import Moment
 
 FIRST_PROBE_S = 2.0  # spread of the first probe of an exclusion
+WAKE_PAUSE_S = 5.0  # after a failed probe: traffic that succeeds where probes fail must not make them a stream
 
 
 def delay_s(level: int, policy: HealthPolicy, jitter: float) -> float:
@@ -19,10 +20,14 @@ def delay_s(level: int, policy: HealthPolicy, jitter: float) -> float:
     return min(policy.probe_initial_s * 2.0**level, policy.probe_max_s) * (0.9 + 0.2 * jitter)
 
 
-def with_cooldown(health: Health, cooldown: Cooldown) -> Health:
-    """Return the health with a rest; of two the later release stands."""
+def with_cooldown(health: Health, cooldown: Cooldown, now: Moment) -> Health:
+    """Return the health with a rest; of two the later release stands, but a guess never hides a rate limit (R-48)."""
     old = health.cooldown
-    return evolve(health, cooldown=cooldown) if old is None or cooldown.until > old.until else health
+    if old is None or old.until <= now.mono:
+        return evolve(health, cooldown=cooldown)
+    was_limited, is_limited = (rest.reason is CooldownReason.RATE_LIMITED for rest in (old, cooldown))
+    is_stronger = cooldown.until > old.until if was_limited is is_limited else is_limited
+    return evolve(health, cooldown=cooldown) if is_stronger else health
 
 
 def without_guess(cooldown: Cooldown | None) -> Cooldown | None:
@@ -34,6 +39,12 @@ def not_before_reset(health: Health, at: float) -> float:
     """Return when to probe at the earliest, if not before `at`: a rate limit is not probed before its reset."""
     cooldown = health.cooldown
     return max(at, cooldown.until) if cooldown is not None and cooldown.reason is CooldownReason.RATE_LIMITED else at
+
+
+def woken(health: Health, now: Moment) -> Health:
+    """Return the health with its next probe at once, or soon after one that has just failed (D3)."""
+    at = not_before_reset(health, max(now.mono, health.probed_at + WAKE_PAUSE_S))
+    return evolve(health, next_probe_at=min(health.next_probe_at, at))
 
 
 def admitted(health: Health, now: Moment, policy: HealthPolicy) -> Health:
@@ -69,7 +80,9 @@ def excluded(health: Health, now: Moment, policy: HealthPolicy) -> Health:
 
 
 def on_probation(health: Health, now: Moment, policy: HealthPolicy) -> Health:
-    """Return the health back in the chains, one failure away from leaving them again."""
+    """Return the health back in the chains, one failure away from leaving them again.
+
+    Attempts from before know nothing of how it is now: a new epoch."""
     return evolve(
         health,
         state=HealthState.DEGRADED,
@@ -78,6 +91,7 @@ def on_probation(health: Health, now: Moment, policy: HealthPolicy) -> Health:
         since_wall=now.wall,
         hold_reason=None,
         auth_failures=0,
+        epoch=health.epoch + 1,
         cooldown=without_guess(health.cooldown),
         is_loading=False,
         next_probe_at=inf,

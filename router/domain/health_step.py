@@ -61,6 +61,7 @@ from router.domain.health_moves import (
     on_probation,
     with_cooldown,
     without_guess,
+    woken,
 )
 from router.domain.health_told import told_of
 from router.errors import FailureReason
@@ -70,7 +71,6 @@ RESTART_LEVELS = frozenset({3, 6})  # where a longer outage is worth another res
 MIN_SPACING_S = 0.5  # failures closer together are one blip (21.8)
 AUTH_FAILURES = 3  # without a success between
 PASSIVE_PAUSE_S = 30.0  # between attempts at a provider whose supervisor has given up (I24)
-RESTORED_LEVEL_MAX = 2  # what a restart of the daemon leaves of a back-off (21.10)
 
 _SEVERITY = {HealthState.HEALTHY: 0, HealthState.DEGRADED: 1, HealthState.UNHEALTHY: 2}
 
@@ -86,6 +86,7 @@ class Step:
 def step(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Step:
     """Return the next health. Never raises (I1)."""
     new = _level_checked(_applied(old, event, now, policy), now, policy)
+    new = old if new == old else new
     return Step(new, told_of(old, new, event, now))
 
 
@@ -141,7 +142,7 @@ def _applied(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy)
         case AttemptBegan():
             return evolve(old, passive_until=now.mono + PASSIVE_PAUSE_S) if old.is_passive else old
         case Restored():
-            return old
+            return _without_unasked(old, now, policy)
         case Tick():
             return _ticked(old, now, policy)
     assert_never(event)
@@ -157,29 +158,24 @@ def _level_checked(health: Health, now: Moment, policy: HealthPolicy) -> Health:
 
 
 def _succeeded(old: Health, event: Succeeded, now: Moment, policy: HealthPolicy) -> Health:
+    is_in = old.admission in (Admission.ADMITTED, Admission.PROBATION)
     is_fresh = now.mono - old.traffic_failed_at < policy.probe_initial_s
-    if event.source is Source.PROBE and old.failures and is_fresh:
+    if is_in and event.source is Source.PROBE and old.failures and is_fresh:
         return evolve(old, is_loading=False)  # a tiny prompt does not whitewash real ones (D6)
-    well = evolve(
-        old,
-        last_ok_wall=now.wall,
-        is_loading=False,
-        auth_failures=0,
-        cooldown=without_guess(old.cooldown),
-        last_error="",
-    )
+    well = evolve(old, last_ok_wall=now.wall, is_loading=False, auth_failures=0, cooldown=without_guess(old.cooldown))
+    healed = evolve(well, state=HealthState.HEALTHY, failures=0, traffic_failed_at=-inf, last_error="")
     match old.admission:
         case Admission.ADMITTED:
-            return evolve(well, state=HealthState.HEALTHY, failures=0)
+            return healed
         case Admission.PROBATION:
-            passed = evolve(well, state=HealthState.HEALTHY, failures=0, probation_left=old.probation_left - 1)
+            passed = evolve(healed, probation_left=old.probation_left - 1)
             return passed if passed.probation_left > 0 else admitted(passed, now, policy)
         case Admission.EXCLUDED | Admission.HELD:
             if old.hold_reason is HoldReason.OPERATOR:
                 return well
             if old.is_passive:
                 return on_probation(well, now, policy)  # nobody probes it
-            return evolve(well, next_probe_at=min(old.next_probe_at, not_before_reset(well, now.mono)))  # D3: woken
+            return woken(well, now)
     assert_never(old.admission)
 
 
@@ -231,11 +227,11 @@ def _state_of(failures: int, policy: HealthPolicy) -> HealthState:
 
 
 def _auth_failed(seen: Health, now: Moment, policy: HealthPolicy) -> Health:
-    is_same_blip = now.mono - seen.counted_at < MIN_SPACING_S
-    rested = with_cooldown(seen, Cooldown(CooldownReason.AUTH, now.mono + policy.auth_cooldown_s))
+    is_same_blip = now.mono - seen.auth_counted_at < MIN_SPACING_S
+    rested = with_cooldown(seen, Cooldown(CooldownReason.AUTH, now.mono + policy.auth_cooldown_s), now)
     if seen.admission is Admission.HELD or is_same_blip:
         return rested
-    counted = evolve(rested, auth_failures=seen.auth_failures + 1, counted_at=now.mono)
+    counted = evolve(rested, auth_failures=seen.auth_failures + 1, auth_counted_at=now.mono)
     return counted if counted.auth_failures < AUTH_FAILURES else held(counted, HoldReason.AUTH, now, policy)
 
 
@@ -244,7 +240,7 @@ def _rested(seen: Health, reason: FailureReason, stated_s: float | None, now: Mo
         cooldown = Cooldown(CooldownReason.RATE_LIMITED, now.mono + (RATE_LIMIT_COOLDOWN_S if stated_s is None else stated_s))
     else:
         cooldown = Cooldown(CooldownReason.OVERLOADED, now.mono + (OVERLOADED_COOLDOWN_S if stated_s is None else stated_s))
-    rested = with_cooldown(seen, cooldown)
+    rested = with_cooldown(seen, cooldown, now)
     if rested.next_probe_at == inf:
         return rested
     return evolve(rested, next_probe_at=max(rested.next_probe_at, not_before_reset(rested, now.mono)))
@@ -260,7 +256,11 @@ def _probed(old: Health, event: RecoveryProbed, now: Moment, policy: HealthPolic
         return on_probation(evolve(old, last_ok_wall=now.wall), now, policy)
     pause_s = delay_s(old.level, policy, now.jitter) if old.hold_reason is None else policy.probe_max_s * (0.9 + 0.2 * now.jitter)
     later = evolve(
-        old, next_probe_at=now.mono + pause_s, last_error=event.message, is_loading=event.verdict is ProbeVerdict.LOADING
+        old,
+        next_probe_at=not_before_reset(old, now.mono + pause_s),
+        probed_at=now.mono,
+        last_error=event.message or str(event.reason or event.verdict),
+        is_loading=old.is_loading if event.verdict is ProbeVerdict.BUSY else event.verdict is ProbeVerdict.LOADING,
     )
     if event.verdict is not ProbeVerdict.FAILED or old.hold_reason is not None:
         return later
@@ -320,21 +320,30 @@ def _operated(old: Health, action: OperatorAction, now: Moment, policy: HealthPo
 
 def _reloaded(old: Health, event: Reloaded, now: Moment, policy: HealthPolicy) -> Health:
     health = old if policy.can_restart else evolve(old, restart_owed=None)
-    if health.hold_reason is HoldReason.AUTH and event.is_key_changed:
-        return on_probation(health, now, policy)
-    if health.admission in (Admission.EXCLUDED, Admission.PROBATION) and not policy.excludes:
-        return admitted(health, now, policy)
-    return health
+    if event.is_key_changed:
+        if health.hold_reason is HoldReason.AUTH:
+            return on_probation(health, now, policy)
+        is_refused = health.cooldown is not None and health.cooldown.reason is CooldownReason.AUTH
+        health = evolve(health, auth_failures=0, cooldown=None if is_refused else health.cooldown)
+    return _without_unasked(health, now, policy)
+
+
+def _without_unasked(health: Health, now: Moment, policy: HealthPolicy) -> Health:
+    is_kept_out = health.admission in (Admission.EXCLUDED, Admission.PROBATION)
+    return admitted(health, now, policy) if is_kept_out and not policy.excludes else health
 
 
 def _jumped(old: Health, by_s: float, now: Moment) -> Health:
-    cooldown = old.cooldown
-    return evolve(
+    """Take what passed unseen off the rests, and probe afresh. A clock that was set back lengthens nothing."""
+    cooldown, by_s = old.cooldown, max(by_s, 0.0)
+    rested = evolve(
         old,
         cooldown=None if cooldown is None else evolve(cooldown, until=cooldown.until - by_s),
         pressured_until=old.pressured_until - by_s,
-        next_probe_at=old.next_probe_at if old.next_probe_at == inf else now.mono + FIRST_PROBE_S * now.jitter,
     )
+    if old.next_probe_at == inf:
+        return rested
+    return evolve(rested, next_probe_at=not_before_reset(rested, now.mono + FIRST_PROBE_S * now.jitter))
 
 
 def _ticked(old: Health, now: Moment, policy: HealthPolicy) -> Health:

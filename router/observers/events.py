@@ -47,6 +47,7 @@ _REQUEST_FIELDS = (
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
+_RESTART_FIELDS = ("provider", "providers", "group", "mode")
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error", "absent")
 _HOP_FIELDS = (
     "request_id",
@@ -122,6 +123,15 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-recovery-probe": EventSpec(
         INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
     ),
+    "continuous-probe-started": EventSpec(INFO, ("interval_s", "probe_paid", "providers")),
+    "probe-completed": EventSpec(
+        INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
+    ),
+    "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model")),
+    "self-healing-restart": EventSpec(
+        WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail")
+    ),
+    "self-healing-restart-suppressed": EventSpec(WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s")),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
@@ -135,6 +145,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped")),
     "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped")),
     "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
+    "chain-memory-pressure-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
+    "demote-unhealthy-provider": EventSpec(INFO, ("request_id", "profile", "provider")),
+    "memory-pressure-detected": EventSpec(INFO, ("request_id", "provider", "profile", "action", "cooldown_s", "error")),
     "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers")),
     "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS, quiet_if="absent"),
     "grammar-violation": EventSpec(WARNING, ("request_id", "provider", "dialect", "rule", "total")),

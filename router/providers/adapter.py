@@ -6,6 +6,7 @@ from the sending), the whole attempt. A refused request is repeated once without
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
@@ -165,12 +166,14 @@ class HttpProvider:
 
     def _limits(self, call: UpstreamCall) -> Limits:
         config = self.config
+        if call.is_unhurried:
+            return Limits(connect_s=config.connect_timeout_s, first_byte_s=math.inf, idle_s=math.inf, total_s=math.inf)
         timeout_s = config.timeout_s if call.timeout_s is None else call.timeout_s
         return Limits(
             connect_s=config.connect_timeout_s,
             first_byte_s=timeout_s if config.first_byte_timeout_s is None else config.first_byte_timeout_s,
             idle_s=timeout_s if config.idle_timeout_s is None else config.idle_timeout_s,
-            total_s=float("inf") if config.total_timeout_s is None else config.total_timeout_s,
+            total_s=math.inf if config.total_timeout_s is None else config.total_timeout_s,
         )
 
     def _request(self, body: UpstreamBody, call: UpstreamCall, limits: Limits, ends_by: float) -> tuple[HttpRequest, float]:

@@ -27,6 +27,7 @@ from router.providers.transport import CANNOT_CONNECT, HttpAnswer, HttpRequest
 KEEP_ALIVE_S = 3.0  # below the 5 s after which llama.cpp's server, among others, closes an idle connection
 MAX_IDLE = 64  # as many short calls side by side go without a new connection; what a burst leaves above it is closed
 LINGER_S = 0.005  # after `[DONE]` the end of the body is one read away, and the connection can be kept
+NO_NAME = f"{CANNOT_CONNECT}: the host name cannot be looked up"
 CLOSE_S = 1.0  # routing.md 11.8; closing never waits for the other side, so this is only a belt
 
 
@@ -73,6 +74,16 @@ class HttpxClient:
                 with trio.move_on_after(CLOSE_S, shield=True):
                     await self._end(answer, linger_s)
 
+    async def reach(self, url: str, *, connect_s: float) -> None:
+        """Connect to the URL's host, and leave. Raises ProviderFailed(connection | timeout)."""
+        try:
+            connection = await _connect(_url(url), connect_s, self.dial)
+        except httpx.TransportError as error:
+            raise self._failed(*_meaning(error)) from error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise self._failed(FailureReason.CONNECTION, NO_NAME) from error
+        await connection.aclose()
+
     async def aclose(self) -> None:
         """Close the idle connections; those in use close with their answers."""
         self._is_closed = True
@@ -99,7 +110,7 @@ class HttpxClient:
         except httpx.TransportError as error:
             raise self._failed(*_meaning(error)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # no IDNA, or a label longer than DNS has
-            raise self._failed(FailureReason.CONNECTION, f"{CANNOT_CONNECT}: the host name cannot be looked up") from error
+            raise self._failed(FailureReason.CONNECTION, NO_NAME) from error
         timeouts["read"] = request.timeouts.idle_s  # from now on: the head had a limit of its own
         return _Answer(client=self, connection=connection, response=response)
 

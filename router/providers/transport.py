@@ -61,6 +61,9 @@ class HttpClient(Protocol):
 
         Raises ProviderFailed(connection | timeout) when no head came."""
 
+    async def reach(self, url: str, *, connect_s: float) -> None:
+        """Connect to the URL's host within `connect_s`, and leave. Raises ProviderFailed(connection | timeout)."""
+
     async def close_expired(self) -> None:
         """Close the connections that have been idle for too long."""
 

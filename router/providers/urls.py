@@ -11,9 +11,10 @@ from router.config.schema import ProviderConfig
 
 @frozen(kw_only=True)
 class ProviderUrls:
-    """`complete` takes generation requests; `count_tokens` is None for a kind that has no such endpoint."""
+    """`complete` takes generation requests, `models` lists them; `count_tokens` is None for a kind that has no such endpoint."""
 
     complete: str
+    models: str
     count_tokens: str | None = None
 
 
@@ -21,12 +22,16 @@ def provider_urls(config: ProviderConfig) -> ProviderUrls:
     """Return the addresses of one provider. A query in `base_url` (`?api-version=...`) stays where it is."""
     parts = urlsplit(config.base_url)
     if config.kind == "anthropic":
-        messages = parts.path.rstrip("/").removesuffix("/v1") + "/v1/messages"
-        return ProviderUrls(complete=_joined(parts, messages), count_tokens=_joined(parts, messages + "/count_tokens"))
+        path = parts.path.rstrip("/").removesuffix("/v1") + "/v1"
+        return ProviderUrls(
+            complete=_joined(parts, path + "/messages"),
+            models=_joined(parts, path + "/models"),
+            count_tokens=_joined(parts, path + "/messages/count_tokens"),
+        )
     path = parts.path.rstrip("/")
     if not path and not config.base_url_exact:
         path = "/v1"
-    return ProviderUrls(complete=_joined(parts, path + "/chat/completions"))
+    return ProviderUrls(complete=_joined(parts, path + "/chat/completions"), models=_joined(parts, path + "/models"))
 
 
 def _joined(parts: SplitResult, path: str) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.health import ProviderStatus
 from router.reports.plain import THE_SERVERS, plain_console, plain_table
-from router.routing.chain import Entry, Member, Plan, resolve
+from router.routing.chain import RANK_KEYS, Entry, Member, Plan, resolve
 from router.routing.profile import ProfileChoice, ProfileTable, choose
 
 _KIND_OF_ROUTE = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_compat"}
@@ -19,7 +19,7 @@ _KIND_OF_ROUTE = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_c
 
 @frozen(kw_only=True)
 class Explanation:
-    """The decision for one request with every provider well: cool-downs are the running daemon's and not known here."""
+    """The decision for one request. How each provider is doing is the running daemon's knowledge: see `explain`."""
 
     choice: ProfileChoice
     plan: Plan
@@ -46,8 +46,18 @@ class Explanation:
         return "relayed as it is" if is_same else f"translated to {self.providers[name].kind}"
 
 
-def explain(loaded: LoadedConfig, *, route: str, body: Mapping[str, Any], profile: str | None) -> Explanation:
-    """Return the decision for one request body on one route. Raises UnknownProfile, UnknownMode."""
+def explain(
+    loaded: LoadedConfig,
+    *,
+    route: str,
+    body: Mapping[str, Any],
+    profile: str | None,
+    statuses: Mapping[str, ProviderStatus] | None = None,
+    now: float = 0.0,
+) -> Explanation:
+    """Return the decision for one request body on one route. Raises UnknownProfile, UnknownMode.
+
+    `statuses` are the published values of a daemon at `now` on its clock; who is not among them counts as well."""
     config = loaded.config
     model = body.get("model")
     choice = choose(
@@ -62,11 +72,11 @@ def explain(loaded: LoadedConfig, *, route: str, body: Mapping[str, Any], profil
     members = tuple(
         Member(
             config=providers[name],
-            status=ProviderStatus(name=name, unconfigured=loaded.secrets.unconfigured.get(name)),
+            status=(statuses or {}).get(name) or ProviderStatus(name=name, unconfigured=loaded.secrets.unconfigured.get(name)),
         )
         for name in chosen.providers
     )
-    plan = resolve(chosen, members, config.routing, now=0.0)
+    plan = resolve(chosen, members, config.routing, now=now)
     return Explanation(choice=choice, plan=plan, providers=providers, route=route)
 
 
@@ -74,11 +84,13 @@ def print_explanation(explanation: Explanation) -> None:
     """Print the decision as a table on stdout."""
     out, choice = plain_console(), explanation.choice
     out.print(Text(f"profile {choice.profile} (by {choice.why}), {explanation.route}"))
+    if explanation.plan.is_last_resort:
+        out.print(Text("last resort: everybody rests or is excluded"))
     out.print(plain_table(("place", "provider", "model", "how", "why"), explanation.rows()))
 
 
 def _rank(entry: Entry) -> str:
-    return f"rank {', '.join(map(str, entry.rank))}"
+    return ", ".join(f"{key} {number}" for key, number in zip(RANK_KEYS, entry.rank, strict=True))
 
 
 def _word(value: object) -> str | None:

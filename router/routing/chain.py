@@ -3,47 +3,67 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import inf
 from typing import assert_never
 
 from attrs import evolve, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig, RoutingConfig
-from router.domain.health import CooldownReason, ProviderStatus
-from router.errors import ErrorKind, NoProviderAvailable
+from router.domain.health import Admission, CooldownReason, Health, HealthState, HoldReason, ProviderStatus
+from router.domain.health_step import probe_due
+from router.errors import ErrorKind, LeftOut, NoProviderAvailable
 
 RETRY_AFTER_MIN_S = 1.0  # Claude Code retries at once below it, and spends its ten tries within a minute
 RETRY_AFTER_MAX_S = 30.0  # on 120 s Claude Code gives up at once (clients.md 2)
 
 
 class DropReason(StrEnum):
-    """Hard filters, in the order in which they are applied."""
+    """Hard filters, in the order in which they are applied: first those that nothing overrides."""
 
     DISABLED = "disabled"
     MISSING_CREDENTIAL = "missing-credential"
     MISSING_PACKAGE = "missing-package"
     PAID_GATE = "paid-gate"
+    HELD = "held"  # by an operator, until somebody restores it
     RATE_LIMITED = "rate-limited"
     OVERLOADED = "overloaded"
     AUTH_COOLDOWN = "auth-cooldown"
+    MEMORY_PRESSURE = "memory-pressure"  # out of memory, where the profile says `skip`
+    EXCLUDED = "excluded"  # where the profile says `exclude`; so is one whose key is refused for good
+    BREAKER_OPEN = "breaker-open"  # nobody supervises it any more, and it was asked a moment ago
 
 
-SOFT = frozenset({DropReason.OVERLOADED, DropReason.AUTH_COOLDOWN})  # what the last resort may override
-PASSING = SOFT | {DropReason.RATE_LIMITED}  # what time alone releases
+# what the last resort may override
+SOFT = frozenset(
+    {
+        DropReason.OVERLOADED,
+        DropReason.AUTH_COOLDOWN,
+        DropReason.MEMORY_PRESSURE,
+        DropReason.EXCLUDED,
+        DropReason.BREAKER_OPEN,
+    }
+)
+PASSING = SOFT | {DropReason.RATE_LIMITED}  # what ends by itself
+RANK_KEYS = ("health", "place")  # what an entry's rank consists of
+_AT_ITS_PLACE, _DEMOTED, _UNSUPERVISED = 0, 1, 2  # health classes
 
 
 @frozen(kw_only=True)
 class Dropped:
-    """A provider of the profile that is not asked. `until` is on trio's clock, None where time does not help."""
+    """A provider of the profile that is not asked.
+
+    `until` is on trio's clock: when it is asked or probed again, None where nobody knows. `since_wall` is unix seconds."""
 
     provider: str
     reason: DropReason
     detail: str = ""
     until: float | None = None
+    since_wall: float | None = None
 
 
 @frozen(kw_only=True)
 class Entry:
-    """A provider that is asked. `rank` is what it was sorted by: only the declared place until the guards bring more."""
+    """A provider that is asked. `rank` is what it was sorted by, one number for each of RANK_KEYS."""
 
     provider: str
     rank: tuple[int, ...]
@@ -51,12 +71,15 @@ class Entry:
 
 @frozen(kw_only=True)
 class Plan:
-    """The decision for one request; the caller performs it and logs it."""
+    """The decision for one request; the caller performs it and logs it.
+
+    `demoted` stand behind others only because they are not well."""
 
     profile: str
     order: tuple[Entry, ...]
     dropped: tuple[Dropped, ...] = ()
     is_last_resort: bool = False
+    demoted: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -69,15 +92,16 @@ class Member:
 
 def resolve(profile: ProfileConfig, members: tuple[Member, ...], routing: RoutingConfig, now: float) -> Plan:
     """Return who answers. Pure: a function of its arguments only; declared order is kept inside equal ranks."""
-    order: list[Entry] = []
+    declared: list[Entry] = []
     dropped: list[Dropped] = []
     for index, member in enumerate(members):
-        if drop := _drop(member, routing, now):
+        if drop := _drop(member, profile, routing, now):
             dropped.append(drop)
         else:
-            order.append(Entry(provider=member.config.name, rank=(index,)))
-    plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped))
-    return plan if order or not routing.last_resort else _last_resort(plan, members, routing.last_resort_max)
+            declared.append(_entry(profile, members, index))
+    order = sorted(declared, key=lambda entry: entry.rank)
+    plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped), demoted=_demoted(order))
+    return plan if order or not routing.last_resort else _last_resort(plan, profile, members, routing.last_resort_max)
 
 
 def empty_chain_error(plan: Plan, now: float) -> NoProviderAvailable:
@@ -94,7 +118,20 @@ def empty_chain_error(plan: Plan, now: float) -> NoProviderAvailable:
         message=f"no provider of profile {plan.profile!r} can be asked now ({told or 'the chain is empty'})",
         profile=plan.profile,
         retry_after_s=retry_after,
-        permanent=not waits,
+        permanent=kind not in (ErrorKind.RATE_LIMITED, ErrorKind.ALL_EXCLUDED),
+        left_out=_left_out(plan, now) if kind is ErrorKind.ALL_EXCLUDED else (),
+    )
+
+
+def _left_out(plan: Plan, now: float) -> tuple[LeftOut, ...]:
+    return tuple(
+        LeftOut(
+            provider=drop.provider,
+            reason=str(drop.reason),
+            since_wall=drop.since_wall,
+            next_probe_in_s=None if drop.until is None else max(drop.until - now, 0.0),
+        )
+        for drop in plan.dropped
     )
 
 
@@ -105,17 +142,73 @@ def has_larger_window(failed: ProviderConfig, later: tuple[ProviderConfig, ...])
     return any(p.max_context_tokens is None or p.max_context_tokens > failed.max_context_tokens for p in later)
 
 
-def _drop(member: Member, routing: RoutingConfig, now: float) -> Dropped | None:
+def _entry(profile: ProfileConfig, members: tuple[Member, ...], index: int) -> Entry:
+    member = members[index]
+    return Entry(provider=member.config.name, rank=(_health_class(member.status.health, profile), index))
+
+
+def _health_class(health: Health, profile: ProfileConfig) -> int:
+    """Return 0 for who keeps its place; under `demote` who is not well goes behind, and last who is not supervised."""
+    if health.is_passive:
+        return _UNSUPERVISED
+    if profile.backend_health_action != "demote":
+        return _AT_ITS_PLACE
+    is_unwell = health.state is HealthState.UNHEALTHY or health.admission is not Admission.ADMITTED
+    return _DEMOTED if is_unwell else _AT_ITS_PLACE
+
+
+def _demoted(order: list[Entry]) -> tuple[str, ...]:
+    """Return who stands behind a provider that was declared after it."""
+    return tuple(
+        entry.provider
+        for position, entry in enumerate(order)
+        if any(ahead.rank[-1] > entry.rank[-1] for ahead in order[:position])
+    )
+
+
+def _drop(member: Member, profile: ProfileConfig, routing: RoutingConfig, now: float) -> Dropped | None:
     config, status = member.config, member.status
+    if hard := _drop_for_good(config, status, routing):
+        return hard
+    cooldown = status.cooldown
+    if cooldown is not None and cooldown.until > now:
+        return Dropped(provider=config.name, reason=_drop_reason(cooldown.reason), until=cooldown.until)
+    return _drop_for_health(config.name, status.health, profile, now)
+
+
+def _drop_for_health(name: str, health: Health, profile: ProfileConfig, now: float) -> Dropped | None:
+    """Return why a provider is left out for its health (supervision.md 21.5.4).
+
+    Who is not supervised is never excluded, since nobody would restore it: it is asked last, once per half minute."""
+    if profile.memory_pressure_action == "skip" and health.pressured_until > now:
+        return Dropped(provider=name, reason=DropReason.MEMORY_PRESSURE, until=health.pressured_until)
+    if health.is_passive:
+        is_open = health.passive_until > now
+        return Dropped(provider=name, reason=DropReason.BREAKER_OPEN, until=health.passive_until) if is_open else None
+    is_refused = health.hold_reason is HoldReason.AUTH
+    if profile.backend_health_action == "exclude" and (is_refused or health.admission is Admission.EXCLUDED):
+        due = probe_due(health)
+        return Dropped(
+            provider=name,
+            reason=DropReason.EXCLUDED,
+            detail="held: its key is refused" if is_refused else "",
+            until=due if due < inf else None,
+            since_wall=health.since_wall,
+        )
+    return None
+
+
+def _drop_for_good(config: ProviderConfig, status: ProviderStatus, routing: RoutingConfig) -> Dropped | None:
+    """Return why a provider is not asked whatever else happens: nothing overrides it."""
     if not config.enabled:
         return Dropped(provider=config.name, reason=DropReason.DISABLED)
     if status.unconfigured is not None:
         return Dropped(provider=config.name, reason=DropReason(status.unconfigured.reason), detail=status.unconfigured.detail)
     if config.paid and not routing.allow_paid:
         return Dropped(provider=config.name, reason=DropReason.PAID_GATE, detail="paid, and allow_paid is off")
-    cooldown = status.cooldown
-    if cooldown is not None and cooldown.until > now:
-        return Dropped(provider=config.name, reason=_drop_reason(cooldown.reason), until=cooldown.until)
+    if status.health.hold_reason is HoldReason.OPERATOR:
+        since = status.health.since_wall
+        return Dropped(provider=config.name, reason=DropReason.HELD, detail="held by an operator", since_wall=since)
     return None
 
 
@@ -130,24 +223,29 @@ def _drop_reason(reason: CooldownReason) -> DropReason:
     assert_never(reason)
 
 
-def _last_resort(plan: Plan, members: tuple[Member, ...], most: int) -> Plan:
-    """Admit the soft-dropped whose release is nearest: a pool that is all resting is better asked than refused (R-46)."""
-    places = {member.config.name: index for index, member in enumerate(members)}
-    soft = sorted((drop for drop in plan.dropped if drop.reason in SOFT), key=_release)[:most]
-    if not soft:
-        return plan
-    order = tuple(Entry(provider=drop.provider, rank=(places[drop.provider],)) for drop in soft)
-    return evolve(plan, order=order, dropped=tuple(drop for drop in plan.dropped if drop not in soft), is_last_resort=True)
+def _last_resort(plan: Plan, profile: ProfileConfig, members: tuple[Member, ...], most: int) -> Plan:
+    """Admit some of the soft-dropped, the likeliest first: a pool that is all resting is better asked than refused (R-46)."""
+    soft = {drop.provider for drop in plan.dropped if drop.reason in SOFT}
+    likeliest = sorted(
+        (index for index, member in enumerate(members) if member.config.name in soft),
+        key=lambda index: _hopelessness(members[index].status.health),
+    )
+    order = tuple(_entry(profile, members, index) for index in likeliest[:most])
+    asked = {entry.provider for entry in order}
+    left = tuple(drop for drop in plan.dropped if drop.provider not in asked)
+    return evolve(plan, order=order, dropped=left, is_last_resort=bool(order))
 
 
-def _release(drop: Dropped) -> float:
-    return drop.until if drop.until is not None else float("inf")
+def _hopelessness(health: Health) -> tuple[bool, int, float]:
+    """Return what the last resort is sorted by: held last, the shortest outage, the latest good answer."""
+    last_ok = -inf if health.last_ok_wall is None else health.last_ok_wall
+    return health.admission is Admission.HELD, health.level, -last_ok
 
 
 def _empty_kind(reasons: set[DropReason]) -> ErrorKind:
     passing = reasons & PASSING
     if passing == {DropReason.RATE_LIMITED}:
         return ErrorKind.RATE_LIMITED
-    if passing:
+    if passing or DropReason.HELD in reasons:
         return ErrorKind.ALL_EXCLUDED
     return ErrorKind.PAID_GATE if DropReason.PAID_GATE in reasons else ErrorKind.NOT_CONFIGURED

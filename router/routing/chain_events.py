@@ -10,7 +10,19 @@ from router.ports import Observer
 from router.routing.chain import Dropped, DropReason, Plan
 from router.routing.trace import Hop
 
-_PAID_HINT = "set [routing].allow_paid = true, or add a provider that is not paid"
+# the original's names for a chain that one cause has emptied, the likeliest to be the news first
+_EMPTIED = (
+    (
+        DropReason.MEMORY_PRESSURE,
+        "chain-memory-pressure-blocked",
+        "every provider is out of memory: smaller models, more memory, or a remote provider at the end of the chain",
+    ),
+    (
+        DropReason.PAID_GATE,
+        "chain-paid-gate-blocked",
+        "set [routing].allow_paid = true, or add a provider that is not paid",
+    ),
+)
 _DETAIL_CHARS = 200
 
 
@@ -23,6 +35,8 @@ def tell_plan(plan: Plan, request_id: str, observer: Observer) -> None:
     names = [entry.provider for entry in plan.order]
     if plan.is_last_resort:
         observer.event("chain-last-resort", {**about, "providers": names})
+    for name in plan.demoted:
+        observer.event("demote-unhealthy-provider", {**about, "provider": name})
     observer.event("chain-resolved", {**about, "chain": names, "skipped": skipped(plan.dropped)})
 
 
@@ -53,5 +67,7 @@ def tell_hops(hops: Sequence[Hop], told: int, about: Mapping[str, object], obser
 def _tell_empty(plan: Plan, about: Mapping[str, str], observer: Observer) -> None:
     reasons = [{"provider": drop.provider, "reason": str(drop.reason), "detail": drop.detail} for drop in plan.dropped]
     observer.event("chain-empty", {**about, "skipped": reasons})
-    if blocked := [drop.provider for drop in plan.dropped if drop.reason is DropReason.PAID_GATE]:
-        observer.event("chain-paid-gate-blocked", {**about, "blocked_providers": blocked, "hint": _PAID_HINT})
+    for cause, event, hint in _EMPTIED:
+        if blocked := [drop.provider for drop in plan.dropped if drop.reason is cause]:
+            observer.event(event, {**about, "blocked_providers": blocked, "hint": hint})
+            return

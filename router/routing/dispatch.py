@@ -113,6 +113,7 @@ class Walk:
                 self.ask.check_wanted()
                 handle.failed(failure)
                 self._note(failure, absent=handle.is_first and is_absent(failure, config))
+                self._tell_pressure(failure)
                 self._stop_or_go_on(failure, config, later)
                 return None
             if end.failure is None:
@@ -121,6 +122,7 @@ class Walk:
                 self.ask.check_wanted()
                 handle.failed(end.failure)
                 self._observe("provider-failed-midstream", end.failure)
+                self._tell_pressure(end.failure)
             return end
 
     async def _ask(
@@ -228,17 +230,23 @@ class Walk:
         )
 
     async def _second_round(self, deliver: Deliver) -> RelayEnd | None:
-        """Wait for a backend that loads its model; give an overloaded one one more try (R-28, R-46)."""
+        """Wait for a backend that loads its model; give an overloaded one one more try (R-28, R-46).
+
+        Not in the last resort: who rested already gets one try."""
         for failure in {failure.provider: failure for failure in self._failures}.values():
             end = None
             if failure.reason is FailureReason.LOADING:
                 end = await self._wait_for_model(failure.provider, deliver)
-            elif failure.reason is FailureReason.OVERLOADED and (failure.retry_after_s or 0) <= PATIENCE_S:
+            elif self._may_repeat(failure):
                 pause_s = failure.retry_after_s or OVERLOADED_PAUSE_S * (0.5 + self.upstreams.random())
                 end = await self._try_again(failure.provider, pause_s, deliver)
             if end is not None:
                 return end
         return None
+
+    def _may_repeat(self, failure: ProviderFailed) -> bool:
+        is_overloaded = failure.reason is FailureReason.OVERLOADED and not self.plan.is_last_resort
+        return is_overloaded and (failure.retry_after_s or 0) <= PATIENCE_S
 
     async def _wait_for_model(self, name: str, deliver: Deliver) -> RelayEnd | None:
         until = trio.current_time() + self._first_byte_s(self.upstreams.configs[name])
@@ -271,6 +279,14 @@ class Walk:
         names = [failure.reason for failure in self._failures]
         after = self._failures[names.index(FailureReason.CONTEXT_OVERFLOW) + 1 :]
         return not any(f.transient and f.reason is not FailureReason.CONTEXT_OVERFLOW for f in after)
+
+    def _tell_pressure(self, failure: ProviderFailed) -> None:
+        action, rest_s = self.ask.profile.memory_pressure_action, self.ask.profile.memory_pressure_cooldown_s
+        if failure.reason is not FailureReason.OUT_OF_MEMORY or action == "off":
+            return
+        about = {"request_id": self.trace.request_id, "provider": failure.provider, "profile": self.ask.profile.name}
+        facts = {"action": action, "cooldown_s": rest_s, "error": failure.message[:200]}
+        self.upstreams.observer.event("memory-pressure-detected", {**about, **facts})
 
     def _observe(self, event: str, failure: ProviderFailed, *, absent: bool = False) -> None:
         self.upstreams.observer.event(

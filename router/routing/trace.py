@@ -41,6 +41,7 @@ class Trace:
     request_id: str
     attempts: list[Attempt] = field(factory=list)
     dropped: tuple[Dropped, ...] = ()  # of the chain, before anybody was asked
+    is_last_resort: bool = False  # only who rests or is excluded was left to ask
     model: str = ""  # of the provider that was asked last, as far as known
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
@@ -49,6 +50,7 @@ class Trace:
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
         """Take over who is left out. `declared` is the profile's order: who rests in front of the first asked was left."""
         self.dropped = plan.dropped
+        self.is_last_resort = plan.is_last_resort
         if plan.dropped and plan.order:
             ahead = declared[: declared.index(plan.order[0].provider)]
             self._resting = tuple(drop for drop in plan.dropped if drop.reason in PASSING and drop.provider in ahead)
@@ -85,10 +87,12 @@ class Trace:
         return hops
 
     def headers(self, *, is_over: bool = False) -> list[tuple[str, str]]:
-        """Return `X-Router-Attempts`; from commit on, and when it `is_over` without one, also who answered or was asked last.
+        """Return `X-Router-Attempts` and `-Last-Resort`; from commit on, and when it `is_over`, also who was asked last.
 
         That is `-Provider`, `-Model` and, when another one should have answered, `-Fallback-*`."""
         told = [("x-router-attempts", str(len(self.attempts)))]
+        if self.is_last_resort:
+            told.append(("x-router-last-resort", "1"))
         if not self.attempts:
             return told
         last = self.attempts[-1]

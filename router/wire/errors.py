@@ -7,6 +7,7 @@ Messages name providers and statuses, never URLs, keys or prompt text."""
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from math import ceil
@@ -20,6 +21,7 @@ from router.errors import (
     ErrorKind,
     GuardRejected,
     InvalidRequest,
+    LeftOut,
     MethodNotAllowed,
     NoProviderAvailable,
     ProviderFailed,
@@ -54,6 +56,7 @@ _READ_CHARS = 8 * MAX_MESSAGE_CHARS  # an upstream's text may be megabytes of HT
 DEFAULT_RETRY_AFTER_S = 5.0  # a 429 without Retry-After is final for Codex (clients.md 2)
 MAX_RELEASE_S = 30.0  # Claude Code gives up at once when told to wait 120 s (routing.md 11.7)
 _JSON = "application/json"
+_NOBODY_LEFT = "all_providers_excluded"  # supervision.md 21.5.4
 
 
 @frozen
@@ -185,7 +188,23 @@ def _message(error: RouterError) -> str:
 
 
 def _details(error: RouterError) -> dict[str, Any]:
-    return {str(error.kind): dict(error.details)} if isinstance(error, GuardRejected) else {}
+    match error:
+        case GuardRejected():
+            return {str(error.kind): dict(error.details)}
+        case NoProviderAvailable(left_out=left_out) if left_out:
+            return {"code": _NOBODY_LEFT, "providers": [_left_out(provider) for provider in left_out]}
+        case _:
+            return {}
+
+
+def _left_out(provider: LeftOut) -> dict[str, Any]:
+    since, wait_s = provider.since_wall, provider.next_probe_in_s
+    return {
+        "provider": provider.provider,
+        "reason": provider.reason,
+        "since": None if since is None else datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "next_probe_in": None if wait_s is None else round(wait_s, 1),
+    }
 
 
 def _headers(error: RouterError, status: int, content_type: str) -> tuple[tuple[str, str], ...]:

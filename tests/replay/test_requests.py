@@ -53,6 +53,10 @@ class MemoryClient:
         self.sent.append(request)
         yield MemoryAnswer(self.reply)
 
+    async def reach(self, url: str, *, connect_s: float) -> None:
+        del url, connect_s
+        await trio.lowlevel.checkpoint()
+
     async def close_expired(self) -> None:
         await trio.lowlevel.checkpoint()
 

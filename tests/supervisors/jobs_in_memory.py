@@ -60,7 +60,7 @@ class FakeRunner:
     leftovers: tuple[Swept, ...] = ()
     missing: str | None = None
     jobs: list[FakeJob] = field(factory=list)
-    live: dict[str, FakeJob] = field(factory=dict)  # by ready_url
+    live: dict[str, FakeJob] = field(factory=dict)  # by ready_url, commands by id
     taken_by: int | None = None  # the pid of another router that owns every port
     foreign: dict[str, int] = field(factory=dict)  # what another program answers, by URL
 
@@ -83,10 +83,11 @@ class FakeRunner:
         plan = self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
         if plan.unstartable is not None:
             raise plan.unstartable
-        assert spec.ready_url not in self.live, "two runs of one process at once"
+        name = spec.ready_url or spec.id  # a command has no URL
+        assert name not in self.live, "two runs of one process at once"
         job = FakeJob(pid=1000 + len(self.jobs), plan=plan)
         self.jobs.append(job)
-        self.live[spec.ready_url] = job
+        self.live[name] = job
         try:
             yield job
         finally:
@@ -94,7 +95,7 @@ class FakeRunner:
                 with trio.move_on_after(60, shield=True):
                     await trio.sleep(plan.stop_s)
                 job.end(TERM)
-            del self.live[spec.ready_url]
+            del self.live[name]
 
     def tail(self, spec: ProcessSpec, max_bytes: int = 4096) -> str:  # noqa: ARG002 - the port's signature
         return self.jobs[-1].plan.says[-max_bytes:] if self.jobs else ""

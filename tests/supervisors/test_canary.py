@@ -62,6 +62,9 @@ class FakeListener:
             raise self.refusal
         yield FakeAnswer(self.status, (), list(self.answer(request)))
 
+    async def reach(self, url: str, *, connect_s: float) -> None:
+        raise NotImplementedError(url, connect_s)
+
     async def close_expired(self) -> None:
         await trio.lowlevel.checkpoint()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -41,13 +42,13 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guard(tmp_path: Path, *argv: str) -> AsyncIterator[Guarded]:
+async def guard(tmp_path: Path, *argv: str, lets_go: bool = False) -> AsyncIterator[Guarded]:
     read_end, write_end = os.pipe()
     output = tmp_path / "output"
     program = [sys.executable if word == "python" else word for word in argv]
     with output.open("wb") as file:
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-I", "-S", guardian.__file__, str(read_end), "--", *program],
+            [sys.executable, "-I", "-S", guardian.__file__, str(read_end), *(["let-go"] if lets_go else []), "--", *program],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -90,6 +91,34 @@ async def test_nothing_lives_after_term(tmp_path: Path) -> None:
         await wait_gone(pids)
 
         assert await guarded.end() == -signal.SIGTERM
+
+
+@needs_proc
+@pytest.mark.parametrize("how", ["router-gone", "term"])
+async def test_a_command_that_may_leave_a_daemon_leaves_none_when_it_is_ended(tmp_path: Path, how: str) -> None:
+    async with guard(tmp_path, *tree_argv(tmp_path), lets_go=True) as guarded:
+        pids = await wait_tree(tmp_path)
+        if how == "term":
+            guarded.process.terminate()
+        else:
+            guarded.let_go()
+        await wait_gone(pids)
+
+        assert await guarded.end() == (-signal.SIGTERM if how == "term" else 137)
+
+
+@needs_proc
+async def test_a_command_that_may_leave_a_daemon_leaves_it_when_it_ends_by_itself(tmp_path: Path) -> None:
+    async with guard(tmp_path, *tree_argv(tmp_path, "3"), lets_go=True) as guarded:
+        assert await guarded.end() == 3
+        pids = await wait_tree(tmp_path)
+        left = living(pids)
+        for pid in pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await wait_gone(pids)
+
+        assert set(left) == set(pids) - {"main"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
@@ -156,12 +185,14 @@ async def test_a_file_that_cannot_be_executed_is_told(tmp_path: Path) -> None:
         assert guarded.output.read_text() == f"{file}: Permission denied\n"
 
 
-@pytest.mark.parametrize("words", [(), ("x", "--", "true"), ("3", "true"), ("3", "--")])
+@pytest.mark.parametrize(
+    "words", [(), ("x", "--", "true"), ("3", "true"), ("3", "--"), ("3", "let-go", "true"), ("3", "let-go", "--")]
+)
 async def test_a_wrong_command_line_is_refused(words: tuple[str, ...]) -> None:
     argv = [sys.executable, "-I", "-S", guardian.__file__, *words]
     done = await trio.run_process(argv, check=False, capture_stderr=True)
 
-    assert (done.returncode, done.stderr) == (2, b"usage: guardian.py FD -- argv...\n")
+    assert (done.returncode, done.stderr) == (2, b"usage: guardian.py FD [let-go] -- argv...\n")
 
 
 def test_descendants_are_everything_below_and_nothing_else() -> None:

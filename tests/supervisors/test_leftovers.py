@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from supervisors.guardian import Process
-from supervisors.leftovers import MARK, Mark, Ward, orphans, read_mark, sweep_leftovers, sweep_orphans, this_instance
+from supervisors.leftovers import MARK, RELEASED, Mark, Ward, orphans, read_mark, sweep_leftovers, sweep_orphans, this_instance
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
@@ -87,8 +87,10 @@ async def test_a_dead_instances_process_is_killed_with_everything_below_it_and_t
 
 
 @needs_proc
-@pytest.mark.parametrize("instance", ["", "living", "elsewhere-100-5"])
-async def test_unmarked_processes_those_of_a_living_instance_and_of_another_namespace_are_spared(instance: str) -> None:
+@pytest.mark.parametrize("instance", ["", "living", "elsewhere-100-5", RELEASED])
+async def test_unmarked_processes_those_of_a_living_instance_of_another_namespace_and_what_was_let_go_are_spared(
+    instance: str,
+) -> None:
     mark = {"": None, "living": f"{this_instance()}:embedded"}.get(instance, f"{instance}:embedded")
     async with a_sleeper(mark) as process:
         assert await sweep_leftovers() == ()

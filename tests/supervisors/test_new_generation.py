@@ -37,7 +37,7 @@ def a_board(loaded: LoadedConfig) -> HealthBoard:
 
 def _without_spacing(status: ProviderStatus) -> ProviderStatus:
     """Return the status as if its last failure had been long ago."""
-    return evolve(status, health=evolve(status.health, counted_at=-inf))
+    return evolve(status, health=evolve(status.health, counted_at=-inf, auth_counted_at=-inf))
 
 
 EXCLUDE = Operated(action=OperatorAction.EXCLUDE)

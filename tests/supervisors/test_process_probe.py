@@ -11,7 +11,13 @@ from supervisors.process_probe import http_status
 Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
 
-async def status_from(nursery: trio.Nursery, answer: list[bytes], *, seen: list[bytes] | None = None) -> int | None:
+async def status_from(
+    nursery: trio.Nursery,
+    answer: list[bytes],
+    *,
+    seen: list[bytes] | None = None,
+    url: str = "http://127.0.0.1:{port}/health?full=1",
+) -> int | None:
     async def serve(stream: trio.SocketStream) -> None:
         request = await stream.receive_some(4096)
         if seen is not None:
@@ -23,7 +29,7 @@ async def status_from(nursery: trio.Nursery, answer: list[bytes], *, seen: list[
 
     listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
     port = listeners[0].socket.getsockname()[1]
-    return await http_status(f"http://127.0.0.1:{port}/health?full=1")
+    return await http_status(url.format(port=port))
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,28 @@ async def test_nobody_there_is_no_status() -> None:
     await listener.aclose()
 
     assert await http_status(f"http://127.0.0.1:{port}/") is None
+
+
+async def test_a_path_that_is_not_ascii_is_asked_for_as_a_url_writes_it(nursery: trio.Nursery) -> None:
+    seen: list[bytes] = []
+    url = "http://127.0.0.1:{port}/größe/%41?a=b c"
+
+    assert await status_from(nursery, [b"HTTP/1.1 200 OK\r\n\r\n"], seen=seen, url=url) == 200
+    assert seen[0].split(b"\r\n")[0] == b"GET /gr%C3%B6%C3%9Fe/%41?a=b%20c HTTP/1.1"
+
+
+async def test_a_host_that_is_not_ascii_is_no_crash() -> None:
+    async def dial(host: str, port: int) -> trio.SocketStream:
+        assert (host, port) == ("größe.example", 80)
+        raise OSError
+
+    assert await http_status("http://größe.example/", dial) is None
+
+
+async def test_https_is_spoken_where_the_url_says_so_and_a_server_that_does_not_is_no_answer(nursery: trio.Nursery) -> None:
+    seen: list[bytes] = []
+    with trio.fail_after(5):
+        status = await status_from(nursery, [b"HTTP/1.1 200 OK\r\n\r\n"], seen=seen, url="https://127.0.0.1:{port}/")
+
+    assert status is None
+    assert seen[0].startswith(b"\x16\x03")  # a TLS hello

@@ -15,7 +15,7 @@ from router.errors import ProviderFailed
 from supervisors.process_spec import ProcessSpec
 from supervisors.process_state import ProcessState
 from supervisors.processes import Processes
-from tests.supervisors.jobs_in_memory import TERM, EventLog, FakeRunner, JobPlan
+from tests.supervisors.jobs_in_memory import TERM, EventLog, FakeJob, FakeRunner, JobPlan
 
 URL = "http://127.0.0.1:8089/health"
 READY_TIMEOUT_S = 20.0
@@ -48,15 +48,21 @@ plans = st.lists(
 
 
 @pytest.mark.slow
-@given(clients=clients, plans=plans, idle_stop_s=st.sampled_from([0.0, 1.0, 5.0]))
-def test_no_lease_hangs_none_loses_its_server_to_a_stop_and_none_is_left(
-    clients: list[Client], plans: list[JobPlan], idle_stop_s: float
+@given(
+    clients=clients,
+    plans=plans,
+    idle_stop_s=st.sampled_from([0.0, 1.0, 5.0]),
+    restarts=st.lists(st.integers(0, 60).map(float), max_size=3),
+)
+def test_no_lease_hangs_none_loses_its_server_to_an_idle_stop_none_gets_one_that_is_to_be_restarted_and_none_is_left(
+    clients: list[Client], plans: list[JobPlan], idle_stop_s: float, restarts: list[float]
 ) -> None:
-    trio.run(play, clients, plans, idle_stop_s, clock=MockClock(autojump_threshold=0))
+    trio.run(play, clients, plans, idle_stop_s, restarts, clock=MockClock(autojump_threshold=0))
 
 
-async def play(clients: list[Client], plans: list[JobPlan], idle_stop_s: float) -> None:
+async def play(clients: list[Client], plans: list[JobPlan], idle_stop_s: float, restarts: list[float]) -> None:
     runner = FakeRunner(plans=plans)
+    doomed: set[FakeJob] = set()
     spec = ProcessSpec(
         id="embedded",
         providers=("embedded",),
@@ -70,7 +76,9 @@ async def play(clients: list[Client], plans: list[JobPlan], idle_stop_s: float) 
         await nursery.start(processes.run)
         async with trio.open_nursery() as requests:
             for client in clients:
-                requests.start_soon(request, client, processes, runner)
+                requests.start_soon(request, client, processes, runner, doomed)
+            for moment in restarts:
+                requests.start_soon(restart, moment, processes, runner, doomed)
         await trio.sleep(READY_TIMEOUT_S + idle_stop_s + 2 * LONGEST_STOP_S)
         status = processes.status()[0]
         assert status.leases == 0
@@ -82,16 +90,26 @@ async def play(clients: list[Client], plans: list[JobPlan], idle_stop_s: float) 
     assert all(job.exit_code is not None for job in runner.jobs)
 
 
-async def request(client: Client, processes: Processes, runner: FakeRunner) -> None:
+async def restart(moment: float, processes: Processes, runner: FakeRunner, doomed: set[FakeJob]) -> None:
+    await trio.sleep(moment)
+    if processes.status()[0].state is ProcessState.READY:
+        doomed.update(runner.live.values())
+    with trio.fail_after(LONGEST_STOP_S + READY_TIMEOUT_S + LONGEST_STOP_S + 1):
+        await processes.restart("embedded")
+
+
+async def request(client: Client, processes: Processes, runner: FakeRunner, doomed: set[FakeJob]) -> None:
     await trio.sleep(client.arrives)
     patience = math.inf if client.patience is None else client.patience
-    # the longest wait: a stop that has just begun, then a whole start, then the stop of what did not get ready
-    with trio.fail_after(LONGEST_STOP_S + READY_TIMEOUT_S + LONGEST_STOP_S + 1), trio.move_on_after(patience):
+    # the longest wait: a stop that has just begun, a whole start, a restart at the moment when that is through, and the
+    # stop of what did not get ready
+    with trio.fail_after(2 * (LONGEST_STOP_S + READY_TIMEOUT_S) + LONGEST_STOP_S + 1), trio.move_on_after(patience):
         try:
             async with processes.lease("embedded"):
                 job = runner.live.get(URL)
+                assert job not in doomed, "given a server that is about to be stopped"
                 with trio.CancelScope(shield=True):  # it may leave while it waits, not while it uses the server
                     await trio.sleep(client.holds)
-                assert job is None or job.exit_code != TERM, "stopped while in use"
+                assert job is None or job in doomed or job.exit_code != TERM, "stopped while in use"
         except ProviderFailed:
             pass

@@ -69,6 +69,18 @@ async def a_world(*specs: ProcessSpec, **runner: Any) -> AsyncIterator[World]:  
         nursery.cancel_scope.cancel()
 
 
+async def test_a_provider_finds_its_server_ready_only_while_that_is(autojump_clock: MockClock) -> None:
+    async with a_world(a_spec(idle_stop_s=10.0)) as world:
+        seen = [world.processes.is_ready("embedded")]
+        async with world.processes.lease("embedded"):
+            seen.append(world.processes.is_ready("embedded"))
+        await trio.sleep(30)
+        seen.append(world.processes.is_ready("embedded"))
+
+        assert seen == [False, True, False]
+        assert world.processes.is_ready("a-provider-without-one")
+
+
 async def test_a_lease_starts_the_process_and_waits_until_it_is_ready(autojump_clock: MockClock) -> None:
     async with a_world(plans=[JobPlan(listens_s=0.5, ready_s=2)]) as world:
         assert world.state() is ProcessState.STOPPED

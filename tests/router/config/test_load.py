@@ -205,18 +205,18 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
 
 
 def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
-    text = "[profile_defaults]\nsticky = true\n" + SMALL + "adaptive = true\n[probe]\nenabled = true\n"
+    text = "[profile_defaults]\nsticky = true\n" + SMALL + "adaptive = true\n[adaptive]\nwindow_s = 5\n"
 
     assert warned(text, "routing.sticky_ttl_s=5") == [
         ("not-yet-active", "--set routing.sticky_ttl_s", None),
         ("not-yet-active", "profiles[0].adaptive", 11),
         ("not-yet-active", "profile_defaults.sticky", 2),
-        ("not-yet-active", "probe.enabled", 13),
+        ("not-yet-active", "adaptive.window_s", 13),
     ]
 
 
 def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
-    text = SMALL + 'tool_loop_window = 5\nadaptive = false\nmemory_pressure_action = "off"\n[adaptive]\nwindow_s = 60\n'
+    text = SMALL + 'tool_loop_window = 5\nadaptive = false\n[adaptive]\nmode = "off"\nwindow_s = 60\n'
 
     assert warned(text) == []
 
@@ -229,11 +229,10 @@ def test_off_is_a_wish_where_the_default_acts() -> None:
 
 
 @pytest.mark.parametrize("mode", ["oneshot", "unit"])
-def test_restarts_other_than_managed_are_warned_about(mode: str) -> None:
+def test_what_only_a_managed_server_heeds_and_a_restart_that_nobody_makes_are_warned_about(mode: str) -> None:
     restart = f'[providers.restart]\nmode = "{mode}"\nargv = ["x"]\nidle_stop_s = 5\n\n'
 
     assert warned(SMALL.replace("[[profiles]]", restart + "[[profiles]]")) == [
-        ("not-yet-active", "providers[0].restart.mode", 7),
         ("unused-restart", "providers[0].restart", 6),
         ("managed-only", "providers[0].restart.idle_stop_s", 9),
     ]

@@ -110,6 +110,16 @@ def test_a_unit_is_named_alone() -> None:
     assert told(SMALL.replace("[[profiles]]", restart + "[[profiles]]")) == [(8, "providers[0].restart.argv")]
 
 
+def test_what_no_system_hands_to_a_program_is_refused() -> None:
+    restart = '[providers.restart]\nmode = "oneshot"\nargv = ["run", "a\\u0000b"]\nenv = { A = "\\u0000", "B=C" = "d" }\n\n'
+
+    assert told(SMALL.replace("[[profiles]]", restart + "[[profiles]]")) == [
+        (8, "providers[0].restart.argv[1]"),
+        (9, 'providers[0].restart.env."B=C"'),
+        (9, "providers[0].restart.env.A"),
+    ]
+
+
 @pytest.mark.parametrize("ready_url", ["https://127.0.0.1:9/health", "http://127.0.0.1:8/health"])
 def test_managed_servers_are_asked_over_http_and_own_their_ports(ready_url: str) -> None:
     first = '[providers.restart]\nmode = "managed"\nargv = ["one"]\nready_url = "http://127.0.0.1:8/health"\n'
@@ -133,7 +143,7 @@ def test_what_is_kept_needs_a_place(table: str) -> None:
 
 
 def test_an_empty_state_directory_is_not_the_one_where_the_daemon_was_started() -> None:
-    assert told(SMALL + '[server]\nstate_dir = ""\n') == [(11, "server.state_dir")]
+    assert told(SMALL + '[server]\nstate_dir = ""\n') == [(10, "server.state_dir")]
 
 
 def test_an_address_that_others_reach_needs_a_client_token() -> None:

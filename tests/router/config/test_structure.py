@@ -99,6 +99,29 @@ def test_a_value_of_the_wrong_kind_is_refused_and_never_converted(line: str) -> 
     assert [fault.path[0] for fault in value] == [key]
 
 
+@pytest.mark.parametrize("argv", ["ollama serve", "pkill -f x; x serve > log &", "$(x)"])
+def test_a_command_that_is_a_string_is_told_how_to_write_it(argv: str) -> None:
+    table = tomlkit.parse(PROVIDER).unwrap() | {"restart": {"mode": "oneshot", "argv": argv}}
+
+    value = structure(table, ProviderConfig)
+
+    assert isinstance(value, tuple)
+    (fault,) = value
+    assert fault.path == ("restart", "argv")
+    assert fault.message.startswith('is a string: one string per word, as in ["llama-server", "--port", "8089"]; a shell is')
+
+
+def test_a_short_form_that_only_a_shell_could_run_is_told_what_to_do() -> None:
+    table = tomlkit.parse(PROVIDER).unwrap() | {"restart_command": "pkill x; x serve &"}
+
+    value = structure(table, ProviderConfig)
+
+    assert isinstance(value, tuple)
+    assert [fault.message for fault in value] == [
+        "needs a shell, and none is used: write the program and its arguments as an array"
+    ]
+
+
 def test_the_query_of_a_refused_address_is_not_repeated() -> None:
     table = tomlkit.parse(PROVIDER).unwrap() | {"base_url": "ftp://h/v1?key=hunter22"}
 

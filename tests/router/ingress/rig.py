@@ -22,6 +22,7 @@ from router.routing.dispatch import Upstreams
 from router.routing.profile import ProfileTable
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS, MONITORS
+from supervisors.health_board import HealthBoard
 from tests.builders import (
     ANTHROPIC,
     RememberingObserver,
@@ -60,6 +61,7 @@ class Rig:
     sink: RememberingSink = field(factory=RememberingSink)
     observer: RememberingObserver = field(factory=RememberingObserver)
     drain: Drain = field(factory=Drain)
+    health_board: HealthBoard | None = None  # in place of `resting` and of the sink that only remembers
 
     def generation(self) -> Generation:
         """Return the generation of the rig."""
@@ -74,11 +76,12 @@ class Rig:
                 providers={p.name: p for p in self.providers},
                 configs={c.name: c for c in config.providers},
                 dialects={p.name: DIALECTS[p.dialect] for p in self.providers},
-                sink=self.sink,
+                sink=self.health_board or self.sink,
                 observer=self.observer,
                 random=lambda: 0.5,
             ),
-            health=Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()}),
+            health=self.health_board
+            or Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()}),
             observer=self.observer,
             minting=Minting(new_id=lambda prefix: f"{prefix}{next(numbers)}", now=lambda: 1_763_800_000),
         )
@@ -115,6 +118,9 @@ class Rig:
                 await serve(exchange, partial(handle, generation=self.generation()), self.observer)
             nursery.cancel_scope.cancel()
         return talk
+
+    def _health(self) -> Health:
+        return Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()})
 
     def _config(self) -> RouterConfig:
         configs = [self._provider(p) for p in self.providers]

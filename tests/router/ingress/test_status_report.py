@@ -7,8 +7,24 @@ import pytest
 from attrs import evolve
 
 from router.domain.control import ChildReport, DaemonReport
-from router.domain.health import Cooldown, CooldownReason, Health, ProviderStatus, Unconfigured
-from router.ingress.status_report import ProviderReport, StatusReport, health_body, provider_body, status_body
+from router.domain.health import (
+    Admission,
+    Cooldown,
+    CooldownReason,
+    Health,
+    HealthState,
+    HoldReason,
+    ProviderStatus,
+    Unconfigured,
+)
+from router.ingress.status_report import (
+    ProviderReport,
+    StatusReport,
+    health_body,
+    provider_body,
+    provider_health,
+    status_body,
+)
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -103,6 +119,50 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
 def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told: dict[str, object]) -> None:
     same = {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1, "health": WELL}
     assert provider_body(provider, now=100.0) == same | told
+
+
+def test_a_provider_that_is_out_says_since_when_why_and_when_it_is_probed() -> None:
+    health = Health(
+        state=HealthState.UNHEALTHY,
+        failures=6,
+        admission=Admission.EXCLUDED,
+        gen=2,
+        level=3,
+        since_wall=START.timestamp(),
+        next_probe_at=112.34,
+        last_ok_wall=START.timestamp() - 1,
+        last_error="refused",
+    )
+
+    assert provider_health(health, now=100.0) == WELL | {
+        "state": "unhealthy",
+        "failures": 6,
+        "admission": "excluded",
+        "gen": 2,
+        "level": 3,
+        "since": "2026-01-02T03:04:05Z",
+        "next_probe_in_s": 12.3,
+        "last_ok": "2026-01-02T03:04:04Z",
+        "last_error": "refused",
+    }
+
+
+def test_nobody_knows_the_next_probe_while_a_restart_is_owed() -> None:
+    health = Health(admission=Admission.EXCLUDED, next_probe_at=112.0, restart_owed=1)
+
+    told = provider_health(health, now=100.0)
+
+    assert (told["restart_owed"], told["next_probe_in_s"]) == (True, None)
+
+
+def test_a_probe_that_is_overdue_is_due_now() -> None:
+    assert provider_health(Health(admission=Admission.EXCLUDED, next_probe_at=90.0), now=100.0)["next_probe_in_s"] == 0.0
+
+
+def test_a_hold_says_whose_it_is_and_who_is_not_supervised_says_so() -> None:
+    told = provider_health(Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, is_passive=True), now=0.0)
+
+    assert (told["admission"], told["hold_reason"], told["passive"]) == ("held", "auth", True)
 
 
 @pytest.mark.parametrize(

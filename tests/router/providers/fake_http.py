@@ -63,6 +63,7 @@ class FakeClient:
     answers: Sequence[Told | ProviderFailed]
     provider: str = "p"
     requests: list[HttpRequest] = field(factory=list)
+    reached: list[tuple[str, float]] = field(factory=list)
     open_now: int = 0
     is_closed: bool = False
 
@@ -79,6 +80,12 @@ class FakeClient:
             yield FakeAnswer(told, self.provider, request.timeouts.idle_s)
         finally:
             self.open_now -= 1
+
+    async def reach(self, url: str, *, connect_s: float) -> None:
+        self.reached.append((url, connect_s))
+        await trio.lowlevel.checkpoint()
+        if isinstance(self.answers[0], ProviderFailed):
+            raise self.answers[0]
 
     async def close_expired(self) -> None:
         await trio.lowlevel.checkpoint()

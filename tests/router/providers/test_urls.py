@@ -42,3 +42,16 @@ def test_an_anthropic_base_url_may_carry_its_version_or_not(base_url: str, url: 
 
     assert urls.complete == url
     assert urls.count_tokens == url + "/count_tokens"
+
+
+@pytest.mark.parametrize(
+    ("kind", "base_url", "url"),
+    [
+        ("openai_compat", "http://h:11434", "http://h:11434/v1/models"),
+        ("openai_compat", "https://h/api/v1/?api-version=1", "https://h/api/v1/models?api-version=1"),
+        ("anthropic", "https://api.anthropic.com", "https://api.anthropic.com/v1/models"),
+        ("anthropic", "https://h/anthropic/v1/", "https://h/anthropic/v1/models"),
+    ],
+)
+def test_the_list_of_models_is_beside_the_place_of_requests(kind: str, base_url: str, url: str) -> None:
+    assert provider_urls(a_provider(kind=kind, base_url=base_url)).models == url

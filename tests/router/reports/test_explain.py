@@ -7,6 +7,9 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from router.__main__ import main
+from router.config.load import Surroundings, load
+from router.domain.health import Admission, Health, HealthState, ProviderStatus
+from router.reports.explain import explain
 
 CONFIG = """
 [routing]
@@ -41,7 +44,7 @@ def test_it_tells_who_answers_how_and_why_the_others_do_not(tmp_path: Path) -> N
     assert [" ".join(line.split()) for line in said.splitlines()] == [
         "profile coding (by model), /v1/messages",
         "place provider model how why",
-        "1 near near-1 translated to openai_compat rank 0",
+        "1 near near-1 translated to openai_compat health 0, place 0",
         "- dear dear-1[1m] left out paid-gate: paid, and allow_paid is off",
     ]
 
@@ -62,3 +65,21 @@ def test_a_body_that_is_no_json_is_a_usage_error(tmp_path: Path) -> None:
     code, said = explained(tmp_path, body="{")
 
     assert (code, "not valid JSON" in said) == (2, True)
+
+
+def test_a_daemons_knowledge_of_its_providers_decides_as_it_does_there(tmp_path: Path) -> None:
+    text = CONFIG.replace('providers = ["near", "dear"]', 'providers = ["near"]\nbackend_health_action = "exclude"')
+    loaded = load(text, path=tmp_path / "router.toml", around=Surroundings(environ={}))
+    out = Health(state=HealthState.UNHEALTHY, admission=Admission.EXCLUDED, next_probe_at=9.0)
+
+    said = explain(
+        loaded,
+        route="/v1/messages",
+        body={},
+        profile=None,
+        statuses={"near": ProviderStatus(name="near", health=out)},
+        now=1.0,
+    )
+
+    assert said.plan.is_last_resort
+    assert [row[1] for row in said.rows()] == ["near"]

@@ -48,6 +48,7 @@ class Rig:
     configs: Sequence[ProviderConfig] = ()
     profile: ProfileConfig = field(factory=lambda: a_profile("a", "b", "c"))
     is_stream: bool = True
+    is_last_resort: bool = False
     shows_thinking: bool = False
     sink: RememberingSink = field(factory=RememberingSink)
     observer: RememberingObserver = field(factory=RememberingObserver)
@@ -64,6 +65,7 @@ class Rig:
             plan=Plan(
                 profile="default",
                 order=tuple(Entry(provider=p.name, rank=(n,)) for n, p in enumerate(self.providers)),
+                is_last_resort=self.is_last_resort,
             ),
             ask=Ask(
                 profile=self.profile,

@@ -81,14 +81,14 @@ def test_paid_providers_join_when_money_may_be_spent() -> None:
     assert order(plan_of(a_member("x", paid=True), routing=RoutingConfig(allow_paid=True))) == ["x"]
 
 
-def test_the_last_resort_takes_at_most_two_resting_providers_nearest_release_first() -> None:
+def test_the_last_resort_takes_at_most_two_resting_providers_in_declared_order() -> None:
     members = [a_member(n, cooldown=CooldownReason.OVERLOADED, release_s=s) for n, s in (("a", 9), ("b", 1), ("c", 5))]
 
     plan = plan_of(*members)
 
     assert plan.is_last_resort
-    assert order(plan) == ["b", "c"]
-    assert drops(plan) == {"a": "overloaded"}
+    assert order(plan) == ["a", "b"]
+    assert drops(plan) == {"c": "overloaded"}
 
 
 def test_the_last_resort_never_overrides_money_keys_or_a_rate_limit() -> None:

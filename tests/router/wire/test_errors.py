@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from attrs import evolve
 
 from router.domain.request import DialectName
 from router.errors import (
@@ -18,6 +19,7 @@ from router.errors import (
     HostNotAllowed,
     InvalidJson,
     InvalidRequest,
+    LeftOut,
     MethodNotAllowed,
     NoProviderAvailable,
     NotFound,
@@ -144,6 +146,25 @@ def test_the_path_leads_the_message_in_every_shape(shape: ErrorShape) -> None:
 @pytest.mark.parametrize("kind", [ErrorKind.RATE_LIMITED, ErrorKind.ALL_EXCLUDED])
 def test_kinds_that_clients_repeat_only_with_a_number_always_have_one(kind: ErrorKind) -> None:
     assert ("retry-after", "5") in render(nobody(kind), ErrorShape.OPENAI, "req_1").headers
+
+
+@pytest.mark.parametrize("shape", [ErrorShape.ANTHROPIC, ErrorShape.OPENAI])
+def test_a_chain_that_rests_as_a_whole_is_listed_with_what_is_known(shape: ErrorShape) -> None:
+    error = evolve(
+        nobody(ErrorKind.ALL_EXCLUDED),
+        left_out=(
+            LeftOut(provider="a", reason="excluded", since_wall=1_700_000_000.5, next_probe_in_s=12.34),
+            LeftOut(provider="b", reason="held"),
+        ),
+    )
+
+    fields = error_fields(error, shape)
+
+    assert fields["code"] == "all_providers_excluded"
+    assert fields["providers"] == [
+        {"provider": "a", "reason": "excluded", "since": "2023-11-14T22:13:20Z", "next_probe_in": 12.3},
+        {"provider": "b", "reason": "held", "since": None, "next_probe_in": None},
+    ]
 
 
 def test_full_house_is_a_503_with_its_own_wait() -> None:
