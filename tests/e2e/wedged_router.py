@@ -14,12 +14,10 @@ import trio
 from attrs import define
 
 from router.config.options import ServeOptions, load_for_serving
-from router.config.schema import LoadedConfig
 from router.ingress.asgi import ModelHandler
 from router.ingress.exchange import Exchange
 from router.ingress.routes import ModelRoute
 from router.observers.log import open_log
-from router.ports import Observer
 from supervisors.root import Daemon
 from supervisors.sd_notify import Lent, take_lent
 
