@@ -63,7 +63,9 @@ async def test_ready_comes_after_bind_then_signs_of_life_then_stopping(tmp_path:
     assert signs == [ALIVE] * FEW_MESSAGES
     assert rest == [{"STOPPING": "1", "STATUS": "stopping; 0 answers are still open"}]
     assert exit_code == 0
-    assert [line["event"] for line in log] == ["router-startup", "stop-requested", "router-shutdown"]  # nothing of the canary
+    told = [str(line["event"]) for line in log]
+    assert {"router-startup", "stop-requested", "router-shutdown"} <= set(told)
+    assert [name for name in told if name.startswith(("request-", "chain-", "provider-", "canary-"))] == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ async def test_the_canary_passes_a_token_and_nobody_else_sees_or_uses_it(upstrea
     assert not any("canary" in page for page in pages)
     assert answer.headers["x-router-provider"] == "only"
     assert by_name.status_code == 400
-    assert {line["event"] for line in log} == {"router-startup", "request-complete", "stop-requested", "router-shutdown"}
+    assert "canary-failed" not in {line["event"] for line in log}
     assert [line["profile"] for line in log if line["event"] == "request-complete"] == ["default", None]
 
 
