@@ -122,8 +122,9 @@ class Deployed:
         self.number += 1
         self._retired.append(old)
 
-    async def tidy_connections(self) -> None:
+    async def tidy_connections(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Close upstream connections that nobody uses any more, until cancelled."""
+        task_status.started()
         while True:
             await trio.sleep(KEEP_ALIVE_S)
             for assembled in tuple(self._retired):

@@ -68,9 +68,17 @@ class Canary:
         )
 
 
-async def run(canary: Canary, *, watchdog_s: float, feed: Callable[[], object], observer: Observer) -> None:
+async def run(
+    canary: Canary,
+    *,
+    watchdog_s: float,
+    feed: Callable[[], object],
+    observer: Observer,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Ask every third of `watchdog_s`, the first time at once, until cancelled; call `feed` after each whole answer."""
     every_s = watchdog_s / PER_WATCHDOG
+    task_status.started()
     while True:
         due = trio.current_time() + every_s
         if (failure := await why_failed(canary)) is None:

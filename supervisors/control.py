@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import field, frozen
 
-from router.domain.control import ReloadOutcome, ReloadVerdict, TreeNode
+from router.domain.control import ReloadOutcome, TreeNode
 from router.domain.health_events import Operated, OperatorAction
 from router.domain.probe import ProbeResult
 from router.errors import NotFound
@@ -58,16 +58,3 @@ class BoardControl:
         except KeyError:
             known = ", ".join(cell.name for cell in self.board.cells())
             raise NotFound(message=f"no provider {provider[:64]}; configured: {known}") from None
-
-
-async def no_probe(provider: str) -> ProbeResult:
-    """Stand in for the probes of a daemon that has none. Raises NotFound."""
-    await trio.lowlevel.checkpoint()
-    raise NotFound(message=f"no probe of {provider} can be made in this version")
-
-
-async def no_reload() -> ReloadOutcome:
-    """Stand in for the reload of a daemon that cannot: refused, with what to do."""
-    await trio.lowlevel.checkpoint()
-    message = "a running daemon does not read its configuration again yet; restart it"
-    return ReloadOutcome(result=ReloadVerdict.REJECTED, generation=1, messages=(message,))

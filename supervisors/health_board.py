@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from router.domain.events import Usage
 from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
-from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Reloaded, Source, Succeeded
+from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Reloaded, Restored, Source, Succeeded
 from router.domain.health_step import next_due, step
 from router.errors import ProviderFailed
 from router.ports import Observer
@@ -59,7 +59,7 @@ class Cell:
         """Run the reducer and publish what it says. Never waits; a crash of the rule leaves the old value."""
         if self.is_retired:
             return
-        done = step(self.health, event, self._moment(), self.policy)
+        done = step(self.health, event, self.moment(), self.policy)
         for told in done.told:
             self.observer.event(told.name, {"provider": self.name, **told.fields})
         old = self.health
@@ -75,6 +75,12 @@ class Cell:
         self.policy = policy
         self.status = evolve(self.status, unconfigured=unconfigured)
         self.apply(event)
+        self.touch()
+
+    def resume(self, health: Health) -> None:
+        """Take up the health that an earlier daemon has left, and judge it by the policy of today."""
+        self.status = evolve(self.status, health=health)
+        self.apply(Restored())
         self.touch()
 
     def quarantine(self) -> None:
@@ -100,7 +106,8 @@ class Cell:
         """Return when a Tick is due, trio clock."""
         return next_due(self.health)
 
-    def _moment(self) -> Moment:
+    def moment(self) -> Moment:
+        """Return now, as events are applied at."""
         return Moment(trio.current_time(), self.wall.now(), self.random.random())
 
 

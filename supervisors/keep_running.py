@@ -120,7 +120,8 @@ class Keeper:
     ) -> None:
         """Run `child` again and again until cancelled, until a normal end when `is_over`, or until it is exhausted.
 
-        Started with what the child's first run starts with. Raises SupervisorExhausted where the policy escalates, also
+        Started with what the child's first run starts with; None for one that crashed before, where the daemon can do without
+        it. Raises SupervisorExhausted where the policy escalates, also
         that of a child further down, and `fatal_at_start` as it comes before the first `started`. `on_poison` puts the
         child's state aside."""
         run = _Kept(
@@ -151,7 +152,10 @@ class Keeper:
         if on_exhausted is not None:
             on_exhausted()
         if run.spec.on_exhausted is OnExhausted.ESCALATE:
-            self.escalate(SupervisorExhausted(run.spec.name, run.facts.ends))
+            error = SupervisorExhausted(run.spec.name, run.facts.ends)
+            self.escalate(error)
+            if not run.is_started:
+                raise error  # who waits for it waits in vain
 
 
 @define(kw_only=True, eq=False)
@@ -162,7 +166,7 @@ class _Kept:
     facts: ChildFacts
     fatal_at_start: type[Exception] | None
     task_status: trio.TaskStatus[Any]
-    _is_started: bool = False
+    is_started: bool = False
     _restarts: int = 0  # since the last quiet period
     _poison: tuple[str, ...] = ()
 
@@ -173,18 +177,24 @@ class _Kept:
         try:
             async with trio.open_nursery() as nursery:
                 value = await nursery.start(self.child, name=self.spec.name)
-                if not self._is_started:
-                    self._is_started = True
-                    self.task_status.started(value)
+                self.start(value)
         except* Exception as group:  # the one place: told and counted, and the child's policy decides
             if group.subgroup(SupervisorExhausted) or self._is_fatal(group):
                 raise
             crash = group
+        if crash is not None and self.spec.on_exhausted is not OnExhausted.ESCALATE:
+            self.start(None)  # the others do not wait for a part that they can do without
         return End(group=crash, uptime_s=trio.current_time() - began)
 
     def _is_fatal(self, group: ExceptionGroup[Exception]) -> bool:
-        is_at_start = not self._is_started and self.fatal_at_start is not None
+        is_at_start = not self.is_started and self.fatal_at_start is not None
         return is_at_start and group.subgroup(self.fatal_at_start) is not None  # type: ignore[arg-type]  # not None here
+
+    def start(self, value: object) -> None:
+        """Say, once, that the child is there."""
+        if not self.is_started:
+            self.is_started = True
+            self.task_status.started(value)
 
     async def restart_after(self, end: End, on_poison: Callable[[], None] | None) -> bool:
         """Tell the end and wait for the restart; False where there is none left."""

@@ -6,13 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
+from math import inf
 from pathlib import Path
+from typing import Protocol
 
 import trio
 from attrs import field, frozen
 
 from router.assembly import Sources
 from router.config.kill_scope import own_cgroup
+from router.config.options import ServeOptions, load_for_serving
+from router.config.schema import LoadedConfig
 from router.ingress.exchange import hex_id
 from router.providers.h1 import Dial
 from router.state.store import SqliteStore
@@ -20,7 +25,7 @@ from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
 from supervisors.keep_running import Wrap, as_it_is
 from supervisors.process_runner import GuardedRunner, Runner
-from supervisors.reload import Load, Stamp
+from supervisors.reload import WATCH_S
 from supervisors.seams import Execute, Random, Store, SystemRandom, SystemWallClock, WallClock
 from supervisors.service import OpenSignals
 from supervisors.state_lock import locked
@@ -37,8 +42,57 @@ def sqlite_store(directory: Path, wall: WallClock) -> Store:
     return SqliteStore(directory=directory, wall=wall.now)
 
 
-def _nothing_changes() -> object:
-    return None
+class ConfigSource(Protocol):
+    """Where the configuration comes from, again and again."""
+
+    @property
+    def watch_s(self) -> float:
+        """How often its stamp is looked at, seconds; infinity for never."""
+
+    def stamp(self) -> object:
+        """Return what compares unequal when the file has changed. Never raises."""
+
+    async def load(self) -> LoadedConfig:
+        """Read it. Raises ConfigError with every mistake."""
+
+
+@frozen(kw_only=True)
+class FileSource:
+    """The file that the command line names, read in a worker thread; its environment is that of the process."""
+
+    options: ServeOptions
+    path: Path
+    execute: Execute
+    watch_s: float = WATCH_S
+
+    def stamp(self) -> object:
+        """Return what the file system says of the file."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    async def load(self) -> LoadedConfig:
+        """Read and check the file. Raises ConfigError."""
+        return await self.execute(partial(load_for_serving, self.options, tell=lambda _line: None))
+
+
+@frozen(kw_only=True)
+class OneConfig:
+    """A configuration that never changes."""
+
+    loaded: LoadedConfig
+    watch_s: float = inf
+
+    def stamp(self) -> object:
+        """Return the same at every time."""
+        return None
+
+    async def load(self) -> LoadedConfig:
+        """Return it again."""
+        await trio.lowlevel.checkpoint()
+        return self.loaded
 
 
 @frozen(kw_only=True)
@@ -47,9 +101,8 @@ class Seams:
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
     `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits. `hold` locks the state directory while its
-    context is open, `store` is what is kept in it, `execute` runs what blocks. `load` reads the configuration again (None:
-    it cannot be), `stamp` tells whether it has changed. `cgroup` is what the service manager has put us into. `on_applied`
-    watches the board, `wrap` is the Keeper's."""
+    context is open, `store` is what is kept in it, `execute` runs what blocks. `cgroup` is what the service manager has put
+    us into. `on_applied` watches the board, `wrap` is the Keeper's."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
@@ -61,8 +114,6 @@ class Seams:
     hold: Callable[[Path], AbstractContextManager[None]] = locked
     store: Callable[[Path, WallClock], Store] = sqlite_store
     execute: Execute = field(factory=WorkerThread)
-    load: Load | None = None
-    stamp: Stamp = _nothing_changes
     cgroup: Callable[[], str] = own_cgroup
     on_applied: Applied | None = None
     wrap: Wrap = as_it_is

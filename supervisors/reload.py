@@ -39,6 +39,11 @@ class ReloadResult:
     outcome: Outcome
     detail: tuple[str, ...] = ()
 
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the old configuration is still at work for want of a better one."""
+        return self.outcome is Outcome.REJECTED
+
 
 @define(eq=False, kw_only=True)
 class Reloader:
@@ -67,13 +72,15 @@ class Reloader:
         current: Callable[[], LoadedConfig],
         stamp: Stamp,
         observer: Observer,
-        on_busy: Callable[[bool], None] = lambda _is_busy: None,
+        on_begin: Callable[[], object] = lambda: None,
+        on_end: Callable[[ReloadResult], object] = lambda _result: None,
         watch_s: float = WATCH_S,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Reload whenever it is asked for or the file has changed, until cancelled.
 
-        `apply` puts a valid configuration to work, without waiting. `on_busy` is told when a reload begins and ends."""
+        `apply` puts a valid configuration to work, without waiting, or raises ConfigError and changes nothing. `on_begin` and
+        `on_end` are called around each reload."""
         seen = stamp()
         task_status.started()
         while True:
@@ -82,12 +89,11 @@ class Reloader:
             now = stamp()
             if waiting.cancelled_caught and now == seen:
                 continue
-            self._asked, ended = trio.Event(), self._ended
+            self._asked, ended, self._ended = trio.Event(), self._ended, trio.Event()  # who asks from here on gets another
             seen = now
-            on_busy(True)  # noqa: FBT003 - a state, not a choice
+            on_begin()
             self.last = await _reload(load, apply, current, observer)
-            on_busy(False)  # noqa: FBT003 - same
-            self._ended = trio.Event()
+            on_end(self.last)
             ended.set()
 
 
@@ -104,7 +110,10 @@ async def _reload(
     if (old.config, old.secrets) == (loaded.config, loaded.secrets):
         observer.event("config-reload", {"result": str(Outcome.UNCHANGED), "detail": ""})
         return ReloadResult(outcome=Outcome.UNCHANGED)
-    apply(loaded)
+    try:
+        apply(loaded)
+    except ConfigError as error:
+        return _rejected(tuple(error_lines(error)), observer)
     later = tuple(f"server.{key}: takes effect at the next start" for key in _changed(old.config, loaded.config, AT_NEXT_START))
     for warning in loaded.warnings:
         observer.event("config-warning", asdict(warning))

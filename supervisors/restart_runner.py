@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 import trio
 from attrs import define, field
 
+from router.domain.control import RestartBudget
 from router.domain.health_events import RestartEnded, RestartOutcome
 from router.ports import Observer
 from supervisors.health_board import Cell
@@ -130,6 +131,19 @@ class Restarts:
             if not flight.waiting:
                 flight.scope.cancel()
         return flight.outcome
+
+    def resume(self, stored: Mapping[str, object]) -> None:
+        """Take up the rows of NAMESPACE that an earlier daemon has left, before anything is restarted."""
+        self._histories.update({group: from_row(row) for group, row in stored.items()})
+
+    def budget_of(self, provider: str) -> RestartBudget | None:
+        """Return how often what is behind the provider may be restarted still, None without a restart table."""
+        group = self._by_provider.get(provider)
+        if group is None:
+            return None
+        budget, now = group.budget, self.wall.now()
+        used = sum(now - start < budget.window_s for start in self.history(group.id).starts)
+        return RestartBudget(used=used, max=budget.max, window_s=budget.window_s)
 
     def history(self, group: str) -> History:
         """Return when a group was restarted; empty for one that never was."""

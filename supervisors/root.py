@@ -2,60 +2,68 @@
 
     root
     ├─ service               signals, clocks
+    ├─ escalation            turns the end of a part that nobody can do without into an orderly stop
     └─ sinks
        ├─ state              the state file: ends last, after a flush
        └─ core
           ├─ processes       managed servers, one task each
-          ├─ upstream-connections   closes idle ones
+          ├─ restarts        one task per restart under way
+          ├─ fleet           provider/<name>, below each its recovery prober and its restart
+          ├─ probes          probe/<name>
+          ├─ reload          the configuration, read again
+          ├─ upstream-connections   closes idle ones, and those of configurations that are over
           ├─ canary          asks the listener; its answer feeds the service manager's watchdog, where there is one
           └─ ingress         the listener: started last, stops first, drains
 
-The provider supervisors, and keep_running around the rest, come with the nursery-tree issue."""
+Every child of a ring is kept running by its policy (`policies.py`); `parts.py` builds what runs here."""
 
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import trio
-from attrs import asdict, field, frozen
+from attrs import asdict, frozen
 
-from router.assembly import Deployed, Tree
 from router.config.kill_scope import kill_scope_warnings
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
-from router.config.redact import Redactor
+from router.config.redact import LiveRedactor
 from router.config.schema import LoadedConfig
-from router.domain.health_events import ClockJumped
 from router.errors import ConfigError, StateFailed, StateLocked
-from router.ingress.drain import Drain
 from router.ingress.front_serve import flatten
 from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
 from router.providers.http import HttpxClient
 from router.state.directory import state_directory
-from supervisors import canary, ingress
+from supervisors import canary, fleet, ingress
 from supervisors.canary import Canary
-from supervisors.control import BoardControl, no_probe, no_reload
-from supervisors.health_board import HealthBoard
-from supervisors.health_policy import health_policies
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
-from supervisors.keep_running import Keeper
-from supervisors.listen_fds import listening_sockets
-from supervisors.outside import Seams
-from supervisors.policies import STATE
-from supervisors.process_config import process_specs
-from supervisors.process_probe import http_status
-from supervisors.process_runner import Runner
-from supervisors.processes import Processes
+from supervisors.keep_running import Child
+from supervisors.outside import ConfigSource, FileSource, OneConfig, Seams
+from supervisors.parts import Parts, build
+from supervisors.policies import (
+    CANARY,
+    CONNECTIONS,
+    FLEET,
+    INGRESS,
+    PROBES,
+    PROCESSES,
+    RELOAD,
+    RESTARTS,
+    SERVICE,
+    STATE,
+    ChildSpec,
+)
+from supervisors.reload import ReloadResult
 from supervisors.sd_notify import Lent, nothing_lent, take_lent
 from supervisors.service import Reactions, Service
 from supervisors.state_lock import LOCKED
-from supervisors.state_writer import StateWriter
+from supervisors.state_writer import WorkerThread
 
 STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for
@@ -66,10 +74,12 @@ def run_daemon(options: ServeOptions) -> int:
     lent = take_lent(os.environ, pid=os.getpid())  # before anything could start a child
     try:
         loaded = load_for_serving(options)
-        server = loaded.config.server
-        log = open_log(server.log_level, server.log_format, redact=Redactor.of(loaded.secrets.sensitive).redact)
+        server, redactor = loaded.config.server, LiveRedactor()
+        redactor.learn(loaded.secrets.sensitive)
+        log = open_log(server.log_level, server.log_format, redact=redactor.redact)
         route_library_logs(log)
-        return trio.run(main, loaded, log, lent)
+        source = FileSource(options=options, path=loaded.path, execute=WorkerThread())
+        return trio.run(partial(main, loaded, log, lent=lent, source=source, redactor=redactor))
     except ConfigError as error:
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
         return BAD_CONFIG
@@ -77,200 +87,216 @@ def run_daemon(options: ServeOptions) -> int:
         return STOPPED
 
 
-async def main(loaded: LoadedConfig, observer: Observer, lent: Lent | None = None) -> int:
+async def main(
+    loaded: LoadedConfig,
+    observer: Observer,
+    *,
+    lent: Lent | None = None,
+    source: ConfigSource | None = None,
+    redactor: LiveRedactor | None = None,
+) -> int:
     """Run the tree over one configuration; return the exit code. Raises ConfigError before anything was started.
 
-    `lent` is what a service manager gave the process, None without one."""
-    return await Daemon.of(loaded, observer, lent=lent).run_to_exit()
+    `lent` is what a service manager gave the process, None without one; `source` is read at a reload, `redactor` is
+    that of the log."""
+    return await Daemon.of(loaded, observer, lent=lent, source=source, redactor=redactor).run_to_exit()
 
 
 @frozen(kw_only=True)
 class Daemon:
-    """Everything that the tree runs, built and not started. The board is older than every task that writes or reads it."""
+    """The rings over the parts of one daemon."""
 
-    loaded: LoadedConfig
-    observer: Observer
-    drain: Drain
-    board: HealthBoard
-    runner: Runner
-    processes: Processes
-    state: StateWriter
-    deployed: Deployed
-    addresses: list[str]
-    tree: Tree
-    lent: Lent
-    inherited: tuple[socket.socket, ...]
-    seams: Seams = field(factory=Seams)
+    parts: Parts
 
     @classmethod
-    def of(cls, loaded: LoadedConfig, observer: Observer, seams: Seams | None = None, *, lent: Lent | None = None) -> Daemon:
-        """Build the parts; `seams` is the real world where nothing else is given.
+    def of(
+        cls,
+        loaded: LoadedConfig,
+        observer: Observer,
+        seams: Seams | None = None,
+        *,
+        lent: Lent | None = None,
+        source: ConfigSource | None = None,
+        redactor: LiveRedactor | None = None,
+    ) -> Daemon:
+        """Build the parts, in the task that will run them; `seams` is the real world where nothing else is given.
 
-        Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
-        seams, lent = seams or Seams(), lent or nothing_lent()
-        config, unconfigured = loaded.config, loaded.secrets.unconfigured
-        board = HealthBoard(observer=observer, wall=seams.wall, random=seams.random, on_applied=seams.on_applied)
-        for name, policy in health_policies(config).items():
-            board.add(name, policy, unconfigured=unconfigured.get(name))
-        directory = state_directory(config.server.state_dir)
-        runner = seams.runner(directory / "processes")
-        processes = Processes(
-            process_specs(config.providers, unconfigured),
-            observer=observer,
-            runner=runner,
-            probe=partial(http_status, dial=seams.dial),
+        Without a `source` a reload finds the same again. Raises ConfigError for managed processes that cannot live
+        together, and for passed sockets that do not fit."""
+        parts = build(
+            loaded,
+            observer,
+            seams=seams or Seams(),
+            source=source or OneConfig(loaded=loaded),
+            lent=lent or nothing_lent(),
+            redactor=redactor or LiveRedactor(),
         )
-        tree = Tree(
-            health=board,
-            sink=board,
-            backends=processes,
-            observer=observer,
-            drain=Drain(),
-            in_flight=board.in_flight,
-            processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
-            control=BoardControl(board=board, probe_now=no_probe, reload_now=no_reload),
-            sources=seams.sources(),
-        )
-        return cls(
-            loaded=loaded,
-            observer=observer,
-            drain=tree.drain,
-            board=board,
-            runner=runner,
-            processes=processes,
-            state=StateWriter(
-                store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall
-            ),
-            deployed=Deployed.of(loaded, tree),
-            addresses=tree.addresses,
-            tree=tree,
-            lent=lent,
-            inherited=listening_sockets(lent.listening, has_token=bool(loaded.secrets.client_tokens)),
-            seams=seams,
-        )
+        return cls(parts=parts)
 
     async def run_to_exit(self) -> int:
         """Run the rings to their end, and return what that end means as an exit code."""
         exit_code = STOPPED
+        observer = self.parts.observer
         try:
             await self.run()
         except* CannotBindError as group:
             exit_code = CANNOT_BIND
-            self.observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
+            observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
         except* StateLocked as group:
             exit_code = LOCKED
-            self.observer.event("state-locked", {"message": "; ".join(str(error) for error in flatten(group))})
+            observer.event("state-locked", {"message": "; ".join(str(error) for error in flatten(group))})
         except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
             exit_code = GAVE_UP
-            self.observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
-        self.observer.event("router-shutdown", {"exit_code": exit_code})
+            observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
+        if exit_code == STOPPED and self.parts.fate.error is not None:
+            exit_code = GAVE_UP
+        observer.event("router-shutdown", {"exit_code": exit_code})
         return exit_code
 
     async def run(self) -> None:
-        """Run the rings until a signal has ended the innermost; raises what breaks one of them, as a group.
+        """Run the rings until a signal, or a part that gave up, has ended the innermost; raises what breaks one, as a group.
 
         Raises StateLocked before anything was started."""
+        parts = self.parts
         with self._held_directory():
-            await self.state.load()
+            parts.resume(await parts.state.load())
             async with trio.open_nursery() as root:
-                await root.start(self._service().run, name="service")
+                root.start_soon(self._escalate, name="escalation")
+                await self._keep(root, SERVICE, self._service().run)
                 async with trio.open_nursery() as sinks:
-                    sinks.start_soon(self._keep_state, name="state")
+                    sinks.start_soon(self._keep_state, name="kept/state")
                     async with trio.open_nursery() as core:
-                        await core.start(self.processes.run, name="processes")
-                        core.start_soon(self.deployed.tidy_connections, name="upstream-connections")
-                        await self._serve(core)
+                        await self._run_core(core)
                         core.cancel_scope.cancel()
                     sinks.cancel_scope.cancel()
                 root.cancel_scope.cancel()
+
+    async def _run_core(self, core: trio.Nursery) -> None:
+        """Start the services in their order, and return when the listener is through.
+
+        Processes and restarts come first: the children of a restored exclusion may need them at once."""
+        parts = self.parts
+        await self._keep(core, PROCESSES, parts.processes.run)
+        await self._keep(core, RESTARTS, parts.restarts.run)
+        await self._keep(core, FLEET, partial(fleet.run, parts.board, children=parts.children(), keeper=parts.keeper))
+        await self._keep(core, PROBES, parts.probes.run)
+        await self._keep(core, RELOAD, self._reload())
+        await self._keep(core, CONNECTIONS, parts.deployed.tidy_connections)
+        await self._serve(core)
+
+    async def _keep(self, ring: trio.Nursery, spec: ChildSpec, child: Child, **hooks: Any) -> Any:  # noqa: ANN401 - what the child starts with
+        """Start a child that is kept running; return what it starts with."""
+        keep = partial(self.parts.keeper.keep_running, spec, child, **hooks)
+        return await ring.start(keep, name=f"kept/{spec.name}")
+
+    async def _keep_state(self) -> None:
+        """Run the state writer; exhausted, it goes on in memory alone and tries again by itself."""
+        state = self.parts.state
+        await self.parts.keeper.keep_running(STATE, state.run, on_exhausted=state.degrade)
+        await state.run()
+
+    async def _escalate(self) -> None:
+        """Stop in order when a part has given up that the daemon cannot do without, in half the usual time (21.9)."""
+        parts = self.parts
+        await parts.fate.sealed.wait()
+        parts.drain.begin()
+        await trio.sleep(parts.loaded.config.server.drain_timeout_s / 2)
+        parts.drain.hasten()
 
     @contextmanager
     def _held_directory(self) -> Iterator[None]:
         """Hold the state directory; where that cannot be, nothing is kept on disk (D35)."""
         with ExitStack() as stack:
             try:
-                stack.enter_context(self.seams.hold(state_directory(self.loaded.config.server.state_dir)))
+                stack.enter_context(self.parts.seams.hold(state_directory(self.parts.loaded.config.server.state_dir)))
             except StateFailed as error:
-                self.state.refuse(error)
+                self.parts.state.refuse(error)
             yield
 
-    async def _keep_state(self) -> None:
-        """Run the state writer; exhausted, it goes on in memory alone and tries again by itself."""
-        await Keeper(observer=self.observer).keep_running(STATE, self.state.run, on_exhausted=self.state.degrade)
-        await self.state.run()
-
     def _service(self) -> Service:
+        parts = self.parts
+        reactions = Reactions(end_now=parts.runner.end_now, state=parts.dump, on_jump=parts.jumped, reload=parts.reloader.ask)
         return Service(
-            drain=self.drain,
-            observer=self.observer,
-            notifier=self.lent.notifier,
-            wall=self.seams.wall,
-            reactions=Reactions(end_now=self.runner.end_now, state=self._state, on_jump=self._jumped),
-            drain_timeout_s=self.loaded.config.server.drain_timeout_s,
-            open_signals=self.seams.open_signals,
+            drain=parts.drain,
+            observer=parts.observer,
+            notifier=parts.lent.notifier,
+            wall=parts.seams.wall,
+            reactions=reactions,
+            drain_timeout_s=parts.loaded.config.server.drain_timeout_s,
+            open_signals=parts.seams.open_signals,
         )
+
+    def _reload(self) -> Child:
+        parts = self.parts
+        return partial(
+            parts.reloader.run,
+            load=parts.source.load,
+            apply=parts.apply,
+            current=lambda: parts.loaded,
+            stamp=parts.source.stamp,
+            observer=parts.observer,
+            on_begin=partial(parts.lent.notifier.reloading, "reading the configuration again"),
+            on_end=self._tell_reload,
+            watch_s=parts.source.watch_s,
+        )
+
+    def _tell_reload(self, result: ReloadResult) -> None:
+        """Tell the service manager, whose RELOADING ends with READY also where the file was refused."""
+        listening = f"listening on {', '.join(self.parts.tree.addresses)}"
+        refused = f"; the configuration was refused: {'; '.join(result.detail)}"[:500] if result.is_rejected else ""
+        self.parts.lent.notifier.ready(listening + refused)
 
     async def _serve(self, core: trio.Nursery) -> None:
         """Run the listener until the drain is through, then leave the upstreams; the canary goes to `core`."""
-        server = self.loaded.config.server
+        parts = self.parts
+        server = parts.loaded.config.server
         options = IngressOptions(
             host=server.host,
             port=server.port,
             write_timeout_s=server.write_timeout_s,
             drain_timeout_s=server.drain_timeout_s,
-            inherited=self.inherited,
+            inherited=parts.inherited,
         )
-        listen = partial(ingress.run, self.deployed, options, drain=self.drain, observer=self.observer, door=self.seams.door)
+        listen = partial(ingress.run, parts.deployed, options, drain=parts.drain, observer=parts.observer, door=parts.seams.door)
+        is_over: Callable[[], bool] = lambda: parts.drain.is_started  # noqa: E731 - one line, and typed
         try:
             async with trio.open_nursery() as ring:
-                bound = await ring.start(listen, name="ingress")
-                self.addresses.extend(address.url for address in bound)
+                bound = await self._keep(ring, INGRESS, listen, is_over=is_over, fatal_at_start=CannotBindError)
+                parts.tree.addresses.extend(address.url for address in bound)
                 self._tell_start()
-                self.lent.notifier.ready(f"listening on {', '.join(self.addresses)}")
-                self._watch(core, bound[0])
+                parts.lent.notifier.ready(f"listening on {', '.join(parts.tree.addresses)}")
+                await self._watch(core, bound[0])
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
-                await self.deployed.aclose()
+                await parts.deployed.aclose()
 
-    def _watch(self, core: trio.Nursery, address: BoundAddress) -> None:
+    async def _watch(self, core: trio.Nursery, address: BoundAddress) -> None:
         """Feed the watchdog, where there is one."""
-        if self.lent.watchdog_s is None:
+        parts = self.parts
+        if parts.lent.watchdog_s is None:
             return
         bird = Canary(
             host=address.host,
             port=address.port,
-            host_header=self.loaded.config.server.host,
-            headers=self.tree.canary.headers(),
-            connect=partial(HttpxClient, provider="canary", dial=self.seams.dial),
+            host_header=parts.loaded.config.server.host,
+            headers=parts.tree.canary.headers(),
+            connect=partial(HttpxClient, provider="canary", dial=parts.seams.dial),
         )
-        feed = self.lent.notifier.alive
-        ask = partial(canary.run, bird, watchdog_s=self.lent.watchdog_s, feed=feed, observer=self.observer)
-        core.start_soon(ask, name="canary")
-
-    def _jumped(self, by_s: float) -> None:
-        for cell in self.board.cells() if by_s > 0 else ():  # a clock that was set back has put nobody to sleep
-            cell.apply(ClockJumped(by_s=by_s))
-
-    def _state(self) -> dict[str, object]:
-        cells = self.board.cells()
-        return {
-            "is_stopping": self.drain.is_started,
-            "in_flight": self.drain.in_flight,
-            "attempts": dict(self.board.in_flight()),
-            "providers": {cell.name: {"health": cell.health.state, "admission": cell.health.admission} for cell in cells},
-            "processes": dict(self.tree.processes()),
-        }
+        feed = parts.lent.notifier.alive
+        ask = partial(canary.run, bird, watchdog_s=parts.lent.watchdog_s, feed=feed, observer=parts.observer)
+        await self._keep(core, CANARY, ask)
 
     def _tell_start(self) -> None:
-        config = self.loaded.config
-        for warning in (*self.loaded.warnings, *kill_scope_warnings(config, self.seams.cgroup())):
-            self.observer.event("config-warning", asdict(warning))
-        self.observer.event(
+        parts = self.parts
+        config = parts.loaded.config
+        for warning in (*parts.loaded.warnings, *kill_scope_warnings(config, parts.seams.cgroup())):
+            parts.observer.event("config-warning", asdict(warning))
+        parts.observer.event(
             "router-startup",
             {
-                "version": self.deployed.current.front.version,
-                "addresses": list(self.addresses),
-                "config": str(self.loaded.path),
+                "version": parts.deployed.current.front.version,
+                "addresses": list(parts.tree.addresses),
+                "config": str(parts.loaded.path),
                 "providers": [provider.name for provider in config.providers],
                 "profiles": [profile.name for profile in config.profiles],
                 "allow_paid": config.routing.allow_paid,

@@ -38,7 +38,7 @@ class Reactions:
     end_now: Callable[[], None]
     state: Callable[[], Mapping[str, object]]
     on_jump: Callable[[float], None]
-    reload: Callable[[], None] | None = None
+    reload: Callable[[], None]
 
 
 @frozen(kw_only=True)
@@ -66,18 +66,11 @@ class Service:
     def _react(self, number: signal.Signals) -> None:
         match number:
             case signal.SIGHUP:
-                self._reload()
+                self.reactions.reload()
             case signal.SIGUSR1:
                 self.observer.event("state-dump", {"state": dict(self.reactions.state())})
             case _:
                 self._stop(number.name)
-
-    def _reload(self) -> None:
-        if self.reactions.reload is not None:
-            self.reactions.reload()
-            return
-        detail = "a running daemon does not read its configuration again yet; restart it"
-        self.observer.event("config-reload", {"result": "not-supported", "detail": detail})
 
     def _stop(self, name: str) -> None:
         drain = self.drain

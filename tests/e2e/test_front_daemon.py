@@ -69,7 +69,7 @@ async def test_hup_leaves_it_running(tmp_path: Path) -> None:
         event = await wait_event(running, "config-reload")
         exit_code = await running.stop()
 
-    assert event["result"] == "not-supported"
+    assert event["result"] == "unchanged"
     assert exit_code == 0
 
 

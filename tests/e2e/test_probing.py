@@ -155,22 +155,20 @@ async def test_a_server_that_trickles_or_stalls_ends_with_the_limit(plan: Plan) 
 
 async def test_an_excluded_provider_is_restored_by_its_own_answer_only() -> None:
     out = Health(admission=Admission.EXCLUDED, state=HealthState.UNHEALTHY, gen=1, next_probe_at=0.0)
-    board = cell_board(out)
-    cell = board.cell("p")
-    async with open_upstream() as upstream, trio.open_nursery() as nursery:
-        upstream.script(CATALOGUE["html-200"])
+    policy = HealthPolicy(threshold=2, excludes=True, probe_initial_s=0.05, probe_max_s=0.05)
+    cell = HealthBoard(observer=RememberingObserver()).add("p", policy, health=out)
+    async with open_upstream() as upstream:
+        upstream.script(CATALOGUE["html-200"], CATALOGUE["redirect"])
         provider = provider_of(upstream)
         probing = Probing(prober=prober_of(provider), settings=ProbeConfig, wall=SystemWallClock())
-        nursery.start_soon(lambda: recovery.run(cell, 1, probing=probing))
-        with trio.fail_after(5):
-            while cell.health.probes_failed == 0:
-                await cell.changed.wait()
-            with board.begin("p") as attempt:
-                attempt.ok()
-            while cell.health.next_probe_at != inf:
-                await cell.changed.wait()
-        nursery.cancel_scope.cancel()
+        with trio.move_on_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lambda: recovery.run(cell, 1, probing=probing))
+                while cell.health.next_probe_at != inf:
+                    await cell.changed.wait()
+                nursery.cancel_scope.cancel()
         await provider.aclose()
 
     assert cell.health.admission is Admission.PROBATION
-    assert [exchange.json()["max_tokens"] for exchange in upstream.exchanges] == [1, 1]
+    assert cell.health.probes_failed == 2
+    assert [exchange.json()["max_tokens"] for exchange in upstream.exchanges] == [1, 1, 1]

@@ -19,7 +19,7 @@ from router.ingress.exchange import Exchange
 from router.ingress.routes import ModelRoute
 from router.observers.log import open_log
 from supervisors.root import Daemon
-from supervisors.sd_notify import take_lent
+from supervisors.sd_notify import Lent, take_lent
 
 ANSWERED = 2  # before the fault, so that the test sees a daemon that was well
 
@@ -41,13 +41,16 @@ class Wedge:
         await self.inner(exchange, route=route)
 
 
-def main(how: str, config: str) -> int:
-    loaded = load_for_serving(ServeOptions(config_path=Path(config)))
-    log = open_log("info", "json", redact=lambda line: line)
-    daemon = Daemon.of(loaded, log, lent=take_lent(os.environ, pid=os.getpid()))
-    front = daemon.deployed.current.front
+async def run(how: str, config: Path, lent: Lent) -> int:
+    loaded = load_for_serving(ServeOptions(config_path=config))
+    daemon = Daemon.of(loaded, open_log("info", "json", redact=lambda line: line), lent=lent)
+    front = daemon.parts.deployed.current.front
     front.answer_model = Wedge(inner=front.answer_model, how=how).answer
-    return trio.run(daemon.run_to_exit)
+    return await daemon.run_to_exit()
+
+
+def main(how: str, config: str) -> int:
+    return trio.run(run, how, Path(config), take_lent(os.environ, pid=os.getpid()))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
+from router.config.schema import LoadedConfig
 from router.domain.health import Health
 from router.domain.health_events import HealthEvent
 from supervisors.health_board import Cell
@@ -32,6 +34,22 @@ if TYPE_CHECKING:
 START_S = 60.0
 STOP_S = 60.0  # a drain of 20 s, 1 s for farewells, 6 s for processes; the rest is slack
 ESCALATING = frozenset({"service", "fleet", "ingress"})  # what the daemon cannot do without (supervision.md 21.9)
+
+
+@frozen(kw_only=True)
+class WorldSource:
+    """The configuration file of the world, which is read again only when somebody asks for that."""
+
+    world: World
+    watch_s: float = inf
+
+    async def load(self) -> LoadedConfig:
+        """Read it. Raises ConfigError."""
+        return await self.world.load()
+
+    def stamp(self) -> object:
+        """Return the same at every time."""
+        return None
 
 
 @define(eq=False)
@@ -100,8 +118,8 @@ class Life:
 
     def _reloaded(self) -> None:
         assert self.daemon is not None
-        self.told.configs.append(self.daemon.deployed.current.loaded.config)
-        self.world.loaded = self.daemon.deployed.current.loaded
+        self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)
+        self.world.loaded = self.daemon.parts.deployed.current.loaded
 
     def _seams(self) -> Seams:
         world, seed = self.world, self.world.scenario.seed
@@ -116,7 +134,6 @@ class Life:
             hold=_held,
             store=lambda _directory, _wall: self.store,
             execute=world.store.execute,
-            load=world.load,
             cgroup=lambda: "",
             on_applied=self._applied,
             wrap=self.crashes.wrap,
@@ -131,10 +148,10 @@ class Life:
     async def run(self) -> None:
         """Live."""
         world = self.world
-        daemon = self.daemon = Daemon.of(world.loaded, self, self._seams())
+        daemon = self.daemon = Daemon.of(world.loaded, self, self._seams(), source=WorldSource(world=world))
         self.watch = Watch(
-            board=daemon.board,
-            drain=daemon.drain,
+            board=daemon.parts.board,
+            drain=daemon.parts.drain,
             network=world.network,
             calls=world.calls,
             broken=self.broken,
@@ -182,7 +199,7 @@ class Life:
         self.is_ending = True
         if self.is_started and self.watch is not None and self.daemon is not None:
             self.watch.recovered(self._without_help())
-        self.world.trace.tell("sim-stop", {"in_flight": 0 if self.daemon is None else self.daemon.drain.in_flight})
+        self.world.trace.tell("sim-stop", {"in_flight": 0 if self.daemon is None else self.daemon.parts.drain.in_flight})
         self.signals.send(signal.SIGTERM)
         with trio.move_on_after(STOP_S) as stopping:
             await self._ended.wait()

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 import trio
 from attrs import define, field
-from router.state.rows import Change, Key, Opened, Row, decode_row
 
 from router.errors import StateFailed
+from router.state.rows import Change, Key, Opened, Row, decode_row
 from supervisors.seams import T
 
 

@@ -145,6 +145,6 @@ class Trouble:
         life = self.world.life
         if life is None or life.daemon is None or not life.is_started:
             return
-        for cell in life.daemon.board.cells():
+        for cell in life.daemon.parts.board.cells():
             if cell.name == fault.target:
                 cell.apply(Operated(action=action))

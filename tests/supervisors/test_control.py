@@ -9,7 +9,7 @@ from router.domain.health import Admission, HealthPolicy, HoldReason
 from router.domain.health_events import OperatorAction, ProbeVerdict
 from router.domain.probe import ProbeClass, ProbeResult
 from router.errors import NotFound
-from supervisors.control import BoardControl, no_probe, no_reload
+from supervisors.control import BoardControl
 from supervisors.health_board import Cell, HealthBoard
 from tests.builders import RememberingObserver
 
@@ -102,10 +102,3 @@ async def test_the_tree_is_that_of_the_task_which_made_the_control(autojump_cloc
         nursery.cancel_scope.cancel()
 
     assert (tree.name, [child.name for child in tree.children]) == ("root", ["service"])
-
-
-async def test_a_daemon_without_probes_and_reload_says_so() -> None:
-    with pytest.raises(NotFound):
-        await no_probe("a")
-
-    assert (await no_reload()).result is ReloadVerdict.REJECTED

@@ -63,7 +63,8 @@ class World:
             current=lambda: self.current,
             stamp=lambda: self.written,
             observer=self.seen,
-            on_busy=self.busy.append,
+            on_begin=lambda: self.busy.append(True),
+            on_end=lambda _result: self.busy.append(False),
             task_status=task_status,
         )
 

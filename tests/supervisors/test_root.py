@@ -5,17 +5,20 @@ import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 import tomlkit
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
+from supervisors.keep_running import Child
 from supervisors.leftovers import Swept
+from supervisors.outside import Seams
+from supervisors.policies import ChildSpec
 from supervisors.process_runner import GuardedRunner
-from supervisors.processes import Processes
 from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, Daemon, main, run_daemon
 from supervisors.state_lock import LOCKED, locked
 
@@ -122,15 +125,50 @@ async def test_an_address_in_use_ends_it_with_69(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_ring_that_breaks_ends_it_with_70(tmp_path: Path) -> None:
+async def test_a_part_that_nobody_can_do_without_ends_it_with_70(tmp_path: Path) -> None:
     told = Told()
-    daemon = Daemon.of(a_config(tmp_path), told)
-    broken = Processes((), observer=told, runner=BrokenRunner(directory=tmp_path))
+    breaks = trio.Event()
 
-    exit_code = await evolve(daemon, processes=broken).run_to_exit()
+    def wrap(spec: ChildSpec, child: Child) -> Child:
+        async def fleet(*, task_status: trio.TaskStatus[None]) -> None:
+            task_status.started()
+            await breaks.wait()
+            raise ZeroDivisionError
 
-    assert exit_code == GAVE_UP
-    assert told.names() == ["state-store-attached", "supervisor-exhausted", "router-shutdown"]
+        return fleet if spec.name == "fleet" else child
+
+    async with trio.open_nursery() as nursery:
+        codes: list[int] = []
+
+        async def run() -> None:
+            codes.append(await Daemon.of(a_config(tmp_path), told, Seams(wrap=wrap)).run_to_exit())
+
+        nursery.start_soon(run)
+        await told.started.wait()
+        breaks.set()
+
+    assert codes == [GAVE_UP]
+    assert told.names().count("supervisor-child-ended") == 4
+    assert ("supervisor-exhausted", {"child": "fleet", "action": "escalate"}) in told.events
+    assert told.fields("router-shutdown") == {"exit_code": 70}
+
+
+@pytest.mark.slow
+async def test_without_managed_processes_it_serves_the_rest_and_says_so(tmp_path: Path) -> None:
+    told = Told()
+    seams = Seams(runner=lambda directory: BrokenRunner(directory=directory))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: Daemon.of(a_config(tmp_path), told, seams).run_to_exit())
+        with trio.fail_after(START_S):
+            await told.started.wait()
+        (url,) = cast("list[str]", told.fields("router-startup")["addresses"])
+        status = await ask(url, "/status")
+        signal.raise_signal(signal.SIGTERM)
+
+    assert b'"name":"processes","state":"waiting"' in status
+    assert told.fields("supervisor-child-ended")["child"] == "processes"
+    assert told.fields("router-shutdown") == {"exit_code": 0}
 
 
 @pytest.mark.slow

@@ -29,14 +29,12 @@ class Daemon:
     ended_now: int = 0
     reloads: int = 0
 
-    async def start(
-        self, nursery: trio.Nursery, *, can_reload: bool = True, notifier: Notifier | None = None, drain_timeout_s: float = 20
-    ) -> None:
+    async def start(self, nursery: trio.Nursery, *, notifier: Notifier | None = None, drain_timeout_s: float = 20) -> None:
         reactions = Reactions(
             end_now=self.end_now,
             state=self.state,
             on_jump=lambda _by_s: None,
-            reload=self.reload if can_reload else None,
+            reload=self.reload,
         )
         service = Service(
             drain=self.drain,
@@ -113,16 +111,6 @@ async def test_a_volley_of_hups_asks_at_least_once_and_again_after_it(nursery: t
 
     assert 1 <= asked <= 5
     assert daemon.reloads == asked + 1
-    nursery.cancel_scope.cancel()
-
-
-async def test_hup_is_told_where_nothing_can_be_reloaded(nursery: trio.Nursery) -> None:
-    daemon = Daemon()
-    await daemon.start(nursery, can_reload=False)
-
-    await daemon.get(signal.SIGHUP)
-
-    assert daemon.seen.names() == ["config-reload"]
     nursery.cancel_scope.cancel()
 
 

@@ -1,0 +1,296 @@
+"""Everything that the tree runs, built and not started, and what ties the parts together. `root.py` runs them.
+
+The board, the keeper and the front of the state writer are values that are older than every task; what hangs on a
+configuration is brought up to date by `apply` (supervision.md 21.1, 21.10)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from functools import partial
+
+import trio
+from attrs import define, field, frozen
+
+from router.assembly import Deployed, Tree
+from router.config.redact import LiveRedactor
+from router.config.schema import LoadedConfig, ProbeConfig, RouterConfig
+from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
+from router.domain.health import Health, SlotKind
+from router.domain.health_events import ClockJumped, ProcessEnded
+from router.domain.health_rows import from_row, to_row
+from router.domain.probe import ProbeResult
+from router.ingress.drain import Drain
+from router.ports import Observer
+from router.providers.adapter import HttpProvider
+from router.providers.http import HttpxClient
+from router.providers.probe import HttpProber
+from router.state.directory import state_directory
+from router.state.restore import Known, restore
+from router.state.rows import HEALTH, QUARANTINE, Opened
+from supervisors import recovery, restart_runner
+from supervisors.control import BoardControl
+from supervisors.health_board import HealthBoard
+from supervisors.health_policy import health_policies
+from supervisors.keep_running import ChildState, Keeper, SupervisorExhausted
+from supervisors.listen_fds import listening_sockets
+from supervisors.new_generation import update_board
+from supervisors.outside import ConfigSource, Seams
+from supervisors.policies import provider_spec
+from supervisors.probe_once import Probing
+from supervisors.probes import Probes
+from supervisors.process_config import process_specs
+from supervisors.process_probe import http_status
+from supervisors.process_runner import Runner
+from supervisors.processes import Processes
+from supervisors.provider import ChildOfProvider
+from supervisors.reload import Reloader
+from supervisors.restart_config import restart_groups
+from supervisors.restart_job import RestartTools
+from supervisors.restart_runner import Restarts
+from supervisors.sd_notify import Lent
+from supervisors.state_writer import StateWriter
+
+
+@define(eq=False)
+class Fate:
+    """Whether the daemon ends because a part of it gave up; written once, by the keeper's escalation."""
+
+    error: SupervisorExhausted | None = None
+    sealed: trio.Event = field(factory=trio.Event)
+
+    def seal(self, error: SupervisorExhausted) -> None:
+        """Decide the end; the first reason stands."""
+        self.error = self.error or error
+        self.sealed.set()
+
+
+@frozen(kw_only=True)
+class Parts:
+    """The parts of one daemon. `source` is where its configuration comes from, `lent` what a service manager gave it."""
+
+    observer: Observer
+    seams: Seams
+    source: ConfigSource
+    lent: Lent
+    inherited: tuple[socket.socket, ...]
+    redactor: LiveRedactor
+    fate: Fate
+    drain: Drain
+    keeper: Keeper
+    state: StateWriter
+    board: HealthBoard
+    runner: Runner
+    processes: Processes
+    restarts: Restarts
+    probes: Probes
+    reloader: Reloader
+    tree: Tree
+    deployed: Deployed
+
+    @property
+    def loaded(self) -> LoadedConfig:
+        """The configuration at work."""
+        return self.deployed.current.loaded
+
+    def children(self) -> Mapping[SlotKind, ChildOfProvider]:
+        """Return what runs in the slots of a provider supervisor."""
+        return {
+            SlotKind.RECOVERY: partial(recovery.run, probing=self.probes.probing),
+            SlotKind.RESTART: partial(restart_runner.run, restarts=self.restarts),
+        }
+
+    def resume(self, opened: Opened) -> None:
+        """Take up what an earlier daemon has left: exclusions with their level, restart budgets (21.10, step 3)."""
+        groups = tuple(group.id for group in self.restarts.groups)
+        found = restore(opened.rows, Known(providers=[cell.name for cell in self.board.cells()], groups=groups))
+        self.state.forget(found.pruned)
+        self.restarts.resume(found.restarts)
+        for cell in self.board.cells():
+            row = found.health.get(cell.name)
+            if row is None:
+                continue
+            health = from_row(row, now=cell.moment(), policy=cell.policy)
+            if health is None:
+                self.state.delete(HEALTH, cell.name)
+            else:
+                cell.resume(health)
+
+    def apply(self, loaded: LoadedConfig) -> None:
+        """Put another configuration to work.
+
+        Raises ConfigError, and changes nothing, where its managed processes cannot live together."""
+        config, unconfigured = loaded.config, loaded.secrets.unconfigured
+        self.processes.configure(process_specs(config.providers, unconfigured))
+        self.redactor.learn(loaded.secrets.sensitive)
+        old = self.loaded
+        self.deployed.replace(loaded)
+        for name in update_board(self.board, old, loaded):
+            self.state.delete(HEALTH, name)
+            self.keeper.forget(provider_spec(name).name)
+        self.restarts.configure(restart_groups(config, unconfigured))
+        self.probes.touch()
+
+    def jumped(self, by_s: float) -> None:
+        """Judge every rest and every schedule anew after a suspend (D25); a clock that was set back has put nobody to sleep."""
+        if by_s <= 0:
+            return
+        for cell in self.board.cells():
+            cell.apply(ClockJumped(by_s=by_s))
+        self.probes.clock_jumped()
+
+    def dump(self) -> dict[str, object]:
+        """Return what a state dump shows (SIGUSR1)."""
+        cells = self.board.cells()
+        return {
+            "is_stopping": self.drain.is_started,
+            "in_flight": self.drain.in_flight,
+            "generation": self.deployed.number,
+            "attempts": dict(self.board.in_flight()),
+            "providers": {cell.name: {"health": cell.health.state, "admission": cell.health.admission} for cell in cells},
+            "processes": dict(self.tree.processes()),
+            "supervisors": {name: str(facts.state) for name, facts in self.keeper.facts.items()},
+        }
+
+
+@define(eq=False)
+class _Late:
+    """The parts, for what has to call them and is built before them."""
+
+    parts: Parts | None = None
+
+    def get(self) -> Parts:
+        assert self.parts is not None  # noqa: S101 - a type fact: nothing runs before the last part is built
+        return self.parts
+
+    def provider(self, name: str) -> HttpProvider | None:
+        return self.get().deployed.current.providers.get(name)
+
+    def config(self) -> RouterConfig:
+        return self.get().loaded.config
+
+    def probe_settings(self) -> ProbeConfig:
+        return self.config().probe
+
+    async def probe_now(self, provider: str) -> ProbeResult:
+        return await self.get().probes.probe_now(provider)
+
+    async def reload_now(self) -> ReloadOutcome:
+        result = await self.get().reloader.ask_and_wait()
+        generation = self.get().deployed.number
+        return ReloadOutcome(result=ReloadVerdict(result.outcome), generation=generation, messages=result.detail)
+
+    def process_ended(self, providers: tuple[str, ...], message: str) -> None:
+        for cell in self.get().board.cells():
+            if cell.name in providers:
+                cell.apply(ProcessEnded(message=message))
+
+    def budget(self, provider: str) -> RestartBudget | None:
+        return self.get().restarts.budget_of(provider)
+
+    def report(self) -> DaemonReport:
+        parts = self.get()
+        facts = parts.keeper.facts.values()
+        given_up = tuple(one.name for one in facts if one.state is ChildState.EXHAUSTED and not one.name.startswith("provider/"))
+        state = ("state",) if parts.state.status().is_degraded else ()
+        last = parts.reloader.last
+        return DaemonReport(
+            degraded=tuple(dict.fromkeys((*state, *given_up))),
+            children=tuple(
+                ChildReport(name=one.name, state=str(one.state), restarts=one.restarts_total, last_error=one.last_error)
+                for one in facts
+            ),
+            rejected=last.detail if last is not None and last.is_rejected else (),
+        )
+
+
+def build(
+    loaded: LoadedConfig, observer: Observer, *, seams: Seams, source: ConfigSource, lent: Lent, redactor: LiveRedactor
+) -> Parts:
+    """Build the parts over one configuration; starts nothing, opens nothing.
+
+    Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
+    config, unconfigured = loaded.config, loaded.secrets.unconfigured
+    directory = state_directory(config.server.state_dir)
+    late, fate, drain = _Late(), Fate(), Drain()
+    state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
+    board = _board(loaded, observer, seams, state)
+    runner = seams.runner(directory / "processes")
+    look = partial(http_status, dial=seams.dial)
+    processes = Processes(
+        process_specs(config.providers, unconfigured),
+        observer=observer,
+        runner=runner,
+        probe=look,
+        on_unasked_end=late.process_ended,
+    )
+    restarts = Restarts(
+        observer=observer,
+        tools=RestartTools(runner=runner, processes=processes, probe=look),
+        groups=restart_groups(config, unconfigured),
+        rows=state,
+        wall=seams.wall,
+        redact=redactor.redact,
+        is_stopping=lambda: drain.is_started,
+    )
+    prober = HttpProber(
+        config=late.config,
+        provider_of=late.provider,
+        new_client=lambda name: HttpxClient(provider=name, dial=seams.dial),
+    )
+    probing = Probing(prober=prober, settings=lambda: _probe_settings(late, config), wall=seams.wall, is_ready=processes.is_ready)
+    tree = Tree(
+        health=board,
+        sink=board,
+        backends=processes,
+        observer=observer,
+        drain=drain,
+        in_flight=board.in_flight,
+        processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
+        control=BoardControl(board=board, probe_now=late.probe_now, reload_now=late.reload_now),
+        budget=late.budget,
+        report=late.report,
+        sources=seams.sources(),
+    )
+    late.parts = Parts(
+        observer=observer,
+        seams=seams,
+        source=source,
+        lent=lent,
+        inherited=listening_sockets(lent.listening, has_token=bool(loaded.secrets.client_tokens)),
+        redactor=redactor,
+        fate=fate,
+        drain=drain,
+        keeper=Keeper(observer=observer, wrap=seams.wrap, escalate=fate.seal),
+        state=state,
+        board=board,
+        runner=runner,
+        processes=processes,
+        restarts=restarts,
+        probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
+        reloader=Reloader(),
+        tree=tree,
+        deployed=Deployed.of(loaded, tree),
+    )
+    return late.parts
+
+
+def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
+    return first.probe if late.parts is None else late.probe_settings()
+
+
+def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:
+    def keep(namespace: str, name: str, health: Health) -> None:
+        state.put(namespace, name, to_row(health, wall=seams.wall.now()))
+
+    board = HealthBoard(
+        observer=observer,
+        wall=seams.wall,
+        random=seams.random,
+        on_change=partial(keep, HEALTH),
+        on_quarantine=partial(keep, QUARANTINE + HEALTH),
+        on_applied=seams.on_applied,
+    )
+    for name, policy in health_policies(loaded.config).items():
+        board.add(name, policy, unconfigured=loaded.secrets.unconfigured.get(name))
+    return board
