@@ -43,7 +43,7 @@ class Told:
     _demoted: set[str] = field(factory=set)  # of the plan that is being told
     _last_resort_of: str = ""
 
-    def take(self, name: str, fields: Mapping[str, Any]) -> None:
+    def take(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901 - one row per event
         """Take one event."""
         match name:
             case "chain-resolved":
