@@ -37,6 +37,7 @@ class Told:
     standings: dict[str, Standing] = field(factory=dict)
     verdicts: Counter[tuple[str, bool]] = field(factory=Counter)  # attempts by provider and success, less those on the board
     are_verdicts_mixed: bool = False
+    count_of_events: int = 0
     out: dict[str, int] = field(factory=dict)  # the generation in which a provider is excluded or held
     excluded_gens: dict[str, set[int]] = field(factory=dict)
     restarts: dict[str, list[tuple[float, float]]] = field(factory=dict)  # by group: start and end, virtual time
@@ -45,6 +46,7 @@ class Told:
 
     def take(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901 - one row per event
         """Take one event."""
+        self.count_of_events += 1
         match name:
             case "chain-resolved":
                 self._chain(fields)
