@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 START_S = 60.0
 STOP_S = 60.0  # a drain of 20 s, 1 s for farewells, 6 s for processes; the rest is slack
-ESCALATING = frozenset({"service", "fleet", "ingress"})  # what the daemon cannot do without (supervision.md 21.9)
 
 
 @frozen(kw_only=True)

@@ -12,8 +12,8 @@ from router.config.schema import LoadedConfig
 from router.providers.adapter import own_version
 from tests.sim.agents import Agent, Call
 from tests.sim.backends import Backend, Network
-from tests.sim.deterministic import START, run, source
-from tests.sim.guard import nothing_real
+from tests.sim.deterministic import START, StandsStill, run, source
+from tests.sim.guard import LeftTheWorld, nothing_real
 from tests.sim.jobs import SimRunner
 from tests.sim.life import Life
 from tests.sim.lines import MemoryLine, refused
@@ -181,9 +181,7 @@ def simulate(seed: int, hours: float, *, keeps_all: bool = False) -> Report:
     world = World(draw(seed, hours), Trace(keeps_all=keeps_all))
     try:
         run(world.live, f"{seed}/schedule", world.quiet)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - a world that breaks is a finding
+    except (Exception, BaseExceptionGroup, LeftTheWorld, StandsStill) as error:  # noqa: BLE001 - a world that breaks is a finding
         world.violations.append(Violation(-1.0, "stuck", where(error)))
     return Report(
         seed=seed,
