@@ -17,7 +17,9 @@ from router.config.schema import LoadedConfig
 from router.domain.health import Health
 from router.domain.health_events import HealthEvent
 from supervisors.health_board import Cell
+from supervisors.keep_running import Child
 from supervisors.outside import Seams
+from supervisors.policies import ChildSpec
 from supervisors.root import GAVE_UP, STOPPED, Daemon
 from tests.sim.crashes import Crashes, InjectedCrash
 from tests.sim.deterministic import source
@@ -67,8 +69,11 @@ class Life:
     watch: Watch | None = None
     given_up: set[str] = field(factory=set)
     is_started: bool = False
+    has_resumed: bool = False
     is_ending: bool = False
     is_over: bool = False
+    _awaited: dict[str, trio.Event] = field(factory=dict)
+    _judged: list[Cell] = field(factory=list)  # before it has resumed
     _killed: trio.Event = field(factory=trio.Event)
     _ended: trio.Event = field(factory=trio.Event)
     _startup: trio.Event = field(factory=trio.Event)
@@ -98,11 +103,14 @@ class Life:
             return
         self.world.trace.tell(name, fields)
         self.told.take(name, fields)
+        if name in self._awaited:
+            self._awaited.pop(name).set()
         match name:
             case "router-startup":
                 self._startup.set()
             case "self-healing-state-reset" if self.watch is not None:
                 self.watch.reset(fields["provider"])
+                self.world.kept.changed(fields["provider"], self.watch.board.cell(fields["provider"]).health)
             case "config-reload" if fields["result"] == "applied":
                 self._reloaded()
             case "request-crashed" | "connection-crashed":
@@ -124,6 +132,8 @@ class Life:
         configured = {provider.name for provider in self.daemon.parts.deployed.current.loaded.config.providers}
         for name in set(self.told.standings) - configured:
             self.told.forget(name)
+        for name in sorted(self.world.kept.histories.keys() - configured):
+            self.world.kept.changed(name, None)
         self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)
         self.world.loaded = self.daemon.parts.deployed.current.loaded
 
@@ -139,15 +149,32 @@ class Life:
             open_signals=self.signals.open,
             hold=_held,
             store=lambda _directory, _wall: self.store,
-            execute=world.store.execute,
+            execute=self.store.execute,
             cgroup=lambda: "",
             on_applied=self._applied,
-            wrap=self.crashes.wrap,
+            wrap=self._wrap,
         )
+
+    def _keep(self, cell: Cell) -> None:
+        if self.has_resumed:
+            self.world.kept.changed(cell.name, cell.health)
+        else:
+            self._judged.append(cell)
+
+    def _wrap(self, spec: ChildSpec, child: Child) -> Child:
+        if not self.has_resumed and self.daemon is not None:  # the first child: all that was on disk has been taken up
+            self.has_resumed = True
+            parts = self.daemon.parts
+            self.world.kept.begin(self.store, parts.board.cells(), parts.restarts)
+            for cell in self._judged:  # today's policy has made another value of them, which is written
+                self.world.kept.changed(cell.name, cell.health)
+        return self.crashes.wrap(spec, child)
 
     def _applied(self, cell: Cell, event: HealthEvent, old: Health) -> None:
         if self.watch is not None and not self.is_over:
             self.watch.applied(cell, event, old)
+            if cell.health is not old:
+                self._keep(cell)
 
     # -- its course
 
@@ -213,8 +240,14 @@ class Life:
             self.broken("I19", f"the daemon has not ended within {STOP_S} s")
             self._killed.set()
 
-    def kill(self) -> None:
-        """`kill -9`: connections are reset, jobs end with their guardians, and the disk stays as it is."""
+    async def wait_told(self, name: str) -> None:
+        """Return once the daemon tells an event of that name."""
+        await self._awaited.setdefault(name, trio.Event()).wait()
+
+    def kill(self, *, is_torn: bool = False) -> None:
+        """`kill -9`: connections are reset, jobs end with their guardians; the disk stays as it is, or loses its last batch."""
+        if is_torn:
+            self.store.tear()
         self.is_over = self.is_ending = self.store.is_dead = True
         self.world.cut_at = trio.current_time()
         for line in tuple(self.door.lines.values()):
@@ -227,6 +260,8 @@ class Life:
         """Check what holds when no task can run."""
         if self.is_started and not self.is_over and self.watch is not None:
             self.watch.quiet(is_ending=self.is_ending)
+        if self.has_resumed and not self.is_over and self.daemon is not None:
+            self.world.kept.quiet(self.crashes, tuple(self.daemon.parts.restarts.groups))
 
 
 def is_injected(error: object) -> bool:
