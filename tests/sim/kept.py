@@ -1,6 +1,7 @@
-"""Invariants across the lives of a daemon: what the state file holds, what is taken up of it, and budgets that outlive all (I4, I17).
+"""Across the lives of a daemon: what the state file holds, what is taken up of it, budgets that outlive it (I4, I17).
 
-Kept by the world. Expectations come from the rows' own words and from what was seen, never from the code that reads or writes them."""
+Kept by the world. Expectations come from the words of the rows and from what was seen, not from the code that reads or
+writes them."""
 
 from __future__ import annotations
 

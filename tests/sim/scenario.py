@@ -144,6 +144,8 @@ def _provider(rng: random.Random, index: int) -> Table:
         table |= {"max_concurrency": rng.randint(1, 3), "queue_timeout_s": rng.choice([0.0, 10.0])}
     if rng.random() < 0.2:
         table["paid"] = True
+    if rng.random() < 0.25:
+        table |= {"on_disconnect": "drain", "drain_max_s": rng.choice([2.0, 8.0, 30.0])}
     if rng.random() < 0.3:
         table["health_threshold"] = rng.randint(2, 4)
     if rng.random() < 0.4:
@@ -243,7 +245,7 @@ _WRITTEN = ("self-healing-exclude", "self-healing-restart", "self-healing-restar
 _CHILDREN = ("service", "fleet", "processes", "probes", "reload", "state", "ingress", "upstream-connections", "restarts")
 
 
-def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: Sequence[str]) -> Fault:
+def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: Sequence[str]) -> Fault:  # noqa: PLR0911 - one row per kind
     lasts_s = min(rng.choice(_SPANS_S) * rng.uniform(0.5, 1.5), last - at)
     match kind:
         case FaultKind.MOOD:

@@ -14,7 +14,6 @@ from router.errors import StateFailed
 from router.state.rows import Change, Key, Opened, Row, decode_row
 from supervisors.seams import T
 
-
 LOOK_S = 5.0  # how often a call that is stuck looks whether it may go on
 
 
@@ -81,7 +80,7 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         if self.disk is Disk.SLOW:
             await trio.sleep(self.rng.uniform(0.1, 20.0))
-        while self.disk is Disk.STUCK:
+        while self.disk is Disk.STUCK:  # noqa: ASYNC110 - looked at seldom, and nobody has to say that it is over
             await trio.sleep(LOOK_S)
         return work()
 

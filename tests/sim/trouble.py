@@ -75,7 +75,7 @@ class Trouble:
             case _:
                 return {"steps": fault.steps}
 
-    async def _do(self, fault: Fault) -> None:  # noqa: C901 - one row per kind
+    async def _do(self, fault: Fault) -> None:
         world = self.world
         match fault.kind:
             case FaultKind.MOOD:
