@@ -23,6 +23,7 @@ from tests.sim.store import Disk
 FIRST_PORT = 9_001
 CALM_S = 1_500.0  # the end of a world: everything is well, so that what can come back does (I6, I27)
 REQUESTS_PER_H = 100
+RESTART_OWED = "sim-restart-owed"  # no event of the daemon: a provider's health asks for a restart, which begins now
 RELIVES = 0.3  # share of worlds, of those in which anything can be restarted
 FAULTS_PER_H = 10
 ACTIONS = ("exclude", "exclude", "exclude", "demote", "warn", "off")
@@ -300,7 +301,7 @@ def _relive(rng: random.Random, last: float, restarted: Sequence[str]) -> Fault:
         kind=FaultKind.RELIVE,
         target=rng.choice(restarted),
         mood=Mood.DOWN,
-        event=rng.choice(["self-healing-restart", "self-healing-restart", "self-healing-exclude"]),
+        event=rng.choice(["self-healing-restart", RESTART_OWED, RESTART_OWED, "self-healing-exclude"]),
         by_s=by_s,
         lasts_s=min(900.0, last - at),
         times=rng.randint(1, 4),
