@@ -142,7 +142,13 @@ class Kept:
             if found not in _at(history, at):
                 self.broken("kept", f"{name}: the file says {found}, it was {_at(history, at)} when it was written at {at}")
         for group, starts in self.starts.items():
-            self.starts[group] = [start for start in starts if start.at < self._born or start.at < at]
+            self.starts[group] = written = [start for start in starts if start.at < self._born or start.at < at]
+            row = on_disk.get((RESTART_BUDGET, group))
+            booked = 0 if row is None else len(_list(row.value["starts"]))
+            if booked < len(written):
+                self.broken(
+                    "I4", f"{group}: {len(written)} restarts had begun when the file was written at {at}, it has {booked}"
+                )
 
 
 def fields_of(health: Health) -> dict[str, object]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RACES, RACE_STEPS, RACE_S = 20, 45, 5.0  # a probe takes some forty steps
 WAITS_S, REBIRTH_S = 200.0, 5.0  # for the event that a death waits for; until the next life has begun
 AGAIN_S = 1.5  # between the crashes of one child that goes on crashing
+TRIES = 10  # for each crash of a child that may be waiting to be started anew
 OUT = (OperatorAction.EXCLUDE, OperatorAction.HOLD)
 
 
@@ -163,11 +164,12 @@ class Trouble:
             backend.turn(Mood.HEALTHY)
 
     async def _crash(self, fault: Fault) -> None:
-        for _ in range(fault.times):
+        left = fault.times
+        for _ in range(TRIES * fault.times):
             life = self.world.life
-            if life is None or not life.is_started or life.is_ending:
+            if life is None or not life.is_started or life.is_ending or not left or self.world.is_calm:
                 return
-            await life.crashes.crash(fault.target, fault.steps, fault.lasts_s)
+            left -= await life.crashes.crash(fault.target, fault.steps, fault.lasts_s)
             await trio.sleep(AGAIN_S)
 
     def _operate(self, fault: Fault, action: OperatorAction) -> None:
