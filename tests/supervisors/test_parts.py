@@ -1,0 +1,70 @@
+"""What is tied together around a new configuration: what is refused whole, and what is told of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from router.config.schema import LoadedConfig
+from router.config.schema_server import ServerConfig
+from router.config.secret import Secret, Secrets
+from router.errors import ConfigError
+from supervisors.parts import Parts
+from supervisors.root import Daemon
+from supervisors.sd_notify import Lent, Notifier
+from tests.builders import a_config, a_provider
+from tests.e2e.front_harness import Seen
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = Secrets(client_tokens=(Secret("the-token"),))
+
+
+def a_file(directory: Path, *providers: str, secrets: Secrets = TOKEN) -> LoadedConfig:
+    server = ServerConfig(port=0, state_dir=str(directory))
+    config = a_config(*(a_provider(name) for name in providers), server=server)
+    return LoadedConfig(config=config, secrets=secrets, warnings=(), path=directory / "router.toml")
+
+
+@contextmanager
+def parts_on(host: str, loaded: LoadedConfig) -> Iterator[Parts]:
+    """Return the parts of a daemon that was passed a socket on `host`."""
+    passed = socket.create_server((host, 0))
+    parts = Daemon.of(loaded, Seen(), lent=Lent(notifier=Notifier(), listening=(passed.detach(),))).parts
+    try:
+        yield parts
+    finally:
+        for one in parts.inherited:
+            one.close()
+
+
+async def test_a_configuration_without_a_token_is_refused_while_a_passed_socket_can_be_reached_from_others(tmp_path: Path) -> None:
+    with parts_on("0.0.0.0", a_file(tmp_path, "a")) as parts:  # noqa: S104 - it is about such an address
+        old = parts.loaded
+        with pytest.raises(ConfigError) as refused:
+            parts.apply(a_file(tmp_path, "a", "b", secrets=Secrets()))
+
+        assert parts.loaded is old
+        assert [cell.name for cell in parts.board.cells()] == ["a"]
+    (mistake,) = refused.value.mistakes
+    assert mistake.path == "server.client_token_env"
+    assert "0.0.0.0" in mistake.message  # noqa: S104 - as above
+
+
+async def test_another_token_fits_such_a_socket(tmp_path: Path) -> None:
+    with parts_on("0.0.0.0", a_file(tmp_path, "a")) as parts:  # noqa: S104 - as above
+        parts.apply(a_file(tmp_path, "b", secrets=evolve(TOKEN, client_tokens=(Secret("another"),))))
+
+        assert [cell.name for cell in parts.board.cells()] == ["b"]
+
+
+async def test_a_socket_of_this_machine_needs_none(tmp_path: Path) -> None:
+    with parts_on("127.0.0.1", a_file(tmp_path, "a")) as parts:
+        parts.apply(a_file(tmp_path, "b", secrets=Secrets()))
+
+        assert [cell.name for cell in parts.board.cells()] == ["b"]
