@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +17,15 @@ from tests.e2e.daemon import Running, free_port, open_router, provider, router_c
 from tests.e2e.endings import Ending, ending_of_stream
 from tests.e2e.notify import open_notify_socket
 from tests.e2e.reloading import PATIENCE_S, Reloading, Way
-from tests.fakes.plans import Plan
+from tests.fakes.plans import How, Plan
 from tests.fakes.upstream import Upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 Tell = Callable[[str], None]
 
 STREAMS = 100
-SLOW = Plan(deltas=80, every_s=0.15)  # 12 s: longer than ten reloads take
-WAYS = (Way.HUP, Way.POST, Way.HUP, Way.FILE, Way.POST, Way.HUP, Way.POST, Way.FILE, Way.HUP, Way.POST)
+SLOW = Plan(deltas=100, every_s=0.1)  # 10 s: longer than ten reloads take
+WAYS = (Way.HUP, Way.POST, Way.HUP, Way.FILE, Way.POST, Way.HUP, Way.POST, Way.POST, Way.HUP, Way.POST)
 
 
 def a_step(number: int, port: int, upstream: Upstream) -> str:
@@ -300,3 +301,24 @@ async def test_reloading_is_followed_by_ready_also_after_a_refused_file(upstream
     assert applied[1]["STATUS"] == listening
     assert refused[1]["STATUS"].startswith(f"{listening}; the configuration was refused: ")
     assert "nonsense" in refused[1]["STATUS"]
+
+
+async def test_a_daemon_that_stops_does_not_say_that_it_reloads(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.default = Plan().broken(How.STALL, 2)
+    good = router_config(free_port(), providers=[provider("only", upstream.port)])
+    streams: list[tuple[Api, list[Event]]] = []
+    with open_notify_socket(tmp_path) as manager, trio.fail_after(PATIENCE_S):
+        async with open_router(good, directory=tmp_path, env={"NOTIFY_SOCKET": manager.name}) as running:
+            at = Reloading(running=running, directory=tmp_path)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(collect, running, Api.MESSAGES, "default", streams)
+                await upstream.wait_until(lambda: bool(upstream.exchanges))
+                running.process.send_signal(signal.SIGTERM)
+                while "STOPPING" not in await manager.message():
+                    pass
+                await at.ask(Way.HUP)
+                await at.wait_events("config-reload")
+                heard = await manager.messages_for(0.1)
+                running.process.send_signal(signal.SIGTERM)
+
+    assert heard == []
