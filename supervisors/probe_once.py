@@ -70,8 +70,9 @@ async def probe_now(cell: Cell, probing: Probing) -> ProbeResult:
             reason=FailureReason.CANCELLED,
             message="is not configured" if unconfigured is None else f"{unconfigured.reason}: {unconfigured.detail}"[:200],
         )
+    epoch = cell.health.epoch
     result = await probe_once(cell, plan.top, plan, probing)
-    if (evidence := evidence_in(result)) is not None:
+    if (evidence := evidence_in(result, epoch)) is not None:
         cell.apply(evidence)
     return result
 

@@ -161,7 +161,7 @@ class Probes:
                 plan = self.probing.prober.plan(cell.name)
                 skip = self._skip(cell, plan, schedule)
                 if plan is not None and skip is None:
-                    self._take(cell, plan, schedule, await probe_once(cell, plan.top, plan, self.probing))
+                    await self._probe(cell, plan, schedule)
                 again_at = None if skip is None else skip.again_at
             if skip is not None:
                 self.skipped[cell.name, skip.reason] += 1
@@ -194,10 +194,12 @@ class Probes:
         age_s = self.probing.wall.now() - ok_wall
         return interval_s - age_s if 0 <= age_s < interval_s else 0.0
 
-    def _take(self, cell: Cell, plan: ProbePlan, schedule: Schedule, result: ProbeResult) -> None:
-        """Apply, count and tell one result."""
+    async def _probe(self, cell: Cell, plan: ProbePlan, schedule: Schedule) -> None:
+        """Ask once; apply, count and tell the result."""
+        epoch = cell.health.epoch
+        result = await probe_once(cell, plan.top, plan, self.probing)
         self._count(result, plan)
-        if (evidence := evidence_in(result)) is not None:
+        if (evidence := evidence_in(result, epoch)) is not None:
             cell.apply(evidence)
         if result.verdict is ProbeVerdict.OK:
             schedule.own_ok_wall = cell.health.last_ok_wall

@@ -285,8 +285,10 @@ def _restart_ended(old: Health, event: RestartEnded, now: Moment) -> Health:
     if old.restart_owed != event.gen:
         return old
     paid = evolve(old, restart_owed=None)
-    if old.admission is not Admission.EXCLUDED or event.outcome is RestartOutcome.SUPPRESSED:
-        return paid
+    if old.admission is not Admission.EXCLUDED or event.gen != old.gen:
+        return paid  # I10
+    if event.outcome is RestartOutcome.SUPPRESSED:
+        return evolve(paid, is_restarted=False)  # none was made: the next failed probe asks again
     return evolve(paid, next_probe_at=not_before_reset(paid, now.mono))
 
 

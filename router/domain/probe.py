@@ -97,13 +97,19 @@ def judged(result: ProbeResult, *, is_in_use: bool) -> ProbeResult:
     return evolve(result, verdict=ProbeVerdict.BUSY, reason=FailureReason.BUSY)
 
 
-def evidence_in(result: ProbeResult) -> Succeeded | Failed | None:
-    """Return what a probe outside of recovery says of its provider, None for nothing."""
+def evidence_in(result: ProbeResult, epoch: int) -> Succeeded | Failed | None:
+    """Return what a probe outside of recovery says of its provider, None for nothing; it began in that epoch (D12)."""
     if result.verdict is ProbeVerdict.BUSY:
         return None
     if result.reason is None:
         return Succeeded(source=Source.PROBE)
-    return Failed(reason=result.reason, source=Source.PROBE, message=result.message, retry_after_s=result.retry_after_s)
+    return Failed(
+        reason=result.reason,
+        source=Source.PROBE,
+        epoch=epoch,
+        message=result.message,
+        retry_after_s=result.retry_after_s,
+    )
 
 
 def verdict_of(reason: FailureReason) -> ProbeVerdict:

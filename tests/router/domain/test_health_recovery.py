@@ -251,9 +251,13 @@ def levels_of_restarts(life: Life, probes: int, outcome: RestartOutcome = Restar
     return levels
 
 
-@pytest.mark.parametrize("outcome", RestartOutcome)
+@pytest.mark.parametrize("outcome", [RestartOutcome.OK, RestartOutcome.FAILED])
 def test_d5_a_long_outage_is_restarted_again_at_level_3_and_6(outcome: RestartOutcome) -> None:
     assert levels_of_restarts(out(RESTARTS), 20, outcome) == [1, 3, 6]
+
+
+def test_d5_a_restart_that_was_not_allowed_is_asked_for_again_at_the_next_failed_probe() -> None:
+    assert levels_of_restarts(out(RESTARTS), 4, RestartOutcome.SUPPRESSED) == [1, 2, 3, 4]
 
 
 def test_a_relapse_is_restarted_at_its_first_failed_probe_whatever_its_level() -> None:

@@ -97,6 +97,8 @@ def test_only_a_time_out_of_a_provider_in_use_is_busy(
 def test_a_result_is_evidence_of_a_probe() -> None:
     limited = evolve(failed(FailureReason.RATE_LIMIT, 429), retry_after_s=7.0, message="slow")
 
-    assert evidence_in(OK) == Succeeded(source=Source.PROBE)
-    assert evidence_in(failed(FailureReason.BUSY)) is None
-    assert evidence_in(limited) == Failed(reason=FailureReason.RATE_LIMIT, source=Source.PROBE, message="slow", retry_after_s=7.0)
+    assert evidence_in(OK, 4) == Succeeded(source=Source.PROBE)
+    assert evidence_in(failed(FailureReason.BUSY), 4) is None
+    assert evidence_in(limited, 4) == Failed(
+        reason=FailureReason.RATE_LIMIT, source=Source.PROBE, epoch=4, message="slow", retry_after_s=7.0
+    )
