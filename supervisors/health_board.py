@@ -25,7 +25,9 @@ RowChanged = Callable[[str, Health], None]
 
 @define(kw_only=True, eq=False)
 class Cell:
-    """One provider's published value; written by `apply` only."""
+    """One provider's published value; written by `apply` only.
+
+    `is_retired` is a cell that the board has given up: what is still reported to it concerns nobody (I2)."""
 
     status: ProviderStatus
     policy: HealthPolicy
@@ -35,6 +37,7 @@ class Cell:
     on_change: RowChanged
     on_quarantine: RowChanged
     in_flight: int = 0
+    is_retired: bool = False
     _changed: trio.Event = field(factory=trio.Event)
 
     @property
@@ -54,6 +57,8 @@ class Cell:
 
     def apply(self, event: HealthEvent) -> None:
         """Run the reducer and publish what it says. Never waits; a crash of the rule leaves the old value."""
+        if self.is_retired:
+            return
         done = step(self.health, event, self.moment(), self.policy)
         for told in done.told:
             self.observer.event(told.name, {"provider": self.name, **told.fields})
@@ -178,8 +183,8 @@ class HealthBoard:
         return cell
 
     def remove(self, provider: str) -> None:
-        """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
-        del self._cells[provider]
+        """Forget a provider that is no longer configured; who still holds the cell reports to nobody."""
+        self._cells.pop(provider).is_retired = True
         self._touch_members()
 
     def reorder(self, names: Iterable[str]) -> None:
@@ -188,7 +193,9 @@ class HealthBoard:
 
     def _detached(self, provider: str) -> Cell:
         """Return a cell that nobody reads, for a request that began when the provider was still configured."""
-        return HealthBoard(observer=self.observer, wall=self.wall, random=self.random).add(provider, HealthPolicy())
+        cell = HealthBoard(observer=self.observer, wall=self.wall, random=self.random).add(provider, HealthPolicy())
+        cell.is_retired = True
+        return cell
 
     def _touch_members(self) -> None:
         old, self._members_changed = self._members_changed, trio.Event()

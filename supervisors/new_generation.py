@@ -10,20 +10,22 @@ from supervisors.health_policy import health_policies
 
 
 def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tuple[str, ...]:
-    """Bring the board into line with a new configuration; return the providers that are no longer there.
+    """Bring the board into line with a new configuration; return the providers of which nothing is to be kept.
 
-    A provider keeps its state where address, kind and model are the same; else it begins afresh."""
+    A provider keeps its state where address, kind and model are the same; else it begins afresh. What was kept of those
+    that are gone or begin afresh is void."""
     before = {provider.name: provider for provider in old.config.providers}
     after = {provider.name: provider for provider in new.config.providers}
     policies = health_policies(new.config)
-    gone = tuple(name for name in before if name not in after)
-    for name in gone:
+    void = [name for name in before if name not in after]
+    for name in void:
         board.remove(name)
     for name, provider in after.items():
         unconfigured = new.secrets.unconfigured.get(name)
         if name not in before:
             board.add(name, policies[name], unconfigured=unconfigured)
         elif _backend(before[name]) != _backend(provider):
+            void.append(name)
             board.remove(name)
             board.add(name, policies[name], unconfigured=unconfigured)
         else:
@@ -32,7 +34,7 @@ def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tu
                 is_key_changed = old.secrets.credentials.get(name) != new.secrets.credentials.get(name)
                 cell.configure(policies[name], unconfigured, Reloaded(is_key_changed=is_key_changed))
     board.reorder(after)
-    return gone
+    return tuple(void)
 
 
 def _backend(provider: ProviderConfig) -> tuple[str, str, str]:

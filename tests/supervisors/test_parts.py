@@ -13,12 +13,15 @@ from attrs import evolve
 from router.config.schema import LoadedConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
+from router.domain.health_events import Operated, OperatorAction
 from router.errors import ConfigError
+from supervisors.outside import Seams
 from supervisors.parts import Parts
 from supervisors.root import Daemon
 from supervisors.sd_notify import Lent, Notifier
 from tests.builders import a_config, a_provider
 from tests.e2e.front_harness import Seen
+from tests.supervisors.store_in_memory import MemoryStore, inline
 
 pytestmark = pytest.mark.e2e
 
@@ -68,3 +71,21 @@ async def test_a_socket_of_this_machine_needs_none(tmp_path: Path) -> None:
         parts.apply(a_file(tmp_path, "b", secrets=Secrets()))
 
         assert [cell.name for cell in parts.board.cells()] == ["b"]
+
+
+async def test_what_was_kept_of_another_model_does_not_outlive_the_change(tmp_path: Path) -> None:
+    store = MemoryStore()
+    loaded = a_file(tmp_path, "a", "b")
+    parts = Daemon.of(loaded, Seen(), Seams(store=lambda _directory, _wall: store, execute=inline)).parts
+    await parts.state.load()
+    for cell in parts.board.cells():
+        cell.apply(Operated(action=OperatorAction.EXCLUDE))
+    await parts.state.flush()
+    kept_before = sorted(store.texts())
+    another = tuple(evolve(one, model="another") if one.name == "a" else one for one in loaded.config.providers)
+
+    parts.apply(evolve(loaded, config=evolve(loaded.config, providers=another)))
+    await parts.state.flush()
+
+    assert kept_before == ["health/a", "health/b"]
+    assert sorted(store.texts()) == ["health/b"]
