@@ -46,7 +46,7 @@ def parts_on(host: str, loaded: LoadedConfig) -> Iterator[Parts]:
             one.close()
 
 
-async def test_a_configuration_without_a_token_is_refused_while_a_passed_socket_can_be_reached_from_others(tmp_path: Path) -> None:
+async def test_without_a_token_it_is_refused_while_a_passed_socket_can_be_reached_from_others(tmp_path: Path) -> None:
     with parts_on("0.0.0.0", a_file(tmp_path, "a")) as parts:  # noqa: S104 - it is about such an address
         old = parts.loaded
         with pytest.raises(ConfigError) as refused:
@@ -89,3 +89,17 @@ async def test_what_was_kept_of_another_model_does_not_outlive_the_change(tmp_pa
 
     assert kept_before == ["health/a", "health/b"]
     assert sorted(store.texts()) == ["health/b"]
+
+
+async def test_d34_a_second_daemon_in_the_process_takes_nothing_from_the_first(tmp_path: Path) -> None:
+    first, second = Seen(), Seen()
+    one = Daemon.of(a_file(tmp_path / "first", "a"), first).parts
+    other = Daemon.of(a_file(tmp_path / "second", "a"), second).parts
+
+    one.board.cell("a").apply(Operated(action=OperatorAction.EXCLUDE))
+    with one.board.begin("a"):
+        facts = one.board.in_flight(), other.board.in_flight()
+
+    assert facts == ({"a": 1}, {})
+    assert first.names() == ["backend-health-changed", "self-healing-exclude"]
+    assert second.names() == []
