@@ -144,7 +144,8 @@ async def test_d28_a_server_that_trickles_or_stalls_ends_with_the_limit(plan: Pl
         plan_of = prober.plan("p")
         assert plan_of is not None
         began = trio.current_time()
-        result = await probe_once(board.cell("p"), COMPLETE, plan_of, probing)
+        with trio.fail_after(10):
+            result = await probe_once(board.cell("p"), COMPLETE, plan_of, probing)
         took_s = trio.current_time() - began
         with trio.fail_after(2):
             await upstream.wait_until(lambda: upstream.connections_open == 0)
