@@ -81,6 +81,8 @@ class Processes:
                     process.open()
             processes.append(process)
         for process in self._processes.values():
+            if process not in processes:
+                process.disown()
             if process not in processes and process not in self._owners:
                 process.close()  # nobody ever came to own it
         self._processes = {process.spec.id: process for process in processes}

@@ -11,7 +11,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.errors import ConfigError, ProviderFailed
 from supervisors.process_state import ProcessState
-from tests.supervisors.jobs_in_memory import TERM, JobPlan
+from supervisors.processes import Processes
+from tests.supervisors.jobs_in_memory import TERM, EventLog, FakeRunner, JobPlan
 from tests.supervisors.test_processes import URL, World, a_spec, a_world
 
 SPEC = a_spec()
@@ -175,3 +176,30 @@ async def test_a_quick_change_of_mind_leaves_nobody_waiting_for_ever(autojump_cl
                     await trio.lowlevel.checkpoint()
                     world.processes.configure([])
             await trio.sleep(60)
+
+
+async def test_the_end_of_a_server_that_is_no_longer_named_says_nothing_of_the_new_one(autojump_clock: MockClock) -> None:
+    ends: list[tuple[str, ...]] = []
+    runner = FakeRunner(plans=[JobPlan(ends_s=10), JobPlan()])
+    processes = Processes(
+        [SPEC],
+        observer=EventLog(),
+        runner=runner,
+        probe=runner.probe,
+        on_unasked_end=lambda providers, _message: ends.append(providers),
+    )
+
+    async def use(hold_s: float) -> None:
+        async with processes.lease("embedded"):
+            await trio.sleep(hold_s)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(processes.run)
+        nursery.start_soon(use, 12)
+        await trio.sleep(5)
+        processes.configure([evolve(SPEC, argv=("new",))])
+        await use(1)
+        nursery.cancel_scope.cancel()
+
+    assert len(runner.jobs) == 2
+    assert ends == []
