@@ -10,31 +10,28 @@ from supervisors.health_policy import health_policies
 
 
 def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tuple[str, ...]:
-    """Bring the board into line with a new configuration; return the providers of which nothing is to be kept.
+    """Bring the board into line with a new configuration; return the providers that are no longer there.
 
-    A provider keeps its state where address, kind and model are the same; else it begins afresh. What was kept of those
-    that are gone or begin afresh is void."""
+    A provider keeps its state where address, kind and model are the same; else it begins afresh."""
     before = {provider.name: provider for provider in old.config.providers}
     after = {provider.name: provider for provider in new.config.providers}
     policies = health_policies(new.config)
-    void = [name for name in before if name not in after]
-    for name in void:
+    gone = tuple(name for name in before if name not in after)
+    for name in gone:
         board.remove(name)
     for name, provider in after.items():
         unconfigured = new.secrets.unconfigured.get(name)
         if name not in before:
             board.add(name, policies[name], unconfigured=unconfigured)
         elif _backend(before[name]) != _backend(provider):
-            void.append(name)
-            board.remove(name)
-            board.add(name, policies[name], unconfigured=unconfigured)
+            board.renew(name, policies[name], unconfigured=unconfigured)
         else:
             cell = board.cell(name)
             if cell.policy != policies[name] or not is_same_provider(name, old, new):
                 is_key_changed = old.secrets.credentials.get(name) != new.secrets.credentials.get(name)
                 cell.configure(policies[name], unconfigured, Reloaded(is_key_changed=is_key_changed))
     board.reorder(after)
-    return tuple(void)
+    return gone
 
 
 def _backend(provider: ProviderConfig) -> tuple[str, str, str]:

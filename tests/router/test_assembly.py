@@ -180,7 +180,7 @@ async def test_what_an_older_generation_shares_with_the_one_at_work_stays_open(
     await world.ask_meanwhile()
     for number in range(3):
         world.deployed.replace(a_file(at(KEPT, "kept"), at(NEW + number, "new")))
-        await trio.sleep(KEEP_ALIVE_S)
+        await trio.sleep(KEEP_ALIVE_S + 0.1)
     retired = world.deployed.retired
 
     world.upstreams.let_go()
