@@ -187,7 +187,7 @@ async def test_who_has_not_changed_keeps_its_exclusion_its_hold_and_its_connecti
 # managed servers
 
 
-def a_managed(name: str, port: int, argument: str, **keys: object) -> dict[str, Any]:
+def a_managed(name: str, port: int, argument: str, **keys: Any) -> dict[str, Any]:  # noqa: ANN401 - any key of a provider
     """Return a provider whose server is the fake upstream, run by the router; `argument` only tells two commands apart."""
     root = str(Path(__file__).parents[2])
     restart = {

@@ -14,7 +14,7 @@ from router.domain.request import DialectName
 from router.errors import FailureReason, ProviderFailed
 from router.ingress.generation import Generation
 from supervisors.health_board import Cell, HealthBoard
-from tests.builders import ANTHROPIC, CHAT, RememberingObserver, Script, ScriptedProvider, a_profile, chat_stream
+from tests.builders import ANTHROPIC, CHAT, RememberingObserver, Script, ScriptedProvider, Step, a_profile, chat_stream
 from tests.router.ingress.rig import Rig
 
 DOWN = Script(refusal=ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="refused"))
@@ -115,7 +115,7 @@ async def test_an_excluded_provider_ahead_of_the_one_that_answers_was_left(autoj
 
 
 BROKEN = ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="the connection broke")
-ENDS = {
+ENDS: dict[str, list[Step]] = {
     "breaks": [*chat_stream("one", "two")[:2], BROKEN],
     "stops-without-a-word": chat_stream("one", "two")[:2],
 }
