@@ -195,7 +195,7 @@ class HealthBoard:
         return cell
 
     def remove(self, provider: str) -> None:
-        """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
+        """Forget a provider that is no longer configured; who still holds the cell reports to nobody."""
         self._cells.pop(provider).is_retired = True
         self._touch_members()
 

@@ -33,7 +33,7 @@ from supervisors.control import BoardControl
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.keep_running import ChildState, Keeper, SupervisorExhausted
-from supervisors.listen_fds import listening_sockets
+from supervisors.listen_fds import listening_sockets, require_token
 from supervisors.new_generation import update_board
 from supervisors.outside import ConfigSource, Seams
 from supervisors.policies import provider_spec
@@ -119,8 +119,10 @@ class Parts:
     def apply(self, loaded: LoadedConfig) -> None:
         """Put another configuration to work.
 
-        Raises ConfigError, and changes nothing, where its managed processes cannot live together."""
+        Raises ConfigError, and changes nothing, where its managed processes cannot live together, and where it asks for no
+        token on a passed socket that other machines reach: what the start refuses, a reload refuses, too."""
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
+        require_token(self.inherited, has_token=bool(loaded.secrets.client_tokens))
         self.processes.configure(process_specs(config.providers, unconfigured))
         self.redactor.learn(loaded.secrets.sensitive)
         old = self.loaded

@@ -45,11 +45,16 @@ class ReloadResult:
         return self.outcome is Outcome.REJECTED
 
 
+BROKEN_OFF = ReloadResult(outcome=Outcome.REJECTED, detail=("the reload broke off; the log says why",))
+GIVEN_UP = ReloadResult(outcome=Outcome.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
+
+
 @define(eq=False, kw_only=True)
 class Reloader:
     """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
 
     last: ReloadResult | None = None
+    _has_given_up: bool = False
     _asked: trio.Event = field(factory=trio.Event)
     _ended: trio.Event = field(factory=trio.Event)
 
@@ -58,11 +63,18 @@ class Reloader:
         self._asked.set()
 
     async def ask_and_wait(self) -> ReloadResult:
-        """Ask for a reload and return how it ended."""
+        """Ask for a reload and return how it ended; one that crashes, or that nobody makes any more, is a refusal."""
         self.ask()
-        await self._ended.wait()
+        if not self._has_given_up:
+            await self._ended.wait()
         assert self.last is not None  # noqa: S101 - a type fact: set before the event
         return self.last
+
+    def give_up(self) -> None:
+        """Answer who waits, and who will ask: nothing reloads any more."""
+        self._has_given_up = True
+        self.last = GIVEN_UP
+        self._ended.set()
 
     async def run(
         self,
@@ -80,7 +92,7 @@ class Reloader:
         """Reload whenever it is asked for or the file has changed, until cancelled.
 
         `apply` puts a valid configuration to work, without waiting, or raises ConfigError and changes nothing. `on_begin` and
-        `on_end` are called around each reload."""
+        `on_end` are called around each reload, whatever becomes of it."""
         seen = stamp()
         task_status.started()
         while True:
@@ -92,9 +104,13 @@ class Reloader:
             self._asked, ended, self._ended = trio.Event(), self._ended, trio.Event()  # who asks from here on gets another
             seen = now
             on_begin()
-            self.last = await _reload(load, apply, current, observer)
-            on_end(self.last)
-            ended.set()
+            result = BROKEN_OFF
+            try:
+                result = await _reload(load, apply, current, observer)
+            finally:
+                self.last = result
+                on_end(result)
+                ended.set()
 
 
 async def _reload(

@@ -180,7 +180,7 @@ class Daemon:
         await self._keep(core, RESTARTS, parts.restarts.run)
         await self._keep(core, FLEET, partial(fleet.run, parts.board, children=parts.children(), keeper=parts.keeper))
         await self._keep(core, PROBES, parts.probes.run)
-        await self._keep(core, RELOAD, self._reload())
+        await self._keep(core, RELOAD, self._reload(), on_exhausted=parts.reloader.give_up)
         await self._keep(core, CONNECTIONS, parts.deployed.tidy_connections)
         await self._serve(core)
 
@@ -235,13 +235,19 @@ class Daemon:
             current=lambda: parts.loaded,
             stamp=parts.source.stamp,
             observer=parts.observer,
-            on_begin=partial(parts.lent.notifier.reloading, "reading the configuration again"),
+            on_begin=self._tell_reloading,
             on_end=self._tell_reload,
             watch_s=parts.source.watch_s,
         )
 
+    def _tell_reloading(self) -> None:
+        if not self.parts.drain.is_started:  # READY would have to follow, and nothing is said after STOPPING
+            self.parts.lent.notifier.reloading("reading the configuration again")
+
     def _tell_reload(self, result: ReloadResult) -> None:
         """Tell the service manager, whose RELOADING ends with READY also where the file was refused."""
+        if self.parts.drain.is_started:
+            return
         listening = f"listening on {', '.join(self.parts.tree.addresses)}"
         refused = f"; the configuration was refused: {'; '.join(result.detail)}"[:500] if result.is_rejected else ""
         self.parts.lent.notifier.ready(listening + refused)
