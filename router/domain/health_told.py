@@ -54,7 +54,9 @@ def told_of(old: Health, new: Health, event: HealthEvent, now: Moment) -> tuple[
     if isinstance(event, RecoveryProbed) and event.gen == old.gen and new is not old:
         told.append(Told("self-healing-recovery-probe", _probe_fields(event, new, now) | common))
     if isinstance(event, Restored):
-        told.append(Told("self-healing-state-restored", {"level": new.level, "consecutive_failures": new.failures} | common))
+        told.append(
+            Told("self-healing-state-restored", {"backoff_level": new.level, "consecutive_failures": new.failures} | common)
+        )
     if new.state is not old.state:
         fields = {"old_state": str(old.state), "new_state": str(new.state), "consecutive_failures": new.failures}
         told.append(Told("backend-health-changed", fields | common))
@@ -72,19 +74,23 @@ def _probe_fields(event: RecoveryProbed, new: Health, now: Moment) -> dict[str, 
         "error": event.message[:200],
         "latency_ms": round(event.latency_ms, 1),
         "next_interval_s": 0.0 if is_ok else round(new.next_probe_at - now.mono, 1),
-        "level": new.level,
+        "backoff_level": new.level,
     }
 
 
 def _admission_told(old: Health, new: Health, now: Moment, common: dict[str, object]) -> Told:
     match new.admission:
         case Admission.EXCLUDED:
-            fields: dict[str, object] = {"consecutive_failures": new.failures, "level": new.level, "error": new.last_error[:200]}
+            fields: dict[str, object] = {
+                "consecutive_failures": new.failures,
+                "backoff_level": new.level,
+                "error": new.last_error[:200],
+            }
             return Told("self-healing-exclude", fields | common)
         case Admission.HELD:
             return Told("self-healing-hold", {"reason": str(new.hold_reason), "error": new.last_error[:200]} | common)
         case Admission.PROBATION | Admission.ADMITTED:
             if old.admission is Admission.PROBATION:
-                return Told("self-healing-admitted", {"level": new.level} | common)
+                return Told("self-healing-admitted", {"backoff_level": new.level} | common)
             out_s = round(max(now.wall - old.since_wall, 0.0), 1)
-            return Told("self-healing-restore", {"excluded_duration_s": out_s, "level": new.level} | common)
+            return Told("self-healing-restore", {"excluded_duration_s": out_s, "backoff_level": new.level} | common)

@@ -114,14 +114,14 @@ EVENTS: Mapping[str, EventSpec] = {
     "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded")),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
-    "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "level", "error", *_HEALTH_FIELDS)),
+    "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "backoff_level", "error", *_HEALTH_FIELDS)),
     "self-healing-hold": EventSpec(WARNING, ("reason", "error", *_HEALTH_FIELDS)),
-    "self-healing-restore": EventSpec(INFO, ("excluded_duration_s", "level", *_HEALTH_FIELDS)),
-    "self-healing-admitted": EventSpec(INFO, ("level", *_HEALTH_FIELDS)),
-    "self-healing-state-restored": EventSpec(INFO, ("level", "consecutive_failures", *_HEALTH_FIELDS)),
+    "self-healing-restore": EventSpec(INFO, ("excluded_duration_s", "backoff_level", *_HEALTH_FIELDS)),
+    "self-healing-admitted": EventSpec(INFO, ("backoff_level", *_HEALTH_FIELDS)),
+    "self-healing-state-restored": EventSpec(INFO, ("backoff_level", "consecutive_failures", *_HEALTH_FIELDS)),
     "self-healing-state-reset": EventSpec(ERROR, _HEALTH_FIELDS),
     "self-healing-recovery-probe": EventSpec(
-        INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "level", *_HEALTH_FIELDS)
+        INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "backoff_level", *_HEALTH_FIELDS)
     ),
     "continuous-probe-started": EventSpec(INFO, ("interval_s", "probe_paid", "providers")),
     "probe-completed": EventSpec(
