@@ -4,6 +4,10 @@
 
 VENV ?= .venv
 ARGS ?=
+# of `make sim`: worlds, virtual hours of each, the first seed (from the clock where it is not given)
+SEEDS ?= 40
+HOURS ?= 1
+FIRST ?=
 # `make run LOCAL=no` leaves out the embedded model (1.2 GB); requests then need another provider of the configuration.
 LOCAL ?= yes
 
@@ -19,7 +23,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay bench check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay sim bench check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
@@ -86,6 +90,9 @@ e2e: $(VENV)/.stamp-dev ## real sockets and processes only
 
 replay: $(VENV)/.stamp-dev ## every wire vector through codecs and ingress
 	$(PY) -m pytest tests/replay $(ARGS)
+
+sim: $(VENV)/.stamp-dev ## simulated worlds of the whole daemon: make sim SEEDS=1000 HOURS=1 FIRST=1
+	@$(PY) -m tests.sim --seeds $(SEEDS) --hours $(HOURS) $(if $(FIRST),--first $(FIRST)) $(ARGS)
 
 bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the table of docs/performance.md
 	$(PY) -m tests.bench $(ARGS)

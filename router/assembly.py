@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import cast
 
 import trio
@@ -27,7 +26,7 @@ from router.ingress.generation import Generation
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink
-from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
+from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
 from router.providers.h1 import Dial
 from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
@@ -223,7 +222,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         answer_model=answer_model,
         cold=cold,
         max_in_flight=server.max_in_flight,
-        version=version(DISTRIBUTION),
+        version=own_version(),
         is_canary=tree.canary.admits,
         new_id=tree.sources.new_id,
     )
@@ -250,7 +249,7 @@ class Source:
         config = loaded.config
         default = generation.table.default
         return StatusReport(
-            version=version(DISTRIBUTION),
+            version=own_version(),
             started_at=self.started_at,
             addresses=tuple(self.tree.addresses),
             is_stopping=self.tree.drain.is_started,

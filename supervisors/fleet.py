@@ -40,27 +40,39 @@ async def run(
             await changed.wait()
 
 
+@define(eq=False)
+class _Supervised:
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    ended: trio.Event = field(factory=trio.Event)
+
+
 @define(kw_only=True, eq=False)
 class _Fleet:
     children: Mapping[SlotKind, ChildOfProvider]
     keeper: Keeper
     nursery: trio.Nursery
-    _living: dict[Cell, trio.CancelScope] = field(factory=dict)
+    _living: dict[Cell, _Supervised] = field(factory=dict)
     _given_up: set[Cell] = field(factory=set)
 
     async def reconcile(self, cells: tuple[Cell, ...]) -> None:
-        """End the supervisors of cells that are gone, and start those of new ones."""
-        for cell in self._living.keys() - set(cells):
-            self._living[cell].cancel()
+        """End the supervisors of cells that are gone, and start those of new ones.
+
+        Never two of one name: one that begins afresh behind another backend waits until the old one has cleaned up (I5)."""
+        leaving = {cell: self._living[cell] for cell in self._living.keys() - set(cells)}
+        for supervised in leaving.values():
+            supervised.scope.cancel()
         self._given_up &= set(cells)
         for cell in cells:
             if cell not in self._living:
-                self._living[cell] = trio.CancelScope()
+                for old, supervised in leaving.items():
+                    if old.name == cell.name:
+                        await supervised.ended.wait()
+                self._living[cell] = _Supervised()
                 await self.nursery.start(self._supervise, cell, name=f"kept/provider/{cell.name}")
 
     async def _supervise(self, cell: Cell, task_status: trio.TaskStatus[None]) -> None:
         try:
-            with self._living[cell]:
+            with self._living[cell].scope:
                 cell.apply(PassiveSet(is_passive=False))
                 await self.keeper.keep_running(
                     provider_spec(cell.name),
@@ -71,7 +83,7 @@ class _Fleet:
                 )
                 await trio.sleep_forever()  # it stays known: given up until the configuration changes
         finally:
-            del self._living[cell]
+            self._living.pop(cell).ended.set()
 
     def _fail_open(self, cell: Cell) -> None:
         cell.apply(PassiveSet(is_passive=True))

@@ -21,6 +21,7 @@ from router.ports import Observer
 from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
 
 RowChanged = Callable[[str, Health], None]
+Applied = Callable[["Cell", HealthEvent, Health], None]  # the cell with its new value, the event, the old value
 
 
 @define(kw_only=True, eq=False)
@@ -34,7 +35,9 @@ class Cell:
     random: Random
     on_change: RowChanged
     on_quarantine: RowChanged
+    on_applied: Applied | None = None
     in_flight: int = 0
+    is_retired: bool = False  # the board has it no more: what is still reported to it changes and tells nothing
     _changed: trio.Event = field(factory=trio.Event)
 
     @property
@@ -54,14 +57,18 @@ class Cell:
 
     def apply(self, event: HealthEvent) -> None:
         """Run the reducer and publish what it says. Never waits; a crash of the rule leaves the old value."""
+        if self.is_retired:
+            return
         done = step(self.health, event, self.moment(), self.policy)
         for told in done.told:
             self.observer.event(told.name, {"provider": self.name, **told.fields})
-        if done.health is self.health or done.health == self.health:
-            return
-        self.status = evolve(self.status, health=done.health)
-        self.on_change(self.name, done.health)
-        self.touch()
+        old = self.health
+        if done.health is not old and done.health != old:
+            self.status = evolve(self.status, health=done.health)
+            self.on_change(self.name, done.health)
+            self.touch()
+        if self.on_applied is not None:
+            self.on_applied(self, event, old)
 
     def configure(self, policy: HealthPolicy, unconfigured: Unconfigured | None, event: Reloaded) -> None:
         """Take over what a new configuration says of the same backend, and judge the state by it."""
@@ -79,20 +86,16 @@ class Cell:
     def quarantine(self) -> None:
         """Put the value aside, where the state writer keeps it, and begin afresh: its supervisor cannot live with it."""
         self.on_quarantine(self.name, self.health)
-        fresh = Health(gen=self.health.gen + 1)
-        self.status = evolve(self.status, health=fresh)
-        self.observer.event(
-            "self-healing-state-reset",
-            {
-                "provider": self.name,
-                "health": str(fresh.state),
-                "admission": str(fresh.admission),
-                "gen": fresh.gen,
-                "source": str(Source.SUPERVISOR),
-            },
-        )
-        self.on_change(self.name, fresh)
+        self.status = evolve(self.status, health=Health(gen=self.health.gen + 1))
+        self.tell_reset(Source.SUPERVISOR)
+        self.on_change(self.name, self.health)
         self.touch()
+
+    def tell_reset(self, source: Source) -> None:
+        """Tell that the provider has begun afresh: who follows the events cannot know it otherwise (I26)."""
+        fresh = self.health
+        told = {"health": str(fresh.state), "admission": str(fresh.admission), "gen": fresh.gen, "source": str(source)}
+        self.observer.event("self-healing-state-reset", {"provider": self.name, **told})
 
     def touch(self) -> None:
         """Wake who waits for the cell, so that it looks at the value again."""
@@ -144,13 +147,16 @@ def _keep_nothing(_provider: str, _health: Health) -> None:
 
 @define(kw_only=True)
 class HealthBoard:
-    """The cells of the configured providers. `on_change` is called with every new value, for the state writer."""
+    """The cells of the configured providers. `on_change` is called with every new value, for the state writer.
+
+    `on_applied` sees every event with the value before and after it: the simulator checks each step there."""
 
     observer: Observer
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
     on_change: RowChanged = _keep_nothing
     on_quarantine: RowChanged = _keep_nothing
+    on_applied: Applied | None = None
     _cells: dict[str, Cell] = field(factory=dict)
     _members_changed: trio.Event = field(factory=trio.Event)
 
@@ -171,15 +177,26 @@ class HealthBoard:
             wall=self.wall,
             random=self.random,
             on_change=self.on_change,
+            on_applied=self.on_applied,
             on_quarantine=self.on_quarantine,
         )
         self._cells[provider] = cell
         self._touch_members()
         return cell
 
+    def renew(self, provider: str, policy: HealthPolicy, *, unconfigured: Unconfigured | None = None) -> Cell:
+        """Open another cell for a provider that is another backend from now on, in a generation of its own. Raises KeyError."""
+        old = self._cells.pop(provider)
+        old.is_retired = True
+        fresh = Health(gen=old.health.gen + 1)
+        cell = self.add(provider, policy, unconfigured=unconfigured, health=fresh)
+        cell.tell_reset(Source.RELOAD)
+        self.on_change(provider, fresh)
+        return cell
+
     def remove(self, provider: str) -> None:
         """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
-        del self._cells[provider]
+        self._cells.pop(provider).is_retired = True
         self._touch_members()
 
     def reorder(self, names: Iterable[str]) -> None:

@@ -82,13 +82,16 @@ class End:
         return f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
-def _raise(error: SupervisorExhausted) -> None:
-    raise error
+Wrap = Callable[[ChildSpec, Child], Child]
 
 
 def as_it_is(_spec: ChildSpec, child: Child) -> Child:
     """Return the child itself."""
     return child
+
+
+def _raise(error: SupervisorExhausted) -> None:
+    raise error
 
 
 @define(kw_only=True, eq=False)
@@ -100,7 +103,7 @@ class Keeper:
     `facts` has one entry per child, in the order in which they were first started."""
 
     observer: Observer
-    wrap: Callable[[ChildSpec, Child], Child] = as_it_is
+    wrap: Wrap = as_it_is
     escalate: Callable[[SupervisorExhausted], None] = _raise
     facts: dict[str, ChildFacts] = field(factory=dict)
 

@@ -24,8 +24,7 @@ def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tu
         if name not in before:
             board.add(name, policies[name], unconfigured=unconfigured)
         elif _backend(before[name]) != _backend(provider):
-            board.remove(name)
-            board.add(name, policies[name], unconfigured=unconfigured)
+            board.renew(name, policies[name], unconfigured=unconfigured)
         else:
             cell = board.cell(name)
             if cell.policy != policies[name] or not is_same_provider(name, old, new):

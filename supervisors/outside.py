@@ -15,14 +15,15 @@ import trio
 from attrs import field, frozen
 
 from router.assembly import Sources
+from router.config.kill_scope import own_cgroup
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
 from router.ingress.exchange import hex_id
 from router.providers.h1 import Dial
 from router.state.store import SqliteStore
+from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
-from supervisors.keep_running import Child, as_it_is
-from supervisors.policies import ChildSpec
+from supervisors.keep_running import Wrap, as_it_is
 from supervisors.process_runner import GuardedRunner, Runner
 from supervisors.reload import WATCH_S
 from supervisors.seams import Execute, Random, Store, SystemRandom, SystemWallClock, WallClock
@@ -100,7 +101,8 @@ class Seams:
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
     `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits. `hold` locks the state directory while its
-    context is open, `store` is what is kept in it, `execute` runs what blocks. `wrap` gets every child that is kept running."""
+    context is open, `store` is what is kept in it, `execute` runs what blocks. `cgroup` is what the service manager has put
+    us into. `on_applied` watches the board, `wrap` is the Keeper's."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
@@ -112,7 +114,9 @@ class Seams:
     hold: Callable[[Path], AbstractContextManager[None]] = locked
     store: Callable[[Path, WallClock], Store] = sqlite_store
     execute: Execute = field(factory=WorkerThread)
-    wrap: Callable[[ChildSpec, Child], Child] = as_it_is
+    cgroup: Callable[[], str] = own_cgroup
+    on_applied: Applied | None = None
+    wrap: Wrap = as_it_is
 
     def sources(self) -> Sources:
         """Return the part that `router/` needs."""

@@ -289,6 +289,7 @@ def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateW
         random=seams.random,
         on_change=partial(keep, HEALTH),
         on_quarantine=partial(keep, QUARANTINE + HEALTH),
+        on_applied=seams.on_applied,
     )
     for name, policy in health_policies(loaded.config).items():
         board.add(name, policy, unconfigured=loaded.secrets.unconfigured.get(name))

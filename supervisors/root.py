@@ -29,7 +29,7 @@ from typing import Any
 import trio
 from attrs import asdict, frozen
 
-from router.config.kill_scope import kill_scope_warnings, own_cgroup
+from router.config.kill_scope import kill_scope_warnings
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.redact import LiveRedactor
@@ -289,7 +289,7 @@ class Daemon:
     def _tell_start(self) -> None:
         parts = self.parts
         config = parts.loaded.config
-        for warning in (*parts.loaded.warnings, *kill_scope_warnings(config, own_cgroup())):
+        for warning in (*parts.loaded.warnings, *kill_scope_warnings(config, parts.seams.cgroup())):
             parts.observer.event("config-warning", asdict(warning))
         parts.observer.event(
             "router-startup",

@@ -6,6 +6,7 @@ from the sending), the whole attempt. A refused request is repeated once without
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -248,6 +249,12 @@ class HttpProvider:
         return _counted(told)
 
 
+@functools.cache
+def own_version() -> str:
+    """Return the version that is installed; looked up once, in the files of the environment."""
+    return version(DISTRIBUTION)
+
+
 def build_provider(
     config: ProviderConfig,
     secrets: Secrets,
@@ -265,7 +272,7 @@ def build_provider(
             config,
             credential=secrets.credentials.get(config.name),
             static=secrets.headers.get(config.name, {}),
-            user_agent=f"router/{version(DISTRIBUTION)}",
+            user_agent=f"router/{own_version()}",
         ),
         bodies=plan_body(config, DIALECTS[DIALECT_OF_KIND[config.kind]]),
         client=HttpxClient(provider=config.name, dial=dial),

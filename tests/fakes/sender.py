@@ -33,7 +33,7 @@ class SentRecord(Protocol):
 class Sender:
     """One answer's way out: h11 for the framing, the socket for everything that is no HTTP."""
 
-    stream: trio.SocketStream
+    stream: trio.abc.SendStream
     conn: h11.Connection
     exchange: SentRecord
     on_delta: Callable[[], None]

@@ -162,3 +162,32 @@ async def test_d8_a_prober_that_dies_is_there_again(autojump_clock: MockClock) -
         assert world.probed == {"a"}
         assert world.keeper.facts["provider/a"].restarts_total == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_i5_a_provider_that_begins_afresh_waits_until_its_old_supervisor_has_cleaned_up(autojump_clock: MockClock) -> None:
+    del autojump_clock
+    world = World(("a", "b"))
+    living: list[int] = []
+    most: list[int] = []
+
+    async def cleans_up(_cell: Cell, gen: int) -> None:
+        living.append(gen)
+        most.append(len(living))
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await trio.sleep(0.5)
+            living.remove(gen)
+
+    children: dict[SlotKind, ChildOfProvider] = {SlotKind.RECOVERY: cleans_up}
+    world.board.cell("a").apply(EXCLUDE)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(fleet.run, world.board, children=children, keeper=world.keeper))
+        await wait_all_tasks_blocked()
+        world.board.renew("a", POLICY).apply(EXCLUDE)
+        await trio.sleep(1)
+
+        assert living == [3]
+        assert max(most) == 1
+        nursery.cancel_scope.cancel()

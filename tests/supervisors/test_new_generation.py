@@ -13,7 +13,7 @@ from router.config.schema import LoadedConfig, ProviderConfig
 from router.config.secret import Secret, Secrets
 from router.domain.health import Admission, HealthState, HoldReason, ProviderStatus
 from router.domain.health_events import Failed, Operated, OperatorAction
-from router.errors import FailureReason
+from router.errors import FailureReason, ProviderFailed
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.new_generation import update_board
@@ -28,8 +28,8 @@ def a_file(*providers: ProviderConfig, action: str = "exclude", keys: Mapping[st
     return LoadedConfig(config=config, secrets=secrets, warnings=(), path=Path("router.toml"))
 
 
-def a_board(loaded: LoadedConfig) -> HealthBoard:
-    board = HealthBoard(observer=Seen())
+def a_board(loaded: LoadedConfig, seen: Seen | None = None) -> HealthBoard:
+    board = HealthBoard(observer=seen or Seen())
     for name, policy in health_policies(loaded.config).items():
         board.add(name, policy)
     return board
@@ -67,6 +67,24 @@ async def test_a_changed_limit_keeps_the_state_and_another_model_begins_afresh()
 
     assert board.cell("a").health.admission is Admission.EXCLUDED
     assert board.cell("b").health.admission is Admission.ADMITTED
+
+
+async def test_i26_a_provider_that_begins_afresh_tells_it_and_late_requests_to_the_old_backend_say_nothing_of_the_new() -> None:
+    seen = Seen()
+    old = a_file(a_provider("a"))
+    board = a_board(old, seen)
+    board.cell("a").apply(EXCLUDE)
+
+    with board.begin("a") as attempt:
+        update_board(board, old, a_file(a_provider("a", model="another")))
+        told = len(seen.events)
+        for _ in range(6):
+            attempt.failed(ProviderFailed(provider="a", reason=FailureReason.AUTH))
+
+    name, fields = seen.events[told - 1]
+    assert (name, fields["admission"], fields["gen"], fields["source"]) == ("self-healing-state-reset", "admitted", 2, "reload")
+    assert len(seen.events) == told
+    assert board.cell("a").health.admission is Admission.ADMITTED
 
 
 async def test_i2_a_provider_that_is_gone_has_no_cell_and_its_late_requests_harm_nobody() -> None:

@@ -1,0 +1,235 @@
+"""One life of the daemon, from its start to its exit, or to a `kill -9`; an Observer of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+from attrs import define, field, frozen
+
+from router.config.schema import LoadedConfig
+from router.domain.health import Health
+from router.domain.health_events import HealthEvent
+from supervisors.health_board import Cell
+from supervisors.outside import Seams
+from supervisors.root import GAVE_UP, STOPPED, Daemon
+from tests.sim.crashes import Crashes, InjectedCrash
+from tests.sim.deterministic import source
+from tests.sim.jobs import SimRunner
+from tests.sim.outside import MemoryDoor, Signals, id_source
+from tests.sim.store import LifeStore
+from tests.sim.told import Told
+from tests.sim.trace import where
+from tests.sim.watch import Watch
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+START_S = 60.0
+STOP_S = 60.0  # a drain of 20 s, 1 s for farewells, 6 s for processes; the rest is slack
+ESCALATING = frozenset({"service", "fleet", "ingress"})  # what the daemon cannot do without (supervision.md 21.9)
+
+
+@frozen(kw_only=True)
+class WorldSource:
+    """The configuration file of the world, which is read again only when somebody asks for that."""
+
+    world: World
+    watch_s: float = inf
+
+    async def load(self) -> LoadedConfig:
+        """Read it. Raises ConfigError."""
+        return await self.world.load()
+
+    def stamp(self) -> object:
+        """Return the same at every time."""
+        return None
+
+
+@define(eq=False)
+class Life:
+    """One daemon process. `is_over` from its death on: nothing that it still does counts."""
+
+    world: World
+    number: int
+    door: MemoryDoor
+    runner: SimRunner
+    signals: Signals = field(factory=Signals)
+    store: LifeStore = field(init=False)
+    crashes: Crashes = field(init=False)
+    told: Told = field(init=False)
+    daemon: Daemon | None = None
+    watch: Watch | None = None
+    given_up: set[str] = field(factory=set)
+    is_started: bool = False
+    is_ending: bool = False
+    is_over: bool = False
+    _killed: trio.Event = field(factory=trio.Event)
+    _ended: trio.Event = field(factory=trio.Event)
+    _startup: trio.Event = field(factory=trio.Event)
+    _exit_code: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.runner.is_calm = lambda: self.world.is_calm
+        self.store = LifeStore(self.world.store)
+        self.crashes = Crashes(self.broken)
+        self.told = Told(
+            broken=self.broken,
+            configs=[self.world.loaded.config],
+            now=trio.current_time,
+            is_wall_true=lambda: self.world.is_wall_true,
+        )
+
+    def broken(self, name: str, text: str) -> None:
+        """Record a violation, unless this life is over."""
+        if not self.is_over:
+            self.world.broken(name, text)
+
+    # -- what the daemon sees
+
+    def event(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Take an event of the daemon."""
+        if self.is_over:
+            return
+        self.world.trace.tell(name, fields)
+        self.told.take(name, fields)
+        match name:
+            case "router-startup":
+                self._startup.set()
+            case "self-healing-state-reset" if self.watch is not None:
+                self.watch.reset(fields["provider"])
+            case "config-reload" if fields["result"] == "applied":
+                self._reloaded()
+            case "request-crashed" | "connection-crashed":
+                self.broken("crash", f"{name} {where(fields.get('exc_info'))}")
+            case "supervisor-child-ended":
+                if not is_injected(fields.get("exc_info")) and fields["child"] != "state":
+                    self.broken("crash", f"{name} {fields['child']} {where(fields.get('exc_info'))}")
+            case "supervisor-exhausted":
+                self.given_up.add(fields["child"])
+                if not self.crashes.injected and fields["child"] != "state":
+                    self.broken("crash", f"{name} {fields}")
+
+    def _reloaded(self) -> None:
+        assert self.daemon is not None
+        self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)
+        self.world.loaded = self.daemon.parts.deployed.current.loaded
+
+    def _seams(self) -> Seams:
+        world, seed = self.world, self.world.scenario.seed
+        return Seams(
+            wall=world.wall,
+            random=source(seed, "daemon", self.number),
+            new_id=partial(id_source, source(seed, "ids", self.number)),
+            dial=world.network.dial,
+            door=self.door,
+            runner=lambda _directory: self.runner,
+            open_signals=self.signals.open,
+            hold=_held,
+            store=lambda _directory, _wall: self.store,
+            execute=world.store.execute,
+            cgroup=lambda: "",
+            on_applied=self._applied,
+            wrap=self.crashes.wrap,
+        )
+
+    def _applied(self, cell: Cell, event: HealthEvent, old: Health) -> None:
+        if self.watch is not None and not self.is_over:
+            self.watch.applied(cell, event, old)
+
+    # -- its course
+
+    async def run(self) -> None:
+        """Live."""
+        world = self.world
+        daemon = self.daemon = Daemon.of(world.loaded, self, self._seams(), source=WorldSource(world=world))
+        self.watch = Watch(
+            board=daemon.parts.board,
+            drain=daemon.parts.drain,
+            network=world.network,
+            calls=world.calls,
+            broken=self.broken,
+            now=trio.current_time,
+            crashes=self.crashes,
+            told=self.told,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._daemon, daemon, name="daemon")
+            nursery.start_soon(self._stop_in_time, name="stop")
+            with trio.move_on_after(START_S) as starting:
+                await self._startup.wait()
+                self.is_started = True
+            if starting.cancelled_caught and not self._ended.is_set():
+                self.broken("start", f"the daemon has not started within {START_S} s")
+                self._killed.set()
+            await self._killed.wait()
+            self.is_over = self.is_ending = True
+            nursery.cancel_scope.cancel()
+
+    def _without_help(self) -> frozenset[str]:
+        """Return the providers that nobody can bring back: disabled, or managed when managed processes were given up."""
+        config = self.told.configs[-1]
+        are_stopped = "processes" in self.given_up
+        return frozenset(
+            p.name
+            for p in config.providers
+            if not p.enabled or (are_stopped and p.restart is not None and p.restart.mode == "managed")
+        )
+
+    async def _daemon(self, daemon: Daemon) -> None:
+        self._exit_code = await daemon.run_to_exit()
+        await trio.sleep(0.1)  # the backends see the ends of their connections
+        assert self.watch is not None
+        self.is_ending = True
+        is_fine = self._exit_code == STOPPED or (self._exit_code == GAVE_UP and bool(self.crashes.injected))
+        if self._exit_code == STOPPED or not is_fine:
+            self.watch.ended(len(self.door.lines), 0 if is_fine else self._exit_code)
+        self._ended.set()
+        self._killed.set()
+
+    async def _stop_in_time(self) -> None:
+        """End the daemon as the service manager does, at the end of the world."""
+        await trio.sleep_until(self.world.until)
+        self.is_ending = True
+        if self.is_started and self.watch is not None and self.daemon is not None:
+            self.watch.recovered(self._without_help())
+        self.world.trace.tell("sim-stop", {"in_flight": 0 if self.daemon is None else self.daemon.parts.drain.in_flight})
+        self.signals.send(signal.SIGTERM)
+        with trio.move_on_after(STOP_S) as stopping:
+            await self._ended.wait()
+        if stopping.cancelled_caught:
+            self.broken("I19", f"the daemon has not ended within {STOP_S} s")
+            self._killed.set()
+
+    def kill(self) -> None:
+        """`kill -9`: connections are reset, jobs end with their guardians, and the disk stays as it is."""
+        self.is_over = self.is_ending = self.store.is_dead = True
+        self.world.cut_at = trio.current_time()
+        for line in tuple(self.door.lines.values()):
+            line.reset()
+        self.world.network.cut()
+        self.runner.end_now()
+        self._killed.set()
+
+    def quiet(self) -> None:
+        """Check what holds when no task can run."""
+        if self.is_started and not self.is_over and self.watch is not None:
+            self.watch.quiet(is_ending=self.is_ending)
+
+
+def is_injected(error: object) -> bool:
+    """Tell whether a crash is the world's own doing, and nothing else with it."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_injected(member) for member in error.exceptions)
+    return isinstance(error, InjectedCrash)
+
+
+@contextmanager
+def _held(_directory: Path) -> Iterator[None]:
+    yield

@@ -1,0 +1,274 @@
+"""What a seed draws before the world begins: the configuration, the agents, and the faults with their times."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from attrs import frozen
+
+from router.config.load import Surroundings, load
+from router.config.schema import LoadedConfig
+from router.domain.request import DialectName
+from tests.sim.agents import Habits
+from tests.sim.deterministic import source
+from tests.sim.moods import Mood
+from tests.sim.store import Disk
+
+FIRST_PORT = 9_001
+CALM_S = 1_500.0  # the end of a world: everything is well, so that what can come back does (I6, I27)
+REQUESTS_PER_H = 100
+FAULTS_PER_H = 10
+ACTIONS = ("exclude", "exclude", "exclude", "demote", "warn", "off")
+DIALECTS = (DialectName.ANTHROPIC, DialectName.OPENAI_CHAT)
+Table = dict[str, Any]
+
+
+class FaultKind(StrEnum):
+    """What goes wrong, or is done by somebody."""
+
+    MOOD = "mood"  # a backend behaves so for a while
+    KILL = "kill"  # a managed server ends
+    SUSPEND = "suspend"  # the wall clock runs on alone
+    CLOCK = "clock"  # the wall clock is set, backwards too
+    CRASH = "crash"  # a supervised child raises at its k-th step
+    DIE = "die"  # kill -9 of the daemon
+    DISK = "disk"  # the state file's disk behaves so for a while
+    RELOAD = "reload"  # another configuration, or a broken one
+    OPERATOR = "operator"  # somebody excludes, holds, restores
+
+
+WEIGHTS = {
+    FaultKind.MOOD: 60,
+    FaultKind.KILL: 8,
+    FaultKind.SUSPEND: 4,
+    FaultKind.CLOCK: 3,
+    FaultKind.CRASH: 10,
+    FaultKind.DIE: 3,
+    FaultKind.DISK: 4,
+    FaultKind.RELOAD: 6,
+    FaultKind.OPERATOR: 4,
+}
+
+
+@frozen(kw_only=True)
+class Fault:
+    """At `at` (seconds from the start) something happens to `target`, for `lasts_s`.
+
+    `steps` of the target's task pass before a crash; `times` it crashes one after the other."""
+
+    at: float
+    kind: FaultKind
+    target: str = ""
+    mood: Mood = Mood.HEALTHY
+    disk: Disk = Disk.WELL
+    lasts_s: float = 0.0
+    by_s: float = 0.0
+    steps: int = 0
+    times: int = 1
+
+
+@frozen(kw_only=True)
+class Scenario:
+    """One world before it begins. `texts` are the configurations that reloads put to work; the first is `loaded`."""
+
+    seed: int
+    hours: float
+    loaded: LoadedConfig
+    texts: tuple[str, ...]
+    ports: dict[str, int]
+    agents: tuple[Habits, ...]
+    faults: tuple[Fault, ...]
+    bound_s: float
+
+
+def draw(seed: int, hours: float) -> Scenario:
+    """Return the world of a seed."""
+    rng = source(seed, "scenario")
+    providers = [_provider(rng, index) for index in range(rng.randint(2, 5))]
+    profiles = [_profile(rng, index, providers) for index in range(rng.randint(1, 3))]
+    document: Table = {
+        "server": {"port": 8088, "host": "127.0.0.1", "drain_timeout_s": rng.choice([0.0, 5.0, 20.0])},
+        "routing": {
+            "default_profile": profiles[0]["name"],
+            "last_resort": rng.random() < 0.8,
+            "last_resort_max": rng.randint(1, 3),
+            "allow_paid": rng.random() < 0.7,
+        },
+        "probe": {"enabled": rng.random() < 0.7, "interval_s": rng.choice([60.0, 300.0]), "paid": rng.random() < 0.5},
+        "providers": providers,
+        "profiles": profiles,
+    }
+    texts = (tomlkit.dumps(document), *_variants(rng, document))
+    return Scenario(
+        seed=seed,
+        hours=hours,
+        loaded=read(texts[0]),
+        texts=texts,
+        ports={provider["name"]: FIRST_PORT + index for index, provider in enumerate(providers)},
+        agents=_agents(rng, [profile["name"] for profile in profiles]),
+        faults=draw_faults(source(seed, "faults"), hours, [provider["name"] for provider in providers]),
+        bound_s=_bound_s(providers),
+    )
+
+
+def read(text: str) -> LoadedConfig:
+    """Return the configuration of a text. Raises ConfigError."""
+    return load(text, path=Path("sim.toml"), around=Surroundings(environ={}))
+
+
+def _provider(rng: random.Random, index: int) -> Table:
+    kind = rng.choice(["openai_compat", "anthropic"])
+    port = FIRST_PORT + index
+    table: Table = {
+        "name": "abcde"[index],
+        "kind": kind,
+        "base_url": f"http://127.0.0.1:{port}" + ("/v1" if kind == "openai_compat" else ""),
+        "model": f"model-{index}",
+        "timeout_s": rng.choice([15.0, 30.0, 60.0]),
+        "connect_timeout_s": rng.choice([2.0, 5.0]),
+        "total_timeout_s": rng.choice([120.0, 300.0]),
+    }
+    if rng.random() < 0.2:
+        table["first_content_timeout_s"] = rng.choice([5.0, 20.0])
+    if rng.random() < 0.2:
+        table |= {"max_concurrency": rng.randint(1, 3), "queue_timeout_s": rng.choice([0.0, 10.0])}
+    if rng.random() < 0.2:
+        table["paid"] = True
+    if rng.random() < 0.3:
+        table["health_threshold"] = rng.randint(2, 4)
+    if rng.random() < 0.4:
+        table["restart"] = _restart(rng, index)
+    return table
+
+
+def _restart(rng: random.Random, index: int) -> Table:
+    mode = rng.choice(["managed", "managed", "oneshot"])
+    table: Table = {
+        "mode": mode,
+        "argv": ["serve", f"--port={FIRST_PORT + index}"],
+        "max": rng.randint(1, 4),
+        "window_s": rng.choice([300.0, 900.0]),
+        "cooldown_s": rng.choice([0.0, 60.0]),
+        "after_probes": rng.randint(1, 2),
+        "ready_timeout_s": rng.choice([20.0, 60.0]),
+    }
+    if mode == "managed":
+        table |= {"start": rng.choice(["demand", "boot"]), "idle_stop_s": rng.choice([0.0, 60.0, 600.0])}
+    return table
+
+
+def _profile(rng: random.Random, index: int, providers: Sequence[Table]) -> Table:
+    names = [str(provider["name"]) for provider in providers]
+    rng.shuffle(names)
+    chain = names[: rng.randint(1, len(names))]
+    return {
+        "name": ("main", "fast", "spare")[index],
+        "providers": chain,
+        "backend_health_action": rng.choice(ACTIONS),
+        "backend_health_threshold": rng.randint(2, 4),
+        "recovery_probe_initial_s": rng.choice([10.0, 30.0]),
+        "recovery_probe_max_s": rng.choice([120.0, 300.0]),
+        "memory_pressure_action": rng.choice(["off", "warn", "skip"]),
+    }
+
+
+def _variants(rng: random.Random, document: Table) -> list[str]:
+    """Return other configurations: a provider less, other actions, other chains, another backend; and one with mistakes."""
+    texts = []
+    for _ in range(3):
+        other = copy.deepcopy(document)
+        if len(other["providers"]) > 2 and rng.random() < 0.5:
+            gone = other["providers"].pop(rng.randrange(len(other["providers"])))["name"]
+            for profile in other["profiles"]:
+                profile["providers"] = [name for name in profile["providers"] if name != gone] or [other["providers"][0]["name"]]
+        for profile in other["profiles"]:
+            profile["backend_health_action"] = rng.choice(ACTIONS)
+            rng.shuffle(profile["providers"])
+        changed = rng.choice(other["providers"])
+        changed[rng.choice(["timeout_s", "connect_timeout_s"])] = 10.0
+        if rng.random() < 0.3:
+            changed["model"] += "-next"
+        texts.append(tomlkit.dumps(other))
+    broken = copy.deepcopy(document)
+    broken["profiles"][0]["providers"] = ["nobody"]
+    return [*texts, tomlkit.dumps(broken)]
+
+
+def _agents(rng: random.Random, profiles: list[str]) -> tuple[Habits, ...]:
+    count = rng.randint(3, 6)
+    burst = 6
+    pause_s = 3600 * count * (1 + burst) / 2 / REQUESTS_PER_H
+    found = []
+    for _ in range(count):
+        lanes = rng.choice([1, 1, 1, 3])
+        found.append(
+            Habits(
+                dialect=rng.choice(DIALECTS),
+                profiles=tuple(rng.sample(profiles, rng.randint(1, len(profiles)))),
+                pause_s=pause_s * lanes,
+                quick_s=rng.choice([1.0, 4.0, 15.0]),
+                burst=burst,
+                side_by_side=lanes,
+                streams=rng.choice([1.0, 0.8, 0.5]),
+                leaves=rng.choice([0.0, 0.1, 0.2]),
+            )
+        )
+    return tuple(found)
+
+
+def draw_faults(rng: random.Random, hours: float, names: Sequence[str]) -> tuple[Fault, ...]:
+    """Return what goes wrong, in the order of time; everything is over CALM_S before the end."""
+    last = hours * 3600 - CALM_S
+    kinds = list(WEIGHTS)
+    weights = [WEIGHTS[kind] for kind in kinds]
+    found = [
+        _fault(rng, rng.choices(kinds, weights)[0], rng.uniform(0, last), last, names) for _ in range(round(FAULTS_PER_H * hours))
+    ]
+    return tuple(sorted(found, key=lambda fault: fault.at))
+
+
+_MOODS = [mood for mood in Mood if mood is not Mood.HEALTHY]
+_SPANS_S = (5.0, 30.0, 120.0, 600.0, 1200.0)
+_CHILDREN = ("service", "fleet", "processes", "probes", "reload", "state", "ingress", "upstream-connections", "restarts")
+
+
+def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: Sequence[str]) -> Fault:
+    lasts_s = min(rng.choice(_SPANS_S) * rng.uniform(0.5, 1.5), last - at)
+    match kind:
+        case FaultKind.MOOD:
+            return Fault(at=at, kind=kind, target=rng.choice(names), mood=rng.choice(_MOODS), lasts_s=lasts_s)
+        case FaultKind.SUSPEND:
+            return Fault(at=at, kind=kind, by_s=rng.choice([45.0, 600.0, 30_000.0]))
+        case FaultKind.CLOCK:
+            return Fault(at=at, kind=kind, by_s=rng.choice([-7200.0, -40.0, -5.0, 5.0, 7200.0]))
+        case FaultKind.CRASH:
+            child = rng.choice(_CHILDREN) if rng.random() < 0.3 else f"provider/{rng.choice(names)}"
+            times = 8 if rng.random() < 0.15 else 1
+            return Fault(
+                at=at, kind=kind, target=child, steps=rng.randint(1, 25), lasts_s=rng.choice([0.0, 5.0, 60.0]), times=times
+            )
+        case FaultKind.DISK:
+            return Fault(at=at, kind=kind, disk=rng.choice([Disk.FULL, Disk.GONE, Disk.SLOW]), lasts_s=lasts_s)
+        case FaultKind.RELOAD:
+            return Fault(at=at, kind=kind, steps=rng.randint(0, 4))
+        case FaultKind.OPERATOR:
+            return Fault(at=at, kind=kind, target=rng.choice(names), steps=rng.randint(0, 1), lasts_s=lasts_s)
+        case _:
+            return Fault(at=at, kind=kind, target=rng.choice(names))
+
+
+def _bound_s(providers: Sequence[Table]) -> float:
+    """Return the longest that a request may take: every provider at its limits, and a second round for each."""
+    total = 0.0
+    for provider in providers:
+        restart = provider.get("restart", {})
+        start_s = restart.get("ready_timeout_s", 0.0) + 10.0 if restart.get("mode") == "managed" else 0.0
+        once = provider.get("queue_timeout_s", 0.0) + start_s + provider["total_timeout_s"]
+        total += 2 * once + provider["timeout_s"]
+    return total + 60.0

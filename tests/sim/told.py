@@ -1,0 +1,132 @@
+"""Invariants over the events that the daemon tells: each is a fact, so together they have to make sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from router.config.schema import RouterConfig
+from router.routing.chain import SOFT
+from supervisors.health_board import HealthBoard
+
+DELTA_S = 0.2  # durations are told in tenths
+
+
+@frozen
+class Standing:
+    """What the events have told of a provider."""
+
+    health: str
+    admission: str
+    gen: int
+
+
+@define(eq=False, kw_only=True)
+class Told:
+    """Folds the events of one life of the daemon."""
+
+    broken: Callable[[str, str], None]
+    configs: list[RouterConfig]  # every one that was at work; a request keeps the one that it began with
+    now: Callable[[], float]
+    is_wall_true: Callable[[], bool]  # nobody has set the clock: budgets can be checked by it
+    standings: dict[str, Standing] = field(factory=dict)
+    out: dict[str, int] = field(factory=dict)  # the generation in which a provider is excluded or held
+    excluded_gens: dict[str, set[int]] = field(factory=dict)
+    restarts: dict[str, list[tuple[float, float]]] = field(factory=dict)  # by group: start and end, virtual time
+    _demoted: set[str] = field(factory=set)  # of the plan that is being told
+    _last_resort_of: str = ""
+
+    def take(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Take one event."""
+        match name:
+            case "chain-resolved":
+                self._chain(fields)
+            case "chain-empty":
+                self._empty(fields)
+            case "demote-unhealthy-provider":
+                self._demoted.add(fields["provider"])
+            case "chain-last-resort":
+                self._last_resort(fields)
+            case "self-healing-exclude":
+                self._excluded(fields)
+            case "self-healing-hold":
+                self.out[fields["provider"]] = fields["gen"]
+            case "self-healing-state-restored":
+                self.out[fields["provider"]] = fields["gen"]  # or was, before today's policy was asked
+            case "self-healing-restore":
+                self._restored(fields)
+            case "self-healing-restart":
+                self._restart(fields)
+        if "admission" in fields and "provider" in fields:
+            self.standings[fields["provider"]] = Standing(fields["health"], fields["admission"], fields["gen"])
+
+    def check(self, board: HealthBoard) -> None:
+        """Compare what was told with what is (I26)."""
+        for cell in board.cells():
+            health, standing = cell.health, self.standings.get(cell.name)
+            known = Standing("healthy", "admitted", 0) if standing is None else standing
+            if (known.health, known.admission, known.gen) != (health.state, health.admission, health.gen):
+                self.broken("I26", f"{cell.name}: told {known}, is {health.state} {health.admission} {health.gen}")
+
+    def forget(self, provider: str) -> None:
+        """Forget a provider that has left the configuration, or begins afresh."""
+        self.standings.pop(provider, None)
+        self.excluded_gens.pop(provider, None)
+        self.out.pop(provider, None)
+
+    def _chain(self, fields: Mapping[str, Any]) -> None:
+        demoted, is_last_resort = self._demoted, fields["request_id"] == self._last_resort_of
+        self._demoted, self._last_resort_of = set(), ""
+        chains = [p.providers for config in self.configs for p in config.profiles if p.name == fields["profile"]]
+        ahead = [name for name in fields["chain"] if name not in demoted]
+        if not is_last_resort and not any(is_subsequence(ahead, declared) for declared in chains):
+            self.broken("I14", f"{fields['chain']} without {demoted} is not in the order of {chains}")
+
+    def _empty(self, fields: Mapping[str, Any]) -> None:
+        soft = [entry["provider"] for entry in fields["skipped"] if entry["reason"] in {str(reason) for reason in SOFT}]
+        if soft and self.configs[-1].routing.last_resort:
+            self.broken("I15", f"nobody is asked for {fields['profile']}, though {soft} could be")
+
+    def _last_resort(self, fields: Mapping[str, Any]) -> None:
+        self._last_resort_of = fields["request_id"]
+        config = self.configs[-1]
+        paid = {provider.name for provider in config.providers if provider.paid}
+        if not config.routing.allow_paid and paid & set(fields["providers"]):
+            self.broken("I16", f"the last resort {fields['providers']} costs money")
+
+    def _excluded(self, fields: Mapping[str, Any]) -> None:
+        name, gen = fields["provider"], fields["gen"]
+        gens = self.excluded_gens.setdefault(name, set())
+        if gen in gens:
+            self.broken("I18", f"{name}: generation {gen} was excluded twice")
+        gens.add(gen)
+        self.out[name] = gen
+
+    def _restored(self, fields: Mapping[str, Any]) -> None:
+        if fields["excluded_duration_s"] < 0:
+            self.broken("I18", f"{fields['provider']}: excluded for {fields['excluded_duration_s']} s")
+        gen = self.out.pop(fields["provider"], None)
+        if gen != fields["gen"]:
+            self.broken("I18", f"{fields['provider']}: restored in generation {fields['gen']}, was out in {gen}")
+
+    def _restart(self, fields: Mapping[str, Any]) -> None:
+        group, end = str(fields["group"]), self.now()
+        start = end - fields["duration_s"]
+        runs = self.restarts.setdefault(group, [])
+        if runs and start < runs[-1][1] - DELTA_S:
+            self.broken("I4", f"two restarts of {group} at once: {runs[-1]}, {(start, end)}")
+        runs.append((start, end))
+        restart = next((p.restart for p in self.configs[-1].providers if p.name in fields["providers"]), None)
+        if restart is None or not self.is_wall_true():
+            return
+        recent = [begun for begun, _ in runs if start - begun < restart.window_s - DELTA_S]
+        if len(recent) > restart.max:
+            self.broken("I4", f"{len(recent)} restarts of {group} within {restart.window_s} s, {restart.max} are allowed")
+
+
+def is_subsequence(some: Sequence[str], whole: Sequence[str]) -> bool:
+    """Tell whether all of `some` are in `whole`, in that order."""
+    rest = iter(whole)
+    return all(name in rest for name in some)

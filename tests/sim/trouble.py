@@ -1,0 +1,102 @@
+"""Carries out the faults of a scenario, each at its time."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import define
+
+from router.domain.health_events import Operated, OperatorAction
+from tests.sim.deterministic import START
+from tests.sim.moods import Mood
+from tests.sim.scenario import Fault, FaultKind
+from tests.sim.store import Disk
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+AGAIN_S = 1.5  # between the crashes of one child that goes on crashing
+OUT = (OperatorAction.EXCLUDE, OperatorAction.HOLD)
+
+
+@define(eq=False)
+class Trouble:
+    """Does to the world what its seed has drawn."""
+
+    world: World
+
+    async def run(self) -> None:
+        """Wait for each fault's time, and begin it."""
+        async with trio.open_nursery() as nursery:
+            for fault in self.world.scenario.faults:
+                await trio.sleep_until(START + fault.at)
+                told = {"kind": fault.kind, "target": fault.target, "lasts_s": round(fault.lasts_s, 1)}
+                self.world.trace.tell("sim-fault", told | self._detail(fault))
+                nursery.start_soon(self._do, fault, name="fault")
+
+    def _detail(self, fault: Fault) -> dict[str, object]:
+        match fault.kind:
+            case FaultKind.MOOD:
+                return {"mood": fault.mood}
+            case FaultKind.DISK:
+                return {"disk": fault.disk}
+            case FaultKind.CRASH:
+                return {"steps": fault.steps, "times": fault.times}
+            case FaultKind.SUSPEND | FaultKind.CLOCK:
+                return {"by_s": fault.by_s}
+            case _:
+                return {"steps": fault.steps}
+
+    async def _do(self, fault: Fault) -> None:
+        world = self.world
+        match fault.kind:
+            case FaultKind.MOOD:
+                await self._mood(fault)
+            case FaultKind.KILL:
+                if world.life is not None:
+                    world.life.runner.kill(world.scenario.ports[fault.target])
+            case FaultKind.SUSPEND | FaultKind.CLOCK:
+                world.wall.offset_s += fault.by_s
+                world.is_wall_true = False
+            case FaultKind.CRASH:
+                await self._crash(fault)
+            case FaultKind.DIE:
+                if world.life is not None and world.life.is_started:
+                    world.life.kill()
+            case FaultKind.DISK:
+                world.store.disk = fault.disk
+                await trio.sleep(fault.lasts_s)
+                world.store.disk = Disk.WELL
+            case FaultKind.RELOAD:
+                world.text = world.scenario.texts[fault.steps]
+                if world.life is not None:
+                    world.life.signals.send(signal.SIGHUP)
+            case FaultKind.OPERATOR:
+                self._operate(fault, OUT[fault.steps])
+                await trio.sleep(fault.lasts_s)
+                self._operate(fault, OperatorAction.RESTORE)
+
+    async def _mood(self, fault: Fault) -> None:
+        backend = self.world.network.backends[self.world.scenario.ports[fault.target]]
+        backend.turn(fault.mood)
+        await trio.sleep(fault.lasts_s)
+        if backend.mood is fault.mood:
+            backend.turn(Mood.HEALTHY)
+
+    async def _crash(self, fault: Fault) -> None:
+        for _ in range(fault.times):
+            life = self.world.life
+            if life is None or not life.is_started or life.is_ending:
+                return
+            await life.crashes.crash(fault.target, fault.steps, fault.lasts_s)
+            await trio.sleep(AGAIN_S)
+
+    def _operate(self, fault: Fault, action: OperatorAction) -> None:
+        life = self.world.life
+        if life is None or life.daemon is None or not life.is_started:
+            return
+        for cell in life.daemon.parts.board.cells():
+            if cell.name == fault.target:
+                cell.apply(Operated(action=action))
