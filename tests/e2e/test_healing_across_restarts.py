@@ -1,4 +1,6 @@
-"""The router itself is killed with -9 in the middle of an exclusion: the next one goes on where it was, with nothing of the old alive."""
+"""The router itself is killed with -9 in the middle of an exclusion.
+
+The next one goes on where it was, and nothing of the old one is alive."""
 
 from __future__ import annotations
 
