@@ -97,6 +97,9 @@ sim: $(VENV)/.stamp-dev ## simulated worlds of the whole daemon: make sim SEEDS=
 bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the table of docs/performance.md
 	$(PY) -m tests.bench $(ARGS)
 
+soak: $(VENV)/.stamp-dev ## ten minutes of faults: do tasks, descriptors and memory stay flat? make soak ARGS='--minutes 60'
+	$(PY) -m tests.soak $(ARGS)
+
 lint: $(VENV)/.stamp-dev ## ruff, flake8-async, import directions, lengths
 	$(PY) -m ruff check $(SOURCES)
 	@# flake8-async parses slowly, and has nothing to say about files without a coroutine

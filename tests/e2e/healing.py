@@ -13,10 +13,12 @@ import trio
 from attrs import frozen
 
 from supervisors.guardian import descendants, read_processes
+from tests.e2e.clients import Api, request_body
 from tests.e2e.daemon import Running
 
 POLL_S = 0.02
 OPERATOR = {"content-type": "application/json"}
+CRASHES = ("supervisor-child-ended", "supervisor-child-restarted", "supervisor-exhausted", "request-crashed")
 
 
 @frozen
@@ -78,6 +80,24 @@ async def task_names(running: Running) -> list[str]:
         names.append(str(node["name"]))
         nodes += node["children"]
     return names
+
+
+async def answered_by(router: Running, requests: int) -> list[str]:
+    """Return who answered so many requests, made 0.6 s apart so that each failure counts; all must be answered."""
+    async with httpx.AsyncClient(base_url=router.url, trust_env=False, timeout=30) as client:
+        names = []
+        for number in range(requests):
+            reply = await client.post(Api.MESSAGES, json=request_body(Api.MESSAGES, stream=number % 2 == 0))
+            assert reply.status_code == 200, reply.text
+            names.append(reply.headers["x-router-provider"])
+            await trio.sleep(0.6)
+    return names
+
+
+def assert_calm(router: Running) -> None:
+    """Assert that the daemon lives, and that no part of it has crashed on the way."""
+    assert router.process.poll() is None
+    assert [name for name in CRASHES if told(router.log, name)] == []
 
 
 def below(pid: int) -> dict[str, int]:

@@ -11,21 +11,18 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import trio
 
 from router.state.migrations import SCHEMA
 from supervisors.root import BAD_CONFIG
-from tests.e2e.clients import Api, request_body
 from tests.e2e.daemon import ROOT, Running, free_port, open_router, provider, router_config
-from tests.e2e.healing import provider_status, status_of, told, wait_told
+from tests.e2e.healing import answered_by, assert_calm, operate, provider_status, status_of, told, wait_told
 from tests.fakes.upstream import open_upstream
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 QUICK = {"backend_health_action": "exclude", "backend_health_threshold": 2, "recovery_probe_initial_s": 5}
-CRASHES = ("supervisor-child-ended", "supervisor-child-restarted", "supervisor-exhausted", "request-crashed")
 NOWHERE = "/nowhere/at/all/llama-server"
 SHELL_WORDS = "llama-server --port 8089 && curl http://127.0.0.1 | tee $HOME/x"
 
@@ -57,24 +54,6 @@ async def open_beside_a_good_one(
         config = router_config(free_port(), providers=[first, provider("good", good.port)], server=server, profile_keys=QUICK)
         async with open_router(config, directory=directory, env=env) as router:
             yield router
-
-
-async def answered_by(router: Running, requests: int) -> list[str]:
-    """Return who answered so many requests, made 0.6 s apart so that each failure counts; all must be answered."""
-    async with httpx.AsyncClient(base_url=router.url, trust_env=False, timeout=30) as client:
-        names = []
-        for number in range(requests):
-            reply = await client.post(Api.MESSAGES, json=request_body(Api.MESSAGES, stream=number % 2 == 0))
-            assert reply.status_code == 200, reply.text
-            names.append(reply.headers["x-router-provider"])
-            await trio.sleep(0.6)
-    return names
-
-
-def assert_calm(router: Running) -> None:
-    """Assert that the daemon lives, and that no part of it has crashed on the way."""
-    assert router.process.poll() is None
-    assert [name for name in CRASHES if told(router.log, name)] == []
 
 
 # ---- what is refused at once
@@ -169,11 +148,12 @@ async def test_a_state_file_of_a_newer_version_is_left_alone_and_the_daemon_says
         newer.commit()
     bytes_before = (state / "router.db").read_bytes()
     async with open_beside_a_good_one(provider("first", free_port()), tmp_path, state_dir=str(state)) as router:
-        answers = await answered_by(router, 5)
+        await operate(router, "first", "exclude")
+        answers = await answered_by(router, 2)
         page, status = await status_of(router), await provider_status(router, "first")
         assert_calm(router)
 
-    assert answers == ["good"] * 5
+    assert answers == ["good"] * 2
     assert status["health"]["admission"] == "excluded"  # it heals all the same
     assert page["degraded"] == ["state"]
     (degraded,) = told(router.log, "state-degraded")
@@ -199,11 +179,12 @@ async def test_a_state_directory_that_cannot_be_used_is_told_and_costs_no_reques
                 pytest.skip("root may read everything")
             state.mkdir(mode=0)
     async with open_beside_a_good_one(provider("first", free_port()), tmp_path, state_dir=str(state)) as router:
-        answers = await answered_by(router, 5)
+        await operate(router, "first", "exclude")
+        answers = await answered_by(router, 2)
         page, status = await status_of(router), await provider_status(router, "first")
         assert_calm(router)
 
-    assert answers == ["good"] * 5
+    assert answers == ["good"] * 2
     assert status["health"]["admission"] == "excluded"
     assert page["degraded"] == ["state"]
     (degraded,) = told(router.log, "state-degraded")

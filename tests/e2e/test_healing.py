@@ -152,7 +152,7 @@ async def test_a_real_server_that_is_killed_in_mid_stream_is_excluded_restarted_
         ends, meanwhile = load.by_end(), Counter(one.provider for one in load.seen if killed_at <= one.began < restored_at)
         successor = server.pid()
         stopped = await router.stop()
-        left = living(below(os.getpid()))
+        left, outlives = living(below(os.getpid())), server.marker.living()
 
     steps = {"excluded": excluded, "restarted": restarted, "probed": probed, "restored": restored}
     tell(
@@ -171,6 +171,7 @@ async def test_a_real_server_that_is_killed_in_mid_stream_is_excluded_restarted_
     assert {one.provider for one in after} == {LOCAL}
     assert len(told(router.log, "self-healing-exclude")) == 1
     assert (stopped, left) == (0, [])
+    assert bool(outlives) is (mode == "oneshot")  # what a restart command leaves behind is its owner's
 
 
 def words(counts: Counter[Any]) -> str:
