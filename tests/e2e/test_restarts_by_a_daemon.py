@@ -27,6 +27,7 @@ pytestmark = [
 ]
 Tell = Callable[[str], None]
 QUICK = {"backend_health_action": "exclude", "backend_health_threshold": 2, "recovery_probe_initial_s": 5}
+KEEPS_S = 1.0  # a change is on disk half a second after it
 STOP_S = 8.0  # TERM, five seconds, KILL, and a little
 
 # ways to start a server under a shell; the job of the last two does not end when the server does
@@ -130,6 +131,7 @@ async def test_d14_what_a_restart_left_behind_outlives_term_kill_9_and_the_next_
                     await operate(router, "first", "exclude")
                     await wait_told(router, "self-healing-restart", success=True)
                     await operate(router, "first", "hold")  # one daemon is enough
+                    await trio.sleep(KEEPS_S)
                 seen.append(marker.living())
                 router.process.send_signal(ending)
                 await router.process.wait()
