@@ -49,13 +49,16 @@ def deadline_of(task: trio.lowlevel.Task) -> float:
 
 
 def waiting_place(task: trio.lowlevel.Task) -> tuple[str, str]:
-    """Return (the innermost function that is not trio's, trio's function that it has called), as qualified names."""
+    """Return (the innermost function that is not trio's, trio's function that it has called).
+
+    Ours is a `Class.method` or a `module.function`, trio's its qualified name."""
     ours, theirs = "", ""
     for frame, _ in task.iter_await_frames():
-        if _is_trio(str(frame.f_globals.get("__name__", ""))):
-            theirs = theirs or frame.f_code.co_qualname
+        module, function = str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname
+        if _is_trio(module):
+            theirs = theirs or function
         else:
-            ours, theirs = frame.f_code.co_qualname, ""
+            ours, theirs = function if "." in function else f"{module.rpartition('.')[2]}.{function}", ""
     return ours, theirs
 
 

@@ -54,9 +54,8 @@ def told_of(old: Health, new: Health, event: HealthEvent, now: Moment) -> tuple[
     if isinstance(event, RecoveryProbed) and event.gen == old.gen and new is not old:
         told.append(Told("self-healing-recovery-probe", _probe_fields(event, new, now) | common))
     if isinstance(event, Restored):
-        told.append(
-            Told("self-healing-state-restored", {"backoff_level": new.level, "consecutive_failures": new.failures} | common)
-        )
+        restored = {"backoff_level": new.level, "consecutive_failures": new.failures}
+        told.append(Told("self-healing-state-restored", restored | common))
     if new.state is not old.state:
         fields = {"old_state": str(old.state), "new_state": str(new.state), "consecutive_failures": new.failures}
         told.append(Told("backend-health-changed", fields | common))
@@ -81,12 +80,8 @@ def _probe_fields(event: RecoveryProbed, new: Health, now: Moment) -> dict[str, 
 def _admission_told(old: Health, new: Health, now: Moment, common: dict[str, object]) -> Told:
     match new.admission:
         case Admission.EXCLUDED:
-            fields: dict[str, object] = {
-                "consecutive_failures": new.failures,
-                "backoff_level": new.level,
-                "error": new.last_error[:200],
-            }
-            return Told("self-healing-exclude", fields | common)
+            why = {"consecutive_failures": new.failures, "backoff_level": new.level, "error": new.last_error[:200]}
+            return Told("self-healing-exclude", why | common)
         case Admission.HELD:
             return Told("self-healing-hold", {"reason": str(new.hold_reason), "error": new.last_error[:200]} | common)
         case Admission.PROBATION | Admission.ADMITTED:

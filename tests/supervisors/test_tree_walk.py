@@ -49,6 +49,16 @@ async def test_a_waiting_task_says_where_and_for_what(autojump_clock: trio.testi
     assert (pump.state, pump.waits_in, pump.waits_for) == (TaskState.WAITING, "Pump._receive", "sleep_forever")
 
 
+async def wait_for_good() -> None:
+    await trio.sleep_forever()
+
+
+async def test_a_function_is_named_with_its_module(autojump_clock: trio.testing.MockClock) -> None:
+    (child,) = (await tree_of(wait_for_good)).children
+
+    assert (child.waits_in, child.waits_for) == ("test_tree_walk.wait_for_good", "sleep_forever")
+
+
 async def test_who_walks_is_the_task_that_runs(autojump_clock: trio.testing.MockClock) -> None:
     root = await tree_of()
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import orjson
 import pytest
 
+from router.observers.events import EVENTS
 from router.observers.log import LineSink, LogFormat, LogObserver, open_log, route_library_logs
 
 AT = datetime(2026, 1, 2, 5, 4, 5, 678_999, tzinfo=timezone(timedelta(hours=2)))
@@ -119,6 +120,16 @@ def test_an_event_that_cannot_be_written_never_reaches_its_teller(fields: dict[s
     assert [line["event"] for line in lines(file)] == ["request-complete", "request-complete"]
     assert "unwritable" in lines(file)[0]
     assert log.unwritable_total == 1
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_every_field_of_the_registry_is_on_its_line(name: str) -> None:
+    file = io.BytesIO()
+    fields = dict.fromkeys(EVENTS[name].fields, "told")
+
+    a_log(file, level="debug").event(name, fields)
+
+    assert lines(file)[0].keys() - {"ts", "level", "event", "exception"} == fields.keys() - {"exc_info"}
 
 
 @pytest.mark.usefixtures("_quiet_logging")
