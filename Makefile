@@ -23,7 +23,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay sim bench check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay sim soak bench check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
