@@ -213,6 +213,7 @@ def build(
 
     Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
     config, unconfigured = loaded.config, loaded.secrets.unconfigured
+    redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
     state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
@@ -225,6 +226,7 @@ def build(
         runner=runner,
         probe=look,
         on_unasked_end=late.process_ended,
+        redact=redactor.redact,
     )
     restarts = Restarts(
         observer=observer,

@@ -18,7 +18,7 @@ from router.domain.control import RestartBudget
 from router.domain.health_events import RestartEnded, RestartOutcome
 from router.ports import Observer
 from supervisors.health_board import Cell
-from supervisors.process_runner import TAIL_BYTES
+from supervisors.process_runner import Redact, scrubbed
 from supervisors.restart_budget import (
     History,
     Refusal,
@@ -75,7 +75,7 @@ class Restarts:
     stored: Mapping[str, object] = field(factory=dict)
     rows: Rows = field(factory=NoRows)
     wall: WallClock = field(factory=SystemWallClock)
-    redact: Callable[[str], str] = field(default=lambda text: text)
+    redact: Redact = field(default=lambda text: text)
     is_stopping: Callable[[], bool] = field(default=lambda: False)
     _by_provider: dict[str, RestartGroup] = field(factory=dict, init=False)
     _histories: dict[str, History] = field(init=False)
@@ -203,14 +203,10 @@ class Restarts:
                 "duration_s": round(took_s, 1),
                 "exit": result.exit,
                 "error": self.redact(result.error)[:500],
-                "tail": self._scrubbed(result.tail),
+                "tail": scrubbed(result.tail, self.redact),
             },
         )
         flight.done.set()
-
-    def _scrubbed(self, tail: str) -> str:
-        """Return at most TAIL_BYTES of the end, without secrets: taken out before the cut, which could halve one."""
-        return self.redact(tail).encode("utf-8", "replace")[-TAIL_BYTES:].decode("utf-8", "ignore")
 
     def _keep(self, group: RestartGroup, history: History) -> None:
         self._histories[group.id] = history

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import orjson
 import pytest
+import trio
 from attrs import evolve
 
+from router.config.credentials import fetch_secrets
 from router.config.schema import LoadedConfig
+from router.config.schema_provider import RestartConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
 from router.domain.health_events import Operated, OperatorAction
-from router.errors import ConfigError
+from router.errors import ConfigError, ProviderFailed
 from supervisors.outside import Seams
 from supervisors.parts import Parts
 from supervisors.root import Daemon
@@ -72,6 +75,32 @@ async def test_a_socket_of_this_machine_needs_none(tmp_path: Path) -> None:
         parts.apply(a_file(tmp_path, "b", secrets=Secrets()))
 
         assert [cell.name for cell in parts.board.cells()] == ["b"]
+
+
+def with_restarts(loaded: LoadedConfig, *restarts: RestartConfig | None) -> LoadedConfig:
+    """Return the file with the restart tables of its providers, one after the other."""
+    given = tuple(evolve(one, restart=restart) for one, restart in zip(loaded.config.providers, restarts, strict=True))
+    return evolve(loaded, config=evolve(loaded.config, providers=given))
+
+
+async def test_what_a_server_prints_of_its_environment_is_masked_for_the_client_and_for_the_status(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    restart = RestartConfig(
+        mode="managed", argv=("sh", "-c", "echo $API_KEY; exit 3"), env={"API_KEY": "a-key-of-the-server"}, ready_timeout_s=1.0
+    )
+    loaded, seen = with_restarts(a_file(tmp_path, "a"), restart), Seen()
+    parts = Daemon.of(evolve(loaded, secrets=fetch_secrets(loaded.config, {})), seen).parts
+    await nursery.start(parts.processes.run)
+
+    with pytest.raises(ProviderFailed) as refused:
+        async with parts.processes.lease("a"):
+            pytest.fail("it has ended")
+    nursery.cancel_scope.cancel()
+
+    assert refused.value.message == "managed process 'a' exited with 3 before it was ready: ***"
+    assert [one.last_error for one in parts.processes.status()] == ["exited with 3 before it was ready: ***"]
+    assert "a-key-of-the-server" not in str(seen.events)
 
 
 def admissions(store: MemoryStore) -> dict[str, str]:
