@@ -89,9 +89,14 @@ class Restarts:
         self.configure(self.groups)
 
     def configure(self, groups: Iterable[RestartGroup]) -> None:
-        """Take the groups of another configuration. A flight whose group is gone or has changed ends; histories stay."""
+        """Take the groups of another configuration. A flight whose group is gone or has changed ends.
+
+        Histories stay, and are stored again for a group that comes back: taking it out for a moment frees no budget (I4)."""
         self.groups = tuple(groups)
         self._by_provider = {provider: group for group in self.groups for provider in group.members}
+        for group in self.groups:
+            if self.history(group.id).starts:
+                self._keep(group, self.history(group.id))
         for flight in self._flights.values():
             if flight.group not in self.groups:
                 flight.scope.cancel()

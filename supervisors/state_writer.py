@@ -106,6 +106,10 @@ class StateWriter:
         """Forget a row."""
         self._want(Change(namespace=namespace, key=key, wall=self.wall.now(), json=None))
 
+    def keys(self) -> tuple[Key, ...]:
+        """Return the rows that there are to be."""
+        return tuple(key for key, change in self._rows.items() if change.json is not None)
+
     def forget(self, pruned: Iterable[Key]) -> None:
         """Delete the rows of names that are no longer configured, and tell them."""
         names: dict[str, list[str]] = {}

@@ -17,8 +17,10 @@ from router.config.schema import LoadedConfig
 from router.config.schema_provider import RestartConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
+from router.domain.health import Unconfigured
 from router.domain.health_events import Operated, OperatorAction
 from router.errors import ConfigError, ProviderFailed
+from router.state.rows import RESTART_BUDGET, Change, encode_row
 from supervisors.outside import Seams
 from supervisors.parts import Parts
 from supervisors.root import Daemon
@@ -29,6 +31,7 @@ from tests.supervisors.store_in_memory import MemoryStore, inline
 
 pytestmark = pytest.mark.e2e
 
+NOW = 1_700_000_000.0
 TOKEN = Secrets(client_tokens=(Secret("the-token"),))
 
 
@@ -103,6 +106,78 @@ async def test_what_a_server_prints_of_its_environment_is_masked_for_the_client_
     assert "a-key-of-the-server" not in str(seen.events)
 
 
+def on_disk(store: MemoryStore) -> Seams:
+    return Seams(store=lambda _directory, _wall: store, execute=inline)
+
+
+def a_oneshot(*argv: str) -> RestartConfig:
+    return RestartConfig(mode="oneshot", argv=argv, group=argv[0])
+
+
+def disabled(loaded: LoadedConfig, *names: str) -> LoadedConfig:
+    """Return the file with these providers disabled."""
+    given = tuple(evolve(one, enabled=one.name not in names) for one in loaded.config.providers)
+    return evolve(loaded, config=evolve(loaded.config, providers=given))
+
+
+@pytest.fixture
+def two_groups(tmp_path: Path) -> LoadedConfig:
+    return with_restarts(a_file(tmp_path, "a", "b"), a_oneshot("first"), a_oneshot("second"))
+
+
+@pytest.fixture
+def used_up() -> MemoryStore:
+    """Return a state file with a restart in each of the two groups."""
+    row = encode_row({"starts": [NOW], "ended": NOW})
+    groups = ("first", "second")
+    return MemoryStore(
+        rows={(RESTART_BUDGET, key): Change(namespace=RESTART_BUDGET, key=key, wall=NOW, json=row) for key in groups}
+    )
+
+
+async def test_i4_a_start_with_the_provider_disabled_or_without_its_key_forgets_no_restart(
+    two_groups: LoadedConfig, used_up: MemoryStore
+) -> None:
+    without_key = evolve(TOKEN, unconfigured={"b": Unconfigured(reason="missing-credential", detail="")})
+    parts = Daemon.of(evolve(disabled(two_groups, "a"), secrets=without_key), Seen(), on_disk(used_up)).parts
+    parts.resume(await parts.state.load())
+    await parts.state.flush()
+    parts.apply(two_groups)
+
+    assert set(used_up.texts()) == {"restart-budget/first", "restart-budget/second"}
+    assert parts.restarts.history("first").starts == parts.restarts.history("second").starts == (NOW,)
+
+
+async def test_a_reload_prunes_the_rows_of_groups_and_providers_that_are_gone_and_of_no_others(
+    tmp_path: Path, two_groups: LoadedConfig, used_up: MemoryStore
+) -> None:
+    seen = Seen()
+    parts = Daemon.of(two_groups, seen, on_disk(used_up)).parts
+    parts.resume(await parts.state.load())
+    for cell in parts.board.cells():
+        cell.apply(Operated(action=OperatorAction.EXCLUDE))
+
+    parts.apply(with_restarts(a_file(tmp_path, "b"), a_oneshot("second")))
+    await parts.state.flush()
+
+    assert set(used_up.texts()) == {"restart-budget/second", "health/b"}
+    pruned = [fields for name, fields in seen.events if name == "state-pruned"]
+    assert pruned == [{"namespace": "restart-budget", "keys": ["first"]}, {"namespace": "health", "keys": ["a"]}]
+
+
+async def test_i4_a_group_that_comes_back_has_its_restarts_on_disk_again(
+    tmp_path: Path, two_groups: LoadedConfig, used_up: MemoryStore
+) -> None:
+    parts = Daemon.of(two_groups, Seen(), on_disk(used_up)).parts
+    parts.resume(await parts.state.load())
+    parts.apply(with_restarts(a_file(tmp_path, "b"), a_oneshot("second")))
+    await parts.state.flush()
+    parts.apply(two_groups)
+    await parts.state.flush()
+
+    assert set(used_up.texts()) == {"restart-budget/first", "restart-budget/second"}
+
+
 def admissions(store: MemoryStore) -> dict[str, str]:
     return {name: orjson.loads(row or b"null")["admission"] for name, row in store.texts().items()}
 
@@ -110,7 +185,7 @@ def admissions(store: MemoryStore) -> dict[str, str]:
 async def test_what_was_kept_of_another_model_does_not_outlive_the_change(tmp_path: Path) -> None:
     store = MemoryStore()
     loaded = a_file(tmp_path, "a", "b")
-    parts = Daemon.of(loaded, Seen(), Seams(store=lambda _directory, _wall: store, execute=inline)).parts
+    parts = Daemon.of(loaded, Seen(), on_disk(store)).parts
     await parts.state.load()
     for cell in parts.board.cells():
         cell.apply(Operated(action=OperatorAction.EXCLUDE))
