@@ -41,6 +41,11 @@ class RestartGroup:
         return digest(self.argv[1:])
 
     @property
+    def work(self) -> object:
+        """What is done, in a form that compares: a restart under way whose other settings change goes on."""
+        return self.mode, self.argv, self.cwd, self.env
+
+    @property
     def command(self) -> ProcessSpec:
         """The command of modes oneshot and unit, as a job that lets go what it leaves behind."""
         return ProcessSpec(

@@ -89,7 +89,7 @@ class Restarts:
         self.configure(self.groups)
 
     def configure(self, groups: Iterable[RestartGroup]) -> None:
-        """Take the groups of another configuration. A flight whose group is gone or has changed ends.
+        """Take the groups of another configuration. A flight whose group is gone, or does something else now, ends.
 
         Histories stay, and are stored again for a group that comes back: taking it out for a moment frees no budget (I4)."""
         self.groups = tuple(groups)
@@ -97,9 +97,13 @@ class Restarts:
         for group in self.groups:
             if self.history(group.id).starts:
                 self._keep(group, self.history(group.id))
+        by_id = {group.id: group for group in self.groups}
         for flight in self._flights.values():
-            if flight.group not in self.groups:
+            now = by_id.get(flight.group.id)
+            if now is None or now.work != flight.group.work:
                 flight.scope.cancel()
+            else:
+                flight.group = now
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the flights until cancelled; every process of a command has ended when it returns."""
