@@ -40,7 +40,7 @@ from supervisors.policies import provider_spec
 from supervisors.probe_once import Probing
 from supervisors.probes import Probes
 from supervisors.process_config import process_specs
-from supervisors.process_probe import http_status
+from supervisors.process_probe import HttpProbe
 from supervisors.process_runner import Runner
 from supervisors.processes import Processes
 from supervisors.provider import ChildOfProvider
@@ -219,7 +219,7 @@ def build(
     state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
     board = _board(loaded, observer, seams, state)
     runner = seams.runner(directory / "processes")
-    look = partial(http_status, dial=seams.dial)
+    look = HttpProbe(dial=seams.dial)
     processes = Processes(
         process_specs(config.providers, unconfigured),
         observer=observer,

@@ -15,7 +15,7 @@ from attrs import asdict, evolve, field, frozen
 from router.errors import ConfigError
 from router.ports import Observer
 from supervisors.process_owner import ManagedProcess, UnaskedEnd
-from supervisors.process_probe import Probe, http_status
+from supervisors.process_probe import HttpProbe, Probe
 from supervisors.process_runner import Redact, Runner, scrubbed_tail
 from supervisors.process_spec import ProcessSpec, mistakes
 from supervisors.process_state import ProcessState, ProcessStatus, StartFailure
@@ -42,17 +42,19 @@ class Processes:
         *,
         observer: Observer,
         runner: Runner,
-        probe: Probe = http_status,
+        probe: Probe | None = None,
         on_unasked_end: UnaskedEnd = lambda _providers, _message: None,
         redact: Redact = lambda text: text,
     ) -> None:
         """Raise ConfigError as `configure` does.
 
         `on_unasked_end` gets the providers behind a process that has ended by itself after it was ready, and how. `redact`
-        takes the secrets out of what servers write, before any of it is told."""
+        takes the secrets out of what servers write, before any of it is told. `probe` looks whether a server is ready, over HTTP
+        where none is given."""
         self._observer = observer
         self._runner = runner
         self._redact = redact
+        probe = probe or HttpProbe()
         self._new = partial(
             ManagedProcess, runner=runner, observer=observer, probe=probe, on_unasked_end=on_unasked_end, redact=redact
         )
