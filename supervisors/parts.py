@@ -218,7 +218,7 @@ def build(
     late, fate, drain = _Late(), Fate(), Drain()
     state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
     board = _board(loaded, observer, seams, state)
-    runner = seams.runner(directory / "processes")
+    runner = seams.runner(directory / "processes", observer)
     look = HttpProbe(dial=seams.dial)
     processes = Processes(
         process_specs(config.providers, unconfigured),

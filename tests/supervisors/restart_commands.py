@@ -110,7 +110,7 @@ async def commands(tmp_path: Path, *argv: str, **fields: Any) -> AsyncIterator[C
 
     When it is left, no process with the mark lives that the test has not let go."""
     marker, log = Marker(), EventLog()
-    runner = GuardedRunner(directory=tmp_path / "logs", grace_s=0.3)
+    runner = GuardedRunner(directory=tmp_path / "logs", observer=log, grace_s=0.3)
     group = RestartGroup(
         **{
             "id": "g",
