@@ -270,7 +270,7 @@ def build(
         processes=processes,
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
-        reloader=Reloader(),
+        reloader=Reloader(seen=source.stamp()),
         tree=tree,
         deployed=Deployed.of(loaded, tree),
     )
