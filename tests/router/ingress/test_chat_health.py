@@ -117,7 +117,7 @@ async def test_an_excluded_provider_ahead_of_the_one_that_answers_was_left(autoj
 BROKEN = ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="the connection broke")
 ENDS: dict[str, list[Step]] = {
     "breaks": [*chat_stream("one", "two")[:2], BROKEN],
-    "stops-without-a-word": chat_stream("one", "two")[:2],
+    "stops-without-a-word": [*chat_stream("one", "two")[:2]],
 }
 
 
