@@ -285,7 +285,7 @@ class ManagedProcess:
                 nursery.cancel_scope.cancel()
         if job.exit_code is not None:
             return ended_early(job.exit_code, self.runner.tail(self.spec))
-        return None if is_ready else not_ready_in_time(seen, self.spec.ready_timeout_s)
+        return None if is_ready else not_ready_in_time(seen, self.spec.ready_url, self.spec.ready_timeout_s)
 
     async def _serve(self, run: Run) -> None:
         """Say that it is ready, then wait until it ends, a restart is asked for, or nobody has used it for `idle_stop_s`."""

@@ -47,14 +47,14 @@ class StreamWriter:
         """Send the head after `grace_s`, then a ping after every `keepalive_s` of silence; runs until cancelled."""
         grace_over = trio.current_time() + grace_s
         while not self.exchange.is_head_sent:
-            if (left_s := grace_over - trio.current_time()) <= 0:
+            if (now := trio.current_time()) >= grace_over:
                 await self.exchange.start(200, self.early_headers())
             else:
-                await trio.sleep(min(left_s, keepalive_s))
+                await trio.sleep_until(min(grace_over, now + keepalive_s))
         while True:
-            silence_s = trio.current_time() - self.exchange.last_write_at
-            if silence_s < keepalive_s:
-                await trio.sleep(keepalive_s - silence_s)
+            # until a moment, not for a while: a rest too short to move the clock would be slept for ever
+            if trio.current_time() < (due := self.exchange.last_write_at + keepalive_s):
+                await trio.sleep_until(due)
             elif self._is_writing:
                 await trio.sleep(keepalive_s)  # a slow reader is no silence
             else:

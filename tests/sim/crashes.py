@@ -35,6 +35,7 @@ class Crashes(trio.abc.Instrument):
     Counts steps only while a crash is armed: an instrument costs a call per step of every task."""
 
     broken: Callable[[str, str], None]
+    on_crash: Callable[[str], None]
     living: dict[str, Victim] = field(factory=dict)
     injected: dict[str, int] = field(factory=dict)
     _armed: dict[trio.lowlevel.Task, tuple[Victim, int]] = field(factory=dict)
@@ -85,6 +86,7 @@ class Crashes(trio.abc.Instrument):
     def _hit(self, victim: Victim) -> None:
         if self.living.get(victim.name) is victim:
             self.injected[victim.name] = self.injected.get(victim.name, 0) + 1
+            self.on_crash(victim.name)
             victim.scope.cancel()
 
     def _disarm(self, victim: Victim) -> None:

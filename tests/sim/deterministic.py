@@ -19,11 +19,16 @@ from trio._core import _run
 T = TypeVar("T")
 
 VAIN_LOOKS = 1_000
+LOOKS = 200_000  # a busy moment takes some thousand
 START = 1_000.0  # of the virtual clock, seconds: not 0, which would hide a "never" that is written as one
 
 
 class NothingLeft(Exception):
     """Every task waits for something that no clock brings: the world would stand still for ever."""
+
+
+class StandsStill(BaseException):
+    """Some task turns round and round without ever waiting for time to pass; no handler of the product may take it."""
 
 
 @define(eq=False)
@@ -33,12 +38,16 @@ class VirtualClock(trio.abc.Clock):
     on_quiet: Callable[[], None]
     now: float = START
     _vain: int = 0
+    _looks: int = 0  # at the clock, since it moved
 
     def start_clock(self) -> None:
         """Begin at START."""
 
     def current_time(self) -> float:
-        """Return the virtual time, seconds."""
+        """Return the virtual time, seconds. Raises StandsStill where everybody works and no time passes."""
+        self._looks += 1
+        if self._looks > LOOKS:
+            raise StandsStill
         return self.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
@@ -50,7 +59,7 @@ class VirtualClock(trio.abc.Clock):
         elif deadline > self.now:
             self.on_quiet()
             self.now = deadline
-            self._vain = 0
+            self._vain = self._looks = 0
         return 0.0
 
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 START_S = 60.0
 STOP_S = 60.0  # a drain of 20 s, 1 s for farewells, 6 s for processes; the rest is slack
-ESCALATING = frozenset({"service", "fleet", "ingress"})  # what the daemon cannot do without (supervision.md 21.9)
 
 
 @frozen(kw_only=True)
@@ -78,7 +77,7 @@ class Life:
     def __attrs_post_init__(self) -> None:
         self.runner.is_calm = lambda: self.world.is_calm
         self.store = LifeStore(self.world.store)
-        self.crashes = Crashes(self.broken)
+        self.crashes = Crashes(self.broken, self._crashed)
         self.told = Told(
             broken=self.broken,
             configs=[self.world.loaded.config],
@@ -116,8 +115,15 @@ class Life:
                 if not self.crashes.injected and fields["child"] != "state":
                     self.broken("crash", f"{name} {fields}")
 
+    def _crashed(self, name: str) -> None:
+        if name == "ingress":  # its connections are its own, and end with it
+            self.world.cut_at = trio.current_time()
+
     def _reloaded(self) -> None:
         assert self.daemon is not None
+        configured = {provider.name for provider in self.daemon.parts.deployed.current.loaded.config.providers}
+        for name in set(self.told.standings) - configured:
+            self.told.forget(name)
         self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)
         self.world.loaded = self.daemon.parts.deployed.current.loaded
 

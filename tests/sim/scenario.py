@@ -41,6 +41,7 @@ class FaultKind(StrEnum):
     DISK = "disk"  # the state file's disk behaves so for a while
     RELOAD = "reload"  # another configuration, or a broken one
     OPERATOR = "operator"  # somebody excludes, holds, restores
+    RACE = "race"  # somebody restores and excludes again just when a recovery prober works, at its k-th step
 
 
 WEIGHTS = {
@@ -53,6 +54,7 @@ WEIGHTS = {
     FaultKind.DISK: 4,
     FaultKind.RELOAD: 6,
     FaultKind.OPERATOR: 4,
+    FaultKind.RACE: 5,
 }
 
 

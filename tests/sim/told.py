@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
 
 from router.config.schema import RouterConfig
+from router.errors import FailureReason
 from router.routing.chain import SOFT
 from supervisors.health_board import HealthBoard
 
+REASONS = frozenset(str(reason) for reason in FailureReason)
 DELTA_S = 0.2  # durations are told in tenths
 
 
@@ -32,17 +35,25 @@ class Told:
     now: Callable[[], float]
     is_wall_true: Callable[[], bool]  # nobody has set the clock: budgets can be checked by it
     standings: dict[str, Standing] = field(factory=dict)
+    verdicts: Counter[tuple[str, bool]] = field(factory=Counter)  # attempts by provider and success, less those on the board
+    are_verdicts_mixed: bool = False
+    count_of_events: int = 0
     out: dict[str, int] = field(factory=dict)  # the generation in which a provider is excluded or held
     excluded_gens: dict[str, set[int]] = field(factory=dict)
     restarts: dict[str, list[tuple[float, float]]] = field(factory=dict)  # by group: start and end, virtual time
     _demoted: set[str] = field(factory=set)  # of the plan that is being told
     _last_resort_of: str = ""
 
-    def take(self, name: str, fields: Mapping[str, Any]) -> None:
+    def take(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901 - one row per event
         """Take one event."""
+        self.count_of_events += 1
         match name:
             case "chain-resolved":
                 self._chain(fields)
+            case "request-complete":
+                self._complete(fields["chain"])
+            case "config-reload":
+                self.are_verdicts_mixed = True  # a provider may have begun afresh under its requests
             case "chain-empty":
                 self._empty(fields)
             case "demote-unhealthy-provider":
@@ -69,6 +80,24 @@ class Told:
             known = Standing("healthy", "admitted", 0) if standing is None else standing
             if (known.health, known.admission, known.gen) != (health.state, health.admission, health.gen):
                 self.broken("I26", f"{cell.name}: told {known}, is {health.state} {health.admission} {health.gen}")
+
+    def count(self, provider: str, *, is_ok: bool) -> None:
+        """Take a verdict of traffic that the board was told."""
+        self.verdicts[provider, is_ok] -= 1
+
+    def check_verdicts(self) -> None:
+        """With no request under way: each attempt that its request tells of was a verdict, and nothing else was."""
+        wrong = {key: count for key, count in self.verdicts.items() if count}
+        self.verdicts.clear()
+        if wrong and not self.are_verdicts_mixed:
+            self.broken("verdicts", f"attempts that requests tell of, less verdicts, by provider and success: {wrong}")
+        self.are_verdicts_mixed = False
+
+    def _complete(self, chain: Sequence[str]) -> None:
+        for attempt in chain:
+            provider, _, word = attempt.partition(":")
+            if word == "ok" or word in REASONS:
+                self.verdicts[provider, word == "ok"] += 1
 
     def forget(self, provider: str) -> None:
         """Forget a provider that has left the configuration, or begins afresh."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from router.domain.health_events import Operated, OperatorAction
-from tests.sim.deterministic import START
+from tests.sim.deterministic import START, source
 from tests.sim.moods import Mood
 from tests.sim.scenario import Fault, FaultKind
 from tests.sim.store import Disk
@@ -17,8 +19,32 @@ from tests.sim.store import Disk
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+RACES, RACE_STEPS, RACE_S = 20, 45, 5.0  # a probe takes some forty steps
 AGAIN_S = 1.5  # between the crashes of one child that goes on crashing
 OUT = (OperatorAction.EXCLUDE, OperatorAction.HOLD)
+
+
+@define(eq=False)
+class Flip(trio.abc.Instrument):
+    """Acts just before the k-th step of a task."""
+
+    task: trio.lowlevel.Task
+    left: int
+    act: Callable[[], None]
+    done: trio.Event = field(factory=trio.Event)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count."""
+        if task is self.task:
+            self.left -= 1
+            if not self.left:
+                self.act()
+                self.done.set()
+
+    def task_exited(self, task: trio.lowlevel.Task) -> None:
+        """Give up with the task."""
+        if task is self.task:
+            self.done.set()
 
 
 @define(eq=False)
@@ -49,7 +75,7 @@ class Trouble:
             case _:
                 return {"steps": fault.steps}
 
-    async def _do(self, fault: Fault) -> None:
+    async def _do(self, fault: Fault) -> None:  # noqa: C901 - one row per kind
         world = self.world
         match fault.kind:
             case FaultKind.MOOD:
@@ -73,10 +99,32 @@ class Trouble:
                 world.text = world.scenario.texts[fault.steps]
                 if world.life is not None:
                     world.life.signals.send(signal.SIGHUP)
+            case FaultKind.RACE:
+                await self._race(fault)
             case FaultKind.OPERATOR:
                 self._operate(fault, OUT[fault.steps])
                 await trio.sleep(fault.lasts_s)
                 self._operate(fault, OperatorAction.RESTORE)
+
+    async def _race(self, fault: Fault) -> None:
+        """Exclude, then restore and exclude again between two steps of the prober, each time at another one (D4, I10)."""
+        rng = source(self.world.scenario.seed, "race", fault.at)
+        self._operate(fault, OperatorAction.EXCLUDE)
+        for _ in range(RACES):
+            await trio.sleep(0.01)
+            life = self.world.life
+            task = None if life is None or life.watch is None else life.watch.prober(fault.target)
+            if task is not None:
+                flip = Flip(task, rng.randint(1, RACE_STEPS), partial(self._flip, fault))
+                trio.lowlevel.add_instrument(flip)
+                with trio.move_on_after(RACE_S):
+                    await flip.done.wait()
+                trio.lowlevel.remove_instrument(flip)
+        self._operate(fault, OperatorAction.RESTORE)
+
+    def _flip(self, fault: Fault) -> None:
+        self._operate(fault, OperatorAction.RESTORE)
+        self._operate(fault, OperatorAction.EXCLUDE)
 
     async def _mood(self, fault: Fault) -> None:
         backend = self.world.network.backends[self.world.scenario.ports[fault.target]]

@@ -19,6 +19,7 @@ from tests.sim.crashes import Crashes
 from tests.sim.told import Told
 
 SUPERVISOR = "provider/"
+EVERY = 8  # quiet moments without an event or a step: something may end without a word, too
 SLACK_S = 1.0
 MIN_JITTER, MAX_JITTER = 0.9 - 1e-6, 1.1 + 1e-6
 GONE_S = 1.5  # an upstream's connection closes within CLOSE_S = 1 s of its client's departure
@@ -49,6 +50,8 @@ class Watch:
     steps: int = 0
     counted_epochs: dict[Cell, set[int]] = field(factory=dict)
     values: dict[Cell, Health] = field(factory=dict)  # the last that was committed
+    _seen: tuple[int, int, int] = (0, 0, 0)
+    _quiet_moments: int = 0
 
     # -- whenever no task can run
 
@@ -60,9 +63,17 @@ class Watch:
         attempts = sum(self.board.in_flight().values())
         if attempts > self.drain.in_flight:
             self.broken("in-flight", f"{attempts} attempts of {self.drain.in_flight} requests")
+        if not self.drain.in_flight:
+            self.told.check_verdicts()
+        self._quiet_moments += 1
+        seen = (self.steps, self.told.count_of_events, len(self.crashes.living))
+        if seen != self._seen or self._quiet_moments % EVERY == 0:
+            self._seen = seen
+            self._standing(now, is_ending=is_ending)
+
+    def _standing(self, now: float, *, is_ending: bool) -> None:
+        """Compare values, events and tasks with each other. Most quiet moments are those of a stream, and change none."""
         for cell in self.board.cells():
-            if cell not in self.values:
-                self.told.forget(cell.name)  # it is new, or begins afresh behind another backend
             if self.values.setdefault(cell, cell.health) is not cell.health:
                 self.broken("I23", f"{cell.name}: its value is not what was committed last")
                 self.values[cell] = cell.health
@@ -93,6 +104,12 @@ class Watch:
             if living != needed:
                 self.broken("I3", f"{name} has {living}, its cell wants {needed}")
 
+    def prober(self, provider: str) -> trio.lowlevel.Task | None:
+        """Return the task of a provider's recovery prober."""
+        victim = self.crashes.living.get(f"{SUPERVISOR}{provider}")
+        tasks = [] if victim is None else [task for nursery in victim.task.child_nurseries for task in nursery.child_tasks]
+        return next((task for task in tasks if task.name.startswith("recovery/")), None)
+
     def _probation(self, cell: Cell, now: float) -> None:
         health = cell.health
         is_watched = f"{SUPERVISOR}{cell.name}" in self.crashes.living
@@ -120,6 +137,8 @@ class Watch:
         self.values[cell] = new
         if isinstance(event, RecoveryProbed):
             self._probed(cell, event, old, new)
+        elif isinstance(event, Succeeded | Failed) and event.source is Source.TRAFFIC:
+            self.told.count(cell.name, is_ok=isinstance(event, Succeeded))
         is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
         if is_relapse and new.level != min(old.level + 1, LEVEL_MAX):
             self.broken("I27", f"{cell.name}: a relapse took level {old.level} to {new.level}")

@@ -12,10 +12,11 @@ from router.config.schema import LoadedConfig
 from router.providers.adapter import own_version
 from tests.sim.agents import Agent, Call
 from tests.sim.backends import Backend, Network
-from tests.sim.deterministic import START, NothingLeft, run, source
-from tests.sim.guard import nothing_real
+from tests.sim.deterministic import START, StandsStill, run, source
+from tests.sim.guard import LeftTheWorld, nothing_real
 from tests.sim.jobs import SimRunner
 from tests.sim.life import Life
+from tests.sim.lines import MemoryLine, refused
 from tests.sim.moods import Mood
 from tests.sim.outside import MemoryDoor, WorldClock
 from tests.sim.scenario import CALM_S, Scenario, draw, read
@@ -138,9 +139,9 @@ class World:
             self.agents.append(agent)
             nursery.start_soon(agent.live, self.until, name=agent.name)
 
-    def _connect(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _connect(self) -> MemoryLine:
         if self.life is None:
-            raise ConnectionRefusedError
+            raise refused()
         return self.life.door.connect()
 
     def _may_be_cut(self, call: Call) -> bool:
@@ -180,7 +181,7 @@ def simulate(seed: int, hours: float, *, keeps_all: bool = False) -> Report:
     world = World(draw(seed, hours), Trace(keeps_all=keeps_all))
     try:
         run(world.live, f"{seed}/schedule", world.quiet)
-    except (NothingLeft, trio.TrioInternalError) as error:
+    except (Exception, BaseExceptionGroup, LeftTheWorld, StandsStill) as error:  # noqa: BLE001 - a world that breaks is a finding
         world.violations.append(Violation(-1.0, "stuck", where(error)))
     return Report(
         seed=seed,

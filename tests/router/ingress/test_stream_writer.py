@@ -12,6 +12,7 @@ from router.ingress.stream_writer import StreamWriter
 from router.wire.registry import DIALECTS
 from tests.builders import CHAT
 from tests.router.ingress.memory import Conversation
+from tests.sim.deterministic import run
 
 PING = b": keep-alive\n\n"
 
@@ -49,3 +50,21 @@ async def test_pings_do_not_wait_for_the_grace_once_the_answer_has_begun(
 
     assert talk.body == b"data: x\n\n" + PING * 2
     nursery.cancel_scope.cancel()
+
+
+def test_a_rest_too_short_to_move_the_clock_is_not_slept_for_ever() -> None:
+    async def ping_across(before_s: float) -> bytes:
+        """Write before the clock needs one bit more, ping after it: there a rest can be less than the clock can tell."""
+        talk = Conversation("POST", "/v1/chat/completions")
+        writer = a_writer(talk)
+        await writer.commit([])
+        for number in range(12, 22):
+            await trio.sleep_until(2.0**number - before_s)
+            await writer.write(b"data: x\n\n")
+            with trio.move_on_after(15.5):
+                await writer.keep_alive(grace_s=10, keepalive_s=15)
+        return talk.body
+
+    pings = [run(partial(ping_across, 14.5 / (1 + number / 7)), seed=1).count(PING) for number in range(30)]
+
+    assert pings == [10] * 30
