@@ -57,7 +57,7 @@ class Reloader:
     """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
 
     last: ReloadResult | None = None
-    _seen: object = _NEVER  # the stamp of the file as it was read last: from before the tree starts, and across a crash of the task
+    _seen: object = _NEVER  # the stamp of the file as it was read last, also across a crash of the task
     _has_given_up: bool = False
     _asked: trio.Event = field(factory=trio.Event)
     _ended: trio.Event = field(factory=trio.Event)
