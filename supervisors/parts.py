@@ -26,7 +26,7 @@ from router.providers.adapter import HttpProvider
 from router.providers.http import HttpxClient
 from router.providers.probe import HttpProber
 from router.state.directory import state_directory
-from router.state.restore import Known, restore
+from router.state.restore import Known, restore, unknown_names
 from router.state.rows import HEALTH, QUARANTINE, Opened
 from supervisors import recovery, restart_runner
 from supervisors.control import BoardControl
@@ -47,6 +47,7 @@ from supervisors.provider import ChildOfProvider
 from supervisors.reload import Reloader
 from supervisors.restart_config import restart_groups
 from supervisors.restart_job import RestartTools
+from supervisors.restart_names import group_ids
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
 from supervisors.state_writer import StateWriter
@@ -102,8 +103,7 @@ class Parts:
 
     def resume(self, opened: Opened) -> None:
         """Take up what an earlier daemon has left: exclusions with their level, restart budgets (21.10, step 3)."""
-        groups = tuple(group.id for group in self.restarts.groups)
-        found = restore(opened.rows, Known(providers=[cell.name for cell in self.board.cells()], groups=groups))
+        found = restore(opened.rows, _known(self.loaded.config))
         self.state.forget(found.pruned)
         self.restarts.resume(found.restarts)
         for cell in self.board.cells():
@@ -128,8 +128,8 @@ class Parts:
         old = self.loaded
         self.deployed.replace(loaded)
         for name in update_board(self.board, old, loaded):
-            self.state.delete(HEALTH, name)
             self.keeper.forget(provider_spec(name).name)
+        self.state.forget(unknown_names(self.state.keys(), _known(config)))
         self.restarts.configure(restart_groups(config, unconfigured))
         self.probes.touch()
 
@@ -213,6 +213,7 @@ def build(
 
     Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
     config, unconfigured = loaded.config, loaded.secrets.unconfigured
+    redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
     state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
@@ -225,6 +226,7 @@ def build(
         runner=runner,
         probe=look,
         on_unasked_end=late.process_ended,
+        redact=redactor.redact,
     )
     restarts = Restarts(
         observer=observer,
@@ -275,6 +277,11 @@ def build(
         deployed=Deployed.of(loaded, tree),
     )
     return late.parts
+
+
+def _known(config: RouterConfig) -> Known:
+    """Return whose rows are kept: everybody's who is configured, able or not."""
+    return Known(providers=[provider.name for provider in config.providers], groups=group_ids(config.providers))
 
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:

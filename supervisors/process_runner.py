@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -28,6 +28,8 @@ SWEEP_S = 2.0  # a guardian needs 20 ms; what outlives this hangs in the kernel
 LOG_CHECK_S = 10.0
 LOG_BYTES = 4 * 1024 * 1024  # per file, two files per job
 TAIL_BYTES = 4096  # of the log, in events (supervision.md 21.6)
+
+Redact = Callable[[str], str]  # takes secrets out of a text
 
 
 class Job(Protocol):
@@ -229,6 +231,16 @@ class GuardedRunner:
     def _reap_released(self) -> None:
         if self._inherits and self._let_go:
             reap_released(keep=self._guardians())
+
+
+def scrubbed_tail(runner: Runner, spec: ProcessSpec, redact: Redact) -> str:
+    """Return at most TAIL_BYTES of what the job wrote last, without secrets."""
+    return scrubbed(runner.tail(spec, 2 * TAIL_BYTES), redact)
+
+
+def scrubbed(text: str, redact: Redact) -> str:
+    """Return at most TAIL_BYTES of the end, without secrets: taken out before the cut, which could halve one."""
+    return redact(text).encode("utf-8", "replace")[-TAIL_BYTES:].decode("utf-8", "ignore")
 
 
 def _guardian_argv(spec: ProcessSpec, lifeline: int) -> list[str]:

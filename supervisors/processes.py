@@ -16,7 +16,7 @@ from router.errors import ConfigError
 from router.ports import Observer
 from supervisors.process_owner import ManagedProcess, UnaskedEnd
 from supervisors.process_probe import Probe, http_status
-from supervisors.process_runner import Runner
+from supervisors.process_runner import Redact, Runner, scrubbed_tail
 from supervisors.process_spec import ProcessSpec, mistakes
 from supervisors.process_state import ProcessState, ProcessStatus, StartFailure
 
@@ -44,13 +44,18 @@ class Processes:
         runner: Runner,
         probe: Probe = http_status,
         on_unasked_end: UnaskedEnd = lambda _providers, _message: None,
+        redact: Redact = lambda text: text,
     ) -> None:
         """Raise ConfigError as `configure` does.
 
-        `on_unasked_end` gets the providers behind a process that has ended by itself after it was ready, and how."""
+        `on_unasked_end` gets the providers behind a process that has ended by itself after it was ready, and how. `redact`
+        takes the secrets out of what servers write, before any of it is told."""
         self._observer = observer
         self._runner = runner
-        self._new = partial(ManagedProcess, runner=runner, observer=observer, probe=probe, on_unasked_end=on_unasked_end)
+        self._redact = redact
+        self._new = partial(
+            ManagedProcess, runner=runner, observer=observer, probe=probe, on_unasked_end=on_unasked_end, redact=redact
+        )
         self._processes: dict[str, ManagedProcess] = {}
         self._by_provider: dict[str, ManagedProcess] = {}
         self._owners: dict[ManagedProcess, Owner] = {}
@@ -178,5 +183,5 @@ class Processes:
         return tuple(process.status for process in self._processes.values())
 
     def tail(self, process_id: str) -> str:
-        """Return the end of what a process wrote in its last run. Raises KeyError for an unknown id."""
-        return self._runner.tail(self._processes[process_id].spec)
+        """Return the end of what a process wrote in its last run, without secrets. Raises KeyError for an unknown id."""
+        return scrubbed_tail(self._runner, self._processes[process_id].spec, self._redact)

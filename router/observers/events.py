@@ -94,7 +94,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
     "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
     "process-port-taken": EventSpec(WARNING, (*_PROCESS_FIELDS, "port", "owner", "hint")),
-    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
+    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command", "arguments_hash")),
     # the tree (supervision.md 21.9)
     "supervisor-child-ended": EventSpec(
         WARNING, ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info")

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import orjson
 import pytest
+import trio
 from attrs import evolve
 
+from router.config.credentials import fetch_secrets
 from router.config.schema import LoadedConfig
+from router.config.schema_provider import RestartConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
+from router.domain.health import Unconfigured
 from router.domain.health_events import Operated, OperatorAction
-from router.errors import ConfigError
+from router.errors import ConfigError, ProviderFailed
+from router.state.rows import RESTART_BUDGET, Change, encode_row
 from supervisors.outside import Seams
 from supervisors.parts import Parts
 from supervisors.root import Daemon
@@ -26,6 +31,7 @@ from tests.supervisors.store_in_memory import MemoryStore, inline
 
 pytestmark = pytest.mark.e2e
 
+NOW = 1_700_000_000.0
 TOKEN = Secrets(client_tokens=(Secret("the-token"),))
 
 
@@ -74,6 +80,104 @@ async def test_a_socket_of_this_machine_needs_none(tmp_path: Path) -> None:
         assert [cell.name for cell in parts.board.cells()] == ["b"]
 
 
+def with_restarts(loaded: LoadedConfig, *restarts: RestartConfig | None) -> LoadedConfig:
+    """Return the file with the restart tables of its providers, one after the other."""
+    given = tuple(evolve(one, restart=restart) for one, restart in zip(loaded.config.providers, restarts, strict=True))
+    return evolve(loaded, config=evolve(loaded.config, providers=given))
+
+
+async def test_what_a_server_prints_of_its_environment_is_masked_for_the_client_and_for_the_status(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    restart = RestartConfig(
+        mode="managed", argv=("sh", "-c", "echo $API_KEY; exit 3"), env={"API_KEY": "a-key-of-the-server"}, ready_timeout_s=1.0
+    )
+    loaded, seen = with_restarts(a_file(tmp_path, "a"), restart), Seen()
+    parts = Daemon.of(evolve(loaded, secrets=fetch_secrets(loaded.config, {})), seen).parts
+    await nursery.start(parts.processes.run)
+
+    with pytest.raises(ProviderFailed) as refused:
+        async with parts.processes.lease("a"):
+            pytest.fail("it has ended")
+    nursery.cancel_scope.cancel()
+
+    assert refused.value.message == "managed process 'a' exited with 3 before it was ready: ***"
+    assert [one.last_error for one in parts.processes.status()] == ["exited with 3 before it was ready: ***"]
+    assert "a-key-of-the-server" not in str(seen.events)
+
+
+def on_disk(store: MemoryStore) -> Seams:
+    return Seams(store=lambda _directory, _wall: store, execute=inline)
+
+
+def a_oneshot(*argv: str) -> RestartConfig:
+    return RestartConfig(mode="oneshot", argv=argv, group=argv[0])
+
+
+def disabled(loaded: LoadedConfig, *names: str) -> LoadedConfig:
+    """Return the file with these providers disabled."""
+    given = tuple(evolve(one, enabled=one.name not in names) for one in loaded.config.providers)
+    return evolve(loaded, config=evolve(loaded.config, providers=given))
+
+
+@pytest.fixture
+def two_groups(tmp_path: Path) -> LoadedConfig:
+    return with_restarts(a_file(tmp_path, "a", "b"), a_oneshot("first"), a_oneshot("second"))
+
+
+@pytest.fixture
+def used_up() -> MemoryStore:
+    """Return a state file with a restart in each of the two groups."""
+    row = encode_row({"starts": [NOW], "ended": NOW})
+    groups = ("first", "second")
+    return MemoryStore(
+        rows={(RESTART_BUDGET, key): Change(namespace=RESTART_BUDGET, key=key, wall=NOW, json=row) for key in groups}
+    )
+
+
+async def test_i4_a_start_with_the_provider_disabled_or_without_its_key_forgets_no_restart(
+    two_groups: LoadedConfig, used_up: MemoryStore
+) -> None:
+    without_key = evolve(TOKEN, unconfigured={"b": Unconfigured(reason="missing-credential", detail="")})
+    parts = Daemon.of(evolve(disabled(two_groups, "a"), secrets=without_key), Seen(), on_disk(used_up)).parts
+    parts.resume(await parts.state.load())
+    await parts.state.flush()
+    parts.apply(two_groups)
+
+    assert set(used_up.texts()) == {"restart-budget/first", "restart-budget/second"}
+    assert parts.restarts.history("first").starts == parts.restarts.history("second").starts == (NOW,)
+
+
+async def test_a_reload_prunes_the_rows_of_groups_and_providers_that_are_gone_and_of_no_others(
+    tmp_path: Path, two_groups: LoadedConfig, used_up: MemoryStore
+) -> None:
+    seen = Seen()
+    parts = Daemon.of(two_groups, seen, on_disk(used_up)).parts
+    parts.resume(await parts.state.load())
+    for cell in parts.board.cells():
+        cell.apply(Operated(action=OperatorAction.EXCLUDE))
+
+    parts.apply(with_restarts(a_file(tmp_path, "b"), a_oneshot("second")))
+    await parts.state.flush()
+
+    assert set(used_up.texts()) == {"restart-budget/second", "health/b"}
+    pruned = [fields for name, fields in seen.events if name == "state-pruned"]
+    assert pruned == [{"namespace": "restart-budget", "keys": ["first"]}, {"namespace": "health", "keys": ["a"]}]
+
+
+async def test_i4_a_group_that_comes_back_has_its_restarts_on_disk_again(
+    tmp_path: Path, two_groups: LoadedConfig, used_up: MemoryStore
+) -> None:
+    parts = Daemon.of(two_groups, Seen(), on_disk(used_up)).parts
+    parts.resume(await parts.state.load())
+    parts.apply(with_restarts(a_file(tmp_path, "b"), a_oneshot("second")))
+    await parts.state.flush()
+    parts.apply(two_groups)
+    await parts.state.flush()
+
+    assert set(used_up.texts()) == {"restart-budget/first", "restart-budget/second"}
+
+
 def admissions(store: MemoryStore) -> dict[str, str]:
     return {name: orjson.loads(row or b"null")["admission"] for name, row in store.texts().items()}
 
@@ -81,7 +185,7 @@ def admissions(store: MemoryStore) -> dict[str, str]:
 async def test_what_was_kept_of_another_model_does_not_outlive_the_change(tmp_path: Path) -> None:
     store = MemoryStore()
     loaded = a_file(tmp_path, "a", "b")
-    parts = Daemon.of(loaded, Seen(), Seams(store=lambda _directory, _wall: store, execute=inline)).parts
+    parts = Daemon.of(loaded, Seen(), on_disk(store)).parts
     await parts.state.load()
     for cell in parts.board.cells():
         cell.apply(Operated(action=OperatorAction.EXCLUDE))

@@ -172,17 +172,6 @@ async def test_a_disk_that_hangs_is_a_failure_like_any_other(autojump_clock: Moc
     assert writer.status().is_degraded
 
 
-async def test_counters_are_written_every_thirty_seconds_and_at_the_end(autojump_clock: MockClock) -> None:
-    store = MemoryStore()
-    writer = evolve(a_writer(store), counters=lambda: {"requests": {"total": int(trio.current_time())}})
-
-    with trio.move_on_after(75):
-        await writer.run()
-
-    written = [(at, change.json) for at, batch in store.batches for change in batch if change.namespace == "counters"]
-    assert written == [(30, b'{"total":30}'), (60, b'{"total":60}'), (75, b'{"total":75}')]
-
-
 async def test_a_write_that_fails_is_told_and_raised_and_loses_nothing(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     writer = a_writer(store := MemoryStore())
     errors: list[StateFailed] = []
