@@ -18,7 +18,7 @@ from router.config.schema import LoadedConfig, ProbeConfig, RouterConfig
 from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
-from router.domain.health_rows import from_row, to_row
+from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
 from router.ingress.drain import Drain
 from router.ports import Observer
@@ -33,7 +33,7 @@ from supervisors.control import BoardControl
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.keep_running import ChildState, Keeper, SupervisorExhausted
-from supervisors.listen_fds import listening_sockets
+from supervisors.listen_fds import listening_sockets, require_token
 from supervisors.new_generation import update_board
 from supervisors.outside import ConfigSource, Seams
 from supervisors.policies import provider_spec
@@ -119,8 +119,10 @@ class Parts:
     def apply(self, loaded: LoadedConfig) -> None:
         """Put another configuration to work.
 
-        Raises ConfigError, and changes nothing, where its managed processes cannot live together."""
+        Raises ConfigError, and changes nothing, where its managed processes cannot live together, and where it asks for no
+        token on a passed socket that other machines reach: what the start refuses, a reload refuses, too."""
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
+        require_token(self.inherited, has_token=bool(loaded.secrets.client_tokens))
         self.processes.configure(process_specs(config.providers, unconfigured))
         self.redactor.learn(loaded.secrets.sensitive)
         old = self.loaded
@@ -268,7 +270,7 @@ def build(
         processes=processes,
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
-        reloader=Reloader(),
+        reloader=Reloader(seen=source.stamp()),
         tree=tree,
         deployed=Deployed.of(loaded, tree),
     )
@@ -280,8 +282,13 @@ def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
 
 
 def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:
+    kept: dict[tuple[str, str], Health] = {}
+
     def keep(namespace: str, name: str, health: Health) -> None:
-        state.put(namespace, name, to_row(health, wall=seams.wall.now()))
+        last = kept.get((namespace, name))
+        if last is None or is_news(last, health):
+            kept[namespace, name] = health
+            state.put(namespace, name, to_row(health, wall=seams.wall.now()))
 
     board = HealthBoard(
         observer=observer,

@@ -45,6 +45,10 @@ UnaskedEnd = Callable[[tuple[str, ...], str], None]  # the providers behind a pr
 STOPPED = StartFailure(reason=FailureReason.CONNECTION, message="is not run now: managed processes are stopped")
 
 
+def _nobody(_providers: tuple[str, ...], _message: str) -> None:
+    return
+
+
 @define(eq=False)
 class Start:
     """One asked-for start; every lease that comes meanwhile joins it."""
@@ -88,7 +92,7 @@ class ManagedProcess:
     runner: Runner
     observer: Observer
     probe: Probe
-    on_unasked_end: UnaskedEnd = field(default=lambda _providers, _message: None)
+    on_unasked_end: UnaskedEnd = _nobody
     status: ProcessStatus = field(init=False)
     _start: Start | None = field(default=None, init=False)
     _changed: trio.Event = field(factory=trio.Event, init=False)
@@ -132,6 +136,10 @@ class ManagedProcess:
         self.spec = spec
         self.status = evolve(self.status, providers=spec.providers)
         self._touch()
+
+    def disown(self) -> None:
+        """Report no end any more: the configuration does not name it, and its providers have another server, or none."""
+        self.on_unasked_end = _nobody
 
     def open(self) -> None:
         """Let leases wait: `run` is there, or about to be."""

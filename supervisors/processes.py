@@ -20,7 +20,7 @@ from supervisors.process_runner import Runner
 from supervisors.process_spec import ProcessSpec, mistakes
 from supervisors.process_state import ProcessState, ProcessStatus, StartFailure
 
-RETIRE_S = 20.0  # for the requests in flight on a process that the configuration no longer names: the drain's limit
+RETIRE_S = 20.0  # for the requests in flight on a process whose port another one waits for: the drain's limit
 
 
 @frozen(kw_only=True, eq=False)
@@ -54,6 +54,7 @@ class Processes:
         self._processes: dict[str, ManagedProcess] = {}
         self._by_provider: dict[str, ManagedProcess] = {}
         self._owners: dict[ManagedProcess, Owner] = {}
+        self._retiring: set[ManagedProcess] = set()
         self._changed = trio.Event()
         self._is_running = False
         self.configure(specs)
@@ -61,8 +62,8 @@ class Processes:
     def configure(self, specs: Iterable[ProcessSpec]) -> None:
         """Take the processes of a configuration; what is run the same way goes on, under the name that it has.
 
-        What is no longer named gets no new lease, and ends when its last one is returned, after RETIRE_S at the latest;
-        what takes its port waits for that. Raises ConfigError, and changes nothing, when two processes want one port or a
+        What is no longer named gets no new lease, and ends when its last one is returned; what takes its port waits for
+        that, for RETIRE_S at the longest. Raises ConfigError, and changes nothing, when two processes want one port or a
         spec cannot be run at all (`process_spec.mistakes`)."""
         specs = tuple(specs)
         if found := mistakes(specs):
@@ -80,6 +81,8 @@ class Processes:
                     process.open()
             processes.append(process)
         for process in self._processes.values():
+            if process not in processes:
+                process.disown()
             if process not in processes and process not in self._owners:
                 process.close()  # nobody ever came to own it
         self._processes = {process.spec.id: process for process in processes}
@@ -110,7 +113,8 @@ class Processes:
 
     async def _reconcile(self, nursery: trio.Nursery) -> None:
         wanted = set(self._processes.values())
-        for process in self._owners.keys() - wanted:
+        for process in self._owners.keys() - wanted - self._retiring:
+            self._retiring.add(process)
             nursery.start_soon(self._retire, process, self._owners[process], name=f"retire/{process.spec.id}")
         for process in self._processes.values():
             if process not in self._owners:
@@ -124,12 +128,24 @@ class Processes:
                 await process.run(after=after, task_status=task_status)
         finally:
             del self._owners[process]
+            self._retiring.discard(process)
             owner.done.set()
 
     async def _retire(self, process: ManagedProcess, owner: Owner) -> None:
-        with trio.move_on_after(RETIRE_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._lose_patience, process, nursery.cancel_scope, name=f"retire-limit/{process.spec.id}")
             await process.wait_unused()
+            nursery.cancel_scope.cancel()
         owner.scope.cancel()
+
+    async def _lose_patience(self, process: ManagedProcess, waiting: trio.CancelScope) -> None:
+        """End the wait for a process that has been in another one's way for RETIRE_S."""
+        while True:
+            changed = self._changed
+            if any(process.spec.is_in_the_way_of(other.spec) for other in self._processes.values()):
+                await trio.sleep(RETIRE_S)
+                waiting.cancel()
+            await changed.wait()
 
     @asynccontextmanager
     async def lease(self, provider: str) -> AsyncIterator[None]:

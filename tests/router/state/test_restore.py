@@ -22,7 +22,7 @@ def test_every_row_of_a_known_name_is_taken_up() -> None:
     )
 
 
-def test_names_that_are_no_longer_configured_are_pruned() -> None:  # D24, I2
+def test_d24_i2_names_that_are_no_longer_configured_are_pruned() -> None:
     found = restore([row("health", "a"), row("health", "gone"), row("restart-budget", "old")], KNOWN)
 
     assert (set(found.health), found.restarts) == ({"a"}, {})
