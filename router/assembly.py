@@ -11,6 +11,7 @@ from typing import cast
 import trio
 from attrs import define, field, frozen
 
+from router.config.redact import Redactor
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.control import DaemonReport, RestartBudget
 from router.ingress.asgi import Front
@@ -177,6 +178,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
             sink=tree.sink,
             observer=tree.observer,
             random=sources.random,
+            redact=Redactor.of(loaded.secrets.sensitive).redact,
         ),
         health=tree.health,
         observer=tree.observer,

@@ -18,7 +18,7 @@ from router.config.schema import LoadedConfig, ProbeConfig, RouterConfig
 from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
-from router.domain.health_rows import from_row, to_row
+from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
 from router.ingress.drain import Drain
 from router.ports import Observer
@@ -272,7 +272,7 @@ def build(
         processes=processes,
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
-        reloader=Reloader(),
+        reloader=Reloader(seen=source.stamp()),
         tree=tree,
         deployed=Deployed.of(loaded, tree),
     )
@@ -289,8 +289,13 @@ def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
 
 
 def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:
+    kept: dict[tuple[str, str], Health] = {}
+
     def keep(namespace: str, name: str, health: Health) -> None:
-        state.put(namespace, name, to_row(health, wall=seams.wall.now()))
+        last = kept.get((namespace, name))
+        if last is None or is_news(last, health):
+            kept[namespace, name] = health
+            state.put(namespace, name, to_row(health, wall=seams.wall.now()))
 
     board = HealthBoard(
         observer=observer,

@@ -49,11 +49,15 @@ BROKEN_OFF = ReloadResult(outcome=Outcome.REJECTED, detail=("the reload broke of
 GIVEN_UP = ReloadResult(outcome=Outcome.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
 
 
+_NEVER = object()
+
+
 @define(eq=False, kw_only=True)
 class Reloader:
     """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
 
     last: ReloadResult | None = None
+    _seen: object = _NEVER  # the stamp of the file as it was read last, also across a crash of the task
     _has_given_up: bool = False
     _asked: trio.Event = field(factory=trio.Event)
     _ended: trio.Event = field(factory=trio.Event)
@@ -93,16 +97,16 @@ class Reloader:
 
         `apply` puts a valid configuration to work, without waiting, or raises ConfigError and changes nothing. `on_begin` and
         `on_end` are called around each reload, whatever becomes of it."""
-        seen = stamp()
+        self._seen = stamp() if self._seen is _NEVER else self._seen
         task_status.started()
         while True:
             with trio.move_on_after(watch_s) as waiting:
                 await self._asked.wait()
             now = stamp()
-            if waiting.cancelled_caught and now == seen:
+            if waiting.cancelled_caught and now == self._seen:
                 continue
             self._asked, ended, self._ended = trio.Event(), self._ended, trio.Event()  # who asks from here on gets another
-            seen = now
+            self._seen = now
             on_begin()
             result = BROKEN_OFF
             try:

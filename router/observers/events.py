@@ -102,6 +102,7 @@ EVENTS: Mapping[str, EventSpec] = {
     ),
     "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
+    "router-crashed": EventSpec(ERROR, ("exc_info",)),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
     # state on disk (supervision.md 12, 21.10)
     "state-locked": EventSpec(ERROR, ("message",)),

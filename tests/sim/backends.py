@@ -32,6 +32,7 @@ class Seen:
     bytes_sent: int = 0
     deltas_sent: int = 0
     first_delta_at: float | None = None
+    is_answered: bool = False
 
 
 @define(eq=False)
@@ -117,7 +118,9 @@ class Backend:
         mark = MARK.search(data, end)
         seen = self.open[key] = Seen(mark[0].decode() if mark else "", target, trio.current_time(), line)
         try:
-            return await self._answer(line, seen, target, data[end + 4 :])
+            can_go_on = await self._answer(line, seen, target, data[end + 4 :])
+            seen.is_answered = True
+            return can_go_on
         finally:
             del self.open[key]
 
@@ -231,10 +234,10 @@ class Network:
         """Return how many connections to backends are open at the daemon's end."""
         return sum(not line.outgoing.is_unread for backend in self.backends.values() for line in backend.lines.values())
 
-    def seen(self, mark: str) -> list[Seen]:
-        """Return the requests of one client that a backend still answers on a connection that the daemon holds."""
+    def holders(self, mark: str) -> list[str]:
+        """Return the backends that still answer one client's request on a connection that the daemon holds."""
         return [
-            seen
+            backend.name
             for backend in self.backends.values()
             for seen in backend.open.values()
             if seen.mark == mark and not seen.line.outgoing.is_unread

@@ -19,6 +19,13 @@ class InjectedCrash(Exception):
     """The world wanted this child to crash."""
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether a task was cancelled, and nothing else happened to it."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_cancelled(member) for member in error.exceptions)
+    return isinstance(error, trio.Cancelled)
+
+
 @define(eq=False)
 class Victim:
     """One living child."""
@@ -36,6 +43,7 @@ class Crashes(trio.abc.Instrument):
 
     broken: Callable[[str, str], None]
     on_crash: Callable[[str], None]
+    on_cancelled: Callable[[str], None]  # somebody else ended this child
     living: dict[str, Victim] = field(factory=dict)
     injected: dict[str, int] = field(factory=dict)
     _armed: dict[trio.lowlevel.Task, tuple[Victim, int]] = field(factory=dict)
@@ -50,6 +58,10 @@ class Crashes(trio.abc.Instrument):
                 victim = self.living[spec.name] = Victim(spec.name, trio.lowlevel.current_task(), scope)
                 try:
                     await child(task_status=task_status)
+                except BaseException as error:
+                    if is_cancelled(error) and not scope.cancel_called:
+                        self.on_cancelled(spec.name)
+                    raise
                 finally:
                     self.living.pop(spec.name, None)
                     self._disarm(victim)

@@ -15,24 +15,29 @@ from attrs import define, field, frozen
 
 from router.config.schema import LoadedConfig
 from router.domain.health import Health
-from router.domain.health_events import HealthEvent
+from router.domain.health_events import HealthEvent, Source
 from supervisors.health_board import Cell
+from supervisors.keep_running import Child
 from supervisors.outside import Seams
+from supervisors.policies import ChildSpec, OnExhausted
 from supervisors.root import GAVE_UP, STOPPED, Daemon
 from tests.sim.crashes import Crashes, InjectedCrash
 from tests.sim.deterministic import source
 from tests.sim.jobs import SimRunner
 from tests.sim.outside import MemoryDoor, Signals, id_source
+from tests.sim.siblings import Siblings
 from tests.sim.store import LifeStore
 from tests.sim.told import Told
 from tests.sim.trace import where
-from tests.sim.watch import Watch
+from tests.sim.watch import SUPERVISOR, Watch
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
 START_S = 60.0
-STOP_S = 60.0  # a drain of 20 s, 1 s for farewells, 6 s for processes; the rest is slack
+STOP_S = 60.0
+AFTER_DRAIN_S = 10.0  # of a stop: farewells 1 s, upstreams 1 s, processes 6 s, the state file 2 s (supervision.md 21.11)
+SLACK_S = 0.6
 
 
 @frozen(kw_only=True)
@@ -62,13 +67,20 @@ class Life:
     signals: Signals = field(factory=Signals)
     store: LifeStore = field(init=False)
     crashes: Crashes = field(init=False)
+    siblings: Siblings = field(init=False)
     told: Told = field(init=False)
     daemon: Daemon | None = None
     watch: Watch | None = None
     given_up: set[str] = field(factory=set)
     is_started: bool = False
+    has_resumed: bool = False
     is_ending: bool = False
     is_over: bool = False
+    _awaited: dict[str, trio.Event] = field(factory=dict)
+    _stop_at: float = inf
+    _stop_s: float = 0.0
+    _leaving: set[str] = field(factory=set)  # providers whose supervisor a reload ends
+    _judged: list[Cell] = field(factory=list)  # before it has resumed
     _killed: trio.Event = field(factory=trio.Event)
     _ended: trio.Event = field(factory=trio.Event)
     _startup: trio.Event = field(factory=trio.Event)
@@ -77,7 +89,8 @@ class Life:
     def __attrs_post_init__(self) -> None:
         self.runner.is_calm = lambda: self.world.is_calm
         self.store = LifeStore(self.world.store)
-        self.crashes = Crashes(self.broken, self._crashed)
+        self.crashes = Crashes(self.broken, self._crashed, self._cancelled)
+        self.siblings = Siblings(network=self.world.network, calls=self.world.calls, broken=self.broken)
         self.told = Told(
             broken=self.broken,
             configs=[self.world.loaded.config],
@@ -92,17 +105,24 @@ class Life:
 
     # -- what the daemon sees
 
-    def event(self, name: str, fields: Mapping[str, Any]) -> None:
+    def event(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one row per event
         """Take an event of the daemon."""
         if self.is_over:
             return
         self.world.trace.tell(name, fields)
         self.told.take(name, fields)
+        if name in self._awaited:
+            self._awaited.pop(name).set()
         match name:
             case "router-startup":
                 self._startup.set()
             case "self-healing-state-reset" if self.watch is not None:
+                if fields["source"] == Source.RELOAD:
+                    self._leaving.add(fields["provider"])
                 self.watch.reset(fields["provider"])
+                self.world.kept.changed(fields["provider"], self.watch.board.cell(fields["provider"]).health)
+            case "state-row-dropped":
+                self.broken("kept", f"a row was dropped: {fields}")
             case "config-reload" if fields["result"] == "applied":
                 self._reloaded()
             case "request-crashed" | "connection-crashed":
@@ -112,10 +132,25 @@ class Life:
                     self.broken("crash", f"{name} {fields['child']} {where(fields.get('exc_info'))}")
             case "supervisor-exhausted":
                 self.given_up.add(fields["child"])
+                if fields["action"] == OnExhausted.ESCALATE:
+                    self._stop_begins(0.5)
                 if not self.crashes.injected and fields["child"] != "state":
                     self.broken("crash", f"{name} {fields}")
 
+    def _cancelled(self, name: str) -> None:
+        """Take notice that a child was ended from outside: in a stop, by a reload, with the fleet, and by nobody else (I20)."""
+        if self.is_ending or self.is_over or not self.is_started or self.daemon is None or self.daemon.parts.drain.is_started:
+            return
+        if name.startswith(SUPERVISOR):
+            provider, fleet = name.removeprefix(SUPERVISOR), self.crashes.living.get("fleet")
+            is_leaving = provider in self._leaving
+            self._leaving.discard(provider)
+            if is_leaving or fleet is None or fleet.scope.cancel_called:
+                return
+        self.broken("I20", f"{name} was ended, and neither a stop nor a reload has asked for that")
+
     def _crashed(self, name: str) -> None:
+        self.siblings.crashed(name)
         if name == "ingress":  # its connections are its own, and end with it
             self.world.cut_at = trio.current_time()
 
@@ -124,6 +159,10 @@ class Life:
         configured = {provider.name for provider in self.daemon.parts.deployed.current.loaded.config.providers}
         for name in set(self.told.standings) - configured:
             self.told.forget(name)
+        gone = sorted(self.world.kept.histories.keys() - configured)
+        self._leaving.update(gone)
+        for name in gone:
+            self.world.kept.changed(name, None)
         self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)
         self.world.loaded = self.daemon.parts.deployed.current.loaded
 
@@ -139,15 +178,32 @@ class Life:
             open_signals=self.signals.open,
             hold=_held,
             store=lambda _directory, _wall: self.store,
-            execute=world.store.execute,
+            execute=self.store.execute,
             cgroup=lambda: "",
             on_applied=self._applied,
-            wrap=self.crashes.wrap,
+            wrap=self._wrap,
         )
+
+    def _keep(self, cell: Cell) -> None:
+        if self.has_resumed:
+            self.world.kept.changed(cell.name, cell.health)
+        else:
+            self._judged.append(cell)
+
+    def _wrap(self, spec: ChildSpec, child: Child) -> Child:
+        if not self.has_resumed and self.daemon is not None:  # the first child: all that was on disk has been taken up
+            self.has_resumed = True
+            parts = self.daemon.parts
+            self.world.kept.begin(self.store, parts.board.cells(), parts.restarts)
+            for cell in self._judged:  # today's policy has made another value of them, which is written
+                self.world.kept.changed(cell.name, cell.health)
+        return self.crashes.wrap(spec, child)
 
     def _applied(self, cell: Cell, event: HealthEvent, old: Health) -> None:
         if self.watch is not None and not self.is_over:
             self.watch.applied(cell, event, old)
+            if cell.health is not old:
+                self._keep(cell)
 
     # -- its course
 
@@ -164,6 +220,7 @@ class Life:
             now=trio.current_time,
             crashes=self.crashes,
             told=self.told,
+            pending=lambda: daemon.parts.state.status().pending,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._daemon, daemon, name="daemon")
@@ -194,10 +251,17 @@ class Life:
         assert self.watch is not None
         self.is_ending = True
         is_fine = self._exit_code == STOPPED or (self._exit_code == GAVE_UP and bool(self.crashes.injected))
-        if self._exit_code == STOPPED or not is_fine:
-            self.watch.ended(len(self.door.lines), 0 if is_fine else self._exit_code)
+        self.watch.ended(len(self.door.lines), 0 if is_fine else self._exit_code, self.runner.live)
+        took_s = trio.current_time() - self._stop_at
+        if took_s > self._stop_s + SLACK_S:
+            self.broken("I19", f"the stop took {took_s:.1f} s, its budget is {self._stop_s:.1f} s")
         self._ended.set()
         self._killed.set()
+
+    def _stop_begins(self, share: float = 1.0) -> None:
+        """Take notice that the daemon stops, with this share of the time to drain."""
+        drain_s = self.told.configs[0].server.drain_timeout_s
+        self._stop_at, self._stop_s = min(self._stop_at, trio.current_time()), max(self._stop_s, share * drain_s + AFTER_DRAIN_S)
 
     async def _stop_in_time(self) -> None:
         """End the daemon as the service manager does, at the end of the world."""
@@ -206,6 +270,7 @@ class Life:
         if self.is_started and self.watch is not None and self.daemon is not None:
             self.watch.recovered(self._without_help())
         self.world.trace.tell("sim-stop", {"in_flight": 0 if self.daemon is None else self.daemon.parts.drain.in_flight})
+        self._stop_begins()
         self.signals.send(signal.SIGTERM)
         with trio.move_on_after(STOP_S) as stopping:
             await self._ended.wait()
@@ -213,8 +278,14 @@ class Life:
             self.broken("I19", f"the daemon has not ended within {STOP_S} s")
             self._killed.set()
 
-    def kill(self) -> None:
-        """`kill -9`: connections are reset, jobs end with their guardians, and the disk stays as it is."""
+    async def wait_told(self, name: str) -> None:
+        """Return once the daemon tells an event of that name."""
+        await self._awaited.setdefault(name, trio.Event()).wait()
+
+    def kill(self, *, is_torn: bool = False) -> None:
+        """`kill -9`: connections are reset, jobs end with their guardians; the disk stays as it is, or loses its last batch."""
+        if is_torn:
+            self.store.tear()
         self.is_over = self.is_ending = self.store.is_dead = True
         self.world.cut_at = trio.current_time()
         for line in tuple(self.door.lines.values()):
@@ -227,6 +298,9 @@ class Life:
         """Check what holds when no task can run."""
         if self.is_started and not self.is_over and self.watch is not None:
             self.watch.quiet(is_ending=self.is_ending)
+            self.siblings.quiet(is_ending=self.is_ending)
+        if self.has_resumed and not self.is_over and self.daemon is not None:
+            self.world.kept.quiet(self.crashes, tuple(self.daemon.parts.restarts.groups))
 
 
 def is_injected(error: object) -> bool:

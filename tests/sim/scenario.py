@@ -50,7 +50,7 @@ WEIGHTS = {
     FaultKind.SUSPEND: 4,
     FaultKind.CLOCK: 3,
     FaultKind.CRASH: 10,
-    FaultKind.DIE: 3,
+    FaultKind.DIE: 6,
     FaultKind.DISK: 4,
     FaultKind.RELOAD: 6,
     FaultKind.OPERATOR: 4,
@@ -62,7 +62,8 @@ WEIGHTS = {
 class Fault:
     """At `at` (seconds from the start) something happens to `target`, for `lasts_s`.
 
-    `steps` of the target's task pass before a crash; `times` it crashes one after the other."""
+    `steps` of the target's task pass before a crash; `times` it crashes one after the other. A death waits for `event`,
+    then `by_s` more; its `steps` say whether the last batch of the state file is lost."""
 
     at: float
     kind: FaultKind
@@ -73,6 +74,7 @@ class Fault:
     by_s: float = 0.0
     steps: int = 0
     times: int = 1
+    event: str = ""
 
 
 @frozen(kw_only=True)
@@ -142,6 +144,8 @@ def _provider(rng: random.Random, index: int) -> Table:
         table |= {"max_concurrency": rng.randint(1, 3), "queue_timeout_s": rng.choice([0.0, 10.0])}
     if rng.random() < 0.2:
         table["paid"] = True
+    if rng.random() < 0.25:
+        table |= {"on_disconnect": "drain", "drain_max_s": rng.choice([2.0, 8.0, 30.0])}
     if rng.random() < 0.3:
         table["health_threshold"] = rng.randint(2, 4)
     if rng.random() < 0.4:
@@ -237,10 +241,11 @@ def draw_faults(rng: random.Random, hours: float, names: Sequence[str]) -> tuple
 
 _MOODS = [mood for mood in Mood if mood is not Mood.HEALTHY]
 _SPANS_S = (5.0, 30.0, 120.0, 600.0, 1200.0)
+_WRITTEN = ("self-healing-exclude", "self-healing-restart", "self-healing-restart", "self-healing-restore")
 _CHILDREN = ("service", "fleet", "processes", "probes", "reload", "state", "ingress", "upstream-connections", "restarts")
 
 
-def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: Sequence[str]) -> Fault:
+def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: Sequence[str]) -> Fault:  # noqa: PLR0911 - one row per kind
     lasts_s = min(rng.choice(_SPANS_S) * rng.uniform(0.5, 1.5), last - at)
     match kind:
         case FaultKind.MOOD:
@@ -255,8 +260,18 @@ def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: S
             return Fault(
                 at=at, kind=kind, target=child, steps=rng.randint(1, 25), lasts_s=rng.choice([0.0, 5.0, 60.0]), times=times
             )
+        case FaultKind.DIE:
+            return Fault(
+                at=at,
+                kind=kind,
+                event=rng.choice(["", *_WRITTEN]),
+                by_s=rng.choice([0.0, 0.4, 1.0, 5.0]),
+                lasts_s=min(1200.0, last - at),
+                steps=rng.randint(0, 1),
+            )
         case FaultKind.DISK:
-            return Fault(at=at, kind=kind, disk=rng.choice([Disk.FULL, Disk.GONE, Disk.SLOW]), lasts_s=lasts_s)
+            disk = rng.choice([Disk.FULL, Disk.GONE, Disk.SLOW, Disk.STUCK])
+            return Fault(at=at, kind=kind, disk=disk, lasts_s=lasts_s)
         case FaultKind.RELOAD:
             return Fault(at=at, kind=kind, steps=rng.randint(0, 4))
         case FaultKind.OPERATOR:

@@ -81,6 +81,18 @@ class Told:
             if (known.health, known.admission, known.gen) != (health.state, health.admission, health.gen):
                 self.broken("I26", f"{cell.name}: told {known}, is {health.state} {health.admission} {health.gen}")
 
+    def reads_on_s(self, provider: str) -> float:
+        """Return how long an attempt at a provider may go on without its client, under any configuration that was at work."""
+        return max(
+            (
+                p.drain_max_s
+                for config in self.configs
+                for p in config.providers
+                if (p.name, p.on_disconnect) == (provider, "drain")
+            ),
+            default=0.0,
+        )
+
     def count(self, provider: str, *, is_ok: bool) -> None:
         """Take a verdict of traffic that the board was told."""
         self.verdicts[provider, is_ok] -= 1

@@ -75,7 +75,7 @@ class Trouble:
             case _:
                 return {"steps": fault.steps}
 
-    async def _do(self, fault: Fault) -> None:  # noqa: C901 - one row per kind
+    async def _do(self, fault: Fault) -> None:
         world = self.world
         match fault.kind:
             case FaultKind.MOOD:
@@ -86,11 +86,11 @@ class Trouble:
             case FaultKind.SUSPEND | FaultKind.CLOCK:
                 world.wall.offset_s += fault.by_s
                 world.is_wall_true = False
+                world.kept.clock_was_set()
             case FaultKind.CRASH:
                 await self._crash(fault)
             case FaultKind.DIE:
-                if world.life is not None and world.life.is_started:
-                    world.life.kill()
+                await self._die(fault)
             case FaultKind.DISK:
                 world.store.disk = fault.disk
                 await trio.sleep(fault.lasts_s)
@@ -105,6 +105,19 @@ class Trouble:
                 self._operate(fault, OUT[fault.steps])
                 await trio.sleep(fault.lasts_s)
                 self._operate(fault, OperatorAction.RESTORE)
+
+    async def _die(self, fault: Fault) -> None:
+        """Kill the daemon, right now or soon after something was to be written; its last batch may be lost with it."""
+        life = self.world.life
+        if life is None or not life.is_started:
+            return
+        if fault.event:
+            with trio.move_on_after(fault.lasts_s) as waiting:
+                await life.wait_told(fault.event)
+            if not waiting.cancelled_caught:
+                await trio.sleep(fault.by_s)
+        if self.world.life is life and not life.is_over:
+            life.kill(is_torn=bool(fault.steps))
 
     async def _race(self, fault: Fault) -> None:
         """Exclude, then restore and exclude again between two steps of the prober, each time at another one (D4, I10)."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 
 import trio
 from attrs import define, field, frozen
 
 from router.domain.health import Admission, Evidence, Health, HealthState, HoldReason, evidence_of
-from router.domain.health_events import Failed, HealthEvent, ProbeVerdict, RecoveryProbed, Source, Succeeded
+from router.domain.health_events import Failed, HealthEvent, PassiveSet, ProbeVerdict, RecoveryProbed, Source, Succeeded
 from router.domain.health_step import LEVEL_MAX, PASSIVE_PAUSE_S, wanted
 from router.ingress.drain import Drain
 from supervisors.health_board import Cell, HealthBoard
+from supervisors.policies import provider_spec
 from tests.sim.agents import Call
 from tests.sim.backends import Network
 from tests.sim.crashes import Crashes
@@ -47,6 +48,7 @@ class Watch:
     now: Callable[[], float]
     crashes: Crashes
     told: Told
+    pending: Callable[[], int]  # rows that wait for the disk
     steps: int = 0
     counted_epochs: dict[Cell, set[int]] = field(factory=dict)
     values: dict[Cell, Health] = field(factory=dict)  # the last that was committed
@@ -120,11 +122,14 @@ class Watch:
 
     def _departed(self, now: float) -> None:
         for mark, call in tuple(self.calls.items()):
-            if call.left_at is None or now - call.left_at < GONE_S:
+            if call.left_at is None or (left_s := now - call.left_at) < GONE_S:
                 continue
-            if self.network.seen(mark):
-                self.broken("left", f"{mark} left {now - call.left_at:.1f} s ago, and its upstream is still there")
-            del self.calls[mark]
+            holders = self.network.holders(mark)
+            late = [name for name in holders if left_s > GONE_S + self.told.reads_on_s(name)]
+            if late:
+                self.broken("left", f"{mark} left {left_s:.1f} s ago, and its upstream is still there: {late}")
+            if late or not holders:
+                del self.calls[mark]
 
     # -- every applied event
 
@@ -135,10 +140,9 @@ class Watch:
         if (known := self.values.get(cell)) is not None and known is not old and known != old:
             self.broken("I23", f"{cell.name}: a step began from another value than the one that was committed last")
         self.values[cell] = new
-        if isinstance(event, RecoveryProbed):
-            self._probed(cell, event, old, new)
-        elif isinstance(event, Succeeded | Failed) and event.source is Source.TRAFFIC:
-            self.told.count(cell.name, is_ok=isinstance(event, Succeeded))
+        if new is not old and not self.pending():
+            self.broken("I25", f"{cell.name}: a change that no row waits for")
+        self._by_event(cell, event, old)
         is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
         if is_relapse and new.level != min(old.level + 1, LEVEL_MAX):
             self.broken("I27", f"{cell.name}: a relapse took level {old.level} to {new.level}")
@@ -157,6 +161,14 @@ class Watch:
         if new.admission is Admission.ADMITTED and new.state is HealthState.UNHEALTHY and cell.policy.excludes:
             self.broken("D1", f"{cell.name}: unhealthy and admitted, though a profile excludes")
 
+    def _by_event(self, cell: Cell, event: HealthEvent, old: Health) -> None:
+        if isinstance(event, PassiveSet) and event.is_passive:
+            self._given_up(cell)
+        elif isinstance(event, RecoveryProbed):
+            self._probed(cell, event, old, cell.health)
+        elif isinstance(event, Succeeded | Failed) and event.source is Source.TRAFFIC:
+            self.told.count(cell.name, is_ok=isinstance(event, Succeeded))
+
     def _probed(self, cell: Cell, event: RecoveryProbed, old: Health, new: Health) -> None:
         """Check when the probe was made, and when the next one is due (I8)."""
         now, policy = self.now(), cell.policy
@@ -168,6 +180,12 @@ class Watch:
             pause_s = new.next_probe_at - now
             if not MIN_JITTER * policy.probe_initial_s <= pause_s <= MAX_JITTER * policy.probe_max_s:
                 self.broken("I8", f"{cell.name}: the next probe is due in {pause_s:.1f} s at level {new.level}")
+
+    def _given_up(self, cell: Cell) -> None:
+        name = f"{SUPERVISOR}{cell.name}"
+        crashes, limit = self.crashes.injected.get(name, 0), provider_spec(cell.name).intensity
+        if crashes <= limit:
+            self.broken("I20", f"{cell.name}: passive after {crashes} crashes of its own, {limit} are allowed")
 
     def _failed(self, cell: Cell, event: Failed, old: Health, new: Health) -> None:
         evidence = evidence_of(event.reason)
@@ -187,8 +205,10 @@ class Watch:
 
     # -- the end of the run
 
-    def ended(self, client_lines: int, exit_code: int) -> None:
+    def ended(self, client_lines: int, exit_code: int, jobs: Collection[str]) -> None:
         """Check what is left when the daemon has ended."""
+        if jobs:
+            self.broken("I19", f"jobs are left: {sorted(jobs)}")
         if exit_code:
             self.broken("exit", f"the daemon ended with {exit_code}")
         if left := self.network.open_lines():

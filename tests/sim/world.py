@@ -15,6 +15,7 @@ from tests.sim.backends import Backend, Network
 from tests.sim.deterministic import START, StandsStill, run, source
 from tests.sim.guard import LeftTheWorld, nothing_real
 from tests.sim.jobs import SimRunner
+from tests.sim.kept import Kept
 from tests.sim.life import Life
 from tests.sim.lines import MemoryLine, refused
 from tests.sim.moods import Mood
@@ -57,6 +58,7 @@ class World:
     network: Network = field(init=False)
     store: MemoryStore = field(init=False)
     wall: WorldClock = field(factory=WorldClock)
+    kept: Kept = field(init=False)
     calls: dict[str, Call] = field(factory=dict)
     violations: list[Violation] = field(factory=list)
     before: tuple[str, ...] = ()
@@ -81,6 +83,7 @@ class World:
             }
         )
         self.store = MemoryStore(source(seed, "disk"))
+        self.kept = Kept(wall=self.wall, broken=self.broken)
         self.loaded, self.text = self.scenario.loaded, self.scenario.texts[0]
 
     @property
@@ -111,6 +114,7 @@ class World:
         )
         await self.life.run()
         self.cut_at = trio.current_time()
+        self.kept.died(self.life.store)
         if self.life.watch is not None:
             self.steps += self.life.watch.steps
         self.life = None

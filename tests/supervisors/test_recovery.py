@@ -186,6 +186,24 @@ async def test_d16_a_recovery_never_asks_a_paid_provider_for_a_token(nursery: tr
     assert cell.health.admission is Admission.PROBATION
 
 
+@pytest.mark.parametrize("facts", [{"is_enabled": False}, {"is_gated": True}])
+async def test_whom_no_request_may_reach_is_not_probed_until_that_changes(
+    facts: dict[str, object], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = an_outage()
+    world.prober.plans = {"p": a_plan(**facts)}
+    cell = await recover(nursery, world)
+    await trio.sleep(3600)
+    meanwhile = world.prober.classes()
+
+    world.prober.plans = {"p": a_plan()}
+    cell.touch()
+    await trio.sleep(5)
+
+    assert meanwhile == []
+    assert cell.health.admission is Admission.PROBATION
+
+
 async def test_a_managed_server_that_does_not_run_is_started_by_the_probe(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:

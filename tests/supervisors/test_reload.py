@@ -213,3 +213,21 @@ async def test_who_asks_where_no_reload_runs_any_more_is_told_so(nursery: trio.N
 
     assert [result.outcome for result in results] == [Outcome.REJECTED] * 2
     assert "restart the router" in results[0].detail[0]
+
+
+async def test_a_change_while_the_task_was_down_is_not_missed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    world = World.of(loaded("a"))
+    world.write(ZeroDivisionError())
+    world.reloader.ask()
+    with pytest.raises(ZeroDivisionError):
+        await world.run()
+
+    world.write(loaded("b"))
+    await nursery.start(world.run)
+    await trio.sleep(WATCH_S + 1)
+    await trio.sleep(10 * WATCH_S)
+
+    assert [[p.name for p in new.config.providers] for new in world.applied] == [["b"]]
+    assert world.loads == 2
+    nursery.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
     Failed,
+    HealthEvent,
     Operated,
     OperatorAction,
     PassiveSet,
@@ -378,10 +379,11 @@ def test_another_key_forgets_what_the_old_one_was_refused_for() -> None:
     assert (life.health.auth_failures, life.health.cooldown) == (0, None)
 
 
-def test_another_key_lifts_no_rate_limit() -> None:
+@pytest.mark.parametrize("event", [Reloaded(is_key_changed=True), Operated(action=OperatorAction.RESTORE)])
+def test_another_key_or_an_operator_ends_the_rest_of_a_limit(event: HealthEvent) -> None:
     life = Life()
     life.fail(FailureReason.RATE_LIMIT)
 
-    life.apply(Reloaded(is_key_changed=True))
+    life.apply(event)
 
-    assert life.health.cooldown == Cooldown(CooldownReason.RATE_LIMITED, life.at + 20)
+    assert life.health.cooldown is None

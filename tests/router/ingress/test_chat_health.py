@@ -7,7 +7,8 @@ import pytest
 import trio
 from attrs import define
 
-from router.config.schema import RoutingConfig
+from router.config.redact import Redactor
+from router.config.schema import RoutingConfig, Secret
 from router.domain.health import Admission, HealthPolicy
 from router.domain.health_events import Operated, OperatorAction
 from router.domain.request import DialectName
@@ -114,10 +115,27 @@ async def test_an_excluded_provider_ahead_of_the_one_that_answers_was_left(autoj
     assert (talk.headers.get("x-router-fallback-from"), talk.headers.get("x-router-fallback-reason")) == ("a", "excluded")
 
 
+SAID = b'data: {"error":{"message":"no such account: plain-key-4711","code":500}}\n\n'
+
+
+@pytest.mark.parametrize("chunks", [[SAID], [*chat_stream("one", "two")[:2], SAID]], ids=["first", "midstream"])
+@pytest.mark.parametrize("client", [CHAT, ANTHROPIC])
+async def test_a_key_that_an_upstream_repeats_in_a_stream_reaches_nobody(
+    client: DialectName, chunks: list[Step], autojump_clock: object
+) -> None:
+    rig, cell = a_rig(Script(chunks=chunks))
+    rig.redact = Redactor.of([Secret("plain-key-4711")]).redact
+
+    talk = await rig.ask(client, stream=True)
+
+    assert cell.health.last_error == "no such account: ***"
+    assert "4711" not in f"{talk.body!r} {cell.health.last_error} {rig.observer.events}"
+
+
 BROKEN = ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="the connection broke")
 ENDS: dict[str, list[Step]] = {
     "breaks": [*chat_stream("one", "two")[:2], BROKEN],
-    "stops-without-a-word": chat_stream("one", "two")[:2],
+    "stops-without-a-word": [*chat_stream("one", "two")[:2]],
 }
 
 
