@@ -48,7 +48,7 @@ class Machine:
         loaded = load(CONFIG, path=Path("router.toml"), around=Surroundings(environ={}))
         seams = Seams(
             wall=self.wall,
-            runner=lambda _directory: FakeRunner(plans=[DONE]),
+            runner=lambda _directory, _observer: FakeRunner(plans=[DONE]),
             store=lambda _directory, _wall: self.store,
             execute=inline,
         )
