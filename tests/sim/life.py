@@ -25,6 +25,7 @@ from tests.sim.crashes import Crashes, InjectedCrash
 from tests.sim.deterministic import source
 from tests.sim.jobs import SimRunner
 from tests.sim.outside import MemoryDoor, Signals, id_source
+from tests.sim.scenario import RESTART_OWED
 from tests.sim.siblings import Siblings
 from tests.sim.store import LifeStore
 from tests.sim.told import Told
@@ -105,14 +106,13 @@ class Life:
 
     # -- what the daemon sees
 
-    def event(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one row per event
+    def event(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901 - one row per event
         """Take an event of the daemon."""
         if self.is_over:
             return
         self.world.trace.tell(name, fields)
         self.told.take(name, fields)
-        if name in self._awaited:
-            self._awaited.pop(name).set()
+        self._wake(name)
         match name:
             case "router-startup":
                 self._startup.set()
@@ -204,6 +204,8 @@ class Life:
             self.watch.applied(cell, event, old)
             if cell.health is not old:
                 self._keep(cell)
+            if cell.health.restart_owed is not None and old.restart_owed is None:
+                self._wake(RESTART_OWED)
 
     # -- its course
 
@@ -278,8 +280,12 @@ class Life:
             self.broken("I19", f"the daemon has not ended within {STOP_S} s")
             self._killed.set()
 
+    def _wake(self, name: str) -> None:
+        if name in self._awaited:
+            self._awaited.pop(name).set()
+
     async def wait_told(self, name: str) -> None:
-        """Return once the daemon tells an event of that name."""
+        """Return once the daemon tells an event of that name, or owes a restart (RESTART_OWED)."""
         await self._awaited.setdefault(name, trio.Event()).wait()
 
     def kill(self, *, is_torn: bool = False) -> None:

@@ -23,6 +23,8 @@ from tests.sim.store import Disk
 FIRST_PORT = 9_001
 CALM_S = 1_500.0  # the end of a world: everything is well, so that what can come back does (I6, I27)
 REQUESTS_PER_H = 100
+RESTART_OWED = "sim-restart-owed"  # no event of the daemon: a provider's health asks for a restart, which begins now
+RELIVES = 0.3  # share of worlds, of those in which anything can be restarted
 FAULTS_PER_H = 10
 ACTIONS = ("exclude", "exclude", "exclude", "demote", "warn", "off")
 DIALECTS = (DialectName.ANTHROPIC, DialectName.OPENAI_CHAT)
@@ -41,6 +43,7 @@ class FaultKind(StrEnum):
     DISK = "disk"  # the state file's disk behaves so for a while
     RELOAD = "reload"  # another configuration, or a broken one
     OPERATOR = "operator"  # somebody excludes, holds, restores
+    RELIVE = "relive"  # the daemon dies again and again, while it has a restart to make
     RACE = "race"  # somebody restores and excludes again just when a recovery prober works, at its k-th step
 
 
@@ -116,7 +119,12 @@ def draw(seed: int, hours: float) -> Scenario:
         texts=texts,
         ports={provider["name"]: FIRST_PORT + index for index, provider in enumerate(providers)},
         agents=_agents(rng, [profile["name"] for profile in profiles]),
-        faults=draw_faults(source(seed, "faults"), hours, [provider["name"] for provider in providers]),
+        faults=draw_faults(
+            source(seed, "faults"),
+            hours,
+            [provider["name"] for provider in providers],
+            [provider["name"] for provider in providers if "restart" in provider],
+        ),
         bound_s=_bound_s(providers),
     )
 
@@ -228,20 +236,24 @@ def _agents(rng: random.Random, profiles: list[str]) -> tuple[Habits, ...]:
     return tuple(found)
 
 
-def draw_faults(rng: random.Random, hours: float, names: Sequence[str]) -> tuple[Fault, ...]:
-    """Return what goes wrong, in the order of time; everything is over CALM_S before the end."""
+def draw_faults(rng: random.Random, hours: float, names: Sequence[str], restarted: Sequence[str]) -> tuple[Fault, ...]:
+    """Return what goes wrong, in the order of time; everything is over CALM_S before the end.
+
+    `restarted` are the providers that the daemon can restart."""
     last = hours * 3600 - CALM_S
     kinds = list(WEIGHTS)
     weights = [WEIGHTS[kind] for kind in kinds]
     found = [
         _fault(rng, rng.choices(kinds, weights)[0], rng.uniform(0, last), last, names) for _ in range(round(FAULTS_PER_H * hours))
     ]
+    if restarted and rng.random() < RELIVES and last > 0:
+        found.append(_relive(rng, last, restarted))
     return tuple(sorted(found, key=lambda fault: fault.at))
 
 
 _MOODS = [mood for mood in Mood if mood is not Mood.HEALTHY]
 _SPANS_S = (5.0, 30.0, 120.0, 600.0, 1200.0)
-_WRITTEN = ("self-healing-exclude", "self-healing-restart", "self-healing-restart", "self-healing-restore")
+_WRITTEN = ("self-healing-exclude", "self-healing-restart", "self-healing-restore")
 _CHILDREN = ("service", "fleet", "processes", "probes", "reload", "state", "ingress", "upstream-connections", "restarts")
 
 
@@ -278,6 +290,23 @@ def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: S
             return Fault(at=at, kind=kind, target=rng.choice(names), steps=rng.randint(0, 1), lasts_s=lasts_s)
         case _:
             return Fault(at=at, kind=kind, target=rng.choice(names))
+
+
+def _relive(rng: random.Random, last: float, restarted: Sequence[str]) -> Fault:
+    """Return deaths of the daemon one after the other, while it tries to restart a backend that stays down."""
+    at = rng.uniform(0, last)
+    by_s = rng.choice([0.0, 0.4, 1.0, 5.0])
+    return Fault(
+        at=at,
+        kind=FaultKind.RELIVE,
+        target=rng.choice(restarted),
+        mood=Mood.DOWN,
+        event=rng.choice(["self-healing-restart", RESTART_OWED, RESTART_OWED, "self-healing-exclude"]),
+        by_s=by_s,
+        lasts_s=min(900.0, last - at),
+        times=rng.randint(1, 4),
+        steps=rng.randint(0, 1),
+    )
 
 
 def _bound_s(providers: Sequence[Table]) -> float:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 RACES, RACE_STEPS, RACE_S = 20, 45, 5.0  # a probe takes some forty steps
+WAITS_S, REBIRTH_S = 200.0, 5.0  # for the event that a death waits for; until the next life has begun
 AGAIN_S = 1.5  # between the crashes of one child that goes on crashing
 OUT = (OperatorAction.EXCLUDE, OperatorAction.HOLD)
 
@@ -75,7 +76,7 @@ class Trouble:
             case _:
                 return {"steps": fault.steps}
 
-    async def _do(self, fault: Fault) -> None:
+    async def _do(self, fault: Fault) -> None:  # noqa: C901 - one row per kind
         world = self.world
         match fault.kind:
             case FaultKind.MOOD:
@@ -90,7 +91,9 @@ class Trouble:
             case FaultKind.CRASH:
                 await self._crash(fault)
             case FaultKind.DIE:
-                await self._die(fault)
+                await self._die(fault, fault.lasts_s)
+            case FaultKind.RELIVE:
+                await self._relive(fault)
             case FaultKind.DISK:
                 world.store.disk = fault.disk
                 await trio.sleep(fault.lasts_s)
@@ -106,13 +109,26 @@ class Trouble:
                 await trio.sleep(fault.lasts_s)
                 self._operate(fault, OperatorAction.RESTORE)
 
-    async def _die(self, fault: Fault) -> None:
+    async def _relive(self, fault: Fault) -> None:
+        """Let a backend be down, and kill the daemon each time that it has something to keep of that (I4, I17)."""
+        backend = self.world.network.backends[self.world.scenario.ports[fault.target]]
+        backend.turn(fault.mood)
+        until = trio.current_time() + fault.lasts_s
+        self._operate(fault, OperatorAction.EXCLUDE)
+        for _ in range(fault.times):
+            if (left_s := until - trio.current_time()) > 0:
+                await self._die(fault, min(WAITS_S, left_s))
+                await trio.sleep(REBIRTH_S)
+        await trio.sleep_until(max(until, trio.current_time()))
+        backend.turn(Mood.HEALTHY)
+
+    async def _die(self, fault: Fault, patience_s: float) -> None:
         """Kill the daemon, right now or soon after something was to be written; its last batch may be lost with it."""
         life = self.world.life
         if life is None or not life.is_started:
             return
         if fault.event:
-            with trio.move_on_after(fault.lasts_s) as waiting:
+            with trio.move_on_after(patience_s) as waiting:
                 await life.wait_told(fault.event)
             if not waiting.cancelled_caught:
                 await trio.sleep(fault.by_s)
