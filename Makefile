@@ -70,7 +70,7 @@ compile: | $(PY) ## bytecode of the environment and of the source: the first sta
 # ---- use
 
 run: $(RUN_NEEDS) ## the daemon in the foreground: make run CONFIG=my.toml ARGS='--log-level debug'
-	@exec $(PY) -m router serve $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
+	@exec $(PY) -m router serve $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 demo: $(VENV)/.stamp-base ## three local upstreams, one is killed: watch the requests still being answered
 	@exec $(PY) -m tests.demo $(ARGS)

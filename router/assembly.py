@@ -258,6 +258,7 @@ class Source:
         loaded, generation = self.deployed.current.loaded, self.deployed.current.generation
         config = loaded.config
         default = generation.table.default
+        plan = generation.plan(generation.profiles[default], trio.current_time())
         return StatusReport(
             version=own_version(),
             started_at=self.started_at,
@@ -265,7 +266,8 @@ class Source:
             is_stopping=self.tree.drain.is_started,
             in_flight=self.tree.drain.in_flight,
             default_profile=default,
-            is_routable=bool(generation.plan(generation.profiles[default], trio.current_time()).order),
+            is_routable=bool(plan.order),
+            is_last_resort=plan.is_last_resort,
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
             generation=self.deployed.number,

@@ -17,7 +17,7 @@ DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logg
 class EventSpec:
     """`level` is the standard library's number; `fields` are the names that the event may carry.
 
-    `quiet_if` names the field that makes it information where it is true."""
+    `quiet_if` names the field that makes it a detail where it is true."""
 
     level: int
     fields: tuple[str, ...] = ()
@@ -168,4 +168,4 @@ UNLISTED = EventSpec(INFO)
 def level_of(name: str, fields: Mapping[str, object]) -> int:
     """Return the level at which an event is told."""
     spec = EVENTS.get(name, UNLISTED)
-    return INFO if spec.quiet_if is not None and fields.get(spec.quiet_if) else spec.level
+    return DEBUG if spec.quiet_if is not None and fields.get(spec.quiet_if) else spec.level
