@@ -23,7 +23,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay sim bench check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay sim soak bench check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
@@ -70,7 +70,7 @@ compile: | $(PY) ## bytecode of the environment and of the source: the first sta
 # ---- use
 
 run: $(RUN_NEEDS) ## the daemon in the foreground: make run CONFIG=my.toml ARGS='--log-level debug'
-	@exec $(PY) -m router serve $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
+	@exec $(PY) -m router serve $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 demo: $(VENV)/.stamp-base ## three local upstreams, one is killed: watch the requests still being answered
 	@exec $(PY) -m tests.demo $(ARGS)
@@ -96,6 +96,9 @@ sim: $(VENV)/.stamp-dev ## simulated worlds of the whole daemon: make sim SEEDS=
 
 bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the table of docs/performance.md
 	$(PY) -m tests.bench $(ARGS)
+
+soak: $(VENV)/.stamp-dev ## ten minutes of faults: do tasks, descriptors and memory stay flat? make soak ARGS='--minutes 60'
+	$(PY) -m tests.soak $(ARGS)
 
 lint: $(VENV)/.stamp-dev ## ruff, flake8-async, import directions, lengths
 	$(PY) -m ruff check $(SOURCES)

@@ -11,6 +11,7 @@ from typing import cast
 import trio
 from attrs import define, field, frozen
 
+from router.config.redact import Redactor
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.control import DaemonReport, RestartBudget
 from router.ingress.asgi import Front
@@ -106,8 +107,16 @@ class Deployed:
         facts.deployed = deployed
         return deployed
 
+    @property
+    def retired(self) -> int:
+        """How many older generations are still open: they answer requests, or have just ended."""
+        return len(self._retired)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope by the generation that is at work now."""
+        if scope["type"] == "lifespan":  # as long as the daemon: no request, and no reason to keep the first generation
+            await self.current.front(scope, receive, send)
+            return
         assembled = self.current
         assembled.in_use += 1
         try:
@@ -169,6 +178,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
             sink=tree.sink,
             observer=tree.observer,
             random=sources.random,
+            redact=Redactor.of(loaded.secrets.sensitive).redact,
         ),
         health=tree.health,
         observer=tree.observer,
@@ -248,6 +258,7 @@ class Source:
         loaded, generation = self.deployed.current.loaded, self.deployed.current.generation
         config = loaded.config
         default = generation.table.default
+        plan = generation.plan(generation.profiles[default], trio.current_time())
         return StatusReport(
             version=own_version(),
             started_at=self.started_at,
@@ -255,7 +266,8 @@ class Source:
             is_stopping=self.tree.drain.is_started,
             in_flight=self.tree.drain.in_flight,
             default_profile=default,
-            is_routable=bool(generation.plan(generation.profiles[default], trio.current_time()).order),
+            is_routable=bool(plan.order),
+            is_last_resort=plan.is_last_resort,
             profiles={profile.name: profile.providers for profile in config.profiles},
             providers=tuple(self._provider(provider) for provider in config.providers),
             generation=self.deployed.number,

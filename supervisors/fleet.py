@@ -19,6 +19,8 @@ from supervisors.keep_running import Keeper, SupervisorExhausted
 from supervisors.policies import provider_spec
 from supervisors.provider import ChildOfProvider
 
+GIVEN_UP_S = 3600.0  # then a supervisor that went on crashing is tried again, if nobody asks for it sooner
+
 
 async def run(
     board: HealthBoard,
@@ -73,15 +75,19 @@ class _Fleet:
     async def _supervise(self, cell: Cell, task_status: trio.TaskStatus[None]) -> None:
         try:
             with self._living[cell].scope:
-                cell.apply(PassiveSet(is_passive=False))
-                await self.keeper.keep_running(
-                    provider_spec(cell.name),
-                    partial(provider.run, cell, children=self.children),
-                    on_exhausted=partial(self._fail_open, cell),
-                    on_poison=cell.quarantine,
-                    task_status=task_status,
-                )
-                await trio.sleep_forever()  # it stays known: given up until the configuration changes
+                while True:
+                    self._given_up.discard(cell)
+                    cell.apply(PassiveSet(is_passive=False))
+                    await self.keeper.keep_running(
+                        provider_spec(cell.name),
+                        partial(provider.run, cell, children=self.children),
+                        on_exhausted=partial(self._fail_open, cell),
+                        on_poison=cell.quarantine,
+                        task_status=task_status,
+                    )
+                    task_status = trio.TASK_STATUS_IGNORED
+                    with trio.move_on_after(GIVEN_UP_S):
+                        await cell.anew.wait()
         finally:
             self._living.pop(cell).ended.set()
 

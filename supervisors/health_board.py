@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from router.domain.events import Usage
 from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
-from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Reloaded, Restored, Source, Succeeded
+from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Operated, Reloaded, Restored, Source, Succeeded
 from router.domain.health_step import next_due, step
 from router.errors import ProviderFailed
 from router.ports import Observer
@@ -39,6 +39,7 @@ class Cell:
     in_flight: int = 0
     is_retired: bool = False  # the board has it no more: what is still reported to it changes and tells nothing
     _changed: trio.Event = field(factory=trio.Event)
+    _anew: trio.Event = field(factory=trio.Event)
 
     @property
     def name(self) -> str:
@@ -49,6 +50,11 @@ class Cell:
     def health(self) -> Health:
         """The current value."""
         return self.status.health
+
+    @property
+    def anew(self) -> trio.Event:
+        """Set when an operator or a new configuration has spoken about the provider next."""
+        return self._anew
 
     @property
     def changed(self) -> trio.Event:
@@ -67,6 +73,9 @@ class Cell:
             self.status = evolve(self.status, health=done.health)
             self.on_change(self.name, done.health)
             self.touch()
+        if isinstance(event, Operated | Reloaded):
+            spoken, self._anew = self._anew, trio.Event()
+            spoken.set()
         if self.on_applied is not None:
             self.on_applied(self, event, old)
 
@@ -195,7 +204,7 @@ class HealthBoard:
         return cell
 
     def remove(self, provider: str) -> None:
-        """Forget a provider that is no longer configured; who still holds the cell reports to nobody's reader."""
+        """Forget a provider that is no longer configured; who still holds the cell reports to nobody."""
         self._cells.pop(provider).is_retired = True
         self._touch_members()
 

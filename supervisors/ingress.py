@@ -227,7 +227,7 @@ class ClientServer(TCPServer):
             data = event.data if self.send_lock.locked() else self._left_of(event.data)
             if data:
                 async with self.send_lock:
-                    with trio.CancelScope(shield=True):
+                    with trio.CancelScope(shield=True):  # ClientStream cuts a client that does not read
                         await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             await self.protocol.handle(Closed())
@@ -240,7 +240,7 @@ class ClientServer(TCPServer):
         link: ClientLink = self.state[STATE_KEY]
         with trio.move_on_after(self.config.keep_alive_timeout) as waiting, link.watched(waiting.cancel):
             await self.context.terminated.wait()
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True):  # it waits for that send, and no longer
             await self._initiate_server_close()
 
 

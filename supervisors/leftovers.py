@@ -23,6 +23,7 @@ import trio
 from attrs import frozen
 
 from supervisors.guardian import Process, descendants, kill, read_process, read_processes
+from supervisors.restart_names import digest
 
 MARK = "NURSERY_ROUTER_JOB"
 RELEASED = "released"  # in place of the instance: no sweep at start ever takes it
@@ -43,12 +44,13 @@ class Mark:
 
 @frozen(kw_only=True)
 class Swept:
-    """One process that was killed; `command` is its command line, at most 200 characters."""
+    """One process that was killed: its program, at most 200 characters, and a hash of its arguments, which may be keys."""
 
     pid: int
     job: str
     instance: str
     command: str
+    arguments_hash: str
 
 
 @frozen(kw_only=True)
@@ -199,8 +201,10 @@ def _reap(pid: int) -> None:
 
 def _swept(process: Process, mark: Mark) -> Swept:
     try:
-        words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        line = Path(f"/proc/{process.pid}/cmdline").read_bytes()
     except OSError:
-        words = b""
-    command = words.replace(b"\0", b" ").decode(errors="replace").strip()[:200]
-    return Swept(pid=process.pid, job=mark.job, instance=mark.instance, command=command)
+        line = b""
+    program, *arguments = line.decode(errors="replace").removesuffix("\0").split("\0")
+    return Swept(
+        pid=process.pid, job=mark.job, instance=mark.instance, command=program[:200], arguments_hash=digest(tuple(arguments))
+    )

@@ -34,6 +34,13 @@ def listening_sockets(descriptors: Iterable[int], *, has_token: bool) -> tuple[s
     return tuple(sockets)
 
 
+def require_token(sockets: Iterable[socket.socket], *, has_token: bool) -> None:
+    """Raise ConfigError where other machines reach one of the sockets and no client token is asked for (decision 21)."""
+    if not has_token and (hosts := exposed(sockets)):
+        message = f"is needed: the router listens on {hosts[0]}, which can be reached from other machines"
+        raise ConfigError(source=SOURCE, mistakes=(Mistake(path="server.client_token_env", message=message),))
+
+
 def exposed(sockets: Iterable[socket.socket]) -> tuple[str, ...]:
     """Return the addresses among them that other machines reach: a configuration without a client token does not fit these."""
     hosts = (str(one.getsockname()[0]) for one in sockets)

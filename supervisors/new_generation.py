@@ -28,10 +28,16 @@ def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tu
         else:
             cell = board.cell(name)
             if cell.policy != policies[name] or not is_same_provider(name, old, new):
-                is_key_changed = old.secrets.credentials.get(name) != new.secrets.credentials.get(name)
+                is_key_changed = _keys(name, old) != _keys(name, new)
                 cell.configure(policies[name], unconfigured, Reloaded(is_key_changed=is_key_changed))
+            cell.touch()  # what a child of it looks at may stand elsewhere: whether paid providers are allowed, say
     board.reorder(after)
     return gone
+
+
+def _keys(name: str, loaded: LoadedConfig) -> tuple[object, object]:
+    """Return what a provider shows of itself; a key may stand in a header of the user's, too."""
+    return loaded.secrets.credentials.get(name), loaded.secrets.headers.get(name)
 
 
 def _backend(provider: ProviderConfig) -> tuple[str, str, str]:

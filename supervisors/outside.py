@@ -19,6 +19,7 @@ from router.config.kill_scope import own_cgroup
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
 from router.ingress.exchange import hex_id
+from router.ports import Observer
 from router.providers.h1 import Dial
 from router.state.store import SqliteStore
 from supervisors.health_board import Applied
@@ -32,9 +33,9 @@ from supervisors.state_lock import locked
 from supervisors.state_writer import WorkerThread
 
 
-def guarded_runner(directory: Path) -> Runner:
+def guarded_runner(directory: Path, observer: Observer) -> Runner:
     """Return the runner of real processes; their logs go to `directory`."""
-    return GuardedRunner(directory=directory)
+    return GuardedRunner(directory=directory, observer=observer)
 
 
 def sqlite_store(directory: Path, wall: WallClock) -> Store:
@@ -109,7 +110,7 @@ class Seams:
     new_id: Callable[[], str] = hex_id
     dial: Dial = trio.open_tcp_stream
     door: Door = field(factory=SocketDoor)
-    runner: Callable[[Path], Runner] = guarded_runner
+    runner: Callable[[Path, Observer], Runner] = guarded_runner
     open_signals: OpenSignals = trio.open_signal_receiver
     hold: Callable[[Path], AbstractContextManager[None]] = locked
     store: Callable[[Path, WallClock], Store] = sqlite_store

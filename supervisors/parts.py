@@ -18,7 +18,7 @@ from router.config.schema import LoadedConfig, ProbeConfig, RouterConfig
 from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
-from router.domain.health_rows import from_row, to_row
+from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
 from router.ingress.drain import Drain
 from router.ports import Observer
@@ -26,27 +26,28 @@ from router.providers.adapter import HttpProvider
 from router.providers.http import HttpxClient
 from router.providers.probe import HttpProber
 from router.state.directory import state_directory
-from router.state.restore import Known, restore
+from router.state.restore import Known, restore, unknown_names
 from router.state.rows import HEALTH, QUARANTINE, Opened
 from supervisors import recovery, restart_runner
 from supervisors.control import BoardControl
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.keep_running import ChildState, Keeper, SupervisorExhausted
-from supervisors.listen_fds import listening_sockets
+from supervisors.listen_fds import listening_sockets, require_token
 from supervisors.new_generation import update_board
 from supervisors.outside import ConfigSource, Seams
 from supervisors.policies import provider_spec
 from supervisors.probe_once import Probing
 from supervisors.probes import Probes
 from supervisors.process_config import process_specs
-from supervisors.process_probe import http_status
+from supervisors.process_probe import HttpProbe
 from supervisors.process_runner import Runner
 from supervisors.processes import Processes
 from supervisors.provider import ChildOfProvider
 from supervisors.reload import Reloader
 from supervisors.restart_config import restart_groups
 from supervisors.restart_job import RestartTools
+from supervisors.restart_names import group_ids
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
 from supervisors.state_writer import StateWriter
@@ -102,8 +103,7 @@ class Parts:
 
     def resume(self, opened: Opened) -> None:
         """Take up what an earlier daemon has left: exclusions with their level, restart budgets (21.10, step 3)."""
-        groups = tuple(group.id for group in self.restarts.groups)
-        found = restore(opened.rows, Known(providers=[cell.name for cell in self.board.cells()], groups=groups))
+        found = restore(opened.rows, _known(self.loaded.config))
         self.state.forget(found.pruned)
         self.restarts.resume(found.restarts)
         for cell in self.board.cells():
@@ -119,15 +119,17 @@ class Parts:
     def apply(self, loaded: LoadedConfig) -> None:
         """Put another configuration to work.
 
-        Raises ConfigError, and changes nothing, where its managed processes cannot live together."""
+        Raises ConfigError, and changes nothing, where its managed processes cannot live together, and where it asks for no
+        token on a passed socket that other machines reach: what the start refuses, a reload refuses, too."""
         config, unconfigured = loaded.config, loaded.secrets.unconfigured
+        require_token(self.inherited, has_token=bool(loaded.secrets.client_tokens))
         self.processes.configure(process_specs(config.providers, unconfigured))
         self.redactor.learn(loaded.secrets.sensitive)
         old = self.loaded
         self.deployed.replace(loaded)
         for name in update_board(self.board, old, loaded):
-            self.state.delete(HEALTH, name)
             self.keeper.forget(provider_spec(name).name)
+        self.state.forget(unknown_names(self.state.keys(), _known(config)))
         self.restarts.configure(restart_groups(config, unconfigured))
         self.probes.touch()
 
@@ -211,18 +213,20 @@ def build(
 
     Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
     config, unconfigured = loaded.config, loaded.secrets.unconfigured
+    redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
     state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
     board = _board(loaded, observer, seams, state)
-    runner = seams.runner(directory / "processes")
-    look = partial(http_status, dial=seams.dial)
+    runner = seams.runner(directory / "processes", observer)
+    look = HttpProbe(dial=seams.dial)
     processes = Processes(
         process_specs(config.providers, unconfigured),
         observer=observer,
         runner=runner,
         probe=look,
         on_unasked_end=late.process_ended,
+        redact=redactor.redact,
     )
     restarts = Restarts(
         observer=observer,
@@ -268,11 +272,16 @@ def build(
         processes=processes,
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
-        reloader=Reloader(),
+        reloader=Reloader(seen=source.stamp()),
         tree=tree,
         deployed=Deployed.of(loaded, tree),
     )
     return late.parts
+
+
+def _known(config: RouterConfig) -> Known:
+    """Return whose rows are kept: everybody's who is configured, able or not."""
+    return Known(providers=[provider.name for provider in config.providers], groups=group_ids(config.providers))
 
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
@@ -280,8 +289,13 @@ def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
 
 
 def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:
+    kept: dict[tuple[str, str], Health] = {}
+
     def keep(namespace: str, name: str, health: Health) -> None:
-        state.put(namespace, name, to_row(health, wall=seams.wall.now()))
+        last = kept.get((namespace, name))
+        if last is None or is_news(last, health):
+            kept[namespace, name] = health
+            state.put(namespace, name, to_row(health, wall=seams.wall.now()))
 
     board = HealthBoard(
         observer=observer,

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from router.config.schema import ProviderConfig
-from router.config.schema_provider import RestartConfig
 from supervisors.process_spec import ProcessSpec
-
-_NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]")
+from supervisors.restart_names import Members, for_a_file_name, grouped
 
 
 def process_specs(providers: Iterable[ProviderConfig], unconfigured: Container[str]) -> tuple[ProcessSpec, ...]:
     """Return the managed processes; a disabled provider, or one that cannot be called at all, starts none.
 
     Providers of one `group` (one command, where they name none) share a process: that of the first."""
-    groups: dict[object, list[tuple[ProviderConfig, RestartConfig]]] = {}
-    for provider in providers:
-        restart = provider.restart
-        if restart is None or restart.mode != "managed" or not provider.enabled or provider.name in unconfigured:
-            continue
-        groups.setdefault(restart.group or restart.argv, []).append((provider, restart))
-    ids = _unique_ids(members[0][0].name for members in groups.values())
-    return tuple(_spec(process_id, members) for process_id, members in zip(ids, groups.values(), strict=True))
+    able = (one for one in providers if one.enabled and one.name not in unconfigured)
+    groups = grouped(one for one in able if one.restart is not None and one.restart.mode == "managed")
+    ids = _unique_ids(members[0][0].name for members in groups)
+    return tuple(_spec(process_id, members) for process_id, members in zip(ids, groups, strict=True))
 
 
-def _spec(process_id: str, members: list[tuple[ProviderConfig, RestartConfig]]) -> ProcessSpec:
+def _spec(process_id: str, members: Members) -> ProcessSpec:
     provider, restart = members[0]
     return ProcessSpec(
         id=process_id,
@@ -52,7 +45,7 @@ def _unique_ids(names: Iterable[str]) -> Iterator[str]:
     """Yield each name fit for a file name; of two that become alike the second gets a number."""
     used: set[str] = set()
     for name in names:
-        base = process_id = _NOT_IN_A_FILE_NAME.sub("-", name)
+        base = process_id = for_a_file_name(name)
         number = 2
         while process_id in used:
             process_id = f"{base}-{number}"

@@ -19,7 +19,7 @@ from router.errors import FailureReason, ProviderFailed
 from router.ports import Observer
 from supervisors.process_port import PortTaken
 from supervisors.process_probe import Probe
-from supervisors.process_runner import Job, Runner
+from supervisors.process_runner import Job, Redact, Runner, scrubbed_tail
 from supervisors.process_spec import ProcessSpec
 from supervisors.process_state import (
     LOADING_STATUS,
@@ -43,6 +43,10 @@ SERVER_KEYS = "base_url, restart.argv and restart.ready_url"
 PROBE_S = 2.0  # one look at a starting server
 UnaskedEnd = Callable[[tuple[str, ...], str], None]  # the providers behind a process, and how it ended
 STOPPED = StartFailure(reason=FailureReason.CONNECTION, message="is not run now: managed processes are stopped")
+
+
+def _nobody(_providers: tuple[str, ...], _message: str) -> None:
+    return
 
 
 @define(eq=False)
@@ -82,13 +86,15 @@ class ManagedProcess:
     """One process, its published status, and the start that is asked for.
 
     `status` is written by `run` and, for the count of leases, by `lease`; both without waiting in between.
-    `on_unasked_end` is told when it ends by itself after it was ready (21.5.2); it must not wait."""
+    `on_unasked_end` is told when it ends by itself after it was ready (21.5.2); it must not wait. `redact` is applied to
+    what the process wrote, and to whatever a failed start is told with."""
 
     spec: ProcessSpec
     runner: Runner
     observer: Observer
     probe: Probe
-    on_unasked_end: UnaskedEnd = field(default=lambda _providers, _message: None)
+    on_unasked_end: UnaskedEnd = _nobody
+    redact: Redact = field(default=lambda text: text)
     status: ProcessStatus = field(init=False)
     _start: Start | None = field(default=None, init=False)
     _changed: trio.Event = field(factory=trio.Event, init=False)
@@ -132,6 +138,10 @@ class ManagedProcess:
         self.spec = spec
         self.status = evolve(self.status, providers=spec.providers)
         self._touch()
+
+    def disown(self) -> None:
+        """Report no end any more: the configuration does not name it, and its providers have another server, or none."""
+        self.on_unasked_end = _nobody
 
     def open(self) -> None:
         """Let leases wait: `run` is there, or about to be."""
@@ -276,8 +286,8 @@ class ManagedProcess:
                         await trio.sleep(poll_pause_s(run.age_s))
                 nursery.cancel_scope.cancel()
         if job.exit_code is not None:
-            return ended_early(job.exit_code, self.runner.tail(self.spec))
-        return None if is_ready else not_ready_in_time(seen, self.spec.ready_timeout_s)
+            return ended_early(job.exit_code, self._tail())
+        return None if is_ready else not_ready_in_time(seen, self.spec.ready_url, self.spec.ready_timeout_s)
 
     async def _serve(self, run: Run) -> None:
         """Say that it is ready, then wait until it ends, a restart is asked for, or nobody has used it for `idle_stop_s`."""
@@ -313,19 +323,23 @@ class ManagedProcess:
         if run.reason is EndReason.IDLE:
             self._tell("process-idle-stopped", **facts)
         else:
-            tail = self.runner.tail(self.spec) if run.reason in (EndReason.UNASKED, EndReason.NOT_READY) else ""
+            tail = self._tail() if run.reason in (EndReason.UNASKED, EndReason.NOT_READY) else ""
             self._tell("process-ended", **facts, reason=run.reason, tail=tail)
         if run.reason is EndReason.UNASKED:
             self.on_unasked_end(self.spec.providers, f"managed process {self.spec.id!r} {exit_words(code)}")
 
     def _fail(self, failure: StartFailure, *, tries: int) -> None:
         now = trio.current_time()
+        failure = evolve(failure, message=self.redact(failure.message))  # an address or a path may hold a key, too
         self._last_failure = failure
         self._hold_off_until = -math.inf if failure.final else now + LONGEST_DELAY_S
         self.status = evolve(self.status, last_error=failure.message)
         self._move(ProcessState.FAILED)
         self._tell("process-start-failed", tries=tries, reason=failure.reason, message=failure.message, exit=failure.exit)
         self._resolve(failure)
+
+    def _tail(self) -> str:
+        return scrubbed_tail(self.runner, self.spec, self.redact)
 
     def _resolve(self, failure: StartFailure | None) -> None:
         """Give the start that is asked for its result; who asks from now on asks for another."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import SplitResult, quote, urlsplit
 
 import trio
+from attrs import define, field
 
 from router.providers.h1 import Dial
 
@@ -17,28 +18,36 @@ _AS_THEY_ARE = "/?&=%:@!$'()*+,;~"  # in the target of a request
 MAX_STATUS_LINE = 1024  # bytes; "HTTP/1.1 503 Service Unavailable" is 32
 
 
-async def http_status(url: str, dial: Dial = trio.open_tcp_stream) -> int | None:
-    """Return the status that a GET of the URL is answered with, None when nobody answers in HTTP.
+@define(kw_only=True, eq=False)
+class HttpProbe:
+    """The Probe over a connection that `dial` opens; knows whom to trust with https from the first time on."""
 
-    The caller bounds the time. With https the certificate has to be good."""
-    parts = urlsplit(url)
-    target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_AS_THEY_ARE)
-    request = f"GET {target} HTTP/1.1\r\nHost: {_host(parts)}\r\nConnection: close\r\n\r\n"
-    try:
-        stream = await _open(parts, dial)
-        async with stream:
-            await stream.send_all(request.encode("ascii"))
-            return _status(await _first_line(stream))
-    except (OSError, trio.BrokenResourceError):
-        return None
+    dial: Dial = trio.open_tcp_stream
+    _tls: ssl.SSLContext | None = field(default=None, init=False)
 
+    async def __call__(self, url: str) -> int | None:
+        """Return the status that a GET of the URL is answered with, None when nobody answers in HTTP.
 
-async def _open(parts: SplitResult, dial: Dial) -> trio.abc.Stream:
-    host, is_https = parts.hostname or "", parts.scheme == "https"
-    stream = await dial(host, parts.port or (443 if is_https else 80))
-    if not is_https:
-        return stream
-    return trio.SSLStream(stream, ssl.create_default_context(), server_hostname=host, https_compatible=True)
+        The caller bounds the time. With https the certificate has to be good."""
+        parts = urlsplit(url)
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_AS_THEY_ARE)
+        request = f"GET {target} HTTP/1.1\r\nHost: {_host(parts)}\r\nConnection: close\r\n\r\n"
+        try:
+            stream = await self._open(parts)
+            async with stream:
+                await stream.send_all(request.encode("ascii"))
+                return _status(await _first_line(stream))
+        except (OSError, trio.BrokenResourceError):
+            return None
+
+    async def _open(self, parts: SplitResult) -> trio.abc.Stream:
+        host = parts.hostname or ""
+        if parts.scheme != "https":
+            return await self.dial(host, parts.port or 80)
+        if self._tls is None:  # 55 ms here (OpenSSL 3 reads every certificate): not on the loop, and not at every look
+            self._tls = await trio.to_thread.run_sync(ssl.create_default_context)
+        stream = await self.dial(host, parts.port or 443)
+        return trio.SSLStream(stream, self._tls, server_hostname=host, https_compatible=True)
 
 
 def _host(parts: SplitResult) -> str:

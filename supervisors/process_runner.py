@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 import trio
 from attrs import define, field, frozen
 
+from router.ports import Observer
 from supervisors import guardian
 from supervisors.leftovers import MARK, RELEASED, Mark, Swept, Ward, reap_released, sweep_leftovers, sweep_orphans, this_instance
 from supervisors.process_port import hold_port
@@ -28,6 +29,8 @@ SWEEP_S = 2.0  # a guardian needs 20 ms; what outlives this hangs in the kernel
 LOG_CHECK_S = 10.0
 LOG_BYTES = 4 * 1024 * 1024  # per file, two files per job
 TAIL_BYTES = 4096  # of the log, in events (supervision.md 21.6)
+
+Redact = Callable[[str], str]  # takes secrets out of a text
 
 
 class Job(Protocol):
@@ -110,15 +113,18 @@ class GuardedJob:
 class GuardedRunner:
     """Runs jobs under guardians; `directory`, made when the first starts, takes `<id>.log` and, of the run before, `<id>.log.1`.
 
+    A job whose log cannot be made runs without one (D35): event `process-log-failed`, for the first of several.
     Knows the guardians that live, so that a sweep of orphans spares them. One at a time is born or swept: between fork
     and exec a guardian looks like an orphan."""
 
     directory: Path
+    observer: Observer
     grace_s: float = GRACE_S
     log_bytes: int = LOG_BYTES
     log_check_s: float = LOG_CHECK_S
     _inherits: bool = field(default=False, init=False)  # orphans come to a subreaper only
     _jobs: set[GuardedJob] = field(factory=set, init=False)
+    _unlogged: set[str] = field(factory=set, init=False)  # whose last run had no log
     _let_go: int = field(default=0, init=False)  # commands that may have left something behind
     _one_at_a_time: trio.Lock = field(factory=trio.Lock, init=False)
 
@@ -141,12 +147,11 @@ class GuardedRunner:
 
         Raises OSError when it cannot be started. A job that cannot be executed ends with 126 or 127. With `lets_go` a
         job that has ended by itself is over, and what it left behind is not ours any more."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log = self._log_path(spec)
-        job = await self._start(spec, log)
+        job = await self._start(spec)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep_small, log, name=f"log/{spec.id}")
+                if spec.id not in self._unlogged:
+                    nursery.start_soon(self._keep_small, self._log_path(spec), name=f"log/{spec.id}")
                 yield job
                 nursery.cancel_scope.cancel()
         finally:
@@ -154,7 +159,9 @@ class GuardedRunner:
                 await self._end(job)
 
     def tail(self, spec: ProcessSpec, max_bytes: int = TAIL_BYTES) -> str:
-        """Return the end of what the job wrote to stdout and stderr in its last run."""
+        """Return the end of what the job wrote to stdout and stderr in its last run, "" when that had no log."""
+        if spec.id in self._unlogged:
+            return ""
         return _last_bytes(self._log_path(spec), max_bytes).decode(errors="replace")
 
     def end_now(self) -> None:
@@ -165,7 +172,20 @@ class GuardedRunner:
     def _log_path(self, spec: ProcessSpec) -> Path:
         return self.directory / f"{spec.id}.log"
 
-    async def _start(self, spec: ProcessSpec, log: Path) -> GuardedJob:
+    def _open_log(self, spec: ProcessSpec) -> BinaryIO:
+        """Open the log of a new run; what throws its output away where there can be none: the server is worth more."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            log = _open_log(self._log_path(spec))
+        except OSError as error:
+            if not self._unlogged:
+                self.observer.event("process-log-failed", {"path": str(self.directory), "error": str(error)})
+            self._unlogged.add(spec.id)
+            return Path(os.devnull).open("wb")
+        self._unlogged.discard(spec.id)
+        return log
+
+    async def _start(self, spec: ProcessSpec) -> GuardedJob:
         if spec.lets_go:
             self._let_go += 1  # a mark of its own: a sweep after this command spares what an earlier one left
             mark = Mark(instance=RELEASED, job=f"{spec.id}.{self._let_go}.{this_instance()}")
@@ -176,7 +196,7 @@ class GuardedRunner:
         with trio.CancelScope(shield=True):
             async with self._one_at_a_time:
                 self._reap_released()
-                with _open_lifeline() as (read_end, lifeline), _open_log(log) as output:
+                with _open_lifeline() as (read_end, lifeline), self._open_log(spec) as output:
                     process = await trio.lowlevel.open_process(
                         _guardian_argv(spec, read_end),
                         stdin=subprocess.DEVNULL,
@@ -231,21 +251,32 @@ class GuardedRunner:
             reap_released(keep=self._guardians())
 
 
+def scrubbed_tail(runner: Runner, spec: ProcessSpec, redact: Redact) -> str:
+    """Return at most TAIL_BYTES of what the job wrote last, without secrets."""
+    return scrubbed(runner.tail(spec, 2 * TAIL_BYTES), redact)
+
+
+def scrubbed(text: str, redact: Redact) -> str:
+    """Return at most TAIL_BYTES of the end, without secrets: taken out before the cut, which could halve one."""
+    return redact(text).encode("utf-8", "replace")[-TAIL_BYTES:].decode("utf-8", "ignore")
+
+
 def _guardian_argv(spec: ProcessSpec, lifeline: int) -> list[str]:
     let_go = [guardian.LET_GO] if spec.lets_go else []
     return [sys.executable, "-I", "-S", guardian.__file__, str(lifeline), *let_go, "--", *job_argv(spec)]
 
 
 def _turn_over(log: Path, max_bytes: int) -> None:
-    with contextlib.suppress(FileNotFoundError):  # somebody tidied up just now
+    with contextlib.suppress(OSError):  # a full disk: what is emptied then is lost, and the job lives
         _older(log).write_bytes(_last_bytes(log, max_bytes))
+    with contextlib.suppress(OSError):  # somebody tidied up just now
         os.truncate(log, 0)
 
 
 def _size(log: Path) -> int:
     try:
         return log.stat().st_size
-    except FileNotFoundError:  # somebody tidied up: the job writes on to the unlinked file
+    except OSError:  # somebody tidied up: the job writes on to the unlinked file
         return 0
 
 
@@ -280,5 +311,5 @@ def _last_bytes(path: Path, max_bytes: int) -> bytes:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - max_bytes))
             return file.read(max_bytes)
-    except FileNotFoundError:
+    except OSError:
         return b""

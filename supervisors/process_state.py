@@ -115,12 +115,14 @@ def is_ready_answer(status: int | None) -> bool:
     return status is not None and (status in SUCCESS or status in ASKS_FOR_A_KEY)
 
 
-def not_ready_in_time(seen: int | None, waited_s: float) -> StartFailure:
-    """Return the failure of a start whose time is over; `seen` is the last status that the server answered."""
+def not_ready_in_time(seen: int | None, url: str, waited_s: float) -> StartFailure:
+    """Return the failure of a start whose time is over; `seen` is the last status that the server answered at `url`."""
     if seen == LOADING_STATUS:
-        return StartFailure(reason=FailureReason.LOADING, message=f"is still loading after {waited_s:.0f} s")
+        message = f"is still loading after {waited_s:g} s: give it a longer ready_timeout_s"
+        return StartFailure(reason=FailureReason.LOADING, message=message)
     answer = "does not answer" if seen is None else f"answers {seen}"
-    return StartFailure(reason=FailureReason.TIMEOUT, message=f"{answer} after {waited_s:.0f} s")
+    message = f"{answer} at {url} after {waited_s:g} s: see its own log, or correct ready_url"
+    return StartFailure(reason=FailureReason.TIMEOUT, message=message)
 
 
 def ended_early(exit_code: int | None, tail: str) -> StartFailure:

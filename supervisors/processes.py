@@ -15,12 +15,12 @@ from attrs import asdict, evolve, field, frozen
 from router.errors import ConfigError
 from router.ports import Observer
 from supervisors.process_owner import ManagedProcess, UnaskedEnd
-from supervisors.process_probe import Probe, http_status
-from supervisors.process_runner import Runner
+from supervisors.process_probe import HttpProbe, Probe
+from supervisors.process_runner import Redact, Runner, scrubbed_tail
 from supervisors.process_spec import ProcessSpec, mistakes
 from supervisors.process_state import ProcessState, ProcessStatus, StartFailure
 
-RETIRE_S = 20.0  # for the requests in flight on a process that the configuration no longer names: the drain's limit
+RETIRE_S = 20.0  # for the requests in flight on a process whose port another one waits for: the drain's limit
 
 
 @frozen(kw_only=True, eq=False)
@@ -42,18 +42,26 @@ class Processes:
         *,
         observer: Observer,
         runner: Runner,
-        probe: Probe = http_status,
+        probe: Probe | None = None,
         on_unasked_end: UnaskedEnd = lambda _providers, _message: None,
+        redact: Redact = lambda text: text,
     ) -> None:
         """Raise ConfigError as `configure` does.
 
-        `on_unasked_end` gets the providers behind a process that has ended by itself after it was ready, and how."""
+        `on_unasked_end` gets the providers behind a process that has ended by itself after it was ready, and how. `redact`
+        takes the secrets out of what servers write, before any of it is told. `probe` looks whether a server is ready, over HTTP
+        where none is given."""
         self._observer = observer
         self._runner = runner
-        self._new = partial(ManagedProcess, runner=runner, observer=observer, probe=probe, on_unasked_end=on_unasked_end)
+        self._redact = redact
+        probe = probe or HttpProbe()
+        self._new = partial(
+            ManagedProcess, runner=runner, observer=observer, probe=probe, on_unasked_end=on_unasked_end, redact=redact
+        )
         self._processes: dict[str, ManagedProcess] = {}
         self._by_provider: dict[str, ManagedProcess] = {}
         self._owners: dict[ManagedProcess, Owner] = {}
+        self._retiring: set[ManagedProcess] = set()
         self._changed = trio.Event()
         self._is_running = False
         self.configure(specs)
@@ -61,8 +69,8 @@ class Processes:
     def configure(self, specs: Iterable[ProcessSpec]) -> None:
         """Take the processes of a configuration; what is run the same way goes on, under the name that it has.
 
-        What is no longer named gets no new lease, and ends when its last one is returned, after RETIRE_S at the latest;
-        what takes its port waits for that. Raises ConfigError, and changes nothing, when two processes want one port or a
+        What is no longer named gets no new lease, and ends when its last one is returned; what takes its port waits for
+        that, for RETIRE_S at the longest. Raises ConfigError, and changes nothing, when two processes want one port or a
         spec cannot be run at all (`process_spec.mistakes`)."""
         specs = tuple(specs)
         if found := mistakes(specs):
@@ -80,6 +88,8 @@ class Processes:
                     process.open()
             processes.append(process)
         for process in self._processes.values():
+            if process not in processes:
+                process.disown()
             if process not in processes and process not in self._owners:
                 process.close()  # nobody ever came to own it
         self._processes = {process.spec.id: process for process in processes}
@@ -110,7 +120,8 @@ class Processes:
 
     async def _reconcile(self, nursery: trio.Nursery) -> None:
         wanted = set(self._processes.values())
-        for process in self._owners.keys() - wanted:
+        for process in self._owners.keys() - wanted - self._retiring:
+            self._retiring.add(process)
             nursery.start_soon(self._retire, process, self._owners[process], name=f"retire/{process.spec.id}")
         for process in self._processes.values():
             if process not in self._owners:
@@ -124,12 +135,24 @@ class Processes:
                 await process.run(after=after, task_status=task_status)
         finally:
             del self._owners[process]
+            self._retiring.discard(process)
             owner.done.set()
 
     async def _retire(self, process: ManagedProcess, owner: Owner) -> None:
-        with trio.move_on_after(RETIRE_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._lose_patience, process, nursery.cancel_scope, name=f"retire-limit/{process.spec.id}")
             await process.wait_unused()
+            nursery.cancel_scope.cancel()
         owner.scope.cancel()
+
+    async def _lose_patience(self, process: ManagedProcess, waiting: trio.CancelScope) -> None:
+        """End the wait for a process that has been in another one's way for RETIRE_S."""
+        while True:
+            changed = self._changed
+            if any(process.spec.is_in_the_way_of(other.spec) for other in self._processes.values()):
+                await trio.sleep(RETIRE_S)
+                waiting.cancel()
+            await changed.wait()
 
     @asynccontextmanager
     async def lease(self, provider: str) -> AsyncIterator[None]:
@@ -162,5 +185,5 @@ class Processes:
         return tuple(process.status for process in self._processes.values())
 
     def tail(self, process_id: str) -> str:
-        """Return the end of what a process wrote in its last run. Raises KeyError for an unknown id."""
-        return self._runner.tail(self._processes[process_id].spec)
+        """Return the end of what a process wrote in its last run, without secrets. Raises KeyError for an unknown id."""
+        return scrubbed_tail(self._runner, self._processes[process_id].spec, self._redact)

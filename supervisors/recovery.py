@@ -23,13 +23,19 @@ async def run(cell: Cell, gen: int, *, probing: Probing) -> None:
     failed: ProbeClass | None = None
     while True:
         await _wait_due(cell, gen)
+        changed = cell.changed
         plan = probing.prober.plan(cell.name)
-        if plan is None:  # between a reload and the end of this task
-            await trio.sleep_forever()
+        if plan is None or not _may_be_asked(cell, plan):
+            await changed.wait()  # for a configuration that lets requests reach it
         else:
             result = await _climb(cell, plan, failed, probing)
             failed = None if result.verdict is ProbeVerdict.OK else result.cls
             cell.apply(_report(gen, result))
+
+
+def _may_be_asked(cell: Cell, plan: ProbePlan) -> bool:
+    """Tell whether any request may reach the provider: else nobody wants to know how it is."""
+    return plan.is_enabled and not plan.is_gated and cell.status.unconfigured is None
 
 
 async def _wait_due(cell: Cell, gen: int) -> None:

@@ -45,11 +45,20 @@ class ReloadResult:
         return self.outcome is Outcome.REJECTED
 
 
+BROKEN_OFF = ReloadResult(outcome=Outcome.REJECTED, detail=("the reload broke off; the log says why",))
+GIVEN_UP = ReloadResult(outcome=Outcome.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
+
+
+_NEVER = object()
+
+
 @define(eq=False, kw_only=True)
 class Reloader:
     """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
 
     last: ReloadResult | None = None
+    _seen: object = _NEVER  # the stamp of the file as it was read last, also across a crash of the task
+    _has_given_up: bool = False
     _asked: trio.Event = field(factory=trio.Event)
     _ended: trio.Event = field(factory=trio.Event)
 
@@ -58,11 +67,18 @@ class Reloader:
         self._asked.set()
 
     async def ask_and_wait(self) -> ReloadResult:
-        """Ask for a reload and return how it ended."""
+        """Ask for a reload and return how it ended; one that crashes, or that nobody makes any more, is a refusal."""
         self.ask()
-        await self._ended.wait()
+        if not self._has_given_up:
+            await self._ended.wait()
         assert self.last is not None  # noqa: S101 - a type fact: set before the event
         return self.last
+
+    def give_up(self) -> None:
+        """Answer who waits, and who will ask: nothing reloads any more."""
+        self._has_given_up = True
+        self.last = GIVEN_UP
+        self._ended.set()
 
     async def run(
         self,
@@ -80,21 +96,25 @@ class Reloader:
         """Reload whenever it is asked for or the file has changed, until cancelled.
 
         `apply` puts a valid configuration to work, without waiting, or raises ConfigError and changes nothing. `on_begin` and
-        `on_end` are called around each reload."""
-        seen = stamp()
+        `on_end` are called around each reload, whatever becomes of it."""
+        self._seen = stamp() if self._seen is _NEVER else self._seen
         task_status.started()
         while True:
             with trio.move_on_after(watch_s) as waiting:
                 await self._asked.wait()
             now = stamp()
-            if waiting.cancelled_caught and now == seen:
+            if waiting.cancelled_caught and now == self._seen:
                 continue
             self._asked, ended, self._ended = trio.Event(), self._ended, trio.Event()  # who asks from here on gets another
-            seen = now
+            self._seen = now
             on_begin()
-            self.last = await _reload(load, apply, current, observer)
-            on_end(self.last)
-            ended.set()
+            result = BROKEN_OFF
+            try:
+                result = await _reload(load, apply, current, observer)
+            finally:
+                self.last = result
+                on_end(result)
+                ended.set()
 
 
 async def _reload(

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Container
 from pathlib import Path
 
 from attrs import field, frozen
 
-from router.config.schema import ProviderConfig, RouterConfig
-from router.config.schema_provider import RestartConfig, RestartMode
+from router.config.schema import RouterConfig
+from router.config.schema_provider import RestartMode
 from supervisors.health_policy import restart_timeout_s
 from supervisors.process_spec import ProcessSpec
 from supervisors.restart_budget import Budget
+from supervisors.restart_names import Members, digest, for_a_file_name, group_id, grouped
 
 SYSTEMCTL = ("systemctl", "--user", "restart", "--")  # `--`: a unit name is never an option
-
-_NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
 @frozen(kw_only=True)
 class RestartGroup:
     """Providers that share one restart; what is done is what the first of them says.
 
-    `id` is the configured group, else the program with a hash of the whole command: it is stored, and stays the same
-    for the same configuration. `argv` is the command (mode unit: the whole systemctl command). Seconds: `timeout_s`
-    bounds the command, not a managed server; `ready_timeout_s` the wait for `ready_url` after it."""
+    `id` is stored: see `restart_names.group_id`. `argv` is the command (mode unit: the whole systemctl command).
+    Seconds: `timeout_s` bounds the command, not a managed server; `ready_timeout_s` the wait for `ready_url` after it."""
 
     id: str
     members: tuple[str, ...]
@@ -45,10 +41,15 @@ class RestartGroup:
         return digest(self.argv[1:])
 
     @property
+    def work(self) -> object:
+        """What is done, in a form that compares: a restart under way whose other settings change goes on."""
+        return self.mode, self.argv, self.cwd, self.env
+
+    @property
     def command(self) -> ProcessSpec:
         """The command of modes oneshot and unit, as a job that lets go what it leaves behind."""
         return ProcessSpec(
-            id=f"restart@{_NOT_IN_A_FILE_NAME.sub('-', self.id)[:60]}-{digest((self.id,))}",  # no provider's name has an @
+            id=f"restart@{for_a_file_name(self.id)[:60]}-{digest((self.id,))}",  # no provider's name has an @
             providers=self.members,
             argv=self.argv,
             ready_url="",  # nobody asks a command whether it is ready: see restart_job.py
@@ -60,24 +61,15 @@ class RestartGroup:
 
 def restart_groups(config: RouterConfig, unconfigured: Container[str]) -> tuple[RestartGroup, ...]:
     """Return the groups; a disabled provider, or one that cannot be called at all, is in none."""
-    groups: dict[object, list[tuple[ProviderConfig, RestartConfig]]] = {}
-    for provider in config.providers:
-        restart = provider.restart
-        if restart is not None and provider.enabled and provider.name not in unconfigured:
-            groups.setdefault(restart.group or (restart.mode, restart.argv), []).append((provider, restart))
-    return tuple(_group(members, config) for members in groups.values())
+    able = (one for one in config.providers if one.enabled and one.name not in unconfigured)
+    return tuple(_group(members, config) for members in grouped(able))
 
 
-def digest(words: tuple[str, ...]) -> str:
-    """Return a short hash of words, twelve hexadecimal digits."""
-    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _group(members: list[tuple[ProviderConfig, RestartConfig]], config: RouterConfig) -> RestartGroup:
+def _group(members: Members, config: RouterConfig) -> RestartGroup:
     restart = members[0][1]
     names = tuple(provider.name for provider, _ in members)
     return RestartGroup(
-        id=restart.group or f"{Path(restart.argv[0]).name}-{digest((restart.mode, *restart.argv))}",
+        id=group_id(restart),
         members=names,
         mode=restart.mode,
         argv=(*SYSTEMCTL, *restart.argv) if restart.mode == "unit" else restart.argv,

@@ -18,7 +18,7 @@ from router.domain.control import RestartBudget
 from router.domain.health_events import RestartEnded, RestartOutcome
 from router.ports import Observer
 from supervisors.health_board import Cell
-from supervisors.process_runner import TAIL_BYTES
+from supervisors.process_runner import Redact, scrubbed
 from supervisors.restart_budget import (
     History,
     Refusal,
@@ -75,7 +75,7 @@ class Restarts:
     stored: Mapping[str, object] = field(factory=dict)
     rows: Rows = field(factory=NoRows)
     wall: WallClock = field(factory=SystemWallClock)
-    redact: Callable[[str], str] = field(default=lambda text: text)
+    redact: Redact = field(default=lambda text: text)
     is_stopping: Callable[[], bool] = field(default=lambda: False)
     _by_provider: dict[str, RestartGroup] = field(factory=dict, init=False)
     _histories: dict[str, History] = field(init=False)
@@ -89,12 +89,21 @@ class Restarts:
         self.configure(self.groups)
 
     def configure(self, groups: Iterable[RestartGroup]) -> None:
-        """Take the groups of another configuration. A flight whose group is gone or has changed ends; histories stay."""
+        """Take the groups of another configuration. A flight whose group is gone, or does something else now, ends.
+
+        Histories stay, and are stored again for a group that comes back: taking it out for a moment frees no budget (I4)."""
         self.groups = tuple(groups)
         self._by_provider = {provider: group for group in self.groups for provider in group.members}
+        for group in self.groups:
+            if self.history(group.id).starts:
+                self._keep(group, self.history(group.id))
+        by_id = {group.id: group for group in self.groups}
         for flight in self._flights.values():
-            if flight.group not in self.groups:
+            now = by_id.get(flight.group.id)
+            if now is None or now.work != flight.group.work:
                 flight.scope.cancel()
+            else:
+                flight.group = now
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the flights until cancelled; every process of a command has ended when it returns."""
@@ -203,14 +212,10 @@ class Restarts:
                 "duration_s": round(took_s, 1),
                 "exit": result.exit,
                 "error": self.redact(result.error)[:500],
-                "tail": self._scrubbed(result.tail),
+                "tail": scrubbed(result.tail, self.redact),
             },
         )
         flight.done.set()
-
-    def _scrubbed(self, tail: str) -> str:
-        """Return at most TAIL_BYTES of the end, without secrets: taken out before the cut, which could halve one."""
-        return self.redact(tail).encode("utf-8", "replace")[-TAIL_BYTES:].decode("utf-8", "ignore")
 
     def _keep(self, group: RestartGroup, history: History) -> None:
         self._histories[group.id] = history

@@ -43,7 +43,7 @@ from router.state.directory import state_directory
 from supervisors import canary, fleet, ingress
 from supervisors.canary import Canary
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
-from supervisors.keep_running import Child
+from supervisors.keep_running import Child, SupervisorExhausted
 from supervisors.outside import ConfigSource, FileSource, OneConfig, Seams
 from supervisors.parts import Parts, build
 from supervisors.policies import (
@@ -65,7 +65,7 @@ from supervisors.service import Reactions, Service
 from supervisors.state_lock import LOCKED
 from supervisors.state_writer import WorkerThread
 
-STOPPED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
+STOPPED, CRASHED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 1, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for
 
 
@@ -145,9 +145,11 @@ class Daemon:
         except* StateLocked as group:
             exit_code = LOCKED
             observer.event("state-locked", {"message": "; ".join(str(error) for error in flatten(group))})
+        except* SupervisorExhausted:
+            exit_code = GAVE_UP  # told already, by who gave up
         except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
-            exit_code = GAVE_UP
-            observer.event("supervisor-exhausted", {"child": "root", "action": "escalate", "exc_info": group})
+            exit_code = CRASHED
+            observer.event("router-crashed", {"exc_info": group})
         if exit_code == STOPPED and self.parts.fate.error is not None:
             exit_code = GAVE_UP
         observer.event("router-shutdown", {"exit_code": exit_code})
@@ -180,7 +182,7 @@ class Daemon:
         await self._keep(core, RESTARTS, parts.restarts.run)
         await self._keep(core, FLEET, partial(fleet.run, parts.board, children=parts.children(), keeper=parts.keeper))
         await self._keep(core, PROBES, parts.probes.run)
-        await self._keep(core, RELOAD, self._reload())
+        await self._keep(core, RELOAD, self._reload(), on_exhausted=parts.reloader.give_up)
         await self._keep(core, CONNECTIONS, parts.deployed.tidy_connections)
         await self._serve(core)
 
@@ -199,6 +201,7 @@ class Daemon:
         """Stop in order when a part has given up that the daemon cannot do without, in half the usual time (21.9)."""
         parts = self.parts
         await parts.fate.sealed.wait()
+        parts.lent.notifier.stopping(f"stopping: {parts.fate.error}")
         parts.drain.begin()
         await trio.sleep(parts.loaded.config.server.drain_timeout_s / 2)
         parts.drain.hasten()
@@ -235,13 +238,19 @@ class Daemon:
             current=lambda: parts.loaded,
             stamp=parts.source.stamp,
             observer=parts.observer,
-            on_begin=partial(parts.lent.notifier.reloading, "reading the configuration again"),
+            on_begin=self._tell_reloading,
             on_end=self._tell_reload,
             watch_s=parts.source.watch_s,
         )
 
+    def _tell_reloading(self) -> None:
+        if not self.parts.drain.is_started:  # READY would have to follow, and nothing is said after STOPPING
+            self.parts.lent.notifier.reloading("reading the configuration again")
+
     def _tell_reload(self, result: ReloadResult) -> None:
         """Tell the service manager, whose RELOADING ends with READY also where the file was refused."""
+        if self.parts.drain.is_started:
+            return
         listening = f"listening on {', '.join(self.parts.tree.addresses)}"
         refused = f"; the configuration was refused: {'; '.join(result.detail)}"[:500] if result.is_rejected else ""
         self.parts.lent.notifier.ready(listening + refused)

@@ -80,6 +80,9 @@ class Execute(Protocol):
         """Return what the work returns, raise what it raises; a cancellation leaves it behind."""
 
 
+_MACHINE = random.SystemRandom()
+
+
 @frozen
 class SystemWallClock:
     """The machine's own clock."""
@@ -104,7 +107,7 @@ class SystemRandom:
 
     def random(self) -> float:
         """Return a number in [0, 1)."""
-        return random.SystemRandom().random()
+        return _MACHINE.random()
 
 
 @frozen

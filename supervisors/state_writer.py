@@ -22,11 +22,10 @@ from attrs import define, field, frozen
 
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
-from router.state.rows import COUNTERS, Change, Key, Opened, encode_row
+from router.state.rows import Change, Key, Opened, encode_row
 from supervisors.seams import Execute, Store, T, WallClock
 
 COALESCE_S = 0.5  # supervision.md 21.10
-COUNTERS_S = 30.0  # supervision.md 21.10
 LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
 CLOSE_S = 0.5
 RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
@@ -34,8 +33,6 @@ ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind, an
 MAX_ROWS = 10_000  # distinct keys; a configuration has some hundred at most
 
 PART = "state"  # what `degraded:` calls it
-
-Counters = Callable[[], Mapping[str, Mapping[str, object]]]
 
 
 @frozen
@@ -64,21 +61,14 @@ class StateStatus:
     dropped_total: int = 0
 
 
-def _no_counters() -> Mapping[str, Mapping[str, object]]:
-    return {}
-
-
 @define(kw_only=True, eq=False)
 class StateWriter:
-    """The front (`Rows` of seams.py, sync) and the task of one state file; older than every task that puts rows.
-
-    `counters` gives {family: row} of the namespace `counters`; it is asked every 30 s and at the end."""
+    """The front (`Rows` of seams.py, sync) and the task of one state file; older than every task that puts rows."""
 
     store: Store
     execute: Execute
     observer: Observer
     wall: WallClock
-    counters: Counters = _no_counters
     _rows: dict[Key, Change] = field(factory=dict)  # every wanted row; json of None: wanted to be away
     _marked: dict[Key, None] = field(factory=dict)  # those that the file may not have so, in order
     _work: trio.Event = field(factory=trio.Event)
@@ -105,6 +95,10 @@ class StateWriter:
     def delete(self, namespace: str, key: str) -> None:
         """Forget a row."""
         self._want(Change(namespace=namespace, key=key, wall=self.wall.now(), json=None))
+
+    def keys(self) -> tuple[Key, ...]:
+        """Return the rows that there are to be."""
+        return tuple(key for key, change in self._rows.items() if change.json is not None)
 
     def forget(self, pruned: Iterable[Key]) -> None:
         """Delete the rows of names that are no longer configured, and tell them."""
@@ -210,20 +204,14 @@ class StateWriter:
             return RETRY_S
 
     async def _write_on(self) -> NoReturn:
-        counters_at = trio.current_time() + COUNTERS_S
         while True:
             await self.flush()
-            with trio.move_on_at(counters_at):
-                await self._work.wait()
-                await trio.sleep(COALESCE_S)
+            await self._work.wait()
+            await trio.sleep(COALESCE_S)
             self._work = trio.Event()
-            if trio.current_time() >= counters_at:
-                counters_at = trio.current_time() + COUNTERS_S
-                self._put_counters()
 
     async def _last_flush(self) -> None:
         try:
-            self._put_counters()
             await self.flush()
         except StateFailed as error:
             self._failed(error)
@@ -272,10 +260,6 @@ class StateWriter:
         self._rows[key] = change
         self._marked[key] = None
         self._work.set()
-
-    def _put_counters(self) -> None:
-        for family, row in self.counters().items():
-            self.put(COUNTERS, family, row)
 
     def _drop(self, namespace: str, key: str, reason: str) -> None:
         self._dropped_total += 1

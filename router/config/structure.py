@@ -64,6 +64,8 @@ def table_types() -> Mapping[str, type[attrs.AttrsInstance]]:
 
 def unknown_key(key: str, known: tuple[str, ...]) -> str:
     """Return the complaint about a key that a table does not have: the one table that has it, else the likeliest key."""
+    if f"{key}s" in known:
+        return f"unknown key, did you mean {key}s?"
     homes = [path for path, cls in table_types().items() if path and key in keys_of(cls)]
     if len(homes) == 1:
         return f"unknown key, it belongs in [{homes[0]}]"

@@ -19,6 +19,7 @@ from router.domain.health_step import LEVEL_MAX, is_probed
 
 MAX_AGE_S = 86_400.0  # an older row says nothing about today
 RESTORED_LEVEL_MAX = 2  # the back-off begins low again: the outage may have ended with the daemon's own
+OK_EVERY_S = 30.0  # between rows that tell of a success and nothing else
 _COUNT_MAX = 2**53  # beyond it other readers of JSON round
 _WALL_MAX = 253_402_300_799  # the year 9999: a later one has no date
 
@@ -38,6 +39,14 @@ def to_row(health: Health, *, wall: float) -> dict[str, object]:
         "last_ok_wall": health.last_ok_wall,
         "wall": wall,
     }
+
+
+def is_news(kept: Health, health: Health) -> bool:
+    """Tell whether a health is worth a row after the one that was kept: not for a success soon after another one."""
+    ok, ok_before = health.last_ok_wall, kept.last_ok_wall
+    if ok is None or ok_before is None or ok - ok_before >= OK_EVERY_S or ok < ok_before:
+        return kept != health
+    return to_row(kept, wall=0) != to_row(evolve(health, last_ok_wall=ok_before), wall=0)
 
 
 def from_row(row: object, *, now: Moment, policy: HealthPolicy) -> Health | None:

@@ -313,8 +313,9 @@ def _operated(old: Health, action: OperatorAction, now: Moment, policy: HealthPo
         case OperatorAction.EXCLUDE:
             return old if old.admission is Admission.EXCLUDED else excluded(old, now, policy)
         case OperatorAction.RESTORE:
+            rested = evolve(old, cooldown=None, pressured_until=-inf)  # whoever restores knows better than a stated reset
             is_out = old.admission in (Admission.EXCLUDED, Admission.HELD)
-            return on_probation(old, now, policy) if is_out else old
+            return on_probation(rested, now, policy) if is_out else rested
         case OperatorAction.HOLD:
             return old if old.hold_reason is HoldReason.OPERATOR else held(old, HoldReason.OPERATOR, now, policy)
     assert_never(action)
@@ -323,10 +324,9 @@ def _operated(old: Health, action: OperatorAction, now: Moment, policy: HealthPo
 def _reloaded(old: Health, event: Reloaded, now: Moment, policy: HealthPolicy) -> Health:
     health = old if policy.can_restart else evolve(old, restart_owed=None)
     if event.is_key_changed:
+        health = evolve(health, auth_failures=0, cooldown=None)  # another account has a limit of its own
         if health.hold_reason is HoldReason.AUTH:
             return on_probation(health, now, policy)
-        is_refused = health.cooldown is not None and health.cooldown.reason is CooldownReason.AUTH
-        health = evolve(health, auth_failures=0, cooldown=None if is_refused else health.cooldown)
     return _without_unasked(health, now, policy)
 
 

@@ -232,6 +232,7 @@ class Handler:
         if pipeline.failure is None:
             out += pipeline.close()
         if (broken := pipeline.failure) is not None:
+            broken.message = self.turn.generation.upstreams.redact(broken.message)
             out += encoder.failed(StreamBroken(provider=broken.provider, reason=broken.reason, message=broken.message))
         await writer.finish(out)
 

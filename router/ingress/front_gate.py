@@ -69,7 +69,7 @@ class FrontGate:
         browser cannot do to a foreign address without being asked first. Raises Unauthorized, UnsupportedMediaType."""
         if self.admin_token is not None:
             if not hmac.compare_digest(bearer_of(headers).encode(), self.admin_token):
-                raise Unauthorized(message="admin actions need the admin token: authorization: Bearer TOKEN")
+                raise Unauthorized(message="admin actions need the admin token, sent as a bearer token")
         elif not is_local(peer) or any(name in headers for name in _SIGNS_OF_A_PROXY):
             raise Unauthorized(message="admin actions are taken from this machine only, unless admin_token_env is set")
         else:

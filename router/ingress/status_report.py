@@ -44,14 +44,16 @@ class StatusReport:
     profiles: Mapping[str, tuple[str, ...]]
     providers: tuple[ProviderReport, ...]
     warnings: tuple[str, ...] = field(default=())
+    is_last_resort: bool = False  # every provider of the default profile is out, and asked all the same
     grammar_violations: Mapping[str, int] | None = None  # by dialect, where `grammar_check` is on
     generation: int = 1  # of the configuration at work; counts the reloads that were applied
     daemon: DaemonReport = field(factory=DaemonReport)
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """The parts that have given up while the rest goes on."""
-        return degraded_parts(self.daemon, (provider.status for provider in self.providers))
+        """The parts that have given up while the rest goes on, and a default profile that only its last resort answers for."""
+        out = (f"profile/{self.default_profile}",) if self.is_last_resort else ()
+        return (*degraded_parts(self.daemon, (provider.status for provider in self.providers)), *out)
 
 
 class StatusSource(Protocol):

@@ -17,7 +17,7 @@ DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logg
 class EventSpec:
     """`level` is the standard library's number; `fields` are the names that the event may carry.
 
-    `quiet_if` names the field that makes it information where it is true."""
+    `quiet_if` names the field that makes it a detail where it is true."""
 
     level: int
     fields: tuple[str, ...] = ()
@@ -94,13 +94,15 @@ EVENTS: Mapping[str, EventSpec] = {
     "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
     "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
     "process-port-taken": EventSpec(WARNING, (*_PROCESS_FIELDS, "port", "owner", "hint")),
-    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command")),
+    "process-log-failed": EventSpec(WARNING, ("path", "error")),
+    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command", "arguments_hash")),
     # the tree (supervision.md 21.9)
     "supervisor-child-ended": EventSpec(
         WARNING, ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info")
     ),
     "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
     "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
+    "router-crashed": EventSpec(ERROR, ("exc_info",)),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
     # state on disk (supervision.md 12, 21.10)
     "state-locked": EventSpec(ERROR, ("message",)),
@@ -166,4 +168,4 @@ UNLISTED = EventSpec(INFO)
 def level_of(name: str, fields: Mapping[str, object]) -> int:
     """Return the level at which an event is told."""
     spec = EVENTS.get(name, UNLISTED)
-    return INFO if spec.quiet_if is not None and fields.get(spec.quiet_if) else spec.level
+    return DEBUG if spec.quiet_if is not None and fields.get(spec.quiet_if) else spec.level

@@ -47,10 +47,14 @@ class Units:
             for name in foreign:
                 self.tell(f"{self.directory / name} was not written by this command, or was changed: --force replaces it")
             return 1
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (self.directory / name).write_text(marked(text), encoding="utf-8")
-            self.tell(f"written: {self.directory / name}")
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for name, text in texts.items():
+                (self.directory / name).write_text(marked(text), encoding="utf-8")
+                self.tell(f"written: {self.directory / name}")
+        except OSError as error:
+            self.tell(f"cannot write to {self.directory}: {error.strerror or error}")
+            return 1
         if not await self._has_manager():
             self.tell(f"{_NO_MANAGER}; where one runs:")
             self.tell(f"  systemctl --user daemon-reload && systemctl --user enable --now {' '.join(texts)}")

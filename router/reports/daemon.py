@@ -82,7 +82,9 @@ class DaemonClient:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise DaemonUnreachableError(f"no router answers at {self.url}: {reason}") from error
+            raise DaemonUnreachableError(
+                f"no router answers at {self.url}: {reason} (--config FILE or --url names another)"
+            ) from error
         except orjson.JSONDecodeError as error:
             raise DaemonUnreachableError(f"who answers at {self.url} is no router") from error
         if not isinstance(body, dict):

@@ -72,6 +72,7 @@ class Upstreams:
     sink: OutcomeSink
     observer: Observer
     random: Callable[[], float]
+    redact: Callable[[str], str] = str  # takes the configured secrets out of what an upstream has said
 
 
 @define(kw_only=True)
@@ -111,6 +112,7 @@ class Walk:
                 end = await self._ask(provider, config, call, deliver, has_later=bool(later))
             except ProviderFailed as failure:
                 self.ask.check_wanted()
+                failure.message = self.upstreams.redact(failure.message)
                 handle.failed(failure)
                 self._note(failure, absent=handle.is_first and is_absent(failure, config))
                 self._tell_pressure(failure)

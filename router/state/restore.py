@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import field, frozen
 
-from router.state.rows import COUNTERS, HEALTH, RESTART_BUDGET, Key, Row
+from router.state.rows import HEALTH, RESTART_BUDGET, Key, Row
 
 Values = Mapping[str, Mapping[str, object]]  # by key
 
@@ -24,11 +24,10 @@ class Known:
 
 @frozen(kw_only=True)
 class Restored:
-    """What to take up, by provider, by group and by family; `pruned` are the rows that have to be deleted."""
+    """What to take up, by provider and by group; `pruned` are the rows that have to be deleted."""
 
     health: Values = field(factory=dict)
     restarts: Values = field(factory=dict)
-    counters: Values = field(factory=dict)
     pruned: tuple[Key, ...] = ()
 
 
@@ -43,7 +42,6 @@ def restore(rows: Iterable[Row], known: Known) -> Restored:
     return Restored(
         health=by_namespace.get(HEALTH, {}),
         restarts=by_namespace.get(RESTART_BUDGET, {}),
-        counters=by_namespace.get(COUNTERS, {}),
         pruned=pruned,
     )
 

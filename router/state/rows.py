@@ -2,7 +2,6 @@
 
     health            a provider's health
     restart-budget    a group's restarts
-    counters          a family of counters
     quarantine/<ns>   what could not be read, or crashed its reader; never handed out
 
 Namespaces that nobody here knows belong to others and stay as they are."""
@@ -16,7 +15,6 @@ from attrs import field, frozen
 
 HEALTH = "health"
 RESTART_BUDGET = "restart-budget"
-COUNTERS = "counters"
 QUARANTINE = "quarantine/"  # what a namespace's unreadable rows are moved below
 
 Key = tuple[str, str]  # namespace, key

@@ -139,7 +139,7 @@ class Kept:
         for name, history in self.histories.items():
             row = on_disk.get((HEALTH, name))
             found = None if row is None else _fields(row.value)
-            if found not in _at(history, at):
+            if _lasting(found) not in map(_lasting, _at(history, at)):
                 self.broken("kept", f"{name}: the file says {found}, it was {_at(history, at)} when it was written at {at}")
         for group, starts in self.starts.items():
             self.starts[group] = written = [start for start in starts if start.at < self._born or start.at < at]
@@ -167,6 +167,11 @@ def fields_of(health: Health) -> dict[str, object]:
 
 def _fields(value: Fields) -> dict[str, object]:
     return {name: entry for name, entry in value.items() if name != "wall"}
+
+
+def _lasting(fields: Fields | None) -> Fields | None:
+    """Return the fields without the time of the last success: a row for that alone may wait."""
+    return None if fields is None else {name: entry for name, entry in fields.items() if name != "last_ok_wall"}
 
 
 def _today(row: Fields, policy: HealthPolicy) -> dict[str, object]:

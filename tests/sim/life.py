@@ -174,7 +174,7 @@ class Life:
             new_id=partial(id_source, source(seed, "ids", self.number)),
             dial=world.network.dial,
             door=self.door,
-            runner=lambda _directory: self.runner,
+            runner=lambda _directory, _observer: self.runner,
             open_signals=self.signals.open,
             hold=_held,
             store=lambda _directory, _wall: self.store,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from math import inf
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from router.domain.health import Admission, Evidence, Health, HealthState, HoldReason, evidence_of
 from router.domain.health_events import Failed, HealthEvent, PassiveSet, ProbeVerdict, RecoveryProbed, Source, Succeeded
+from router.domain.health_rows import to_row
 from router.domain.health_step import LEVEL_MAX, PASSIVE_PAUSE_S, wanted
 from router.ingress.drain import Drain
 from supervisors.health_board import Cell, HealthBoard
@@ -140,7 +141,7 @@ class Watch:
         if (known := self.values.get(cell)) is not None and known is not old and known != old:
             self.broken("I23", f"{cell.name}: a step began from another value than the one that was committed last")
         self.values[cell] = new
-        if new is not old and not self.pending():
+        if lasting(new) != lasting(old) and not self.pending():
             self.broken("I25", f"{cell.name}: a change that no row waits for")
         self._by_event(cell, event, old)
         is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
@@ -234,3 +235,8 @@ def _slot(task: trio.lowlevel.Task) -> tuple[str, int]:
     frame = getattr(task.coro, "cr_frame", None)
     slot = None if frame is None else frame.f_locals.get("slot")
     return kind, -1 if slot is None else slot.gen
+
+
+def lasting(health: Health) -> dict[str, object]:
+    """Return what a row keeps of it, but for the time of its last success, which may wait."""
+    return to_row(evolve(health, last_ok_wall=None), wall=0.0)

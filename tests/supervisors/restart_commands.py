@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 
 from supervisors import guardian
 from supervisors.guardian import read_processes
-from supervisors.process_probe import http_status
+from supervisors.process_probe import HttpProbe
 from supervisors.process_runner import GuardedRunner
 from supervisors.processes import Processes
 from supervisors.restart_config import RestartGroup
@@ -110,7 +110,7 @@ async def commands(tmp_path: Path, *argv: str, **fields: Any) -> AsyncIterator[C
 
     When it is left, no process with the mark lives that the test has not let go."""
     marker, log = Marker(), EventLog()
-    runner = GuardedRunner(directory=tmp_path / "logs", grace_s=0.3)
+    runner = GuardedRunner(directory=tmp_path / "logs", observer=log, grace_s=0.3)
     group = RestartGroup(
         **{
             "id": "g",
@@ -122,7 +122,7 @@ async def commands(tmp_path: Path, *argv: str, **fields: Any) -> AsyncIterator[C
             **fields,
         }
     )
-    tools = RestartTools(runner=runner, processes=Processes([], observer=log, runner=runner), probe=http_status)
+    tools = RestartTools(runner=runner, processes=Processes([], observer=log, runner=runner), probe=HttpProbe())
     restarts = Restarts(observer=log, tools=tools, groups=[group])
     with ended_afterwards(marker):
         async with trio.open_nursery() as nursery:

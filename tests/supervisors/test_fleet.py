@@ -113,6 +113,29 @@ async def test_a_passive_provider_is_supervised_again_when_it_is_configured_anew
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_supervisor_that_gave_up_is_tried_again_when_somebody_asks_or_after_an_hour(
+    asks: bool,  # noqa: FBT001 - a column
+    autojump_clock: MockClock,
+) -> None:
+    del autojump_clock
+    world = World(("a", "b"), broken=frozenset({"a"}))
+    cell = world.board.cell("a")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.run)
+        cell.apply(EXCLUDE)
+        await trio.sleep(400)
+        world.broken = frozenset()
+        if asks:
+            cell.apply(Operated(action=OperatorAction.RESTORE))
+            await trio.sleep(1)
+        else:
+            await trio.sleep(3600)
+
+        assert not cell.health.is_passive
+        nursery.cancel_scope.cancel()
+
+
 async def test_without_most_of_the_supervisors_the_daemon_ends(autojump_clock: MockClock) -> None:
     del autojump_clock
     world = World(("a", "b"), broken=frozenset({"a", "b"}))

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from router.domain.health import Cooldown, CooldownReason, HealthPolicy, Unconfigured
+from router.domain.health_events import Operated, OperatorAction
 from router.errors import FailureReason, ProviderFailed
 from supervisors.health_board import HealthBoard
 from tests.e2e.front_harness import Seen
@@ -116,3 +117,19 @@ def test_an_unknown_provider_is_healthy_and_an_unconfigured_one_says_why() -> No
 
     assert board.status_of("nobody").cooldown is None
     assert board.status_of("q").unconfigured == Unconfigured(reason="missing-credential", detail="KEY is not set")
+
+
+async def test_i2_a_late_report_on_a_provider_that_is_gone_is_neither_kept_nor_told() -> None:
+    kept: list[str] = []
+    seen = Seen()
+    board = HealthBoard(observer=seen, on_change=lambda provider, _health: kept.append(provider))
+    cell = board.add("a", HealthPolicy(threshold=1, excludes=True))
+    with board.begin("a") as attempt:
+        board.remove("a")
+        again = board.add("a", HealthPolicy(threshold=1, excludes=True))
+        attempt.failed(ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="refused"))
+    cell.apply(Operated(action=OperatorAction.EXCLUDE))
+
+    assert (kept, seen.events) == ([], [])
+    assert again.health.failures == 0
+    assert board.in_flight() == {}

@@ -124,6 +124,19 @@ async def test_a_profile_that_no_longer_excludes_lets_it_back_in() -> None:
     assert board.cell("a").health.admission is Admission.ADMITTED
 
 
+async def test_a_new_key_in_a_header_ends_a_hold_too() -> None:
+    old = evolve(a_file(a_provider("a")), secrets=Secrets(headers={"a": {"x-key": Secret("old-key")}}))
+    board = a_board(old)
+    cell = board.cell("a")
+    for _ in range(3):
+        cell.apply(Failed(reason=FailureReason.AUTH))
+        cell.status = _without_spacing(cell.status)
+
+    update_board(board, old, evolve(old, secrets=Secrets(headers={"a": {"x-key": Secret("new-key")}})))
+
+    assert cell.health.admission is Admission.PROBATION
+
+
 @pytest.mark.parametrize(("key", "admission"), [("old-key", Admission.HELD), ("new-key", Admission.PROBATION)])
 async def test_a_new_key_ends_a_hold_for_the_old_one(key: str, admission: Admission) -> None:
     old = a_file(a_provider("a"), keys={"a": "old-key"})

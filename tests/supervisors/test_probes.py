@@ -46,7 +46,7 @@ async def test_a_quiet_provider_is_asked_once_an_interval(nursery: trio.Nursery,
     assert world.prober.classes() == [COMPLETE] * 3
 
 
-async def test_the_interval_varies_by_its_jitter_from_the_end_of_the_last_probe(
+async def test_d20_the_interval_varies_by_its_jitter_from_the_end_of_the_last_probe(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     world = a_world(chance=Chance([0.0, 0.75, 0.5]), jitter=0.2)
@@ -59,7 +59,7 @@ async def test_the_interval_varies_by_its_jitter_from_the_end_of_the_last_probe(
     assert world.prober.times() == [48, 113, 178]
 
 
-async def test_providers_have_due_times_of_their_own(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_d20_providers_have_due_times_of_their_own(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = a_world("a", "b", chance=Chance([0.0, 1.0, 0.5]))
 
     await scheduled(nursery, world)
@@ -68,7 +68,7 @@ async def test_providers_have_due_times_of_their_own(nursery: trio.Nursery, auto
     assert sorted(world.prober.times("a") + world.prober.times("b")) == [54, 66]
 
 
-async def test_a_dead_host_delays_nobody_else(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_d20_a_dead_host_delays_nobody_else(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = a_world("dead", "b", "c", policy=WARNS, cold_timeout_s=50)
     world.prober.takes_s = {"dead": 1000.0}
 
@@ -79,7 +79,7 @@ async def test_a_dead_host_delays_nobody_else(nursery: trio.Nursery, autojump_cl
     assert world.prober.times("dead") == [60]
 
 
-async def test_no_more_probes_run_at_once_than_allowed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_d20_no_more_probes_run_at_once_than_allowed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = a_world(*"abcdef", parallel=2)
     world.prober.takes_s = dict.fromkeys("abcdef", 4.0)
 
@@ -215,7 +215,7 @@ async def test_a_limited_provider_is_asked_at_its_stated_reset(nursery: trio.Nur
 # ---- evidence
 
 
-async def test_failed_probes_degrade_and_exclude_like_requests(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_d1_d21_failed_probes_degrade_and_exclude_like_requests(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = a_world()
     world.prober.answers = {"p": DEAD}
 
@@ -277,7 +277,7 @@ async def test_a_model_that_loads_is_counted_and_is_no_failure(nursery: trio.Nur
 
 
 @pytest.mark.parametrize(("ok_before_s", "limit_s"), [(None, 120), (301, 120), (200, 10)])
-async def test_a_cold_model_gets_the_long_limit(
+async def test_d17_a_cold_model_gets_the_long_limit(
     ok_before_s: float | None, limit_s: float, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     world = a_world(policy=WARNS)
@@ -337,7 +337,9 @@ async def test_another_model_than_the_configured_one_is_told_once_per_change(
 # ---- the clock and the configuration
 
 
-async def test_a_jump_of_the_clock_spreads_the_probes_over_one_interval(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_d25_a_jump_of_the_clock_spreads_the_probes_over_one_interval(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     world = a_world("a", "b", "c", chance=Chance([0.5, 0.5, 0.5, 0.1, 0.4, 0.9, 0.5]))
     probes = await scheduled(nursery, world)
     await trio.sleep(59)

@@ -126,7 +126,7 @@ async def test_an_operator_s_probe_of_an_excluded_provider_wakes_its_prober(auto
     assert cell.health.next_probe_at == trio.current_time()
 
 
-async def test_an_operator_s_probe_of_a_paid_provider_costs_nothing(autojump_clock: MockClock) -> None:
+async def test_d16_an_operator_s_probe_of_a_paid_provider_costs_nothing(autojump_clock: MockClock) -> None:
     world = a_world()
     world.prober.plans = {"p": a_plan(TCP, MODELS, is_paid=True)}
 

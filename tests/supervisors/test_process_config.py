@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from router.config.schema import ProviderConfig
+from router.config.schema import ProviderConfig, RouterConfig
 from router.config.schema_provider import RestartConfig
 from supervisors.process_config import models_url, process_specs
+from supervisors.restart_config import restart_groups
+from supervisors.restart_names import group_id
 
 
 def a_provider(
@@ -47,6 +49,20 @@ def test_providers_of_one_command_or_group_share_a_process() -> None:
     specs = process_specs(providers, unconfigured={})
 
     assert [(spec.id, spec.providers) for spec in specs] == [("big", ("big", "small")), ("x", ("x", "y"))]
+
+
+def test_the_process_and_the_restart_of_a_provider_have_the_same_members() -> None:
+    one, other = managed("one"), managed("other")
+    named = managed("other", group=group_id(one))  # somebody gave the group the name that it has anyway
+    config = RouterConfig(
+        providers=(a_provider("a", restart=one), a_provider("b", restart=named), a_provider("c", restart=other)), profiles=()
+    )
+
+    restarts = restart_groups(config, {})
+
+    assert [spec.providers for spec in process_specs(config.providers, {})] == [("a", "b"), ("c",)]
+    assert [group.members for group in restarts] == [("a", "b"), ("c",)]
+    assert len({group.id for group in restarts}) == 2
 
 
 def test_ids_are_fit_for_file_names_and_differ() -> None:

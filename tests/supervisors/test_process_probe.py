@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
 import trio
 
-from supervisors.process_probe import http_status
+from supervisors.process_probe import HttpProbe
 
 Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -29,7 +31,7 @@ async def status_from(
 
     listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
     port = listeners[0].socket.getsockname()[1]
-    return await http_status(url.format(port=port))
+    return await HttpProbe()(url.format(port=port))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ async def test_nobody_there_is_no_status() -> None:
     port = listener.socket.getsockname()[1]
     await listener.aclose()
 
-    assert await http_status(f"http://127.0.0.1:{port}/") is None
+    assert await HttpProbe()(f"http://127.0.0.1:{port}/") is None
 
 
 async def test_a_path_that_is_not_ascii_is_asked_for_as_a_url_writes_it(nursery: trio.Nursery) -> None:
@@ -81,7 +83,7 @@ async def test_a_host_that_is_not_ascii_is_no_crash() -> None:
         assert (host, port) == ("größe.example", 80)
         raise OSError
 
-    assert await http_status("http://größe.example/", dial) is None
+    assert await HttpProbe(dial=dial)("http://größe.example/") is None
 
 
 async def test_https_is_spoken_where_the_url_says_so_and_a_server_that_does_not_is_no_answer(nursery: trio.Nursery) -> None:
@@ -91,3 +93,25 @@ async def test_https_is_spoken_where_the_url_says_so_and_a_server_that_does_not_
 
     assert status is None
     assert seen[0].startswith(b"\x16\x03")  # a TLS hello
+
+
+async def test_the_certificates_are_read_once_in_a_thread_and_never_for_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_in: list[bool] = []
+    read = ssl.create_default_context
+
+    def note() -> ssl.SSLContext:
+        read_in.append(threading.current_thread() is threading.main_thread())
+        return read()
+
+    async def dial(_host: str, _port: int) -> trio.SocketStream:
+        raise OSError
+
+    monkeypatch.setattr(ssl, "create_default_context", note)
+    probe = HttpProbe(dial=dial)
+
+    await probe("http://127.0.0.1/")
+    read_before = list(read_in)
+    answers = [await probe("https://127.0.0.1/") for _ in range(3)]
+
+    assert (read_before, read_in) == ([], [False])
+    assert answers == [None] * 3

@@ -15,6 +15,7 @@ import trio
 from supervisors.leftovers import MARK, this_instance
 from supervisors.process_runner import GuardedRunner
 from supervisors.process_spec import ProcessSpec
+from tests.supervisors.jobs_in_memory import EventLog
 from tests.supervisors.living import tree_argv, wait_gone, wait_tree
 
 
@@ -28,7 +29,7 @@ def a_script(text: str, **fields: Any) -> ProcessSpec:  # noqa: ANN401 - any fie
 
 @pytest.fixture
 def runner(tmp_path: Path) -> GuardedRunner:
-    return GuardedRunner(directory=tmp_path / "logs", grace_s=0.3, log_bytes=1000, log_check_s=0.05)
+    return GuardedRunner(directory=tmp_path / "logs", observer=EventLog(), grace_s=0.3, log_bytes=1000, log_check_s=0.05)
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
@@ -160,3 +161,60 @@ async def test_a_job_that_cannot_be_started_raises_and_leaves_nothing(runner: Gu
 
 async def test_what_never_ran_has_no_tail(runner: GuardedRunner) -> None:
     assert runner.tail(a_job("true")) == ""
+
+
+async def run_once(runner: GuardedRunner, spec: ProcessSpec) -> int | None:
+    async with runner.open_job(spec) as job:
+        with trio.fail_after(10):
+            await job.wait()
+    return job.exit_code
+
+
+def told(runner: GuardedRunner) -> list[tuple[str, dict[str, object]]]:
+    assert isinstance(runner.observer, EventLog)
+    return [(name, dict(fields)) for _, name, fields in runner.observer.events]
+
+
+async def test_d35_without_a_directory_jobs_run_without_a_log_and_that_is_told_once(runner: GuardedRunner) -> None:
+    runner.directory.write_text("in the way")
+    spec = a_script("echo hello; exit 3")
+
+    assert [await run_once(runner, spec), await run_once(runner, spec)] == [3, 3]
+    assert runner.tail(spec) == ""
+    ((name, fields),) = told(runner)
+    assert (name, fields["path"]) == ("process-log-failed", str(runner.directory))
+    assert "File exists" in str(fields["error"])
+
+
+@pytest.mark.slow
+async def test_a_log_that_can_be_made_again_is_and_its_next_failure_is_told_anew(runner: GuardedRunner) -> None:
+    spec = a_script("echo hello")
+    runner.directory.write_text("in the way")
+    await run_once(runner, spec)
+    runner.directory.unlink()
+    await run_once(runner, spec)
+    tail = runner.tail(spec)
+    (runner.directory / "job.log.1").mkdir()  # the log cannot be moved away
+    await run_once(runner, spec)
+
+    assert tail == "hello\n"
+    assert [name for name, _ in told(runner)] == ["process-log-failed"] * 2
+
+
+async def test_the_log_of_an_earlier_run_is_not_taken_for_that_of_one_that_has_none(runner: GuardedRunner) -> None:
+    await run_once(runner, a_script("echo first"))
+    (runner.directory / "job.log.1").mkdir()
+    await run_once(runner, second := a_script("echo second"))
+
+    assert (runner.directory / "job.log").read_text() == "first\n"
+    assert runner.tail(second) == ""
+
+
+async def test_a_log_that_cannot_be_copied_is_emptied_and_its_job_lives(runner: GuardedRunner, tmp_path: Path) -> None:
+    log = runner.directory / "job.log"
+    log.with_name("job.log.1").mkdir(parents=True)
+    async with runner.open_job(a_script("head -c 1800 /dev/zero; touch written; exec sleep 60", cwd=tmp_path)) as job:
+        await wait_until((tmp_path / "written").exists)
+        await wait_until(lambda: log.stat().st_size == 0)
+
+        assert job.exit_code is None

@@ -70,10 +70,17 @@ def test_a_server_is_ready_when_it_answers_or_asks_for_a_key(status: int | None,
 
 
 def test_a_failure_says_what_was_seen_last() -> None:
-    assert not_ready_in_time(503, 120).reason is FailureReason.LOADING
-    assert not_ready_in_time(None, 120).message == "does not answer after 120 s"
-    assert not_ready_in_time(404, 120).message == "answers 404 after 120 s"
-    assert not_ready_in_time(404, 120).reason is FailureReason.TIMEOUT
+    url = "http://127.0.0.1:8089/health"
+    loading, silent, wrong = (not_ready_in_time(status, url, 0.5) for status in (503, None, 404))
+
+    assert loading.message == "is still loading after 0.5 s: give it a longer ready_timeout_s"
+    assert silent.message == f"does not answer at {url} after 0.5 s: see its own log, or correct ready_url"
+    assert wrong.message == f"answers 404 at {url} after 0.5 s: see its own log, or correct ready_url"
+    assert [failure.reason for failure in (loading, silent, wrong)] == [
+        FailureReason.LOADING,
+        FailureReason.TIMEOUT,
+        FailureReason.TIMEOUT,
+    ]
 
 
 def test_an_early_end_quotes_the_last_line_that_says_something() -> None:

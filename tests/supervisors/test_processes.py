@@ -341,13 +341,13 @@ async def test_a_lease_outside_of_run_is_refused_and_a_second_run_serves_again(a
 
 
 async def test_what_a_dead_instance_left_is_told_before_anything_starts(autojump_clock: MockClock) -> None:
-    left = Swept(pid=7, job="embedded", instance="1-2-3", command="python -m router.embedded")
+    left = Swept(pid=7, job="embedded", instance="1-2-3", command="python", arguments_hash="1234")
     async with a_world(a_spec(start="boot"), leftovers=(left,)) as world:
         await trio.sleep(1)
 
     assert world.log.events[0][1:] == (
         "process-leftover-swept",
-        {"pid": 7, "job": "embedded", "instance": "1-2-3", "command": "python -m router.embedded"},
+        {"pid": 7, "job": "embedded", "instance": "1-2-3", "command": "python", "arguments_hash": "1234"},
     )
 
 

@@ -175,7 +175,7 @@ async def test_a_probe_begins_at_the_rung_that_failed_last(
     assert world.prober.classes() == classes
 
 
-async def test_a_recovery_never_asks_a_paid_provider_for_a_token(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_d16_a_recovery_never_asks_a_paid_provider_for_a_token(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     world = an_outage()
     world.prober.plans = {"p": a_plan(TCP, MODELS, is_paid=True)}
 
@@ -183,6 +183,24 @@ async def test_a_recovery_never_asks_a_paid_provider_for_a_token(nursery: trio.N
     await trio.sleep(5)
 
     assert world.prober.classes() == [TCP, MODELS]
+    assert cell.health.admission is Admission.PROBATION
+
+
+@pytest.mark.parametrize("facts", [{"is_enabled": False}, {"is_gated": True}])
+async def test_whom_no_request_may_reach_is_not_probed_until_that_changes(
+    facts: dict[str, object], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = an_outage()
+    world.prober.plans = {"p": a_plan(**facts)}
+    cell = await recover(nursery, world)
+    await trio.sleep(3600)
+    meanwhile = world.prober.classes()
+
+    world.prober.plans = {"p": a_plan()}
+    cell.touch()
+    await trio.sleep(5)
+
+    assert meanwhile == []
     assert cell.health.admission is Admission.PROBATION
 
 
@@ -199,7 +217,7 @@ async def test_a_managed_server_that_does_not_run_is_started_by_the_probe(
 
 
 @pytest.mark.parametrize(("last_ok_s", "limit_s"), [(None, 120), (400, 120), (200, 10)])
-async def test_a_cold_model_gets_the_long_limit(
+async def test_d17_a_cold_model_gets_the_long_limit(
     last_ok_s: float | None, limit_s: float, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     world = a_world()

@@ -13,7 +13,7 @@ from router.config.schema import LoadedConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
 from router.errors import ConfigError, Mistake
-from supervisors.reload import WATCH_S, Outcome, Reloader
+from supervisors.reload import WATCH_S, Outcome, Reloader, ReloadResult
 from tests.builders import a_config, a_provider
 from tests.e2e.front_harness import Seen
 
@@ -27,7 +27,7 @@ def loaded(*providers: str, server: ServerConfig | None = None) -> LoadedConfig:
 class World:
     """A file that can be written, a daemon that notes what it is given, and a reloader between them."""
 
-    file: LoadedConfig | ConfigError
+    file: LoadedConfig | Exception
     current: LoadedConfig
     loads_take_s: float = 0.0
     written: int = 0
@@ -41,7 +41,7 @@ class World:
     def of(cls, first: LoadedConfig, *, loads_take_s: float = 0.0) -> World:
         return cls(first, first, loads_take_s)
 
-    def write(self, file: LoadedConfig | ConfigError) -> None:
+    def write(self, file: LoadedConfig | Exception) -> None:
         self.file = file
         self.written += 1
 
@@ -52,7 +52,7 @@ class World:
     async def load(self) -> LoadedConfig:
         self.loads += 1
         await trio.sleep(self.loads_take_s)
-        if isinstance(self.file, ConfigError):
+        if isinstance(self.file, Exception):
             raise self.file
         return self.file
 
@@ -178,4 +178,56 @@ async def test_a_key_that_changed_in_the_environment_is_a_change(nursery: trio.N
 
     assert (await world.reloader.ask_and_wait()).outcome is Outcome.APPLIED
     await wait_all_tasks_blocked()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_reload_that_crashes_leaves_nobody_waiting_and_is_said_to_have_ended() -> None:
+    world = World.of(loaded("a"))
+    world.write(ZeroDivisionError())
+    results: list[ReloadResult] = []
+
+    async def ask() -> None:
+        results.append(await world.reloader.ask_and_wait())
+
+    with pytest.RaisesGroup(ZeroDivisionError), trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            await world.run()
+
+    assert [result.outcome for result in results] == [Outcome.REJECTED]
+    assert world.busy == [True, False]
+
+
+async def test_who_asks_where_no_reload_runs_any_more_is_told_so(nursery: trio.Nursery) -> None:
+    reloader, results = Reloader(), list[ReloadResult]()
+
+    async def ask() -> None:
+        results.append(await reloader.ask_and_wait())
+
+    nursery.start_soon(ask)
+    await wait_all_tasks_blocked()
+    reloader.give_up()
+    nursery.start_soon(ask)
+    await wait_all_tasks_blocked()
+
+    assert [result.outcome for result in results] == [Outcome.REJECTED] * 2
+    assert "restart the router" in results[0].detail[0]
+
+
+async def test_a_change_while_the_task_was_down_is_not_missed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    del autojump_clock
+    world = World.of(loaded("a"))
+    world.write(ZeroDivisionError())
+    world.reloader.ask()
+    with pytest.raises(ZeroDivisionError):
+        await world.run()
+
+    world.write(loaded("b"))
+    await nursery.start(world.run)
+    await trio.sleep(WATCH_S + 1)
+    await trio.sleep(10 * WATCH_S)
+
+    assert [[p.name for p in new.config.providers] for new in world.applied] == [["b"]]
+    assert world.loads == 2
     nursery.cancel_scope.cancel()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -276,25 +278,37 @@ async def test_d18_stopping_ends_a_command_in_the_time_of_its_grace_and_tells_it
     assert world.log.last("self-healing-restart")["error"] == "the restart was cut off before its end"
 
 
-async def test_a_flight_whose_group_has_changed_ends_and_the_members_are_told_that_it_failed(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("change", [{"argv": ("other",)}, {"mode": "unit"}, {"cwd": Path("/")}, {"env": (("A", "b"),)}])
+async def test_a_flight_whose_group_does_something_else_now_ends_and_the_members_are_told_that_it_failed(
+    autojump_clock: MockClock, change: dict[str, Any]
+) -> None:
     async with a_world(plans=[JobPlan()]) as world:
         world.nursery.start_soon(world.ask, "a")
         await trio.sleep(3)
-        world.restarts.configure([evolve(GROUP, argv=("other",)), MANAGED])
+        world.restarts.configure([evolve(GROUP, **change), MANAGED])
         await wait_all_tasks_blocked()
 
         assert world.outcomes == {"a": RestartOutcome.FAILED}
         assert world.runner.live == {}
 
 
-async def test_a_flight_whose_group_stays_as_it_is_lives_through_a_reload(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(
+    "change", [{}, {"members": ("a", "c")}, {"timeout_s": 90.0}, {"ready_timeout_s": 9.0}, {"budget": Budget(max=1)}]
+)
+async def test_a_flight_whose_group_does_the_same_lives_through_a_reload_with_its_new_members(
+    autojump_clock: MockClock, change: dict[str, Any]
+) -> None:
     async with a_world() as world:
         world.nursery.start_soon(world.ask, "a")
         await wait_all_tasks_blocked()
-        world.restarts.configure([evolve(GROUP)])
+        group = evolve(GROUP, **change)
+        world.restarts.configure([group])
+        world.nursery.start_soon(world.ask, group.members[1])
         await trio.sleep(2)
 
-        assert world.outcomes == {"a": RestartOutcome.OK}
+        assert world.outcomes == dict.fromkeys(group.members, RestartOutcome.OK)
+        assert len(world.runner.jobs) == 1
+        assert world.log.last("self-healing-restart")["providers"] == list(group.members)
 
 
 async def test_a_crash_of_a_job_is_a_failed_restart_for_everybody_and_the_next_run_serves_again(

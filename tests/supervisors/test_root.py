@@ -156,7 +156,7 @@ async def test_a_part_that_nobody_can_do_without_ends_it_with_70(tmp_path: Path)
 @pytest.mark.slow
 async def test_without_managed_processes_it_serves_the_rest_and_says_so(tmp_path: Path) -> None:
     told = Told()
-    seams = Seams(runner=lambda directory: BrokenRunner(directory=directory))
+    seams = Seams(runner=lambda directory, observer: BrokenRunner(directory=directory, observer=observer))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: Daemon.of(a_config(tmp_path), told, seams).run_to_exit())
@@ -172,7 +172,7 @@ async def test_without_managed_processes_it_serves_the_rest_and_says_so(tmp_path
 
 
 @pytest.mark.slow
-async def test_a_state_directory_that_cannot_be_used_is_told_once_and_stops_nothing(tmp_path: Path) -> None:  # D35
+async def test_d35_a_state_directory_that_cannot_be_used_is_told_once_and_stops_nothing(tmp_path: Path) -> None:
     told = Told()
     (tmp_path / "file").touch()
     config = a_config(tmp_path, state_dir=str(tmp_path / "file" / "state"))

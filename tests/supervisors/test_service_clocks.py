@@ -52,7 +52,7 @@ class Watch:
         ([(6, 20), (5, 20), (5, 20)], []),  # a clock that is slewed
     ],
 )
-async def test_a_jump_of_more_than_30_s_is_told_once_within_5_s(
+async def test_d25_a_jump_of_more_than_30_s_is_told_once_within_5_s(
     autojump_clock: trio.testing.MockClock, steps: list[tuple[float, float]], jumps: list[tuple[float, float]]
 ) -> None:
     watch = Watch()

@@ -56,7 +56,7 @@ async def run_and_keep_error(writer: StateWriter, errors: list[StateFailed]) -> 
         errors.append(error)
 
 
-async def test_a_row_is_on_disk_half_a_second_after_it_was_put(nursery: trio.Nursery, autojump_clock: MockClock) -> None:  # D19
+async def test_d19_a_row_is_on_disk_half_a_second_after_it_was_put(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     writer = a_writer(store := MemoryStore())
     await nursery.start(writer.run)
     await trio.sleep(5)
@@ -138,7 +138,7 @@ async def test_a_row_that_json_cannot_say_is_dropped_and_the_others_are_written(
     assert writer.status().dropped_total == 1
 
 
-async def test_the_last_rows_are_written_when_it_is_cancelled(nursery: trio.Nursery, autojump_clock: MockClock) -> None:  # D18
+async def test_d18_the_last_rows_are_written_when_it_is_cancelled(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     writer = a_writer(store := MemoryStore())
     await nursery.start(writer.run)
     await wait_all_tasks_blocked()
@@ -170,17 +170,6 @@ async def test_a_disk_that_hangs_is_a_failure_like_any_other(autojump_clock: Moc
     assert (opened, trio.current_time()) == (Opened(), ANSWER_S)
     assert writer.status().error == "memory: cannot open: no answer within 10 s"
     assert writer.status().is_degraded
-
-
-async def test_counters_are_written_every_thirty_seconds_and_at_the_end(autojump_clock: MockClock) -> None:
-    store = MemoryStore()
-    writer = evolve(a_writer(store), counters=lambda: {"requests": {"total": int(trio.current_time())}})
-
-    with trio.move_on_after(75):
-        await writer.run()
-
-    written = [(at, change.json) for at, batch in store.batches for change in batch if change.namespace == "counters"]
-    assert written == [(30, b'{"total":30}'), (60, b'{"total":60}'), (75, b'{"total":75}')]
 
 
 async def test_a_write_that_fails_is_told_and_raised_and_loses_nothing(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -262,9 +251,9 @@ async def test_a_second_failure_after_a_recovery_degrades_at_once(nursery: trio.
     nursery.cancel_scope.cancel()
 
 
-async def test_a_directory_that_cannot_be_used_at_the_start_degrades_and_is_told_once(
+async def test_d35_a_directory_that_cannot_be_used_at_the_start_degrades_and_is_told_once(
     nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:  # D35
+) -> None:
     writer = a_writer(MemoryStore(failing="Not a directory"))
 
     opened = await writer.load()
@@ -357,7 +346,7 @@ async def test_rows_that_nobody_touched_are_written_again_when_the_file_was_lost
     assert store.texts()["budget/x"] == b'{"usd":3}'
 
 
-async def test_what_the_restore_prunes_is_deleted_and_told(autojump_clock: MockClock) -> None:  # D24
+async def test_d24_what_the_restore_prunes_is_deleted_and_told(autojump_clock: MockClock) -> None:
     store = MemoryStore(rows={("health", key): Change(namespace="health", key=key, wall=1.0, json=b"{}") for key in "abc"})
     writer = a_writer(store)
     await writer.load()

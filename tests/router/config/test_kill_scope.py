@@ -44,7 +44,9 @@ def test_a_service_is_told_from_a_session(cgroup: str, unit: str | None) -> None
         ("unit", True, AS_A_SERVICE, False),
     ],
 )
-def test_only_a_oneshot_in_a_service_is_warned_about(mode: RestartMode, *, is_enabled: bool, cgroup: str, warned: bool) -> None:
+def test_d26_only_a_oneshot_in_a_service_is_warned_about(
+    mode: RestartMode, *, is_enabled: bool, cgroup: str, warned: bool
+) -> None:
     restart = RestartConfig(mode=mode, argv=("start-it",))
     config = a_config(a_provider("plain"), a_provider("local", restart=restart, enabled=is_enabled))
 
@@ -53,7 +55,7 @@ def test_only_a_oneshot_in_a_service_is_warned_about(mode: RestartMode, *, is_en
     assert [warning.path for warning in warnings] == (["providers[1].restart.mode"] if warned else [])
 
 
-def test_the_warning_recommends_a_unit() -> None:
+def test_d26_the_warning_recommends_a_unit() -> None:
     config = a_config(a_provider(restart=RestartConfig(mode="oneshot", argv=("start-it",))))
 
     (warning,) = kill_scope_warnings(config, AS_A_SERVICE)

@@ -143,12 +143,12 @@ def test_i9_excluding_twice_is_excluding_once(life: Life) -> None:
 
 
 @given(lives())
-def test_i9_restoring_who_is_in_is_nothing(life: Life) -> None:
+def test_i9_restoring_who_is_in_ends_its_rests_and_is_nothing_else(life: Life) -> None:
     assume(life.health.admission in (Admission.ADMITTED, Admission.PROBATION))
 
     done = step(life.health, Operated(action=OperatorAction.RESTORE), moment(life.at), life.policy)
 
-    assert done.health is life.health
+    assert done.health == evolve(life.health, cooldown=None, pressured_until=-inf)
     assert not done.told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,7 @@ class Rig:
     sink: RememberingSink = field(factory=RememberingSink)
     observer: RememberingObserver = field(factory=RememberingObserver)
     drain: Drain = field(factory=Drain)
+    redact: Callable[[str], str] = str
     health_board: HealthBoard | None = None  # in place of `resting` and of the sink that only remembers
 
     def generation(self) -> Generation:
@@ -79,6 +80,7 @@ class Rig:
                 sink=self.health_board or self.sink,
                 observer=self.observer,
                 random=lambda: 0.5,
+                redact=self.redact,
             ),
             health=self.health_board
             or Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()}),

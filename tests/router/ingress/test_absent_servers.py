@@ -34,8 +34,8 @@ async def levels(*scripts: Script, url: str = LOCAL, **keys: object) -> list[int
     return [level_of(name, fields) for name, fields in told]
 
 
-async def test_a_local_server_that_was_never_there_is_told_as_information() -> None:
-    assert await levels(refused()) == [logging.INFO, logging.INFO]
+async def test_a_local_server_that_was_never_there_is_told_as_a_detail() -> None:
+    assert await levels(refused()) == [logging.DEBUG, logging.DEBUG]
 
 
 async def test_one_that_has_answered_is_missed() -> None:

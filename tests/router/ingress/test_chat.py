@@ -129,7 +129,7 @@ async def test_a_break_after_content_ends_in_the_clients_own_error_event(client:
 
 @pytest.mark.parametrize("client", BOTH)
 @pytest.mark.parametrize("upstream", BOTH)
-async def test_a_truncated_stream_ends_in_the_clients_own_error_event(client: DialectName, upstream: DialectName) -> None:
+async def test_d36_a_truncated_stream_ends_in_the_clients_own_error_event(client: DialectName, upstream: DialectName) -> None:
     cut = Script(chunks=STREAMS[upstream]("one")[: 3 if upstream is ANTHROPIC else 2])
     rig = Rig(providers=[ScriptedProvider(name="a", dialect=upstream, scripts=[cut])])
 

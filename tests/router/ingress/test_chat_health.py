@@ -5,14 +5,17 @@ from __future__ import annotations
 import orjson
 import pytest
 import trio
+from attrs import define
 
-from router.config.schema import RoutingConfig
+from router.config.redact import Redactor
+from router.config.schema import RoutingConfig, Secret
 from router.domain.health import Admission, HealthPolicy
 from router.domain.health_events import Operated, OperatorAction
 from router.domain.request import DialectName
 from router.errors import FailureReason, ProviderFailed
+from router.ingress.generation import Generation
 from supervisors.health_board import Cell, HealthBoard
-from tests.builders import ANTHROPIC, CHAT, RememberingObserver, Script, ScriptedProvider, a_profile, chat_stream
+from tests.builders import ANTHROPIC, CHAT, RememberingObserver, Script, ScriptedProvider, Step, a_profile, chat_stream
 from tests.router.ingress.rig import Rig
 
 DOWN = Script(refusal=ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="refused"))
@@ -110,3 +113,94 @@ async def test_an_excluded_provider_ahead_of_the_one_that_answers_was_left(autoj
     talk = await rig.ask(CHAT, stream=True)
 
     assert (talk.headers.get("x-router-fallback-from"), talk.headers.get("x-router-fallback-reason")) == ("a", "excluded")
+
+
+SAID = b'data: {"error":{"message":"no such account: plain-key-4711","code":500}}\n\n'
+
+
+@pytest.mark.parametrize("chunks", [[SAID], [*chat_stream("one", "two")[:2], SAID]], ids=["first", "midstream"])
+@pytest.mark.parametrize("client", [CHAT, ANTHROPIC])
+async def test_a_key_that_an_upstream_repeats_in_a_stream_reaches_nobody(
+    client: DialectName, chunks: list[Step], autojump_clock: object
+) -> None:
+    rig, cell = a_rig(Script(chunks=chunks))
+    rig.redact = Redactor.of([Secret("plain-key-4711")]).redact
+
+    talk = await rig.ask(client, stream=True)
+
+    assert cell.health.last_error == "no such account: ***"
+    assert "4711" not in f"{talk.body!r} {cell.health.last_error} {rig.observer.events}"
+
+
+BROKEN = ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="the connection broke")
+ENDS: dict[str, list[Step]] = {
+    "breaks": [*chat_stream("one", "two")[:2], BROKEN],
+    "stops-without-a-word": [*chat_stream("one", "two")[:2]],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_d10_d36_a_backend_whose_streams_all_end_early_is_excluded(end: str, autojump_clock: object) -> None:
+    rig, cell = a_rig(Script(chunks=ENDS[end]))
+    failures = []
+    for _ in range(2 * THRESHOLD):
+        await rig.ask(CHAT, stream=True)
+        failures.append(cell.health.failures)
+        await trio.sleep(1)
+
+    assert failures == [1, 2, 3, 4, 5, 6]
+    assert cell.health.admission is Admission.EXCLUDED
+
+
+async def test_d33_an_empty_stream_is_a_failure_that_is_counted_and_told() -> None:
+    rig, cell = a_rig(Script(chunks=[b"data: [DONE]\n\n"]))
+
+    await rig.ask(CHAT, stream=True)
+
+    assert cell.health.failures == 1
+    assert [fields["reason"] for fields in rig.observer.named("provider-failed")] == ["empty-stream"]
+    assert rig.observer.named("request-complete")[0]["chain"] == ["a:empty-stream"]
+
+
+async def test_d30_each_fact_of_a_request_is_one_event() -> None:
+    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[DOWN]), ScriptedProvider(name="b", scripts=[UP])])
+
+    await rig.ask(CHAT, stream=True)
+
+    assert sorted(name for name, _ in rig.observer.events) == [
+        "chain-resolved",
+        "fallback-occurred",
+        "provider-failed",
+        "request-complete",
+    ]
+
+
+@define(kw_only=True)
+class OneGeneration(Rig):
+    """A rig whose requests share one generation, as those of a daemon do."""
+
+    _shared: Generation | None = None
+
+    def generation(self) -> Generation:
+        self._shared = self._shared or Rig.generation(self)
+        return self._shared
+
+
+async def test_d31_what_one_request_has_met_is_on_no_other_answer(autojump_clock: object) -> None:
+    """Verdicts of the drift guard come with L4; what exists of the defect is that nothing is kept on a shared object."""
+    slow = Script(chunks=chat_stream("slowly"), open_after_s=5)
+    rig = OneGeneration(
+        providers=[ScriptedProvider(name="a", scripts=[DOWN, UP]), ScriptedProvider(name="b", scripts=[slow])],
+    )
+    answers: list[str | None] = []
+
+    async def ask(after_s: float) -> None:
+        await trio.sleep(after_s)
+        talk = await rig.ask(CHAT, stream=True)
+        answers.append(talk.headers.get("x-router-fallback-from"))
+
+    async with trio.open_nursery() as nursery:
+        for after_s in (0, 1, 6):
+            nursery.start_soon(ask, after_s)
+
+    assert answers == [None, "a", None]  # the second request is answered while the first one waits

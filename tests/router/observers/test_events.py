@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from attrs import frozen
 
 from router.observers.events import EVENTS
+from router.observers.log import open_log
 
 ROOT = Path(__file__).parents[3]
 TELLERS = {"event", "_tell", "_observe"}  # the observer's method, and two that hand on to it
@@ -56,3 +59,14 @@ def test_every_event_in_the_source_is_listed_with_its_fields(telling: Telling) -
 @pytest.mark.parametrize("name", tuple(EVENTS))
 def test_names_are_kebab_case(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+
+
+@pytest.mark.parametrize("name", tuple(EVENTS))
+def test_every_event_can_be_written_with_all_of_its_fields(name: str) -> None:
+    file = io.BytesIO()
+    fields = {field: f"the {field}" for field in EVENTS[name].fields if field != "exc_info"}
+
+    open_log("debug", "json", redact=str, file=file).event(name, fields)
+
+    line = json.loads(file.getvalue())
+    assert line.items() >= {"event": name, **fields}.items()

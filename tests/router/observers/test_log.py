@@ -194,3 +194,16 @@ def test_warnings_of_python_become_lines() -> None:
         warnings.warn("old thing", DeprecationWarning, stacklevel=1)
 
     assert lines(file)[0]["logger"] == "py.warnings"
+
+
+def test_d34_a_second_log_in_the_process_takes_nothing_from_the_first() -> None:
+    """Metrics, which detached so, come with a later issue; the log is what could do the same today."""
+    first, second = io.BytesIO(), io.BytesIO()
+    log, other = a_log(first), a_log(second)
+
+    log.event("request-complete", {"status": 200})
+    other.event("router-shutdown", {"exit_code": 0})
+    log.event("provider-failed", {})
+
+    assert [line["event"] for line in lines(first)] == ["request-complete", "provider-failed"]
+    assert [line["event"] for line in lines(second)] == ["router-shutdown"]

@@ -93,7 +93,7 @@ NO_ANSWERS = [
 
 
 @pytest.mark.parametrize(("told", "reason"), NO_ANSWERS)
-async def test_what_is_no_answer_is_a_failed_probe_and_never_an_exception(told: Told | ProviderFailed, reason: R) -> None:
+async def test_d27_d29_what_is_no_answer_is_a_failed_probe_and_never_an_exception(told: Told | ProviderFailed, reason: R) -> None:
     result = await probed(told)
 
     assert (result.verdict, result.reason) == (ProbeVerdict.FAILED, reason)
@@ -185,7 +185,7 @@ async def test_only_the_caller_s_scope_bounds_a_completion(autojump_clock: MockC
     assert result.latency_ms == pytest.approx(110_000)
 
 
-async def test_a_server_that_trickles_ends_with_the_caller_s_scope(autojump_clock: MockClock) -> None:
+async def test_d28_a_server_that_trickles_ends_with_the_caller_s_scope(autojump_clock: MockClock) -> None:
     trickle: Sequence[bytes | float] = [part for _ in range(1000) for part in (b": wait\n\n", 0.5)]
     began, result = trio.current_time(), None
 
@@ -200,7 +200,7 @@ async def test_a_server_that_trickles_ends_with_the_caller_s_scope(autojump_cloc
 
 
 @pytest.mark.parametrize(("pays", "allow_paid", "asked"), [(False, True, MODELS), (True, True, COMPLETE), (True, False, MODELS)])
-async def test_a_paid_provider_is_asked_for_a_token_only_where_both_settings_say_so(
+async def test_d16_a_paid_provider_is_asked_for_a_token_only_where_both_settings_say_so(
     pays: bool,  # noqa: FBT001 - a column
     allow_paid: bool,  # noqa: FBT001 - a column
     asked: ProbeClass,

@@ -289,3 +289,10 @@ def test_i16_the_last_resort_overrides_no_money_no_switch_no_reset_and_no_operat
                 DropReason.EXCLUDED,
                 DropReason.BREAKER_OPEN,
             }
+
+
+@pytest.mark.xfail(raises=TypeError, strict=True, reason="the drift guard (L4) comes with the issue of the guards")
+def test_d32_a_provider_whose_replies_drift_is_asked_last() -> None:
+    drifting = Health(drift_until=NOW + 60)  # type: ignore[call-arg]  # the field comes with L4
+
+    assert [entry.provider for entry in plan_of({"a": drifting, "b": WELL}).order] == ["b", "a"]

@@ -58,12 +58,12 @@ def execute(directory: Path, *statements: str, parameters: tuple[object, ...] = 
 
 def test_what_was_written_is_read_back_with_its_stamp(tmp_path: Path) -> None:
     with opened_store(tmp_path) as store:
-        store.write([put("a", state="unhealthy"), put("b", n=[1, 2.5, None]), put("t", "counters", x=1)])
+        store.write([put("a", state="unhealthy"), put("b", n=[1, 2.5, None]), put("t", "other", x=1)])
         store.write([put("a", wall=WALL + 1, state="healthy"), delete("b")])
 
     opened = reopened(tmp_path)
 
-    assert values(opened) == {"health/a": {"state": "healthy"}, "counters/t": {"x": 1}}
+    assert values(opened) == {"health/a": {"state": "healthy"}, "other/t": {"x": 1}}
     assert {row.key: row.wall for row in opened.rows} == {"a": WALL + 1, "t": WALL}
     assert (opened.quarantined, opened.reset_to) == ((), None)
 

@@ -1,0 +1,193 @@
+"""Generations one after the other, in memory: who is answered by which, what is carried over, what is closed and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+import trio
+from attrs import define, field
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from router.assembly import Deployed, Sources, Tree
+from router.config.schema import LoadedConfig, ProviderConfig
+from router.config.secret import Secret, Secrets
+from router.ingress.drain import Drain
+from router.providers.http import KEEP_ALIVE_S
+from supervisors.health_board import HealthBoard
+from supervisors.health_policy import health_policies
+from tests.builders import a_config, a_provider
+from tests.e2e.front_harness import Operators
+from tests.router.ingress.memory import Conversation, Seen
+from tests.router.providers.rig import Leases
+from tests.router.upstream_in_memory import MemoryUpstreams
+
+OLD, KEPT, NEW = 1001, 1002, 1003
+
+
+def at(port: int, name: str, **keys: object) -> ProviderConfig:
+    return a_provider(name, base_url=f"http://127.0.0.1:{port}/v1", kind="openai_compat", **keys)
+
+
+def a_file(*providers: ProviderConfig, key: str = "the-key") -> LoadedConfig:
+    secrets = Secrets(credentials={provider.name: Secret(key) for provider in providers})
+    return LoadedConfig(config=a_config(*providers), secrets=secrets, warnings=(), path=Path("router.toml"))
+
+
+@define(kw_only=True)
+class World:
+    """A deployed configuration before upstreams in memory."""
+
+    nursery: trio.Nursery
+    upstreams: MemoryUpstreams
+    deployed: Deployed
+    answers: list[str] = field(factory=list)
+
+    async def ask(self) -> Conversation:
+        """Ask once, and keep who has answered."""
+        body = orjson.dumps({"model": "any", "messages": [{"role": "user", "content": "hi"}]})
+        talk = Conversation("POST", "/v1/chat/completions", headers=[("content-length", str(len(body)))])
+        talk.part(body)
+        await self.deployed(talk.scope, talk.receive, talk.send)
+        self.answers.append(talk.headers.get("x-router-provider", str(talk.status)))
+        return talk
+
+    async def ask_meanwhile(self) -> None:
+        """Ask, and return once the upstream has the request."""
+        self.nursery.start_soon(self.ask)
+        await wait_all_tasks_blocked()
+
+
+async def a_world(nursery: trio.Nursery, *providers: ProviderConfig, held: int | None = None) -> World:
+    upstreams = MemoryUpstreams(nursery=nursery, held=set() if held is None else {held})
+    board, seen = HealthBoard(observer=Seen()), Seen()
+    loaded = a_file(*providers)
+    for name, policy in health_policies(loaded.config).items():
+        board.add(name, policy)
+    tree = Tree(
+        health=board,
+        sink=board,
+        backends=Leases(),
+        observer=seen,
+        drain=Drain(),
+        in_flight=board.in_flight,
+        processes=dict,
+        control=Operators(),
+        sources=Sources(dial=upstreams.dial),
+    )
+    deployed = Deployed.of(loaded, tree)
+    await nursery.start(deployed.tidy_connections)
+    return World(nursery=nursery, upstreams=upstreams, deployed=deployed)
+
+
+async def test_a_request_is_answered_by_the_generation_that_it_began_with(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = await a_world(nursery, at(OLD, "old"), held=OLD)
+    await world.ask_meanwhile()
+
+    world.deployed.replace(a_file(at(NEW, "new")))
+    await world.ask()
+    world.upstreams.let_go()
+    await wait_all_tasks_blocked()
+
+    assert world.answers == ["new", "old"]
+    assert (world.deployed.number, world.upstreams.asked) == (2, [OLD, NEW])
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_retired_generation_is_closed_when_its_last_request_has_ended_and_not_before(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = await a_world(nursery, at(OLD, "old"), held=OLD)
+    await world.ask_meanwhile()
+    world.deployed.replace(a_file(at(NEW, "new")))
+    await trio.sleep(5 * KEEP_ALIVE_S)
+    while_in_use = world.deployed.retired, world.upstreams.open_lines(OLD)
+
+    world.upstreams.let_go()
+    await trio.sleep(KEEP_ALIVE_S + 0.1)
+
+    assert while_in_use == (1, 1)
+    assert (world.deployed.retired, world.upstreams.open_lines(OLD)) == (0, 0)
+    assert world.answers == ["old"]
+    nursery.cancel_scope.cancel()
+
+
+async def test_the_servers_own_lifespan_keeps_no_generation(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    world = await a_world(nursery, at(OLD, "old"))
+    lifespan = Conversation()
+    lifespan.scope["type"] = "lifespan"
+    nursery.start_soon(world.deployed, lifespan.scope, lifespan.receive, lifespan.send)
+    await wait_all_tasks_blocked()
+
+    world.deployed.replace(a_file(at(NEW, "new")))
+    await trio.sleep(KEEP_ALIVE_S + 0.1)
+
+    assert world.deployed.retired == 0
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_provider_that_has_not_changed_is_the_same_object_on_the_same_connection(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = await a_world(nursery, at(KEPT, "kept"), at(OLD, "old"))
+    before = world.deployed.current.providers
+    await world.ask()
+
+    world.deployed.replace(a_file(at(KEPT, "kept"), at(NEW, "old"), at(NEW + 1, "another")))
+    await trio.sleep(KEEP_ALIVE_S - 0.5)
+    await world.ask()
+
+    after = world.deployed.current.providers
+    assert after["kept"] is before["kept"]
+    assert after["old"] is not before["old"]
+    assert world.answers == ["kept", "kept"]
+    assert len(world.upstreams.lines[KEPT]) == 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_its_slots_are_shared_by_the_requests_of_both_generations(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    kept = at(KEPT, "kept", max_concurrency=1, queue_timeout_s=1)
+    world = await a_world(nursery, kept, at(OLD, "old"), held=KEPT)
+    await world.ask_meanwhile()
+
+    world.deployed.replace(a_file(kept, at(NEW, "new")))
+    await world.ask()
+    world.upstreams.let_go()
+    await wait_all_tasks_blocked()
+
+    assert world.answers == ["new", "kept"]
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("is_key_changed", [False, True])
+async def test_another_key_is_another_provider(is_key_changed: bool, nursery: trio.Nursery, autojump_clock: MockClock) -> None:  # noqa: FBT001 - a case of the table
+    world = await a_world(nursery, at(OLD, "old"))
+    before = world.deployed.current.providers["old"]
+
+    world.deployed.replace(a_file(at(OLD, "old"), key="another" if is_key_changed else "the-key"))
+
+    assert (world.deployed.current.providers["old"] is not before) is is_key_changed
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_an_older_generation_shares_with_the_one_at_work_stays_open(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = await a_world(nursery, at(KEPT, "kept"), at(OLD, "old"), held=KEPT)
+    await world.ask_meanwhile()
+    for number in range(3):
+        world.deployed.replace(a_file(at(KEPT, "kept"), at(NEW + number, "new")))
+        await trio.sleep(KEEP_ALIVE_S + 0.1)
+    retired = world.deployed.retired
+
+    world.upstreams.let_go()
+    await trio.sleep(0.1)
+    await world.ask()
+
+    assert retired == 1
+    assert world.answers == ["kept", "kept"]
+    assert len(world.upstreams.lines[KEPT]) == 1
+    nursery.cancel_scope.cancel()
