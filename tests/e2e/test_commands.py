@@ -117,7 +117,10 @@ def test_nobody_at_the_address_ends_a_command_with_69(desk: Desk) -> None:
 
     result = desk.run("status", "--url", url)
 
-    assert (result.exit_code, result.stderr) == (69, f"no router answers at {url}: Connection refused\n")
+    assert (result.exit_code, result.stderr) == (
+        69,
+        f"no router answers at {url}: Connection refused (--config FILE or --url names another)\n",
+    )
 
 
 def test_a_broken_file_leaves_a_daemon_reachable_by_its_url(desk: Desk, tmp_path: Path) -> None:
