@@ -73,8 +73,9 @@ async def open_measured_router(mock_port: int, directory: Path, cores: frozenset
     chat = {"name": "chat", "kind": "openai_compat", "base_url": f"{url}/v1", "model": "bench", "timeout_s": 60}
     profiles = {"native": ["native"], "translated": ["chat"]}
     # clients that ask anew at once meet their last answer's clean-up; the bare proxy has no limit at all
-    config = router_config(port, providers=[native, chat], profiles=profiles, server={"max_in_flight": 1024})
-    path = directory / "router.toml"
+    server = {"max_in_flight": 1024, "state_dir": str(directory / f"state-{port}")}  # two of them may run
+    config = router_config(port, providers=[native, chat], profiles=profiles, server=server)
+    path = directory / f"router-{port}.toml"
     path.write_text(config)
     argv = ("-m", "router", "serve", "--config", str(path))
     async with open_program(argv, port=port, directory=directory, cores=cores) as running:
