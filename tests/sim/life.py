@@ -238,13 +238,15 @@ class Life:
             nursery.cancel_scope.cancel()
 
     def _without_help(self) -> frozenset[str]:
-        """Return the providers that nobody can bring back: disabled, or managed when managed processes were given up."""
+        """Return the providers that nobody brings back: no request may reach them, or managed processes were given up."""
         config = self.told.configs[-1]
         are_stopped = "processes" in self.given_up
         return frozenset(
             p.name
             for p in config.providers
-            if not p.enabled or (are_stopped and p.restart is not None and p.restart.mode == "managed")
+            if not p.enabled
+            or (p.paid and not config.routing.allow_paid)
+            or (are_stopped and p.restart is not None and p.restart.mode == "managed")
         )
 
     async def _daemon(self, daemon: Daemon) -> None:
