@@ -52,6 +52,7 @@ class Kept:
     histories: dict[str, list[Held]] = field(factory=dict)  # by provider, of this life
     starts: dict[str, list[Start]] = field(factory=dict)  # by restart group, of all lives, as far as they are on disk
     _flying: set[str] = field(factory=set)
+    _groups: frozenset[str] = frozenset()  # of the configuration at work: what a reload takes out is forgotten (D24)
     _born: float = 0.0
 
     def begin(self, store: LifeStore, cells: Iterable[Cell], restarts: Restarts) -> None:
@@ -109,6 +110,7 @@ class Kept:
 
     def quiet(self, crashes: Crashes, groups: Sequence[RestartGroup]) -> None:
         """See which restarts have begun since time last passed (I4)."""
+        self._groups = frozenset(group.id for group in groups)
         victim = crashes.living.get("restarts")
         tasks = [] if victim is None else [task for nursery in victim.task.child_nurseries for task in nursery.child_tasks]
         flying = {task.name.removeprefix("restart/") for task in tasks}
@@ -145,7 +147,7 @@ class Kept:
             self.starts[group] = written = [start for start in starts if start.at < self._born or start.at < at]
             row = on_disk.get((RESTART_BUDGET, group))
             booked = 0 if row is None else len(_list(row.value["starts"]))
-            if booked < len(written):
+            if booked < len(written) and group in self._groups:
                 self.broken(
                     "I4", f"{group}: {len(written)} restarts had begun when the file was written at {at}, it has {booked}"
                 )
