@@ -165,6 +165,7 @@ class Health:
     traffic_failed_at: float = -inf
     suspect_at: float = -inf  # when it got worse: the continuous probe looks at once
     cooldown: Cooldown | None = None
+    drift_until: float = -inf  # its replies have drifted: asked behind the others until then (D32)
     pressured_until: float = -inf  # out of memory, where a profile says `skip`
     is_loading: bool = False
     is_passive: bool = False

@@ -146,6 +146,13 @@ class AttemptBegan:
 
 
 @frozen(kw_only=True)
+class Drifted:
+    """The replies of the provider have drifted: it is asked behind the others for `for_s` seconds."""
+
+    for_s: float
+
+
+@frozen(kw_only=True)
 class Tick:
     """Time has passed: the end of a probation or of a stretch of good service may be due."""
 
@@ -162,6 +169,7 @@ HealthEvent = (
     | ClockJumped
     | PassiveSet
     | AttemptBegan
+    | Drifted
     | Tick
 )
 

@@ -33,6 +33,7 @@ from router.domain.health import (
 from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
+    Drifted,
     Failed,
     HealthEvent,
     Moment,
@@ -119,7 +120,7 @@ def next_due(health: Health) -> float:
     return health.decays_at if health.admission is Admission.ADMITTED else inf
 
 
-def _applied(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Health:  # noqa: C901, PLR0911 - one row per event
+def _applied(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Health:  # noqa: C901, PLR0911, PLR0912 - a row per event
     match event:
         case Succeeded():
             return _succeeded(old, event, now, policy)
@@ -141,6 +142,8 @@ def _applied(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy)
             return evolve(old, is_passive=event.is_passive, passive_until=-inf)
         case AttemptBegan():
             return evolve(old, passive_until=now.mono + PASSIVE_PAUSE_S) if old.is_passive else old
+        case Drifted():
+            return evolve(old, drift_until=max(old.drift_until, now.mono + event.for_s))
         case Restored():
             return _without_unasked(old, now, policy)
         case Tick():
@@ -342,6 +345,7 @@ def _jumped(old: Health, by_s: float, now: Moment) -> Health:
         old,
         cooldown=None if cooldown is None else evolve(cooldown, until=cooldown.until - by_s),
         pressured_until=old.pressured_until - by_s,
+        drift_until=old.drift_until - by_s,
     )
     if old.next_probe_at == inf:
         return rested

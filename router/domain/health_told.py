@@ -8,6 +8,7 @@ from router.domain.health import Admission, Health
 from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
+    Drifted,
     Failed,
     HealthEvent,
     Moment,
@@ -43,7 +44,7 @@ def source_of(event: HealthEvent) -> Source:
             return Source.RESTORE
         case Tick() | ClockJumped():
             return Source.TIME
-        case PassiveSet() | AttemptBegan():
+        case PassiveSet() | AttemptBegan() | Drifted():
             return Source.SUPERVISOR
 
 

@@ -44,7 +44,7 @@ SOFT = frozenset(
     }
 )
 PASSING = SOFT | {DropReason.RATE_LIMITED}  # what ends by itself
-RANK_KEYS = ("health", "place")  # what an entry's rank consists of
+RANK_KEYS = ("health", "drift", "place")  # what an entry's rank consists of
 _AT_ITS_PLACE, _DEMOTED, _UNSUPERVISED = 0, 1, 2  # health classes
 
 
@@ -98,10 +98,10 @@ def resolve(profile: ProfileConfig, members: tuple[Member, ...], routing: Routin
         if drop := _drop(member, profile, routing, now):
             dropped.append(drop)
         else:
-            declared.append(_entry(profile, members, index))
+            declared.append(_entry(profile, members, index, now))
     order = sorted(declared, key=lambda entry: entry.rank)
     plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped), demoted=_demoted(order))
-    return plan if order or not routing.last_resort else _last_resort(plan, profile, members, routing.last_resort_max)
+    return plan if order or not routing.last_resort else _last_resort(plan, profile, members, routing.last_resort_max, now)
 
 
 def empty_chain_error(plan: Plan, now: float) -> NoProviderAvailable:
@@ -142,9 +142,10 @@ def has_larger_window(failed: ProviderConfig, later: tuple[ProviderConfig, ...])
     return any(p.max_context_tokens is None or p.max_context_tokens > failed.max_context_tokens for p in later)
 
 
-def _entry(profile: ProfileConfig, members: tuple[Member, ...], index: int) -> Entry:
-    member = members[index]
-    return Entry(provider=member.config.name, rank=(_health_class(member.status.health, profile), index))
+def _entry(profile: ProfileConfig, members: tuple[Member, ...], index: int, now: float) -> Entry:
+    health = members[index].status.health
+    has_drifted = int(health.drift_until > now)
+    return Entry(provider=members[index].config.name, rank=(_health_class(health, profile), has_drifted, index))
 
 
 def _health_class(health: Health, profile: ProfileConfig) -> int:
@@ -223,14 +224,14 @@ def _drop_reason(reason: CooldownReason) -> DropReason:
     assert_never(reason)
 
 
-def _last_resort(plan: Plan, profile: ProfileConfig, members: tuple[Member, ...], most: int) -> Plan:
+def _last_resort(plan: Plan, profile: ProfileConfig, members: tuple[Member, ...], most: int, now: float) -> Plan:
     """Admit some of the soft-dropped, the likeliest first: a pool that is all resting is better asked than refused (R-46)."""
     soft = {drop.provider for drop in plan.dropped if drop.reason in SOFT}
     likeliest = sorted(
         (index for index, member in enumerate(members) if member.config.name in soft),
         key=lambda index: _hopelessness(members[index].status.health),
     )
-    order = tuple(_entry(profile, members, index) for index in likeliest[:most])
+    order = tuple(_entry(profile, members, index, now) for index in likeliest[:most])
     asked = {entry.provider for entry in order}
     left = tuple(drop for drop in plan.dropped if drop.provider not in asked)
     return evolve(plan, order=order, dropped=left, is_last_resort=bool(order))

@@ -44,7 +44,7 @@ def test_it_tells_who_answers_how_and_why_the_others_do_not(tmp_path: Path) -> N
     assert [" ".join(line.split()) for line in said.splitlines()] == [
         "profile coding (by model), /v1/messages",
         "place provider model how why",
-        "1 near near-1 translated to openai_compat health 0, place 0",
+        "1 near near-1 translated to openai_compat health 0, drift 0, place 0",
         "- dear dear-1[1m] left out paid-gate: paid, and allow_paid is off",
     ]
 

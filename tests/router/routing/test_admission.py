@@ -10,7 +10,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from router.config.schema import ProfileConfig, RoutingConfig
-from router.domain.health import Admission, Cooldown, CooldownReason, Health, HealthState, HoldReason, ProviderStatus
+from router.domain.health import (
+    Admission,
+    Cooldown,
+    CooldownReason,
+    Health,
+    HealthPolicy,
+    HealthState,
+    HoldReason,
+    ProviderStatus,
+)
+from router.domain.health_events import Drifted, Moment
+from router.domain.health_step import step
 from router.errors import ErrorKind, LeftOut, NoProviderAvailable
 from router.routing.chain import SOFT, DropReason, Member, Plan, empty_chain_error, resolve
 from tests.builders import a_profile, a_provider
@@ -67,7 +78,7 @@ def test_demote_asks_who_is_not_well_after_the_others(health: Health) -> None:
 
     assert order(plan) == ["y", "z", "x"]
     assert plan.demoted == ("x",)
-    assert [entry.rank for entry in plan.order] == [(0, 1), (0, 2), (1, 0)]
+    assert [entry.rank for entry in plan.order] == [(0, 0, 1), (0, 0, 2), (1, 0, 0)]
 
 
 @pytest.mark.parametrize("healths", [{"x": UNHEALTHY, "y": UNHEALTHY}, {"x": WELL, "y": UNHEALTHY}], ids=["all", "the last"])
@@ -291,8 +302,9 @@ def test_i16_the_last_resort_overrides_no_money_no_switch_no_reset_and_no_operat
             }
 
 
-@pytest.mark.xfail(raises=TypeError, strict=True, reason="the drift guard (L4) comes with the issue of the guards")
-def test_d32_a_provider_whose_replies_drift_is_asked_last() -> None:
-    drifting = Health(drift_until=NOW + 60)  # type: ignore[call-arg]  # the field comes with L4
+def test_d32_a_provider_whose_replies_drift_is_asked_last_and_only_so_long() -> None:
+    drifting = step(Health(), Drifted(for_s=60), Moment(NOW, 0.0), HealthPolicy()).health
+    past = evolve(drifting, drift_until=NOW)
 
+    assert [entry.provider for entry in plan_of({"a": past, "b": WELL}).order] == ["a", "b"]
     assert [entry.provider for entry in plan_of({"a": drifting, "b": WELL}).order] == ["b", "a"]
