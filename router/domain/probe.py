@@ -73,8 +73,8 @@ def ladder_of(*, has_ready_url: bool, may_complete: bool) -> tuple[ProbeClass, .
 def rungs(plan: ProbePlan, failed: ProbeClass | None, *, is_ready: bool) -> tuple[ProbeClass, ...]:
     """Return what a recovery prober asks now: the rung that failed last, then the one that decides.
 
-    A managed server that is not ready is started by the lease of COMPLETE: to knock at its closed door shows nothing."""
-    if not is_ready and plan.top is ProbeClass.COMPLETE:
+    A managed server that is not ready is started by the lease of the last rung: to knock at its closed door shows nothing."""
+    if not is_ready:
         return (plan.top,)
     first = failed if failed in plan.ladder else plan.ladder[0]
     return plan.ladder[plan.ladder.index(first) :]

@@ -93,7 +93,8 @@ class HttpProber:
             case ProbeClass.READY:
                 return await self._ask_ready(provider)
             case ProbeClass.MODELS:
-                return await _list_models(provider)
+                async with provider.backends.lease(provider.name):  # a paid one behind a managed server is started by it
+                    return await _list_models(provider)
             case ProbeClass.COMPLETE:
                 return await _complete(provider)
         assert_never(cls)

@@ -43,7 +43,7 @@ def test_a_ladder_has_the_cheapest_rung_and_the_one_that_decides(
         (LOCAL, TCP, True, (TCP, COMPLETE)),
         (LOCAL, COMPLETE, True, (COMPLETE,)),
         (LOCAL, TCP, False, (COMPLETE,)),
-        (PAID, TCP, False, (TCP, MODELS)),
+        (PAID, TCP, False, (MODELS,)),  # else nobody would ever start its server again
         (PAID, COMPLETE, True, (TCP, MODELS)),
     ],
 )

@@ -164,16 +164,17 @@ async def test_a_provider_that_cannot_stream_is_asked_for_a_whole_answer() -> No
     assert rig.sent()["stream"] is False
 
 
-async def test_a_completion_takes_a_lease_and_nothing_else_does() -> None:
+async def test_what_a_server_has_to_answer_takes_a_lease_and_what_knocks_does_not() -> None:
     rig = a_rig(STREAM, **with_restart())
     prober = a_prober(rig, FakeClient([Told()]))
 
-    for cls in (TCP, READY, MODELS):
+    for cls in (TCP, READY):
         await prober.probe("p", cls)
     assert rig.leases.taken == []
 
-    await prober.probe("p", COMPLETE)
-    assert rig.leases.taken == ["p"]
+    for cls in (MODELS, COMPLETE):
+        await prober.probe("p", cls)
+    assert rig.leases.taken == ["p", "p"]
 
 
 async def test_only_the_caller_s_scope_bounds_a_completion(autojump_clock: MockClock) -> None:
