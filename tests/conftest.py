@@ -32,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker, package in missing.items():
             if item.get_closest_marker(marker):
+                # hundreds of megabytes that a checkout need not have; CI installs the small one, so these run there
                 item.add_marker(pytest.mark.skip(reason=f"needs the package {package}"))
 
 

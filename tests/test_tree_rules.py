@@ -117,6 +117,7 @@ PLANTED: list[tuple[Callable[[Source], Iterator[str]], str]] = [
     (stop_signals, "def run(*, shutdown: trio.Event) -> None: pass"),
     (stop_signals, "class A:\n    _stop: trio.Event = field()"),
     (unbounded_shields, "\nwith trio.CancelScope(shield=True):\n    pass"),
+    # texts of code that breaks a rule, to see the rule find it: nothing here is run
     (catches_broadly, "try:\n    a()\nexcept Exception:\n    pass"),
     (catches_broadly, "try:\n    a()\nexcept* (ValueError, BaseException):\n    told()"),
     (catches_broadly, "try:\n    a()\nexcept:\n    pass"),

@@ -175,7 +175,7 @@ async def test_a_state_directory_that_cannot_be_used_is_told_and_costs_no_reques
         case "a directory for its file":
             (state / "router.db").mkdir(parents=True)
         case _:
-            if os.geteuid() == 0:
+            if os.geteuid() == 0:  # mode 0 stops nobody who is root; the other ways to be unusable run for root, too
                 pytest.skip("root may read everything")
             state.mkdir(mode=0)
     async with open_beside_a_good_one(provider("first", free_port()), tmp_path, state_dir=str(state)) as router:

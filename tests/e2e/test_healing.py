@@ -27,6 +27,7 @@ from tests.e2e.healing import below, provider_status, status_of, told, wait_told
 from tests.e2e.sdk_load import End, Load
 from tests.fakes.plans import Plan
 from tests.fakes.upstream import open_upstream
+from tests.marks import needs_linux
 from tests.supervisors.living import living
 from tests.supervisors.restart_commands import Marker, ended_afterwards
 
@@ -34,7 +35,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.local_tiny,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper"),
+    needs_linux,
     # both SDKs leave their own inner generators to the garbage collector, and trio says so; no code of ours runs here
     pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator:pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -15,13 +15,14 @@ import trio
 
 from tests.e2e.daemon import Running, free_port, open_router, provider, router_config
 from tests.e2e.healing import below, operate, provider_status, task_names, told, wait_told
+from tests.marks import needs_linux
 from tests.supervisors.living import wait_gone
 from tests.supervisors.restart_commands import Marker, ended_afterwards
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper"),
+    needs_linux,
 ]
 MAX_RESTARTS = 3
 KEEPS_S = 1.0  # a change is on disk half a second after it

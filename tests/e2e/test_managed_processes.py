@@ -21,13 +21,14 @@ from attrs import frozen
 
 from supervisors.guardian import descendants, read_processes
 from tests.e2e.daemon import Running, free_port, open_router, router_config
+from tests.marks import needs_linux
 from tests.supervisors import process_tree
 from tests.supervisors.living import living, tree_argv, wait_gone, wait_tree
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper"),
+    needs_linux,
 ]
 Tell = Callable[[str], None]
 MESSAGE = {"model": "any", "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]}

@@ -15,13 +15,14 @@ import trio
 from router.domain.health_events import RestartOutcome
 from supervisors.guardian import read_process
 from tests.e2e.daemon import free_port
+from tests.marks import needs_linux
 from tests.supervisors.living import tree_argv, wait_gone, wait_tree
 from tests.supervisors.restart_commands import Commands, commands, subreaper
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper"),
+    needs_linux,
 ]
 Tell = Callable[[str], None]
 SLEEP = "sleep 60"

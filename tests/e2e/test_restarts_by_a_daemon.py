@@ -17,13 +17,14 @@ import trio
 from tests.e2e.daemon import ROOT, Running, free_port, open_router, provider, router_config
 from tests.e2e.healing import answered_by, assert_calm, below, operate, told, wait_told
 from tests.fakes.upstream import open_upstream
+from tests.marks import needs_linux
 from tests.supervisors.living import living
 from tests.supervisors.restart_commands import Marker, ended_afterwards
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper"),
+    needs_linux,
 ]
 Tell = Callable[[str], None]
 QUICK = {"backend_health_action": "exclude", "backend_health_threshold": 2, "recovery_probe_initial_s": 5}

@@ -10,8 +10,9 @@ import pytest
 from trio.testing import MockClock
 
 from router.domain.request import DialectName
-from tests import vectors
+from tests import marks, vectors
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider
+from tests.marks import comes_later
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import Rig, check_grammar, data_of
 
@@ -30,7 +31,7 @@ def every(kind: str, suffix: str) -> list[Any]:
             folder,
             name,
             id=f"{folder}/{name}",
-            marks=[pytest.mark.xfail(strict=True, reason="guards issue")] if name in GUARDS else [],
+            marks=[comes_later(marks.GUARDS)] if name in GUARDS else [],
         )
         for folder in SIDES
         for name in vectors.names(f"{kind}/{folder}", suffix=suffix)

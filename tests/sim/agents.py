@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import trio
@@ -48,12 +48,11 @@ class Habits:
     leaves: float = 0.1
 
 
-class Door:
+class Door(Protocol):
     """How an agent gets a connection. Raises ConnectionRefusedError once the listener is gone."""
 
     def connect(self) -> MemoryLine:
         """Return our end of a new connection."""
-        raise NotImplementedError
 
 
 @define(eq=False)

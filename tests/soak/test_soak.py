@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
 
+from tests.marks import needs_linux
 from tests.soak.figures import complaints, lines
 from tests.soak.soak import Plan, run
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper"),
+    needs_linux,
 ]
 SECONDS = 10.0
 SEED = 1

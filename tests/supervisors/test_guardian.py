@@ -17,10 +17,10 @@ from attrs import define
 
 from supervisors import guardian
 from supervisors.guardian import Process, descendants
+from tests.marks import needs_linux
 from tests.supervisors.living import living, tree_argv, wait_gone, wait_tree
 
 pytestmark = pytest.mark.slow
-needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and a subreaper")
 
 
 @define(kw_only=True)
@@ -65,7 +65,7 @@ async def guard(tmp_path: Path, *argv: str, lets_go: bool = False) -> AsyncItera
             await process.wait()
 
 
-@needs_proc
+@needs_linux
 async def test_nothing_lives_after_the_router_is_gone(tmp_path: Path) -> None:
     async with guard(tmp_path, *tree_argv(tmp_path)) as guarded:
         pids = await wait_tree(tmp_path)
@@ -75,7 +75,7 @@ async def test_nothing_lives_after_the_router_is_gone(tmp_path: Path) -> None:
         assert await guarded.end() == 137
 
 
-@needs_proc
+@needs_linux
 async def test_nothing_lives_after_the_job_has_ended_and_its_code_is_kept(tmp_path: Path) -> None:
     async with guard(tmp_path, *tree_argv(tmp_path, "3")) as guarded:
         assert await guarded.end() == 3
@@ -83,7 +83,7 @@ async def test_nothing_lives_after_the_job_has_ended_and_its_code_is_kept(tmp_pa
         assert living(await wait_tree(tmp_path)) == []
 
 
-@needs_proc
+@needs_linux
 async def test_nothing_lives_after_term(tmp_path: Path) -> None:
     async with guard(tmp_path, *tree_argv(tmp_path)) as guarded:
         pids = await wait_tree(tmp_path)
@@ -93,7 +93,7 @@ async def test_nothing_lives_after_term(tmp_path: Path) -> None:
         assert await guarded.end() == -signal.SIGTERM
 
 
-@needs_proc
+@needs_linux
 @pytest.mark.parametrize("how", ["router-gone", "term"])
 async def test_a_command_that_may_leave_a_daemon_leaves_none_when_it_is_ended(tmp_path: Path, how: str) -> None:
     async with guard(tmp_path, *tree_argv(tmp_path), lets_go=True) as guarded:
@@ -107,7 +107,7 @@ async def test_a_command_that_may_leave_a_daemon_leaves_none_when_it_is_ended(tm
         assert await guarded.end() == (-signal.SIGTERM if how == "term" else 137)
 
 
-@needs_proc
+@needs_linux
 async def test_a_command_that_may_leave_a_daemon_leaves_it_when_it_ends_by_itself(tmp_path: Path) -> None:
     async with guard(tmp_path, *tree_argv(tmp_path, "3"), lets_go=True) as guarded:
         assert await guarded.end() == 3
@@ -150,7 +150,7 @@ async def test_a_job_that_ignores_term_is_killed_when_the_pipe_closes(tmp_path: 
         assert await guarded.end() == 137
 
 
-@needs_proc
+@needs_linux
 async def test_the_job_starts_with_sigpipe_at_its_default_and_without_our_descriptors(tmp_path: Path) -> None:
     # no pipeline: the shell holds its pipes while it builds one
     async with guard(tmp_path, "sh", "-c", "grep SigIgn /proc/self/status; ls /proc/$$/fd") as guarded:
@@ -203,7 +203,7 @@ def test_descendants_are_everything_below_and_nothing_else() -> None:
     assert sorted(process.pid for process in descendants({3, 5}, table)) == [4, 7]
 
 
-@needs_proc
+@needs_linux
 async def test_a_process_with_a_reused_pid_is_not_killed() -> None:
     process = await trio.lowlevel.open_process(["sleep", "60"])
     seen = guardian.read_process(process.pid)
@@ -215,7 +215,7 @@ async def test_a_process_with_a_reused_pid_is_not_killed() -> None:
     assert await process.wait() == -signal.SIGKILL
 
 
-@needs_proc
+@needs_linux
 def test_a_name_with_blanks_and_parentheses_is_read_right(tmp_path: Path) -> None:
     me = guardian.read_process(os.getpid())
 

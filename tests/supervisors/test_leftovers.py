@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -12,8 +11,7 @@ import trio
 from supervisors.guardian import Process
 from supervisors.leftovers import MARK, RELEASED, Mark, Ward, orphans, read_mark, sweep_leftovers, sweep_orphans, this_instance
 from supervisors.restart_names import digest
-
-needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+from tests.marks import needs_linux
 
 OURS = Mark(instance="1-100-5", job="embedded")
 OTHER = Mark(instance="1-100-5", job="other")
@@ -70,7 +68,7 @@ async def a_sleeper(mark: str | None) -> AsyncIterator[trio.Process]:
             await process.wait()
 
 
-@needs_proc
+@needs_linux
 async def test_a_dead_instances_process_is_killed_with_everything_below_it_and_told() -> None:
     script = "env -i sleep 60 & echo $!; exec sleep 60"
     environment = {"PATH": os.environ["PATH"], MARK: f"{dead_instance()}:embedded"}
@@ -88,7 +86,7 @@ async def test_a_dead_instances_process_is_killed_with_everything_below_it_and_t
     await leftover.stdout.aclose()
 
 
-@needs_proc
+@needs_linux
 @pytest.mark.parametrize("instance", ["", "living", "elsewhere-100-5", RELEASED])
 async def test_unmarked_processes_those_of_a_living_instance_of_another_namespace_and_what_was_let_go_are_spared(
     instance: str,
@@ -99,7 +97,7 @@ async def test_unmarked_processes_those_of_a_living_instance_of_another_namespac
         assert process.returncode is None
 
 
-@needs_proc
+@needs_linux
 async def test_orphans_are_killed_and_reaped_by_their_own_pid() -> None:
     async with a_sleeper(str(OURS)) as orphan, a_sleeper(str(OTHER)) as other:
         assert read_mark(orphan.pid) == OURS

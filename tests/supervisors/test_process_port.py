@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 from trio.testing import MockClock
@@ -12,9 +11,10 @@ from router.errors import FailureReason
 from supervisors.process_port import PortTaken, hold_port
 from supervisors.process_state import ProcessState
 from tests.e2e.daemon import free_port
+from tests.marks import needs_linux
 from tests.supervisors.test_processes import a_world
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets are Linux's")
+pytestmark = needs_linux
 
 
 def test_a_held_port_is_refused_with_its_owners_pid_and_free_afterwards() -> None:

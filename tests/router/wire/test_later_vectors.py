@@ -7,7 +7,8 @@ from importlib import import_module
 import pytest
 
 from router.domain.request import DialectName
-from tests import vectors
+from tests import marks, vectors
+from tests.marks import comes_later
 
 STREAMS = [
     f"{folder}/{name}"
@@ -27,7 +28,7 @@ GUARDS = [
 
 
 @pytest.mark.parametrize("vector", STREAMS)
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="every-client issue")
+@comes_later(marks.CLIENTS, ValueError)
 def test_stream_of_a_dialect_that_is_not_built(vector: str) -> None:
     names = {"openai": "openai_chat", "responses": "openai_responses"}
 
@@ -36,12 +37,12 @@ def test_stream_of_a_dialect_that_is_not_built(vector: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["openai_responses", "gemini"])
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="every-client issue")
+@comes_later(marks.CLIENTS, ValueError)
 def test_error_frame_of_a_dialect_that_is_not_built(dialect: str) -> None:
     DialectName(dialect)
 
 
 @pytest.mark.parametrize(("room", "vector"), GUARDS, ids=[vector for _, vector in GUARDS])
-@pytest.mark.xfail(strict=True, raises=ModuleNotFoundError, reason="guards issue")
+@comes_later(marks.GUARDS, ModuleNotFoundError)
 def test_guard_that_is_not_built(room: str, vector: str) -> None:
     import_module(f"router.guards.{room}")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import vectors
+from tests import marks, vectors
+from tests.marks import comes_later
 from tests.router.wire.drive import ANTHROPIC, CHAT, Driven, assert_grammatical, client_events, drive, options_of
 
 FOLDERS = {"openai_to_anthropic": (CHAT, ANTHROPIC), "anthropic_to_openai": (ANTHROPIC, CHAT)}
@@ -18,7 +19,7 @@ NAMES = [
         folder,
         name,
         id=f"{folder}/{name}",
-        marks=[pytest.mark.xfail(strict=True, reason="guards issue")] if name in GUARDS else [],
+        marks=[comes_later(marks.GUARDS)] if name in GUARDS else [],
     )
     for folder in FOLDERS
     for name in vectors.names(f"streams/{folder}", suffix=".sse")
