@@ -160,7 +160,8 @@ class Life:
         for name in set(self.told.standings) - configured:
             self.told.forget(name)
         gone = sorted(self.world.kept.histories.keys() - configured)
-        self._leaving.update(gone)
+        before = {provider.name for provider in self.told.configs[-1].providers}
+        self._leaving.update(gone, before - configured)  # also one that never had anything to keep
         for name in gone:
             self.world.kept.changed(name, None)
         self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)

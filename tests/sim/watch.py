@@ -15,6 +15,7 @@ from router.domain.health_step import LEVEL_MAX, PASSIVE_PAUSE_S, wanted
 from router.ingress.drain import Drain
 from supervisors.health_board import Cell, HealthBoard
 from supervisors.policies import provider_spec
+from supervisors.tree_walk import deadline_of
 from tests.sim.agents import Call
 from tests.sim.backends import Network
 from tests.sim.crashes import Crashes
@@ -24,6 +25,7 @@ SUPERVISOR = "provider/"
 EVERY = 8  # quiet moments without an event or a step: something may end without a word, too
 SLACK_S = 1.0
 MIN_JITTER, MAX_JITTER = 0.9 - 1e-6, 1.1 + 1e-6
+LEAVE_S = 12.0  # a restart command has TERM, 5 s and KILL; a probe closes its connection within 1 s
 GONE_S = 1.5  # an upstream's connection closes within CLOSE_S = 1 s of its client's departure
 _SEVERITY = {HealthState.HEALTHY: 0, HealthState.DEGRADED: 1, HealthState.UNHEALTHY: 2}
 
@@ -52,6 +54,7 @@ class Watch:
     pending: Callable[[], int]  # rows that wait for the disk
     steps: int = 0
     counted_epochs: dict[Cell, set[int]] = field(factory=dict)
+    leaving_since: dict[str, float] = field(factory=dict)  # supervisors with a child that is cancelled and cleans up
     values: dict[Cell, Health] = field(factory=dict)  # the last that was committed
     _seen: tuple[int, int, int] = (0, 0, 0)
     _quiet_moments: int = 0
@@ -102,10 +105,26 @@ class Watch:
             if provider not in names:
                 self.broken("I2", f"{name} lives, and there is no such provider")
                 continue
-            living = sorted(_slot(task) for nursery in victim.task.child_nurseries for task in nursery.child_tasks)
-            needed = sorted((str(slot.kind), slot.gen) for slot in wanted(self.board.cell(provider).health))
+            tasks = [task for nursery in victim.task.child_nurseries for task in nursery.child_tasks]
+            leaving = {task.name.partition("/")[0] for task in tasks if deadline_of(task) == -inf}
+            self._cleaning_up(name, leaving)
+            living = sorted(_slot(task) for task in tasks if deadline_of(task) != -inf)
+            needed = sorted(
+                (str(slot.kind), slot.gen)
+                for slot in wanted(self.board.cell(provider).health)
+                if slot.kind not in leaving  # its place is free only when the old child has fully ended
+            )
             if living != needed:
                 self.broken("I3", f"{name} has {living}, its cell wants {needed}")
+
+    def _cleaning_up(self, name: str, leaving: set[str]) -> None:
+        """Bound how long a cancelled child may hold its place."""
+        now = self.now()
+        since = self.leaving_since.setdefault(name, now) if leaving else now
+        if not leaving:
+            self.leaving_since.pop(name, None)
+        if now - since > LEAVE_S:
+            self.broken("I3", f"{name}: {sorted(leaving)} was cancelled {now - since:.1f} s ago and is there still")
 
     def prober(self, provider: str) -> trio.lowlevel.Task | None:
         """Return the task of a provider's recovery prober."""
