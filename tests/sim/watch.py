@@ -15,7 +15,6 @@ from router.domain.health_step import LEVEL_MAX, PASSIVE_PAUSE_S, wanted
 from router.ingress.drain import Drain
 from supervisors.health_board import Cell, HealthBoard
 from supervisors.policies import provider_spec
-from supervisors.tree_walk import deadline_of
 from tests.sim.agents import Call
 from tests.sim.backends import Network
 from tests.sim.crashes import Crashes
@@ -106,9 +105,9 @@ class Watch:
                 self.broken("I2", f"{name} lives, and there is no such provider")
                 continue
             tasks = [task for nursery in victim.task.child_nurseries for task in nursery.child_tasks]
-            leaving = {task.name.partition("/")[0] for task in tasks if deadline_of(task) == -inf}
+            leaving = {task.name.partition("/")[0] for task in tasks if is_told_to_end(task)}
             self._cleaning_up(name, leaving)
-            living = sorted(_slot(task) for task in tasks if deadline_of(task) != -inf)
+            living = sorted(_slot(task) for task in tasks if not is_told_to_end(task))
             needed = sorted(
                 (str(slot.kind), slot.gen)
                 for slot in wanted(self.board.cell(provider).health)
@@ -259,3 +258,13 @@ def _slot(task: trio.lowlevel.Task) -> tuple[str, int]:
 def lasting(health: Health) -> dict[str, object]:
     """Return what a row keeps of it, but for the time of its last success, which may wait."""
     return to_row(evolve(health, last_ok_wall=None), wall=0.0)
+
+
+def is_told_to_end(task: trio.lowlevel.Task) -> bool:
+    """Tell whether a scope around a task was cancelled; behind a shield it may clean up for a while."""
+    status = task._cancel_status  # noqa: SLF001 - trio does not tell it otherwise; pinned to its minor
+    while status is not None:
+        if status._scope.cancel_called:  # noqa: SLF001 - same
+            return True
+        status = status._parent  # noqa: SLF001 - same
+    return False
