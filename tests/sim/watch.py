@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from math import inf
+from typing import Any
 
 import trio
 from attrs import define, evolve, field, frozen
@@ -262,7 +263,7 @@ def lasting(health: Health) -> dict[str, object]:
 
 def is_told_to_end(task: trio.lowlevel.Task) -> bool:
     """Tell whether a scope around a task was cancelled; behind a shield it may clean up for a while."""
-    status = task._cancel_status  # noqa: SLF001 - trio does not tell it otherwise; pinned to its minor
+    status: Any = task._cancel_status  # noqa: SLF001 - trio does not tell it otherwise; pinned to its minor
     while status is not None:
         if status._scope.cancel_called:  # noqa: SLF001 - same
             return True
