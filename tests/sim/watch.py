@@ -56,6 +56,7 @@ class Watch:
     counted_epochs: dict[Cell, set[int]] = field(factory=dict)
     leaving_since: dict[str, float] = field(factory=dict)  # supervisors with a child that is cancelled and cleans up
     values: dict[Cell, Health] = field(factory=dict)  # the last that was committed
+    replaced: dict[Cell, list[tuple[float, float]]] = field(factory=dict)  # moments of a next probe, and until when each stood
     _seen: tuple[int, int, int] = (0, 0, 0)
     _quiet_moments: int = 0
 
@@ -163,6 +164,8 @@ class Watch:
         if lasting(new) != lasting(old) and not self.pending():
             self.broken("I25", f"{cell.name}: a change that no row waits for")
         self._by_event(cell, event, old)
+        if new.next_probe_at != old.next_probe_at:
+            self.replaced.setdefault(cell, []).append((old.next_probe_at, self.now()))
         is_relapse = isinstance(event, Failed) and (old.admission, new.admission) == (Admission.PROBATION, Admission.EXCLUDED)
         if is_relapse and new.level != min(old.level + 1, LEVEL_MAX):
             self.broken("I27", f"{cell.name}: a relapse took level {old.level} to {new.level}")
@@ -194,12 +197,17 @@ class Watch:
         now, policy = self.now(), cell.policy
         if event.gen != old.gen or new is old:
             return
-        if now < old.next_probe_at - SLACK_S:
+        if not self._was_due(cell, old, began=now - event.latency_ms / 1000):
             self.broken("I8", f"{cell.name}: probed {old.next_probe_at - now:.1f} s too early")
         if event.verdict is ProbeVerdict.FAILED and new.gen == old.gen and new.cooldown is None:
             pause_s = new.next_probe_at - now
             if not MIN_JITTER * policy.probe_initial_s <= pause_s <= MAX_JITTER * policy.probe_max_s:
                 self.broken("I8", f"{cell.name}: the next probe is due in {pause_s:.1f} s at level {new.level}")
+
+    def _was_due(self, cell: Cell, old: Health, *, began: float) -> bool:
+        """Tell whether a probe was due that began then: a jump of the clock may name a later moment while it is under way."""
+        named = [*self.replaced.get(cell, []), (old.next_probe_at, self.now())]
+        return any(at - SLACK_S <= until for at, until in named if until >= began)
 
     def _given_up(self, cell: Cell) -> None:
         name = f"{SUPERVISOR}{cell.name}"
