@@ -69,7 +69,7 @@ class Cell:
         for told in done.told:
             self.observer.event(told.name, {"provider": self.name, **told.fields})
         old = self.health
-        if done.health is not old and done.health != old:
+        if done.health is not old:
             self.status = evolve(self.status, health=done.health)
             self.on_change(self.name, done.health)
             self.touch()

@@ -11,14 +11,12 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Protocol, cast
+from typing import Protocol
 
 import trio
 from attrs import define, field, frozen
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
@@ -26,6 +24,7 @@ from router.ingress.asgi_types import ASGIApp
 from router.ingress.client_link import STATE_KEY, ClientLink
 from router.ingress.drain import Drain
 from router.ports import Observer
+from supervisors.client_server import ClientServer
 from supervisors.client_stream import ClientStream
 
 FAREWELL_S = 1.0  # after the drain deadline: the handlers' error events and the last bytes (supervision.md 21.11, step 3)
@@ -174,9 +173,8 @@ class Ingress:
             if not self._open:
                 self._emptied.set()
 
-    def _server(self, client: ClientStream) -> TCPServer:
-        state = ConnectionState({STATE_KEY: client.link})
-        return ClientServer(self.app, self.config, self._context, state, client)  # type: ignore[arg-type]  # it is not TLS
+    def _server(self, client: ClientStream) -> ClientServer:
+        return ClientServer(self.app, self.config, self._context, ConnectionState({STATE_KEY: client.link}), client)
 
     async def close_idle(self) -> None:
         """Close the connections without a request now, the others after their answer; new ones get a context of their own."""
@@ -210,38 +208,6 @@ class SocketDoor:
     async def accept(self, ingress: Ingress, connections: trio.Nursery) -> None:
         """Serve every client that comes, each in a task of `connections`; closes the listeners when cancelled."""
         await ingress.accept(self._listeners, connections)
-
-
-class ClientServer(TCPServer):
-    """Hypercorn's server of one connection, whose idle timer ends with its client, and whose sends cost less.
-
-    The stock timer runs on when the client has closed between two requests: its socket would stay, half closed, until the
-    idle limit."""
-
-    async def protocol_send(self, event: Event) -> None:
-        """Send as the stock server does, but at once what the kernel takes at once."""
-        if not isinstance(event, RawData):
-            await super().protocol_send(event)
-            return
-        try:
-            data = event.data if self.send_lock.locked() else self._left_of(event.data)
-            if data:
-                async with self.send_lock:
-                    with trio.CancelScope(shield=True):  # ClientStream cuts a client that does not read
-                        await self.stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self.protocol.handle(Closed())
-
-    def _left_of(self, data: bytes) -> bytes:
-        return data[cast("ClientStream", self.stream).send_now(data) :]
-
-    async def _idle_timeout(self) -> None:
-        trio.lowlevel.current_task().name = "idle-limit"
-        link: ClientLink = self.state[STATE_KEY]
-        with trio.move_on_after(self.config.keep_alive_timeout) as waiting, link.watched(waiting.cancel):
-            await self.context.terminated.wait()
-        with trio.CancelScope(shield=True):  # it waits for that send, and no longer
-            await self._initiate_server_close()
 
 
 async def open_listeners(options: IngressOptions) -> list[trio.SocketListener]:

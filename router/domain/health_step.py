@@ -73,6 +73,8 @@ MIN_SPACING_S = 0.5  # failures closer together are one blip (21.8)
 AUTH_FAILURES = 3  # without a success between
 PASSIVE_PAUSE_S = 30.0  # between attempts at a provider whose supervisor has given up (I24)
 
+OK_FINE_S = 1.0  # a success so soon after another one says nothing new: under load most cost nothing
+
 _SEVERITY = {HealthState.HEALTHY: 0, HealthState.DEGRADED: 1, HealthState.UNHEALTHY: 2}
 
 
@@ -87,7 +89,7 @@ class Step:
 def step(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Step:
     """Return the next health. Never raises (I1)."""
     new = _level_checked(_applied(old, event, now, policy), now, policy)
-    new = old if new == old else new
+    new = old if new is old or new == old else new
     return Step(new, told_of(old, new, event, now))
 
 
@@ -161,6 +163,8 @@ def _level_checked(health: Health, now: Moment, policy: HealthPolicy) -> Health:
 
 
 def _succeeded(old: Health, event: Succeeded, now: Moment, policy: HealthPolicy) -> Health:
+    if old.last_ok_wall is not None and 0 <= now.wall - old.last_ok_wall < OK_FINE_S and _is_well(old):
+        return old
     is_in = old.admission in (Admission.ADMITTED, Admission.PROBATION)
     is_fresh = now.mono - old.traffic_failed_at < policy.probe_initial_s
     if is_in and event.source is Source.PROBE and old.failures and is_fresh:
@@ -180,6 +184,12 @@ def _succeeded(old: Health, event: Succeeded, now: Moment, policy: HealthPolicy)
                 return on_probation(well, now, policy)  # nobody probes it
             return woken(well, now)
     assert_never(old.admission)
+
+
+def _is_well(health: Health) -> bool:
+    """Tell whether a success leaves all as it is, but for its time."""
+    is_at_work = health.admission is Admission.ADMITTED and health.state is HealthState.HEALTHY and health.cooldown is None
+    return is_at_work and not (health.is_loading or health.failures or health.auth_failures or health.last_error)
 
 
 def _failed(old: Health, event: Failed, now: Moment, policy: HealthPolicy) -> Health:

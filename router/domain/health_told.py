@@ -50,9 +50,11 @@ def source_of(event: HealthEvent) -> Source:
 
 def told_of(old: Health, new: Health, event: HealthEvent, now: Moment) -> tuple[Told, ...]:
     """Return the facts of one step, none where only a number moved."""
+    if new is old and not isinstance(event, Restored):
+        return ()
     common = {"health": str(new.state), "admission": str(new.admission), "gen": new.gen, "source": str(source_of(event))}
     told: list[Told] = []
-    if isinstance(event, RecoveryProbed) and event.gen == old.gen and new is not old:
+    if isinstance(event, RecoveryProbed) and event.gen == old.gen:
         told.append(Told("self-healing-recovery-probe", _probe_fields(event, new, now) | common))
     if isinstance(event, Restored):
         restored = {"backoff_level": new.level, "consecutive_failures": new.failures}

@@ -17,9 +17,13 @@ STATE_KEY = "router.client_link"
 
 @define(eq=False)
 class ClientLink:
-    """`is_gone` becomes True once, at end of file or reset; its writer is the connection's reader task."""
+    """`is_gone` becomes True once, at end of file or reset; its writer is the connection's reader task.
+
+    `is_more_coming` lets what is written wait for what is written next: a head for the body that follows at once. Its writer is
+    the exchange that answers."""
 
     is_gone: bool = False
+    is_more_coming: bool = False
     _watchers: list[Callable[[], None]] = field(factory=list)
 
     def lost(self) -> None:

@@ -141,7 +141,11 @@ class Exchange:
         head = [*headers, ("content-length", str(len(body)))]
         async with WriteTurn(self._writing):
             if self._body_over.is_set():
-                await self._send_head(status, head)
+                self.link.is_more_coming = True
+                try:
+                    await self._send_head(status, head)
+                finally:
+                    self.link.is_more_coming = False
                 await self._send_end(body)
                 return
             await self._send_head(status, [*head, ("connection", "close")])

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 from router.errors import BodyTooLarge, InvalidJson, InvalidRequest, UnsupportedMediaType
 
 MAX_DEPTH = 128  # of nested arrays and objects; whoever walks a document may recurse that deep
+_WRITTEN_DEPTH = 254  # of what orjson writes; a test holds it to that
 ROUTER_KEYS = ("profile", "mode", "router")  # top-level keys of a body that no upstream may see; `router` is reserved
 
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to ask for the gzip wrapper, with its checksum
@@ -96,15 +97,12 @@ def take_router_keys(document: dict[str, Any]) -> RouterKeys:
 
 def is_too_deep(document: dict[str, Any]) -> bool:
     """Tell whether a document is nested deeper than MAX_DEPTH, which is less than orjson writes."""
-    # level by level: no recursion, and a comprehension per level keeps it cheap
-    level: list[Any] = [document]
-    for _ in range(MAX_DEPTH):
-        level = [
-            value
-            for container in level
-            for value in (container.values() if type(container) is dict else container)
-            if type(value) is dict or type(value) is list
-        ]
-        if not level:
-            return False
-    return True
+    # Its writer counts levels in a third of the time of a walk: wrapped in the rest of what it writes, only a deep one fails.
+    wrapped: object = document
+    for _ in range(_WRITTEN_DEPTH - MAX_DEPTH):
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)
+    except orjson.JSONEncodeError:
+        return True
+    return False

@@ -163,7 +163,14 @@ async def test_a_state_file_of_a_newer_version_is_left_alone_and_the_daemon_says
     assert sorted(path.name for path in state.glob("router.db*")) == ["router.db"]
 
 
-@pytest.mark.parametrize("obstacle", ["a file in its way", "below a file", "a directory for its file", "no permission"])
+# mode 0 stops nobody who is root; the other ways to be unusable run for root, too
+NOT_FOR_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    ["a file in its way", "below a file", "a directory for its file", pytest.param("no permission", marks=NOT_FOR_ROOT)],
+)
 async def test_a_state_directory_that_cannot_be_used_is_told_and_costs_no_request(tmp_path: Path, obstacle: str) -> None:
     state = tmp_path / "state"
     match obstacle:
@@ -175,8 +182,6 @@ async def test_a_state_directory_that_cannot_be_used_is_told_and_costs_no_reques
         case "a directory for its file":
             (state / "router.db").mkdir(parents=True)
         case _:
-            if os.geteuid() == 0:  # mode 0 stops nobody who is root; the other ways to be unusable run for root, too
-                pytest.skip("root may read everything")
             state.mkdir(mode=0)
     async with open_beside_a_good_one(provider("first", free_port()), tmp_path, state_dir=str(state)) as router:
         await operate(router, "first", "exclude")

@@ -84,6 +84,20 @@ async def test_an_idle_connection_is_closed_on_time_after_any_answer(request_byt
 
 
 @pytest.mark.slow
+async def test_neither_a_long_answer_nor_several_short_pauses_are_an_idle_connection() -> None:
+    async def answer_late(exchange: Exchange) -> None:
+        await exchange.read_body(MIB)
+        await trio.sleep(0.6)
+        await exchange.respond(200, JSON, b"{}")
+
+    async with open_front(answer_late, idle_connection_s=0.4) as served, served.connect() as client:
+        for _ in range(3):
+            await client.send(post())
+            assert (await client.read_response())[0] == 200
+            await trio.sleep(0.2)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("request_bytes", REQUESTS.values(), ids=REQUESTS.keys())
 async def test_an_idle_connection_does_not_hold_up_a_stop(request_bytes: bytes) -> None:
     async with open_front(answer_at_once) as served, served.connect() as client:
