@@ -52,7 +52,7 @@ if __name__ == "__main__":
     parser.add_argument("--no-router", action="store_true", help="direct and the bare proxy only; as --quick, no document")
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else 3
-    run = partial(main, rounds=rounds, seconds=0.7 if arguments.quick else 1.5, with_router=not arguments.no_router)
+    run = partial(main, rounds=rounds, seconds=0.8 if arguments.quick else 2.0, with_router=not arguments.no_router)
     result = trio.run(run)
     text = render(result, rounds=rounds)
     print(text)
