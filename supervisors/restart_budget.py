@@ -8,9 +8,10 @@ I4: never more than `max` starts in any `window_s`. Source: supervision.md 21.6,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from attrs import evolve, frozen
+
+from router.domain.health_events import RefusalReason
 
 LONGEST = 100  # starts that are remembered: the largest `max` that a configuration may ask for
 LATEST = 1e12  # unix seconds; no stamp of ours, and no number that overflows
@@ -31,16 +32,6 @@ class History:
 
     starts: tuple[float, ...] = ()
     ended: float | None = None
-
-
-class RefusalReason(StrEnum):
-    """Why a restart that is owed is not made."""
-
-    BUDGET = "budget"
-    COOLDOWN = "cooldown"
-    CLASS = "class"  # a restart does not cure this kind of failure: told by who judges the failure
-    MODE = "mode"  # there is nothing that could be restarted
-    SHUTTING_DOWN = "shutting_down"
 
 
 @frozen(kw_only=True)

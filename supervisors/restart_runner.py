@@ -15,14 +15,13 @@ import trio
 from attrs import define, field
 
 from router.domain.control import RestartBudget
-from router.domain.health_events import RestartEnded, RestartOutcome
+from router.domain.health_events import RefusalReason, RestartEnded, RestartOutcome
 from router.ports import Observer
 from supervisors.health_board import Cell
 from supervisors.process_runner import Redact, scrubbed
 from supervisors.restart_budget import (
     History,
     Refusal,
-    RefusalReason,
     begun,
     ended,
     from_row,
@@ -66,26 +65,23 @@ class Flight:
 class Restarts:
     """The groups, their flights and their histories; all of it is written here. `run` must run for anything to restart.
 
-    `stored` holds the rows of NAMESPACE as they were loaded. `redact` takes secrets out of a text. `is_stopping` tells
-    that the daemon drains: nothing is started any more."""
+    `redact` takes secrets out of a text. `is_stopping` tells that the daemon drains: nothing is started any more."""
 
     observer: Observer
     tools: RestartTools
     groups: Iterable[RestartGroup] = ()
-    stored: Mapping[str, object] = field(factory=dict)
     rows: Rows = field(factory=NoRows)
     wall: WallClock = field(factory=SystemWallClock)
     redact: Redact = field(default=lambda text: text)
     is_stopping: Callable[[], bool] = field(default=lambda: False)
     _by_provider: dict[str, RestartGroup] = field(factory=dict, init=False)
-    _histories: dict[str, History] = field(init=False)
+    _histories: dict[str, History] = field(factory=dict, init=False)
     _flights: dict[str, Flight] = field(factory=dict, init=False)
     _begun: list[Flight] = field(factory=list, init=False)  # that `run` has not seen yet
     _changed: trio.Event = field(factory=trio.Event, init=False)
     _is_running: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._histories = {group: from_row(row) for group, row in self.stored.items()}
         self.configure(self.groups)
 
     def configure(self, groups: Iterable[RestartGroup]) -> None:

@@ -84,6 +84,16 @@ class RestartOutcome(StrEnum):
     SUPPRESSED = "suppressed"
 
 
+class RefusalReason(StrEnum):
+    """Why a restart is not made though the provider is out and has a restart table (supervision.md 21.6)."""
+
+    BUDGET = "budget"
+    COOLDOWN = "cooldown"
+    CLASS = "class"  # a restart does not cure this kind of failure
+    MODE = "mode"  # there is nothing that could be restarted
+    SHUTTING_DOWN = "shutting_down"
+
+
 @frozen(kw_only=True)
 class RestartEnded:
     """The restart that generation `gen` was owed has ended."""

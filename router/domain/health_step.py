@@ -90,7 +90,7 @@ def step(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> 
     """Return the next health. Never raises (I1)."""
     new = _level_checked(_applied(old, event, now, policy), now, policy)
     new = old if new is old or new == old else new
-    return Step(new, told_of(old, new, event, now))
+    return Step(new, told_of(old, new, event, now, policy))
 
 
 def wanted(health: Health) -> frozenset[Slot]:

@@ -4,7 +4,7 @@ Each carries `health`, `admission`, `gen` and `source`; the board adds the provi
 
 from __future__ import annotations
 
-from router.domain.health import Admission, Health
+from router.domain.health import RESTARTABLE, Admission, Health, HealthPolicy
 from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
@@ -17,6 +17,7 @@ from router.domain.health_events import (
     ProbeVerdict,
     ProcessEnded,
     RecoveryProbed,
+    RefusalReason,
     Reloaded,
     RestartEnded,
     Restored,
@@ -48,7 +49,7 @@ def source_of(event: HealthEvent) -> Source:
             return Source.SUPERVISOR
 
 
-def told_of(old: Health, new: Health, event: HealthEvent, now: Moment) -> tuple[Told, ...]:
+def told_of(old: Health, new: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> tuple[Told, ...]:
     """Return the facts of one step, none where only a number moved."""
     if new is old and not isinstance(event, Restored):
         return ()
@@ -56,6 +57,9 @@ def told_of(old: Health, new: Health, event: HealthEvent, now: Moment) -> tuple[
     told: list[Told] = []
     if isinstance(event, RecoveryProbed) and event.gen == old.gen:
         told.append(Told("self-healing-recovery-probe", _probe_fields(event, new, now) | common))
+        if _is_past_restarting(old, new, event, policy):
+            why = {"reason": str(RefusalReason.CLASS), "retry_in_s": None, "error": str(event.reason)}
+            told.append(Told("self-healing-restart-suppressed", why | common))
     if isinstance(event, Restored):
         restored = {"backoff_level": new.level, "consecutive_failures": new.failures}
         told.append(Told("self-healing-state-restored", restored | common))
@@ -65,6 +69,12 @@ def told_of(old: Health, new: Health, event: HealthEvent, now: Moment) -> tuple[
     if (new.admission, new.gen) != (old.admission, old.gen):
         told.append(_admission_told(old, new, now, common))
     return tuple(told)
+
+
+def _is_past_restarting(old: Health, new: Health, event: RecoveryProbed, policy: HealthPolicy) -> bool:
+    """Tell whether this failed probe would have brought a restart, were a restart a cure for it; once per exclusion."""
+    is_its_turn = old.probes_failed < new.probes_failed == policy.after_probes
+    return policy.can_restart and is_its_turn and event.reason is not None and event.reason not in RESTARTABLE
 
 
 def _probe_fields(event: RecoveryProbed, new: Health, now: Moment) -> dict[str, object]:

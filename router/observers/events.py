@@ -133,7 +133,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-restart": EventSpec(
         WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail")
     ),
-    "self-healing-restart-suppressed": EventSpec(WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s")),
+    "self-healing-restart-suppressed": EventSpec(
+        WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s", "error", *_HEALTH_FIELDS[1:])
+    ),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),

@@ -14,6 +14,7 @@ from router.domain.probe import ProbeClass, ProbePlan, ProbeResult, verdict_of
 from router.errors import FailureReason, ProviderFailed
 from supervisors.health_board import HealthBoard
 from supervisors.probe_once import Probing
+from supervisors.probes import Probes
 from tests.e2e.front_harness import Seen
 
 UNIX = 1_700_000_000.0
@@ -167,3 +168,13 @@ def a_world(
         seen=seen,
         settings=ProbeConfig(**{"enabled": True, **settings}),  # type: ignore[arg-type]  # keys by name
     )
+
+
+def probes_of(world: World) -> Probes:
+    return Probes(board=world.board, probing=world.probing(), random=world.chance, observer=world.seen)
+
+
+async def scheduled(nursery: trio.Nursery, world: World) -> Probes:
+    probes = probes_of(world)
+    await nursery.start(probes.run)
+    return probes

@@ -75,11 +75,11 @@ async def a_world(*groups: RestartGroup, stored: Mapping[str, object] | None = N
         observer=log,
         tools=RestartTools(runner=runner, processes=processes, probe=runner.probe),
         groups=groups or (GROUP, MANAGED),
-        stored=stored or {},
         rows=rows,
         wall=wall,
         **fields,
     )
+    restarts.resume(stored or {})
     async with trio.open_nursery() as nursery:
         await nursery.start(processes.run)
         await nursery.start(restarts.run)

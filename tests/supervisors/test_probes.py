@@ -20,20 +20,10 @@ from router.domain.health import (
 )
 from router.domain.health_events import ProbeVerdict
 from router.errors import FailureReason
-from supervisors.probes import Probes, ProbeSkip
-from tests.supervisors.probing_in_memory import COMPLETE, DEAD, Chance, World, a_plan, a_world
+from supervisors.probes import ProbeSkip
+from tests.supervisors.probing_in_memory import COMPLETE, DEAD, Chance, a_plan, a_world, scheduled
 
 WARNS = HealthPolicy(threshold=2)
-
-
-def probes_of(world: World) -> Probes:
-    return Probes(board=world.board, probing=world.probing(), random=world.chance, observer=world.seen)
-
-
-async def scheduled(nursery: trio.Nursery, world: World) -> Probes:
-    probes = probes_of(world)
-    await nursery.start(probes.run)
-    return probes
 
 
 async def test_a_quiet_provider_is_asked_once_an_interval(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

@@ -15,20 +15,9 @@ from router.domain.health import (
     Unconfigured,
 )
 from router.domain.health_events import Operated, OperatorAction, PassiveSet, ProbeVerdict
-from supervisors.probes import Probes
-from tests.supervisors.probing_in_memory import COMPLETE, DEAD, MODELS, TCP, World, a_plan, a_world
+from tests.supervisors.probing_in_memory import COMPLETE, DEAD, MODELS, TCP, a_plan, a_world, probes_of, scheduled
 
 WARNS = HealthPolicy(threshold=2)
-
-
-def probes_of(world: World) -> Probes:
-    return Probes(board=world.board, probing=world.probing(), random=world.chance, observer=world.seen)
-
-
-async def scheduled(nursery: trio.Nursery, world: World) -> Probes:
-    probes = probes_of(world)
-    await nursery.start(probes.run)
-    return probes
 
 
 async def test_nothing_is_probed_unless_it_is_enabled(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisors.restart_budget import Budget, History, Refusal, RefusalReason, begun, ended, from_row, not_ahead, refusal, to_row
+from router.domain.health_events import RefusalReason
+from supervisors.restart_budget import Budget, History, Refusal, begun, ended, from_row, not_ahead, refusal, to_row
 
 BUDGET = Budget(max=3, window_s=900, cooldown_s=60)
 JSON = st.recursive(

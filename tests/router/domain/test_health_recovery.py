@@ -21,8 +21,9 @@ from router.domain.health_events import (
 )
 from router.domain.health_step import probe_due
 from router.errors import FailureReason
-from tests.router.domain.health_rig import EXCLUDES, RESTARTS, THRESHOLD, Life, an_excluded, on_trial
+from tests.router.domain.health_rig import DOWN, EXCLUDES, RESTARTS, THRESHOLD, Life, an_excluded, on_trial
 
+SUPPRESSED = "self-healing-restart-suppressed"
 NO_RESTART = [
     FailureReason.AUTH,
     FailureReason.PAYMENT_REQUIRED,
@@ -209,6 +210,25 @@ def test_d11_no_restart_cures_a_refused_key_a_limit_or_a_mistake(reason: Failure
     life.probe(reason)
 
     assert life.health.restart_owed is None
+    assert [(told.fields["reason"], told.fields["error"]) for told in life.told if told.name == SUPPRESSED] == [("class", reason)]
+
+
+@pytest.mark.parametrize(("policy", "reason"), [(RESTARTS, DOWN), (EXCLUDES, FailureReason.AUTH)])
+def test_nothing_is_told_of_a_restart_that_is_made_or_that_nobody_asked_for(policy: HealthPolicy, reason: FailureReason) -> None:
+    life = out(policy)
+
+    life.probe(reason)
+
+    assert SUPPRESSED not in life.names()
+
+
+def test_that_no_restart_cures_it_is_told_once_per_exclusion() -> None:
+    life = out(evolve(RESTARTS, after_probes=2))
+
+    for _ in range(4):
+        life.probe(FailureReason.RATE_LIMIT)
+
+    assert life.names().count(SUPPRESSED) == 1
 
 
 def test_without_a_restart_table_nothing_is_restarted() -> None:
