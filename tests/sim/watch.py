@@ -173,7 +173,8 @@ class Watch:
             self.broken("I10", f"{cell.name}: a probe of generation {event.gen} changed {old.gen}")
         if isinstance(event, Failed):
             self._failed(cell, event, old, new)
-        if isinstance(event, Succeeded) and _SEVERITY[new.state] > _SEVERITY[old.state]:
+        is_back = new.admission is Admission.PROBATION and old.admission is not new.admission  # where all begin as degraded
+        if isinstance(event, Succeeded) and _SEVERITY[new.state] > _SEVERITY[old.state] and not is_back:
             self.broken("I13", f"{cell.name}: a success made it {new.state}")
         if new.gen < old.gen:
             self.broken("gen", f"{cell.name}: generation {new.gen} after {old.gen}")
