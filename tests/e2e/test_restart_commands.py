@@ -151,11 +151,11 @@ async def test_d14_what_a_command_leaves_behind_is_not_ours_whatever_ends(tmp_pa
 
 
 async def test_d18_a_stop_in_the_middle_takes_the_grace_and_no_longer(tmp_path: Path) -> None:
-    async with commands(tmp_path, "sh", "-c", f"trap '' TERM; {SLEEP}; {SLEEP} # MARK") as run:
+    async with commands(tmp_path, "sh", "-c", f"trap '' TERM; echo up; {SLEEP}; {SLEEP} # MARK") as run:
         with trio.CancelScope() as member:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(restart, run)
-                await run.marker.wait_living(2)
+                await run.wait_written(b"up")
                 began = trio.current_time()
                 member.cancel()
         while run.log.events == []:  # noqa: ASYNC110 - its processes end

@@ -103,6 +103,12 @@ class Commands:
         """Where the command writes to."""
         return self.runner.directory / f"{self.group.command.id}.log"
 
+    async def wait_written(self, word: bytes) -> None:
+        """Return once the command has written the word."""
+        with trio.fail_after(10):
+            while not self.output.exists() or word not in self.output.read_bytes():  # noqa: ASYNC110 - another process
+                await trio.sleep(0.01)
+
 
 @asynccontextmanager
 async def commands(tmp_path: Path, *argv: str, **fields: Any) -> AsyncIterator[Commands]:  # noqa: ANN401 - any field of the group
