@@ -31,8 +31,18 @@ def missing_tokens(document: Document, environ: Mapping[str, str]) -> Iterator[F
     """Yield the fault of a token that is asked for and not there: the front would let everybody in, or nobody."""
     for key in ("client_token_env", "admin_token_env"):
         name = at(document, ("server", key))
-        if isinstance(name, str) and not _tokens(environ.get(name, "")):
+        if not isinstance(name, str):
+            continue
+        tokens = _tokens(environ.get(name, ""))
+        if not tokens:
             yield Fault(("server", key), f"the variable {name} is not set")
+        elif not all(map(is_header_value, tokens)):
+            yield Fault(("server", key), f"the variable {name} holds what no client can send in a header: use ASCII characters")
+
+
+def header_variables(provider: ProviderConfig) -> tuple[str, ...]:
+    """Return the variables that hold a provider's headers."""
+    return tuple(value.removeprefix(_ENV_PREFIX) for value in provider.headers.values() if value.startswith(_ENV_PREFIX))
 
 
 def fetch_secrets(config: RouterConfig, environ: Mapping[str, str]) -> Secrets:

@@ -10,6 +10,7 @@ from router.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from router.ingress.asgi_types import Message, Receive
 from router.wire.intake import BoundedGunzip, check_content_type
 
+GZIP_EXTRA_BYTES = 1024  # what gzip adds to a body that it cannot shrink; whoever sends more sends members that unfold to nothing
 BODY_SILENCE_S = 60.0  # a client that announces a body and falls silent holds a place of max_in_flight
 
 
@@ -29,7 +30,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large(max_bytes)
     chunks: list[bytes] = []
-    size = 0
+    size = raw_size = 0
     more = True
     while more:
         message = await _next_part(receive)
@@ -37,12 +38,14 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
             raise ClientGone
         more = message.get("more_body", False)
         chunk = message.get("body", b"")
+        raw_size += len(chunk)
         if gunzip is not None:
             chunk = gunzip.feed(chunk)
         size += len(chunk)
-        if size > max_bytes:
+        if size > max_bytes or raw_size > max_bytes + GZIP_EXTRA_BYTES:
             raise too_large(max_bytes)
-        chunks.append(chunk)
+        if chunk:
+            chunks.append(chunk)
     if gunzip is not None:
         gunzip.close()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -58,10 +58,9 @@ async def answer_failure(exchange: Exchange, group: BaseExceptionGroup[Exception
     errors = [leaf for leaf in leaves if isinstance(leaf, RouterError)]
     error = errors[0] if len(errors) == len(leaves) else RouterError()
     if not errors or len(errors) < len(leaves):
-        observer.event(
-            "request-crashed",
-            {"request_id": exchange.request_id, "path": exchange.path, "exc_info": leaves[0] if len(leaves) == 1 else group},
-        )
+        crash = leaves[0] if len(leaves) == 1 else group
+        fields = {"request_id": exchange.request_id, "path": exchange.path[:200], "exc_info": crash}
+        observer.event("request-crashed", fields)
     if exchange.is_finished:
         return
     if not exchange.is_head_sent:

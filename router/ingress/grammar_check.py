@@ -20,7 +20,7 @@ _OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
 @define
 class GrammarTally:
-    """How many streams broke their grammar since the start, by the client's dialect; written by the checks."""
+    """How many streams broke their grammar under the configuration at work, by the client's dialect; written by the checks."""
 
     violations: dict[DialectName, int] = field(factory=dict)
 

@@ -57,6 +57,6 @@ def _anthropic_page(ids: Sequence[str], created: datetime, query: Mapping[str, s
 def _limit(text: str | None) -> int:
     if text is None:
         return MAX_PAGE
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
+    if len(text) > len(str(MAX_PAGE)) or not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
         raise InvalidRequest(message=f"must be a whole number from 1 to {MAX_PAGE}", param="limit")
     return int(text)

@@ -12,6 +12,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from router.domain.request import DialectName
+from router.errors import NotFound
 from router.ingress.models import models_page, one_model
 from router.ingress.ops import admin_pages, json_page, ops_pages
 from router.ingress.routes import guess_dialect
@@ -34,6 +35,11 @@ def build_app(source: StatusSource, control: Control, observer: Observer, *, sta
     app.url_map.merge_slashes = False  # a redirect makes clients lose their body and headers
     app.register_blueprint(ops_pages(source))
     app.register_blueprint(admin_pages(source, control, observer))
+
+    @app.errorhandler(404)
+    @app.errorhandler(405)
+    async def no_page(_error: Exception) -> Response:
+        raise NotFound(message=f"no route {request.path[:200]}")  # the front has looked at the method; its answer is JSON, too
 
     @app.get("/v1/models")
     async def models() -> Response:

@@ -21,8 +21,10 @@ from router.wire.json_text import parse_object
 from router.wire.touch import REASONING_KEYS
 
 MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
+MAX_WORD_CHARS = 200  # of what a client or an upstream calls something, in a line of the log
 _CANCELLED = "cancelled-"  # before the phase: the client has left
 _ID = re.compile(r"[!-~]{1,128}")
+_NAME = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # of a model, as a header can tell it
 
 
 @define(kw_only=True)
@@ -89,13 +91,13 @@ class Record:
             {
                 "request_id": exchange.request_id,
                 "dialect": exchange.dialect,
-                "model": self.model,
+                "model": self.model and self.model[:MAX_WORD_CHARS],
                 "profile": self.choice and self.choice.profile,
                 "why": self.choice and self.choice.why,
                 "stream": self.is_stream,
                 "chain": self._chain(outcome),
                 "skipped": skipped(trace.dropped),
-                "dropped": [str(note) for note in self._notes[:MAX_NOTES]],
+                "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
                 "upstream_request_id": self.upstream_request_id,
                 "status": exchange.status,
                 "outcome": outcome,
@@ -169,12 +171,14 @@ def upstream_id(headers: Iterable[tuple[str, str]]) -> str | None:
 
 
 def named_model(answer: Answer) -> str:
-    """Return the model that the answer itself names, in its document or its first frames; "" where it does not."""
+    """Return the model that the answer itself names, in its document or its first frames; "" where it does not.
+
+    A name that no header can carry, a path with other than ASCII characters say, counts as none."""
     documents = (parse_object(frame.data) for frame in answer.held) if answer.document is None else (answer.document,)
     for document in documents:
         holder = (document or {}).get("message", document)
         if isinstance(holder, dict) and isinstance(model := holder.get("model"), str) and model:
-            return model
+            return model if _NAME.fullmatch(model) else ""
     return ""
 
 

@@ -109,8 +109,11 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
 
 
 def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
-    """Return one provider's part of `/status` whole: what it is, how it is, why, and what is left of its restarts."""
-    return provider_body(provider, now=now) | healing_part(provider.status.health, provider.budget, now=now)
+    """Return one provider's part of `/status` whole: what it is, how it is, why, and what is left of its restarts.
+
+    `word` is the one that says most."""
+    word = state_word(provider.status, is_enabled=provider.is_enabled, now=now)
+    return provider_body(provider, now=now) | {"word": word} | healing_part(provider.status.health, provider.budget, now=now)
 
 
 def provider_health(health: Health, *, now: float) -> dict[str, object]:

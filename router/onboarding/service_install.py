@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
+from router.config.credentials import header_variables
 from router.config.env_files import read_env_files
 from router.config.options import ServeOptions
 from router.config.schema import LoadedConfig, RouterConfig
@@ -142,6 +143,7 @@ def unseen_variables(options: ServeOptions, config: RouterConfig, environ: Mappi
     """Return the variables with keys and tokens that only this shell has: a unit starts without them."""
     server = config.server
     named = [provider.api_key_env for provider in config.providers if provider.enabled]
+    named += [name for provider in config.providers if provider.enabled for name in header_variables(provider)]
     named += [server.client_token_env, server.metrics_token_env, server.admin_token_env]
     in_files = read_env_files(options.env_files, environ={}, is_override=False, tell=lambda _line: None)
     return tuple(dict.fromkeys(name for name in named if name and name in environ and name not in in_files))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+MAX_STATED_S = 7 * 86_400.0  # whoever states more states nonsense; it is asked again once a week
 MAX_UNSTATED_S = 300.0  # routing.md 11.2: a plain Retry-After counts no longer than this
 _MILLISECONDS_FROM = 1e11  # a Unix time above this is in milliseconds (OpenRouter)
 _UNIX_FROM = 1e9  # and a number above this is a Unix time, not a duration
@@ -22,11 +23,11 @@ def retry_after_s(headers: Sequence[tuple[str, str]], text: str, now: float) -> 
     """Return the seconds until the upstream wants to be asked again, None where it does not say.
 
     `headers` have lower-case names, `text` is the error's message, `now` a Unix time. A stated reset of an exhausted
-    limit counts in full; `retry-after-ms`, `Retry-After` (seconds or date) and the words of a message at most 300 s."""
+    limit counts up to a week; `retry-after-ms`, `Retry-After` (seconds or date) and the words of a message at most 300 s."""
     told = dict(headers)
     resets = list(_resets(told, now))
     if resets:
-        return max(resets)
+        return min(max(resets), MAX_STATED_S)
     waits = (_milliseconds(told.get("retry-after-ms")), _when(told.get("retry-after"), now), _worded(text))
     wait = next((wait for wait in waits if wait is not None), None)
     return None if wait is None else min(wait, MAX_UNSTATED_S)
@@ -65,7 +66,7 @@ def _moment(value: str) -> datetime | None:
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = parse(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # of a year that has more digits than a C integer
             continue
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return None

@@ -36,14 +36,8 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
 
 
 def state_of(provider: Mapping[str, Any]) -> str:
-    """Return the one word that says most about a provider."""
-    health = _health(provider)
-    state, admission = str(provider.get("state", "")), str(health.get("admission", "admitted"))
-    if state in ("disabled", "unconfigured"):
-        return state
-    if admission != "admitted":
-        return admission
-    return state if state == "cooldown" else str(health.get("state", state))
+    """Return the one word that says most about a provider; the daemon has chosen it."""
+    return str(provider.get("word", provider.get("state", "")))
 
 
 def status_lines(body: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,8 @@ from router.routing.gate import MAX_MALFORMED
 from router.wire.dialect import EventDecoder, EventEncoder, FrameReader, Verdict
 from router.wire.inband import failed
 
+_SAID = (TextDelta, ThinkingDelta)  # a tuple, made once: a union in an `isinstance` is built at every delta
+
 Touch = Callable[[Frame], bytes]  # one frame -> what the client gets of it, b"" to leave it out
 
 
@@ -192,7 +194,7 @@ class NeutralPipeline:
 
     def _encode(self, events: Iterable[NeutralEvent], out: list[bytes]) -> None:
         for event in renamed(events, self.echo_model):
-            if isinstance(event, TextDelta | ThinkingDelta):
+            if isinstance(event, _SAID):
                 self._chars += len(event.text)
             elif isinstance(event, ToolDelta):
                 self._chars += len(event.json_text)

@@ -63,6 +63,7 @@ class Trace:
     def fail(self, failure: ProviderFailed, *, absent: bool = False) -> None:
         """Note that the attempt that began last failed before commit."""
         self.failure = failure
+        self.committed_at = None  # a whole reply is read after its commit, and may turn out to be none
         self.attempts[-1] = evolve(
             self.attempts[-1], reason=failure.reason, message=failure.message, committed=False, absent=absent
         )

@@ -47,21 +47,22 @@ def error_text(document: object) -> ErrorText:
         return ErrorText(text=document[:MAX_TEXT_CHARS])
     objects = list(_error_objects(document))
     texts = dict.fromkeys(text for found in objects for text in _texts(found))
+    named = (found.get(key) for found in objects for key in ("code", "type", "status"))
     return ErrorText(
         text=": ".join(texts)[:MAX_TEXT_CHARS],
-        words=frozenset(
-            str(found[key]).lower() for found in objects for key in ("code", "type", "status") if found.get(key) is not None
-        ),
+        words=frozenset(str(word).lower() for word in named if isinstance(word, str | int)),
         param=next((param for found in objects if (param := _param(found)) is not None), None),
     )
 
 
-def _error_objects(node: object, depth: int = 6) -> Iterator[Mapping[str, object]]:
+def _error_objects(node: object, depth: int = 8) -> Iterator[Mapping[str, object]]:
     """Yield the objects that describe the error, outermost first. `depth` bounds a hostile nesting."""
+    if depth == 0:
+        return
     if isinstance(node, list):
         for item in node[:5]:
-            yield from _error_objects(item, depth)
-    elif isinstance(node, dict) and depth > 0:
+            yield from _error_objects(item, depth - 1)
+    elif isinstance(node, dict):
         yield node
         for key in ("error", "errors", "detail", "metadata"):
             yield from _error_objects(node.get(key), depth - 1)
@@ -90,7 +91,7 @@ def _param(found: Mapping[str, object]) -> str | None:
     if isinstance(param := found.get("param"), str) and param:
         return param
     if isinstance(loc := found.get("loc"), list):
-        path = [str(part) for part in loc if part != "body"]
+        path = [str(part) for part in loc if isinstance(part, str | int) and part != "body"]
         return ".".join(path) or None
     return None
 

@@ -60,12 +60,12 @@ _OVERFLOW_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_err
 _COMPLETION = re.compile(r"max_(?:completion_|output_|new_)?tokens|(?:in|for) the (?:completion|output)|completion tokens", _I)
 _LIMIT = re.compile(
     r"(?:maximum (?:context|prompt|model) length(?: of| is)?|must be <=|context limit:[\d +,]*>|length of only)"
-    r"\D{0,12}(\d[\d,]*)",
+    r"\D{0,12}(\d[\d,]{0,18})",
     _I,
 )
 _PROMPT = re.compile(
-    r"(\d[\d,]*) (?:tokens )?(?:in the (?:messages|prompt|input)|of text input|from the input|input tokens|`inputs` tokens)"
-    r"|context limit: (\d[\d,]*) \+",
+    r"(\d[\d,]{0,18}) (?:tokens )?(?:in the (?:messages|prompt|input)|of text input|from the input|input tokens|`inputs` tokens)"
+    r"|context limit: (\d[\d,]{0,18}) \+",
     _I,
 )
 

@@ -56,7 +56,10 @@ class Fitter:
         return evolve(result, content=tuple(block for block in fitted if block is not None))
 
     def _fit_inner(self, block: Block) -> Block | None:
-        """Fit a block of a tool's result."""
+        """Fit a block of a tool's result; thinking and calls have no place there, in no dialect."""
+        if not isinstance(block, Text | Image | Document | Opaque):
+            self._note(block.path, "nested", "item")
+            return None
         if isinstance(block, Document) and not self.takes_documents_in_results:
             return self._document_in_words(block)
         return self.fit(block)

@@ -78,12 +78,9 @@ def _patterns(touches: Touches) -> tuple[bytes, ...]:
 
 
 def _touched(frame: Frame, dialect: DialectName, touches: Touches, on_strip: OnStrip | None) -> bytes:
-    try:
-        chunk = orjson.loads(frame.data)
-    except orjson.JSONDecodeError:
+    chunk = parse_object(frame.data)  # as its verdict reads it: what that takes for reasoning must not pass here
+    if chunk is None:
         return frame.raw  # `[DONE]`, or a frame that its verdict has dealt with
-    if not isinstance(chunk, dict):
-        return frame.raw
     if touches.drop_usage and chunk.get("usage") is not None and not chunk.get("choices"):
         return b""
     is_stripped = touches.strip_reasoning and _strip_reasoning(chunk, on_strip)

@@ -95,6 +95,9 @@ async def test_the_tree_comes_with_the_number_of_tasks_that_live() -> None:
         ("POST", "/admin/reload", {**AS_JSON, "host": "evil.test"}, 403, "host_not_allowed", "allowed_hosts"),
         ("POST", "/admin/reload", {**AS_JSON, "x-forwarded-for": "10.1.1.1"}, 401, "invalid_api_key", "admin_token_env"),
         ("POST", "/admin/nowhere", AS_JSON, 404, "not_found", "no route"),
+        ("POST", "/admin/providers/foo", AS_JSON, 404, "not_found", "no route"),
+        ("POST", "/admin/providers/foo/", AS_JSON, 404, "not_found", "no route"),
+        ("GET", "/v1/models//", AS_JSON, 404, "not_found", "no route"),
     ],
 )
 async def test_a_refusal_says_in_json_what_to_do(  # noqa: PLR0917 - one row of the table

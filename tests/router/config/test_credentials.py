@@ -8,7 +8,7 @@ import pytest
 
 from router.config.credentials import install_command
 from router.config.schema import LoadedConfig, Secret
-from tests.router.config.texts import SMALL, read, warned
+from tests.router.config.texts import SMALL, mistakes_in, read, warned
 
 
 def with_keys(text: str, environ: dict[str, str] | None = None) -> LoadedConfig:
@@ -99,6 +99,14 @@ def test_a_secret_is_never_shown() -> None:
 
     assert [str(secret), repr(secret), f"{secret}", f"{secret:>20}", "%s" % secret] == ["***"] * 5  # noqa: UP031 - the form is tested
     assert secret == Secret("sk-12345678")
+
+
+def test_a_token_that_no_client_can_send_is_a_mistake() -> None:
+    text = SMALL + '[server]\nclient_token_env = "TOKEN"\n'
+
+    (mistake,) = mistakes_in(text, environ={"TOKEN": "good-token,pässwort"})
+
+    assert (mistake.path, "ASCII" in mistake.message, "pässwort" in mistake.message) == ("server.client_token_env", True, False)
 
 
 def test_what_was_loaded_can_be_printed() -> None:

@@ -71,6 +71,14 @@ async def test_a_gzip_bomb_stops_at_the_limit() -> None:
         await read_body(parts(gzip.compress(b"x" * 10_000_000)[:LIMIT]), {"content-encoding": "gzip"}, LIMIT)
 
 
+async def test_members_that_unfold_to_nothing_are_counted_too() -> None:
+    empty = gzip.compress(b"")
+    endless = ({"type": "http.request", "body": empty * 10, "more_body": True} for _ in range(1_000))
+
+    with pytest.raises(BodyTooLarge):
+        await read_body(playing(endless), {"content-encoding": "gzip"}, LIMIT)
+
+
 async def test_a_broken_gzip_body_is_the_clients_mistake() -> None:
     with pytest.raises(InvalidJson):
         await read_body(parts(b"no gzip"), {"content-encoding": "gzip"}, LIMIT)

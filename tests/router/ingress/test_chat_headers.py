@@ -138,6 +138,17 @@ async def test_a_model_that_nobody_tells_is_left_out() -> None:
     assert "x-router-model" not in (await rig.ask(CHAT)).headers
 
 
+@pytest.mark.parametrize("name", ["/home/用户/qwen.gguf", "a\r\nx-evil: 1", "m" * 201, " m"])
+async def test_a_model_name_that_no_header_can_carry_is_left_out(name: str) -> None:
+    script = Script(chunks=[chat_reply("x").replace(b'"m"', orjson.dumps(name))], is_event_stream=False)
+    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[script])], keys={"a": {"model": ""}})
+
+    talk = await rig.ask(CHAT)
+
+    assert talk.status == 200
+    assert "x-router-model" not in talk.headers
+
+
 @pytest.mark.parametrize(("ahead", "is_told"), [(True, True), (False, False)])
 async def test_a_resting_provider_is_a_fallback_only_ahead_of_the_one_that_answers(*, ahead: bool, is_told: bool) -> None:
     resting = "a" if ahead else "b"

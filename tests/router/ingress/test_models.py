@@ -51,7 +51,7 @@ def test_a_page_after_the_last_is_empty() -> None:
     assert (page["data"], page["first_id"], page["has_more"]) == ([], None, False)
 
 
-@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", ""])
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "9" * 5000])
 def test_a_bad_limit_is_named(limit: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         anthropic_page(limit=limit)

@@ -22,6 +22,7 @@ from router.ingress.status_report import (
     StatusReport,
     health_body,
     provider_body,
+    provider_part,
     provider_health,
     status_body,
 )
@@ -79,7 +80,15 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
         "default_profile_routable": True,
         "profiles": {"coding": ["a"]},
         "providers": [
-            {"name": "a", "kind": "anthropic", "model": "m", "state": "configured", "in_flight": 1, "health": WELL},
+            {
+                "name": "a",
+                "kind": "anthropic",
+                "model": "m",
+                "state": "configured",
+                "word": "healthy",
+                "in_flight": 1,
+                "health": WELL,
+            },
         ],
         "warnings": ["x"],
         "generation": 1,
@@ -119,6 +128,12 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
 def test_a_providers_state_comes_with_its_reason(provider: ProviderReport, told: dict[str, object]) -> None:
     same = {"name": "a", "kind": "anthropic", "model": "m", "in_flight": 1, "health": WELL}
     assert provider_body(provider, now=100.0) == same | told
+
+
+def test_status_and_healthz_have_the_same_word_for_a_provider() -> None:
+    provider = a_provider(ProviderStatus(name="a", health=Health(is_passive=True, is_loading=True)))
+
+    assert provider_part(provider, now=100.0)["word"] == "passive"
 
 
 def test_a_provider_that_is_out_says_since_when_why_and_when_it_is_probed() -> None:

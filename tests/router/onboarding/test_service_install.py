@@ -171,11 +171,12 @@ def test_the_command_has_full_paths_and_what_was_asked_for(tmp_path: Path) -> No
 def test_keys_that_only_the_shell_has_are_named(tmp_path: Path) -> None:
     (tmp_path / "keys.env").write_text("IN_FILE=x\n")
     providers = [a_provider(f"p{i}", api_key_env=name) for i, name in enumerate(("IN_FILE", "IN_SHELL", "NOWHERE"))]
+    providers.append(a_provider("p3", headers={"x-key": "env:HEADER", "x-plain": "HEADER2"}))
     options = ServeOptions(env_files=(tmp_path / "keys.env",))
 
-    names = unseen_variables(options, a_config(*providers), {"IN_FILE": "x", "IN_SHELL": "y"})
+    names = unseen_variables(options, a_config(*providers), {"IN_FILE": "x", "IN_SHELL": "y", "HEADER": "z", "HEADER2": "z"})
 
-    assert names == ("IN_SHELL",)
+    assert names == ("IN_SHELL", "HEADER")
 
 
 @pytest.mark.parametrize(("home", "directory"), [("/etc/xdg", "/etc/xdg/systemd/user"), ("relative", None), ("", None)])

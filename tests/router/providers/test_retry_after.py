@@ -21,6 +21,8 @@ def waits(*headers: tuple[str, str], text: str = "") -> float | None:
         ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
         ("Tue, 14 Nov 2023 23:13:20 GMT", 300.0),
         ("Tue, 14 Nov 2023 22:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("9" * 400, 300.0),
         ("soon", None),
         ("", None),
         ("-5", None),
@@ -63,6 +65,11 @@ def test_milliseconds_are_finer_than_seconds() -> None:
 )
 def test_a_stated_reset_of_an_exhausted_limit_counts_in_full(headers: tuple[tuple[str, str], ...], wait: float) -> None:
     assert waits(*headers, ("retry-after", "7")) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize("reset", ["9" * 400, "1700003600000000000", "999999h"])
+def test_a_stated_reset_counts_at_most_a_week(reset: str) -> None:
+    assert waits(("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)) == 7 * 86_400
 
 
 def test_the_reset_of_a_limit_that_is_not_used_up_says_nothing() -> None:

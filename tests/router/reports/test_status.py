@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from router.reports.actions import action_line, is_good_probe, probe_line, reload_lines
-from router.reports.status import print_status, state_of
+from router.reports.status import print_status
 from router.reports.words import duration_words
 
 WELL: dict[str, Any] = {
     "name": "ollama",
     "state": "configured",
+    "word": "healthy",
     "in_flight": 2,
     "process": "ready",
     "health": {"state": "healthy", "admission": "admitted"},
@@ -21,6 +22,7 @@ WELL: dict[str, Any] = {
 EXCLUDED: dict[str, Any] = {
     "name": "a-name-that-is-longer-than-its-column/at-80",
     "state": "configured",
+    "word": "excluded",
     "in_flight": 0,
     "health": {"state": "unhealthy", "admission": "excluded", "since": "2026-01-02T03:04:05Z", "next_probe_in_s": 41.3},
     "why": "connection refused",
@@ -98,21 +100,6 @@ def test_nothing_of_a_name_is_taken_for_markup() -> None:
 
 def test_an_answer_with_half_of_the_fields_is_shown_all_the_same() -> None:
     assert "provider a state=configured" in printed({"providers": [{"name": "a", "state": "configured"}]}, is_terminal=False)
-
-
-@pytest.mark.parametrize(
-    ("provider", "state"),
-    [
-        (WELL, "healthy"),
-        (EXCLUDED, "excluded"),
-        (KEYLESS, "unconfigured"),
-        ({**EXCLUDED, "state": "disabled"}, "disabled"),
-        ({**WELL, "state": "cooldown"}, "cooldown"),
-        ({**WELL, "health": {"state": "degraded", "admission": "admitted"}}, "degraded"),
-    ],
-)
-def test_one_word_says_most(provider: dict[str, Any], state: str) -> None:
-    assert state_of(provider) == state
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,14 @@ def test_a_model_that_nobody_knows_is_not_told() -> None:
     assert "x-router-model" not in dict(trace.headers())
 
 
+def test_a_reply_that_turns_out_to_be_none_was_never_committed() -> None:
+    trace = planned("a")
+    answer(trace, "a")
+    trace.fail(ProviderFailed(provider="a", reason=FailureReason.BAD_RESPONSE))
+
+    assert trace.committed_at is None
+
+
 def test_each_hop_knows_where_it_led() -> None:
     trace = planned("a", "b", dropped={"r": DropReason.OVERLOADED})
 

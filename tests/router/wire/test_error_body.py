@@ -66,3 +66,10 @@ def test_a_hostile_body_is_bounded_in_depth_and_length() -> None:
 
     assert len(read_error(b'{"error":"' + b"x" * 100_000 + b'"}').text) == MAX_TEXT_CHARS
     assert "deep" not in read_error(nested).text
+
+
+@pytest.mark.parametrize("where", [b"%b", b'{"error": %b}', b'{"code": %b}', b'{"status": %b, "loc": [%b]}'])
+def test_no_nesting_is_too_deep_to_be_read(where: bytes) -> None:
+    nested = b"[" * 900 + b"]" * 900
+
+    assert read_error(where.replace(b"%b", nested)).text == ""

@@ -79,6 +79,14 @@ def test_a_chunk_of_reasoning_alone_is_left_out() -> None:
     assert touched(chunk({"reasoning_content": "hm"}), STRIP) == b""
 
 
+def test_reasoning_that_strict_json_refuses_is_left_out_all_the_same() -> None:
+    data = rb'{"choices":[{"index":0,"delta":{"reasoning_content":"hm \ud83d"},"finish_reason":null}]}'
+    touch = frame_touch(DialectName.OPENAI_CHAT, STRIP)
+    assert touch is not None
+
+    assert touch(Frame(raw=b"data: " + data + b"\n\n", data=data)) == b""
+
+
 @pytest.mark.parametrize(
     "document",
     [

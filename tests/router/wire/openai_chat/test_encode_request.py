@@ -39,6 +39,14 @@ def notes_of(encoded: EncodedRequest) -> list[str]:
     return [str(note) for note in encoded.notes]
 
 
+def test_a_call_or_thinking_inside_a_result_is_left_out_and_noted() -> None:
+    nested = {"type": "thinking", "thinking": "hm", "signature": "s"}
+
+    assert answering({"content": [CALL, {"type": "text", "text": "r"}, nested]}) == [
+        {"role": "tool", "tool_call_id": "t1", "content": "r"}
+    ]
+
+
 def test_a_missing_limit_is_the_providers_default_and_noted() -> None:
     encoded = encode(UpstreamTarget(model="m", default_max_tokens=77), max_tokens=None)
 
