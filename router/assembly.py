@@ -35,8 +35,6 @@ from router.routing.profile import ProfileTable, model_ids
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
 
-DISTRIBUTION = "nursery-router"
-
 
 def no_budget(_provider: str) -> RestartBudget | None:
     """Say of a provider that it has no restart table."""

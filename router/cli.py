@@ -109,7 +109,7 @@ def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: 
         document = read_json(body.read() if body is not None else b"{}")
         print_explanation(explained(loaded, route=route, body=document, profile=profile))
     except InvalidRequest as error:
-        click.echo(error.message, err=True)
+        click.echo(": ".join(filter(None, (error.param, error.message))), err=True)
         sys.exit(EXIT_USAGE)
 
 

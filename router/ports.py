@@ -108,7 +108,6 @@ class UpstreamCall:
 
     neutral: NeutralRequest | None  # None exactly when same_dialect_body is given
     same_dialect_body: bytes | None
-    client_dialect: DialectName
     client_headers: Mapping[str, str]
     stream: bool
     timeout_s: float | None = None  # the profile's, instead of the provider's

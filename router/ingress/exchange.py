@@ -49,7 +49,6 @@ class Exchange:
     path: str
     query: str
     headers: Mapping[str, str]
-    raw_headers: RawHeaders
     request_id: str
     dialect: DialectName
     drain: Drain
@@ -74,15 +73,13 @@ class Exchange:
         cls, scope: Scope, receive: Receive, send: Send, *, dialect: DialectName, drain: Drain, new_id: NewId = hex_id
     ) -> Exchange:
         """Return the exchange for an `http` scope; `new_id` is asked where the client names its request by no id."""
-        raw_headers: RawHeaders = scope["headers"]
-        headers = decode_headers(raw_headers)
+        headers = decode_headers(scope["headers"])
         now = trio.current_time()
         exchange = cls(
             method=scope["method"],
             path=scope["path"],
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
-            raw_headers=raw_headers,
             request_id=choose_request_id(headers, new_id),
             dialect=dialect,
             drain=drain,

@@ -78,7 +78,6 @@ class Turn:
         return UpstreamCall(
             neutral=None if is_same else self.neutral(),
             same_dialect_body=self.body if is_same else None,
-            client_dialect=self.dialect.name,
             client_headers=self.headers,
             stream=self.is_stream and not self._is_buffered(config),
             timeout_s=self.profile.timeout_s,

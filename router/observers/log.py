@@ -23,8 +23,6 @@ LogFormat = Literal["auto", "json", "text"]
 EventDict = MutableMapping[str, Any]
 Processor = Callable[[Any, str, EventDict], Any]
 
-_LEVEL_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
-
 
 @define(eq=False)
 class LogObserver:

@@ -132,7 +132,6 @@ async def _complete(provider: HttpProvider) -> Answered:
     call = UpstreamCall(
         neutral=None,
         same_dialect_body=probe_body(provider.config.model, stream=stream),
-        client_dialect=provider.dialect,
         client_headers={},
         stream=stream,
         append_system_prompt="",

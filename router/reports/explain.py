@@ -13,6 +13,7 @@ from router.domain.health import ProviderStatus
 from router.reports.plain import THE_SERVERS, plain_console, plain_table
 from router.routing.chain import RANK_KEYS, Entry, Member, Plan, resolve
 from router.routing.profile import ProfileChoice, ProfileTable, choose
+from router.wire.intake import take_router_keys
 
 _KIND_OF_ROUTE = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai_compat"}
 
@@ -52,19 +53,17 @@ def explain(
     route: str,
     body: Mapping[str, Any],
     profile: str | None,
-    statuses: Mapping[str, ProviderStatus] | None = None,
-    now: float = 0.0,
 ) -> Explanation:
-    """Return the decision for one request body on one route. Raises UnknownProfile, UnknownMode.
+    """Return the decision for one request body on one route, if everybody were well.
 
-    `statuses` are the published values of a daemon at `now` on its clock; who is not among them counts as well."""
+    Raises InvalidRequest, UnknownProfile, UnknownMode."""
     config = loaded.config
-    model = body.get("model")
+    keys, model = take_router_keys(dict(body)), body.get("model")
     choice = choose(
         ProfileTable.of(config),
-        body_profile=_word(body.get("profile")),
+        body_profile=keys.profile,
         header_profile=profile,
-        mode=_word(body.get("mode")),
+        mode=keys.mode,
         model=model if isinstance(model, str) else "",
     )
     providers = {provider.name: provider for provider in config.providers}
@@ -72,11 +71,11 @@ def explain(
     members = tuple(
         Member(
             config=providers[name],
-            status=(statuses or {}).get(name) or ProviderStatus(name=name, unconfigured=loaded.secrets.unconfigured.get(name)),
+            status=ProviderStatus(name=name, unconfigured=loaded.secrets.unconfigured.get(name)),
         )
         for name in chosen.providers
     )
-    plan = resolve(chosen, members, config.routing, now=now)
+    plan = resolve(chosen, members, config.routing, now=0.0)
     return Explanation(choice=choice, plan=plan, providers=providers, route=route)
 
 
@@ -84,14 +83,8 @@ def print_explanation(explanation: Explanation) -> None:
     """Print the decision as a table on stdout."""
     out, choice = plain_console(), explanation.choice
     out.print(Text(f"profile {choice.profile} (by {choice.why}), {explanation.route}"))
-    if explanation.plan.is_last_resort:
-        out.print(Text("last resort: everybody rests or is excluded"))
     out.print(plain_table(("place", "provider", "model", "how", "why"), explanation.rows()))
 
 
 def _rank(entry: Entry) -> str:
     return ", ".join(f"{key} {number}" for key, number in zip(RANK_KEYS, entry.rank, strict=True))
-
-
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) else None

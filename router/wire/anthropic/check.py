@@ -21,7 +21,6 @@ _BLOCK_FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
     "tool_use": (("id", STRING), ("name", STRING)),
     "tool_result": (("tool_use_id", STRING),),
 }
-_TEXT = _BLOCK_FIELDS["text"]
 
 
 def check_request(body: dict[str, Any]) -> None:

@@ -22,8 +22,8 @@ from router.ingress.status_report import (
     StatusReport,
     health_body,
     provider_body,
-    provider_part,
     provider_health,
+    provider_part,
     status_body,
 )
 

@@ -93,7 +93,7 @@ def same_dialect(
     body: bytes, dialect: DialectName = CHAT, *, stream: bool = False, headers: Mapping[str, str] | None = None
 ) -> UpstreamCall:
     """Return a call that hands the client's own bytes on."""
-    return UpstreamCall(neutral=None, same_dialect_body=body, client_dialect=dialect, client_headers=headers or {}, stream=stream)
+    return UpstreamCall(neutral=None, same_dialect_body=body, client_headers=headers or {}, stream=stream)
 
 
 def translated(*, stream: bool = False, **facts: Any) -> UpstreamCall:  # noqa: ANN401 - fields of the request
@@ -108,7 +108,6 @@ def translated(*, stream: bool = False, **facts: Any) -> UpstreamCall:  # noqa: 
     return UpstreamCall(
         neutral=evolve(said, **facts),
         same_dialect_body=None,
-        client_dialect=ANTHROPIC,
         client_headers={},
         stream=stream,
     )

@@ -7,12 +7,11 @@ from router.domain.frame import Frame
 from router.ports import UpstreamCall
 from router.providers.builtin import EchoProvider
 from router.wire.openai_chat.grammar import ChatMonitor
-from tests.builders import CHAT
 
 
 def a_call(document: object) -> UpstreamCall:
     body = orjson.dumps(document)
-    return UpstreamCall(neutral=None, same_dialect_body=body, client_dialect=CHAT, client_headers={}, stream=True)
+    return UpstreamCall(neutral=None, same_dialect_body=body, client_headers={}, stream=True)
 
 
 async def answer(document: object) -> list[tuple[Frame, ...]]:

@@ -7,9 +7,6 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from router.__main__ import main
-from router.config.load import Surroundings, load
-from router.domain.health import Admission, Health, HealthState, ProviderStatus
-from router.reports.explain import explain
 
 CONFIG = """
 [routing]
@@ -67,19 +64,5 @@ def test_a_body_that_is_no_json_is_a_usage_error(tmp_path: Path) -> None:
     assert (code, "not valid JSON" in said) == (2, True)
 
 
-def test_a_daemons_knowledge_of_its_providers_decides_as_it_does_there(tmp_path: Path) -> None:
-    text = CONFIG.replace('providers = ["near", "dear"]', 'providers = ["near"]\nbackend_health_action = "exclude"')
-    loaded = load(text, path=tmp_path / "router.toml", around=Surroundings(environ={}))
-    out = Health(state=HealthState.UNHEALTHY, admission=Admission.EXCLUDED, next_probe_at=9.0)
-
-    said = explain(
-        loaded,
-        route="/v1/messages",
-        body={},
-        profile=None,
-        statuses={"near": ProviderStatus(name="near", health=out)},
-        now=1.0,
-    )
-
-    assert said.plan.is_last_resort
-    assert [row[1] for row in said.rows()] == ["near"]
+def test_a_profile_that_is_no_text_is_a_usage_error_that_names_it(tmp_path: Path) -> None:
+    assert explained(tmp_path, body='{"profile": 5}') == (2, "profile: must be a string\n")

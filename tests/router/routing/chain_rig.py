@@ -20,7 +20,6 @@ from router.routing.relay import RelayEnd
 from router.routing.trace import Trace
 from router.wire.registry import DIALECTS
 from tests.builders import (
-    CHAT,
     RememberingObserver,
     RememberingSink,
     Script,
@@ -88,7 +87,7 @@ class Rig:
 
     def _call(self, provider: Provider, config: ProviderConfig) -> UpstreamCall:
         del provider, config
-        return UpstreamCall(neutral=None, same_dialect_body=b"{}", client_dialect=CHAT, client_headers={}, stream=self.is_stream)
+        return UpstreamCall(neutral=None, same_dialect_body=b"{}", client_headers={}, stream=self.is_stream)
 
     async def _deliver(self, answer: Answer) -> RelayEnd:
         self.answers.append(answer)
