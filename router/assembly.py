@@ -257,6 +257,7 @@ class Source:
         config = loaded.config
         default = generation.table.default
         plan = generation.plan(generation.profiles[default], trio.current_time())
+        in_flight, processes = self.tree.in_flight(), self.tree.processes()
         return StatusReport(
             version=own_version(),
             started_at=self.started_at,
@@ -267,7 +268,7 @@ class Source:
             is_routable=bool(plan.order),
             is_last_resort=plan.is_last_resort,
             profiles={profile.name: profile.providers for profile in config.profiles},
-            providers=tuple(self._provider(provider) for provider in config.providers),
+            providers=tuple(self._provider(provider, in_flight, processes) for provider in config.providers),
             generation=self.deployed.number,
             daemon=self.tree.report(),
             grammar_violations=_grammar_violations(self.deployed.current),
@@ -278,14 +279,14 @@ class Source:
         """Return the ids of `GET /v1/models`."""
         return model_ids(self.deployed.current.generation.table, self.deployed.current.loaded.config)
 
-    def _provider(self, provider: ProviderConfig) -> ProviderReport:
+    def _provider(self, provider: ProviderConfig, in_flight: Mapping[str, int], processes: Mapping[str, str]) -> ProviderReport:
         return ProviderReport(
             kind=provider.kind,
             model=provider.model,
             status=self.tree.health.status_of(provider.name),
             is_enabled=provider.enabled,
-            in_flight=self.tree.in_flight().get(provider.name, 0),
-            process=self.tree.processes().get(provider.name),
+            in_flight=in_flight.get(provider.name, 0),
+            process=processes.get(provider.name),
             budget=self.tree.budget(provider.name),
         )
 

@@ -34,6 +34,15 @@ HEADER_BYTES = 64 * 1024  # wire.md 19.2
 ACCEPTS_PER_TURN = 256  # the others wait one turn, so that a flood of connections does not stop the streams
 ACCEPT_PAUSE_S = 0.1  # without descriptors to accept with: some streams end meanwhile
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+# what Linux may say of one client in the place of accepting it (accept(2)): it left, its network is down, a filter refused it
+_NOT_OURS = frozenset(
+    number
+    for name in (
+        *("EPERM", "ECONNABORTED", "ECONNRESET", "EPROTO", "ETIMEDOUT", "ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH"),
+        *("ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "ENOSR", "ESOCKTNOSUPPORT", "EPROTONOSUPPORT"),
+    )
+    if (number := getattr(errno, name, None)) is not None
+)
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # `localhost` is ::1 as well, on a machine without IPv6, too
 
 
@@ -245,8 +254,9 @@ def _all_who_wait(listening: socket.socket) -> Iterator[socket.socket]:
             yield listening.accept()[0]
         except BlockingIOError:
             return
-        except ConnectionAbortedError:
-            continue  # it left before its turn
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                raise
 
 
 async def resolve(host: str) -> tuple[str, ...]:

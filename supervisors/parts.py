@@ -293,7 +293,7 @@ def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateW
 
     def keep(namespace: str, name: str, health: Health) -> None:
         last = kept.get((namespace, name))
-        if last is None or is_news(last, health):
+        if last is None or not state.has(namespace, name) or is_news(last, health):
             kept[namespace, name] = health
             state.put(namespace, name, to_row(health, wall=seams.wall.now()))
 

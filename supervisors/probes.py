@@ -59,6 +59,7 @@ class Schedule:
     due: float
     looked_at: float
     own_ok_wall: float | None = None
+    rests: bool = False  # `due` is the reset of a rate limit; an operator or another key may end it before
 
 
 @define(eq=False)
@@ -82,9 +83,11 @@ class Probes:
     _slots: trio.CapacityLimiter = field(init=False)
     _touched: trio.Event = field(factory=trio.Event, init=False)
     _is_on: bool = field(default=False, init=False)
+    _interval_s: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = trio.CapacityLimiter(self.probing.settings().parallel)
+        self._interval_s = self.probing.settings().interval_s
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep one task per provider of the board while `[probe].enabled`, until cancelled. Started with them."""
@@ -131,6 +134,9 @@ class Probes:
     def _reconcile(self, nursery: trio.Nursery, live: dict[str, _Child]) -> None:
         settings = self.probing.settings()
         self._slots.total_tokens = settings.parallel
+        if settings.interval_s != self._interval_s:
+            self._interval_s = settings.interval_s
+            self._hurry(live)
         wanted: Mapping[str, Cell] = {cell.name: cell for cell in self.board.cells()} if settings.enabled else {}
         for name, child in live.items():
             if wanted.get(name) is not child.cell:
@@ -143,6 +149,13 @@ class Probes:
             fields = {"interval_s": settings.interval_s, "probe_paid": settings.paid, "providers": len(wanted)}
             self.observer.event("continuous-probe-started", fields)
         self._is_on = settings.enabled
+
+    def _hurry(self, live: Mapping[str, _Child]) -> None:
+        """Let nobody wait longer than the new interval; a rest is not one of its pauses."""
+        for name, schedule in self._schedules.items():
+            if not schedule.rests:
+                schedule.due = min(schedule.due, trio.current_time() + self._pause_s())
+                live[name].cell.touch()
 
     async def _run_child(self, live: dict[str, _Child], child: _Child) -> None:
         name, now = child.cell.name, trio.current_time()
@@ -166,6 +179,7 @@ class Probes:
             if skip is not None:
                 self.skipped[cell.name, skip.reason] += 1
             now = trio.current_time()
+            schedule.rests = skip is not None and skip.reason is ProbeSkip.RATE_LIMITED
             schedule.looked_at = now
             schedule.due = now + self._pause_s() if again_at is None else again_at
 
@@ -241,10 +255,13 @@ def skipped_by_health(health: Health, now: float) -> Skipped | None:
 
 
 async def _wait_due(cell: Cell, schedule: Schedule) -> None:
-    """Wait until the schedule says so, or until the provider has got worse since the last look."""
+    """Wait until the schedule says so, until the provider has got worse since the last look, or until its rest has ended."""
     while True:
         changed = cell.changed
-        if cell.health.suspect_at > schedule.looked_at or schedule.due <= trio.current_time():
+        now = trio.current_time()
+        if cell.health.suspect_at > schedule.looked_at or schedule.due <= now:
+            return
+        if schedule.rests and skipped_by_health(cell.health, now) is None:
             return
         with trio.move_on_at(schedule.due):
             await changed.wait()

@@ -235,6 +235,8 @@ class ManagedProcess:
             self._tell("process-port-taken", port=taken.port, owner=taken.owner, hint=hint)
             message = f"is not started: port {taken.port} belongs to a managed server of {whose}: {hint}"
             return StartFailure(reason=FailureReason.CONNECTION, message=message, final=True)
+        except OSError as error:  # of the port's claim, or of a look at the command: no descriptor is left, say
+            return StartFailure(reason=FailureReason.CONNECTION, message=f"cannot be started: {error}", final=True)
 
     async def _run_once(self, deadline: float) -> StartFailure | None:
         obstacle = await self._obstacle()

@@ -4,14 +4,14 @@ httpx belongs to `router/providers/http.py` alone; a status line needs none of i
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import SplitResult, quote, urlsplit
 
 import trio
-from attrs import define, field
+from attrs import define
 
 from router.providers.h1 import Dial
+from router.providers.http import tls_context
 
 Probe = Callable[[str], Awaitable[int | None]]
 _AS_THEY_ARE = "/?&=%:@!$'()*+,;~"  # in the target of a request
@@ -20,10 +20,9 @@ MAX_STATUS_LINE = 1024  # bytes; "HTTP/1.1 503 Service Unavailable" is 32
 
 @define(kw_only=True, eq=False)
 class HttpProbe:
-    """The Probe over a connection that `dial` opens; knows whom to trust with https from the first time on."""
+    """The Probe over a connection that `dial` opens; trusts with https whom the providers trust."""
 
     dial: Dial = trio.open_tcp_stream
-    _tls: ssl.SSLContext | None = field(default=None, init=False)
 
     async def __call__(self, url: str) -> int | None:
         """Return the status that a GET of the URL is answered with, None when nobody answers in HTTP.
@@ -44,10 +43,9 @@ class HttpProbe:
         host = parts.hostname or ""
         if parts.scheme != "https":
             return await self.dial(host, parts.port or 80)
-        if self._tls is None:  # 55 ms here (OpenSSL 3 reads every certificate): not on the loop, and not at every look
-            self._tls = await trio.to_thread.run_sync(ssl.create_default_context)
+        tls = await trio.to_thread.run_sync(tls_context)  # reads every certificate the first time: not on the loop
         stream = await self.dial(host, parts.port or 443)
-        return trio.SSLStream(stream, self._tls, server_hostname=host, https_compatible=True)
+        return trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
 
 
 def _host(parts: SplitResult) -> str:

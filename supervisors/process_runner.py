@@ -52,7 +52,7 @@ class Runner(Protocol):
     """Starts and ends jobs."""
 
     async def prepare(self) -> tuple[Swept, ...]:
-        """End what a dead instance left behind; called once, before the first job."""
+        """End what dead instances left behind, at each start of the part; touches no job of a living one."""
 
     def why_not_runnable(self, spec: ProcessSpec) -> str | None:
         """Return what is missing on this machine, None when nothing is."""

@@ -96,8 +96,11 @@ def job_environment(spec: ProcessSpec, own: Mapping[str, str]) -> dict[str, str]
 
 def why_not_runnable(spec: ProcessSpec, environment: Mapping[str, str]) -> str | None:
     """Return what is missing on this machine to run the command, None when nothing is. Reads the file system."""
-    if spec.cwd is not None and not spec.cwd.is_dir():
-        return f"the working directory {spec.cwd} does not exist"
+    try:
+        if spec.cwd is not None and not spec.cwd.is_dir():
+            return f"the working directory {spec.cwd} does not exist"
+    except OSError as error:  # below a directory that is closed to us, or longer than a path may be
+        return f"the working directory {spec.cwd} cannot be used: {error.strerror}"
     program = job_argv(spec)[0]
     named = str((spec.cwd or Path()) / program) if "/" in program else program
     if shutil.which(named, path=environment.get("PATH")) is None:

@@ -37,6 +37,7 @@ NAMESPACE = "restart-budget"  # of the stored rows, one per group
 
 _CUT_OFF = JobResult(error="the restart was cut off before its end")
 _GIVEN_UP = JobResult(error="the restart was given up: no provider of the group waits for it any more")
+_REPLACED = JobResult(error="the restart was given up: the configuration names another one, or none")
 
 
 async def run(cell: Cell, gen: int, *, restarts: Restarts) -> None:
@@ -47,9 +48,10 @@ async def run(cell: Cell, gen: int, *, restarts: Restarts) -> None:
 
 @define(kw_only=True, eq=False)
 class Flight:
-    """One restart under way; `waiting` members have joined it."""
+    """One restart under way; `waiting` members have joined it. `given_up` is what it comes to when it is cancelled."""
 
     group: RestartGroup
+    given_up: JobResult = _GIVEN_UP
     waiting: int = 0
     outcome: RestartOutcome = RestartOutcome.FAILED
     scope: trio.CancelScope = field(factory=trio.CancelScope)
@@ -97,6 +99,7 @@ class Restarts:
         for flight in self._flights.values():
             now = by_id.get(flight.group.id)
             if now is None or now.work != flight.group.work:
+                flight.given_up = _REPLACED
                 flight.scope.cancel()
             else:
                 flight.group = now
@@ -189,7 +192,7 @@ class Restarts:
                 await trio.lowlevel.checkpoint()  # a start is shielded: what is given up already must not reach it
                 result = await perform(flight.group, self.tools)
             if flight.scope.cancelled_caught:
-                result = _GIVEN_UP
+                result = flight.given_up
         finally:
             self._land(flight, result, took_s=trio.current_time() - began)
 

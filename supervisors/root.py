@@ -61,7 +61,7 @@ from supervisors.policies import (
 )
 from supervisors.reload import ReloadResult
 from supervisors.sd_notify import Lent, nothing_lent, take_lent
-from supervisors.service import Reactions, Service
+from supervisors.service import Reactions, Service, longer_stop_s
 from supervisors.state_lock import LOCKED
 from supervisors.state_writer import WorkerThread
 
@@ -200,10 +200,11 @@ class Daemon:
     async def _escalate(self) -> None:
         """Stop in order when a part has given up that the daemon cannot do without, in half the usual time (21.9)."""
         parts = self.parts
+        drain_s = parts.loaded.config.server.drain_timeout_s / 2  # as it was at the start: a reload does not change it
         await parts.fate.sealed.wait()
-        parts.lent.notifier.stopping(f"stopping: {parts.fate.error}")
+        parts.lent.notifier.stopping(f"stopping: {parts.fate.error}", within_s=longer_stop_s(drain_s))
         parts.drain.begin()
-        await trio.sleep(parts.loaded.config.server.drain_timeout_s / 2)
+        await trio.sleep(drain_s)
         parts.drain.hasten()
 
     @contextmanager

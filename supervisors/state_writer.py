@@ -13,6 +13,7 @@ One writer per file: audit and journal are neighbours of the same shape, and eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import NoReturn
@@ -96,6 +97,11 @@ class StateWriter:
         """Forget a row."""
         self._want(Change(namespace=namespace, key=key, wall=self.wall.now(), json=None))
 
+    def has(self, namespace: str, key: str) -> bool:
+        """Tell whether there is to be such a row."""
+        found = self._rows.get((namespace, key))
+        return found is not None and found.json is not None
+
     def keys(self) -> tuple[Key, ...]:
         """Return the rows that there are to be."""
         return tuple(key for key, change in self._rows.items() if change.json is not None)
@@ -166,7 +172,7 @@ class StateWriter:
             raise
         finally:
             self._is_open = False
-            with trio.move_on_after(CLOSE_S, shield=True):
+            with trio.move_on_after(CLOSE_S, shield=True), suppress(RuntimeError):  # without a thread nothing can be closed
                 await self.execute(self.store.close)
 
     async def flush(self) -> None:
@@ -237,6 +243,8 @@ class StateWriter:
         except trio.TooSlowError as error:
             message = f"no answer within {ANSWER_S:g} s"
             raise StateFailed(path=self.store.path, operation=operation, message=message) from error
+        except RuntimeError as error:  # the machine gives no thread
+            raise StateFailed(path=self.store.path, operation=operation, message=str(error)) from error
 
     def _reconcile(self, opened: Opened) -> None:
         """Adopt rows that nobody has spoken of, and mark those that the file has otherwise."""

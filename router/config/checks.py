@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -80,6 +81,24 @@ class NotEmpty:
         """Raise ValueError for an empty one."""
         if value is not None and not value:
             raise ValueError(f"is empty: {self.text} is needed")
+
+
+@frozen
+class Directory:
+    """A path, whose `~` or `~user`, where it begins with one, is somebody's home."""
+
+    text: str = "a directory"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError for an empty one, and for a user that this machine does not know."""
+        if value is None:
+            return
+        if not value:
+            raise ValueError(f"is empty: {self.text} is needed")
+        try:
+            Path(value).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{value!r}: there is no such home directory") from error
 
 
 @frozen

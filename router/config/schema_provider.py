@@ -7,7 +7,7 @@ from typing import Literal, NewType
 
 from attrs import field, frozen
 
-from router.config.checks import NOT_A_STRING, AtLeast, Between, EachOf, EnvName, Headers, HttpUrl, Matches, NotEmpty
+from router.config.checks import NOT_A_STRING, AtLeast, Between, Directory, EachOf, EnvName, Headers, HttpUrl, Matches, NotEmpty
 
 ProviderKind = Literal["openai_compat", "anthropic"]
 Reasoning = Literal["strip", "pass", "convert", "echo"]
@@ -71,7 +71,7 @@ class RestartConfig:
     window_s: float = field(default=900.0, validator=Between(1, _DAY_S))
     cooldown_s: float = field(default=60.0, validator=Between(0, _DAY_S))
     after_probes: int = field(default=1, validator=Between(1, 100))
-    cwd: str | None = None
+    cwd: str | None = field(default=None, validator=Directory())
     env: Mapping[str, str] = field(factory=dict)
     start: StartWhen = "demand"
     idle_stop_s: float = field(default=600.0, validator=Between(0, 7 * _DAY_S))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from router.config.checks import AtLeast, Between, EnvName, NotEmpty, Zone
+from router.config.checks import AtLeast, Between, Directory, EnvName, NotEmpty, Zone
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "text"]
@@ -24,7 +24,7 @@ class ServerConfig:
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"  # json, unless stderr is a terminal
     display_timezone: str | None = field(default=None, validator=Zone())
-    state_dir: str | None = field(default=None, validator=NotEmpty("a directory"))
+    state_dir: str | None = field(default=None, validator=Directory())
     allowed_hosts: tuple[str, ...] = ()
     max_body_bytes: int = field(default=32 * 1024 * 1024, validator=Between(1024, 2**31 - 1))
     max_in_flight: int = field(default=256, validator=Between(1, 100_000))

@@ -30,7 +30,7 @@ from router.providers.failures import ErrorAnswer, read_failure
 from router.providers.h1 import Dial
 from router.providers.headers import HeaderPlan, plan_headers
 from router.providers.http import HttpxClient
-from router.providers.remedies import DropThinking, Refused, Remedy, find_remedy
+from router.providers.remedies import REFUSALS, DropThinking, Refused, Remedy, find_remedy
 from router.providers.reply import CountedAnswer, HttpReply, read_error
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
 from router.providers.urls import ProviderUrls, provider_urls
@@ -217,7 +217,7 @@ class HttpProvider:
         )
 
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
-        if call.reads_on is not None and call.reads_on.has_begun:
+        if error.status not in REFUSALS or (call.reads_on is not None and call.reads_on.has_begun):
             return None
         remedy = find_remedy(
             error.status,

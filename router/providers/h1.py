@@ -85,7 +85,6 @@ class Connection:
             await self.stream.send_all((head or b"") + content)
         except trio.BrokenResourceError as error:
             raise UpstreamBroken("the connection broke while sending", is_unanswered=True) from error
-        http.send(h11.Data(data=content))
         response = await self._receive_head(http)
         self._early, _ = http.trailing_data
         told = response.headers.raw_items()

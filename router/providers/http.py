@@ -97,7 +97,7 @@ class HttpxClient:
             await self._idle.popleft().aclose()
 
     async def _send(self, request: HttpRequest) -> _Answer:
-        timeouts: dict[str, float] = {"connect": request.timeouts.connect_s}
+        timeouts = {"connect": request.timeouts.connect_s, "read": request.timeouts.idle_s}
         try:
             sent = httpx.Request(
                 request.method,
@@ -111,7 +111,6 @@ class HttpxClient:
             raise self._failed(*_meaning(error)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # no IDNA, or a label longer than DNS has
             raise self._failed(FailureReason.CONNECTION, NO_NAME) from error
-        timeouts["read"] = request.timeouts.idle_s  # from now on: the head had a limit of its own
         return _Answer(client=self, connection=connection, response=response)
 
     async def _ask(self, request: httpx.Request) -> tuple[_Connection, httpx.Response]:

@@ -17,7 +17,7 @@ CANNOT_CONNECT = "cannot connect"  # begins the message of a failure where nobod
 class HttpTimeouts:
     """The limits of one exchange.
 
-    `connect_s` holds for the TCP connection and again for the TLS handshake, `head_s` from the first step to the whole
+    `connect_s` holds for the TCP connection and the TLS handshake together, `head_s` from the first step to the whole
     response head, `idle_s` for each read of the body."""
 
     connect_s: float

@@ -62,6 +62,7 @@ class FakeRunner:
     jobs: list[FakeJob] = field(factory=list)
     live: dict[str, FakeJob] = field(factory=dict)  # by ready_url, commands by id
     taken_by: int | None = None  # the pid of another router that owns every port
+    unclaimable: OSError | None = None  # why no port can be claimed
     foreign: dict[str, int] = field(factory=dict)  # what another program answers, by URL
 
     async def prepare(self) -> tuple[Swept, ...]:
@@ -75,6 +76,8 @@ class FakeRunner:
     def hold_port(self, spec: ProcessSpec) -> Iterator[None]:
         if self.taken_by is not None:
             raise PortTaken(spec.port, self.taken_by)
+        if self.unclaimable is not None:
+            raise self.unclaimable
         yield
 
     @asynccontextmanager

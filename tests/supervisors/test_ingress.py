@@ -183,6 +183,35 @@ async def test_everybody_who_waits_is_taken_in_one_turn() -> None:
     assert max(ingress.taken) - min(ingress.taken) <= 1  # the counter's own place within a turn is any
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EPROTO, errno.ECONNRESET, errno.ENETDOWN])
+async def test_what_is_wrong_with_one_client_is_not_the_listeners_end(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = socket.socket.accept
+    failures = iter([OSError(number, "one of them")])
+
+    def stumbling(waiting: socket.socket) -> tuple[socket.socket, Any]:
+        client = accept(waiting)
+        for failure in failures:
+            client[0].close()
+            raise failure
+        return client
+
+    monkeypatch.setattr(socket.socket, "accept", stumbling)
+    seen = Seen()
+    ingress = an_ingress(observer=seen)
+    listeners = await open_listeners(ingress.options)
+    address = bound_address(listeners[0])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ingress.accept, listeners, nursery)
+        first, second = [await trio.open_tcp_stream(address.host, address.port) for _ in range(2)]
+        async with first, second:
+            await second.send_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answer = b"".join([data async for data in second])
+        nursery.cancel_scope.cancel()
+
+    assert answer.endswith(b"hi")
+    assert seen.events == []
+
+
 async def test_without_descriptors_it_waits_for_some_and_says_so() -> None:
     seen = Waking()
     ingress = an_ingress(observer=seen)

@@ -18,7 +18,7 @@ from router.domain.health import (
     HoldReason,
     Unconfigured,
 )
-from router.domain.health_events import ProbeVerdict
+from router.domain.health_events import Operated, OperatorAction, ProbeVerdict
 from router.errors import FailureReason
 from supervisors.probes import ProbeSkip
 from tests.supervisors.probing_in_memory import COMPLETE, DEAD, Chance, a_plan, a_world, scheduled
@@ -200,6 +200,30 @@ async def test_a_limited_provider_is_asked_at_its_stated_reset(nursery: trio.Nur
     await trio.sleep(100)
 
     assert world.prober.times() == [75]
+
+
+async def test_who_needs_not_rest_any_more_is_asked_at_once(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    world = a_world()
+    world.board.add("p", WARNS, health=Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, trio.current_time() + 18_000)))
+
+    await scheduled(nursery, world)
+    await trio.sleep(100)
+    world.board.cell("p").apply(Operated(action=OperatorAction.RESTORE))
+    await trio.sleep(10)
+
+    assert world.prober.times() == [100]
+
+
+async def test_a_shorter_interval_holds_from_the_reload_on(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    world = a_world(interval_s=3600)
+
+    probes = await scheduled(nursery, world)
+    await trio.sleep(30)
+    world.set(interval_s=5)
+    probes.touch()
+    await trio.sleep(7)
+
+    assert world.prober.times() == [35]
 
 
 # ---- evidence

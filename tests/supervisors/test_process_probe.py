@@ -5,9 +5,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import httpx
 import pytest
 import trio
 
+from router.providers.http import tls_context
 from supervisors.process_probe import HttpProbe
 
 Serve = Callable[[trio.SocketStream], Awaitable[None]]
@@ -97,16 +99,17 @@ async def test_https_is_spoken_where_the_url_says_so_and_a_server_that_does_not_
 
 async def test_the_certificates_are_read_once_in_a_thread_and_never_for_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
     read_in: list[bool] = []
-    read = ssl.create_default_context
+    read = httpx.create_ssl_context
 
-    def note() -> ssl.SSLContext:
+    def note(*, trust_env: bool) -> ssl.SSLContext:
         read_in.append(threading.current_thread() is threading.main_thread())
-        return read()
+        return read(trust_env=trust_env)
 
     async def dial(_host: str, _port: int) -> trio.SocketStream:
         raise OSError
 
-    monkeypatch.setattr(ssl, "create_default_context", note)
+    monkeypatch.setattr(httpx, "create_ssl_context", note)
+    tls_context.cache_clear()
     probe = HttpProbe(dial=dial)
 
     await probe("http://127.0.0.1/")

@@ -78,3 +78,9 @@ def test_a_relative_program_is_looked_for_in_the_working_directory(tmp_path: Pat
     (tmp_path / "server").chmod(0o755)
     assert why_not_runnable(spec, {}) is None
     assert why_not_runnable(a_spec(cwd=tmp_path / "no"), {}) == f"the working directory {tmp_path / 'no'} does not exist"
+
+
+def test_a_working_directory_that_cannot_even_be_looked_at_is_told() -> None:
+    deep = Path("/", "x" * 300)
+
+    assert why_not_runnable(a_spec(cwd=deep), {}) == f"the working directory {deep} cannot be used: File name too long"

@@ -252,6 +252,17 @@ async def test_a_start_that_the_system_refuses_fails_at_once(autojump_clock: Moc
         assert world.state() is ProcessState.FAILED
 
 
+async def test_a_port_that_cannot_be_claimed_costs_no_other_server(autojump_clock: MockClock) -> None:
+    other = a_spec("other", ready_url="http://127.0.0.1:8090/health")
+    async with a_world(a_spec(), other) as world:
+        await world.lease("other")
+        world.runner.unclaimable = OSError(24, "Too many open files")
+        failure = await world.refusal()
+
+        assert "cannot be started: [Errno 24] Too many open files" in failure.message
+        assert [status.state for status in world.processes.status()] == [ProcessState.FAILED, ProcessState.READY]
+
+
 async def test_another_programs_port_is_not_taken_for_our_server(autojump_clock: MockClock) -> None:
     async with a_world(foreign={URL: 200}) as world:
         failure = await world.refusal()

@@ -290,6 +290,7 @@ async def test_a_flight_whose_group_does_something_else_now_ends_and_the_members
 
         assert world.outcomes == {"a": RestartOutcome.FAILED}
         assert world.runner.live == {}
+        assert "the configuration names another one" in world.log.last("self-healing-restart")["error"]
 
 
 @pytest.mark.parametrize(

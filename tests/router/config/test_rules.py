@@ -142,6 +142,16 @@ def test_what_is_kept_needs_a_place(table: str) -> None:
     assert read(SMALL + f'[{table}]\nenabled = true\n[server]\nstate_dir = "x"\n').config.server.state_dir == "x"
 
 
+def test_the_home_of_nobody_is_a_mistake() -> None:
+    text = SMALL + '[server]\nstate_dir = "~nobody-like-that/x"\n'
+    process = 'restart = { mode = "managed", argv = ["x"], cwd = "~nobody-like-that" }'
+
+    assert told(text) == [(10, "server.state_dir")]
+    assert [path for _, path in told(SMALL.replace("\n[[profiles]]", f"{process}\n\n[[profiles]]"))] == [
+        "providers[0].restart.cwd"
+    ]
+
+
 def test_an_empty_state_directory_is_not_the_one_where_the_daemon_was_started() -> None:
     assert told(SMALL + '[server]\nstate_dir = ""\n') == [(10, "server.state_dir")]
 
