@@ -8,7 +8,7 @@ ARGS ?=
 SEEDS ?= 40
 HOURS ?= 1
 FIRST ?=
-# `make run LOCAL=no` leaves out the embedded model (1.2 GB); requests then need another provider of the configuration.
+# `make run LOCAL=no` leaves out the embedded model (1.1 GB); requests then need another provider of the configuration.
 LOCAL ?= yes
 
 PY := $(VENV)/bin/python
@@ -33,7 +33,7 @@ help: ## list the commands
 
 setup: $(VENV)/.stamp-dev ## virtual environment with everything that tests and checks need
 
-setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.2 GB)
+setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.1 GB)
 
 setup-local-tiny: $(VENV)/.stamp-local-tiny ## the 0.3 GB model of the tests
 

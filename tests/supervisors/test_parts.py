@@ -18,8 +18,8 @@ from router.config.schema_provider import RestartConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
 from router.domain.health import Unconfigured
-from router.domain.health_events import Operated, OperatorAction
-from router.errors import ConfigError, ProviderFailed
+from router.domain.health_events import Operated, OperatorAction, ProbeVerdict, RecoveryProbed
+from router.errors import ConfigError, FailureReason, ProviderFailed
 from router.state.rows import RESTART_BUDGET, Change, encode_row
 from supervisors.outside import Seams
 from supervisors.parts import Parts
@@ -212,3 +212,22 @@ async def test_d34_a_second_daemon_in_the_process_takes_nothing_from_the_first(t
     assert facts == ({"a": 1}, {})
     assert first.names() == ["backend-health-changed", "self-healing-exclude"]
     assert second.names() == []
+
+
+async def test_d25_after_a_suspend_rests_are_shorter_and_who_is_out_is_probed_soon(tmp_path: Path) -> None:
+    parts = Daemon.of(a_file(tmp_path, "a", "b"), Seen(), on_disk(MemoryStore())).parts
+    rested, out = parts.board.cells()
+    with parts.board.begin("a") as attempt:
+        attempt.failed(ProviderFailed(provider="a", reason=FailureReason.RATE_LIMIT, retry_after_s=7200))
+    out.apply(Operated(action=OperatorAction.EXCLUDE))
+    out.apply(RecoveryProbed(gen=1, verdict=ProbeVerdict.FAILED, reason=FailureReason.CONNECTION))
+    rest, due = rested.health.cooldown, out.health.next_probe_at
+    assert rest is not None
+
+    parts.jumped(-3600)
+    unchanged = rested.health.cooldown, out.health.next_probe_at
+    parts.jumped(3600)
+
+    assert unchanged == (rest, due)
+    assert rested.health.cooldown == evolve(rest, until=rest.until - 3600)
+    assert out.health.next_probe_at <= trio.current_time() + 2 < due

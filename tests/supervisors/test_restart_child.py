@@ -42,10 +42,12 @@ async def test_d4_a_result_of_an_old_generation_changes_nothing(autojump_clock: 
         await wait_all_tasks_blocked()
         cell.apply(Operated(action=OperatorAction.RESTORE))
         cell.apply(Operated(action=OperatorAction.EXCLUDE))
+        due = cell.health.next_probe_at
         await trio.sleep(2)
 
         assert world.log.last("self-healing-restart")["success"]
         assert (cell.health.admission, cell.health.gen, cell.health.level) == (Admission.EXCLUDED, 2, 0)
+        assert cell.health.next_probe_at == due  # the result of the old one makes nobody look again
 
 
 async def test_an_operators_hold_ends_the_command(autojump_clock: MockClock) -> None:

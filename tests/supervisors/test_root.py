@@ -10,10 +10,11 @@ from typing import cast
 import pytest
 import tomlkit
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
+from router.config.schema_provider import RestartConfig
 from supervisors.keep_running import Child
 from supervisors.leftovers import Swept
 from supervisors.outside import Seams
@@ -169,6 +170,23 @@ async def test_without_managed_processes_it_serves_the_rest_and_says_so(tmp_path
     assert b'"name":"processes","state":"waiting"' in status
     assert told.fields("supervisor-child-ended")["child"] == "processes"
     assert told.fields("router-shutdown") == {"exit_code": 0}
+
+
+@pytest.mark.slow
+async def test_d26_a_restart_whose_server_ends_with_the_service_is_warned_about_at_the_start(tmp_path: Path) -> None:
+    told = Told()
+    loaded = a_config(tmp_path)
+    restarts = RestartConfig(mode="oneshot", argv=("start-it",))
+    providers = tuple(evolve(provider, restart=restarts) for provider in loaded.config.providers)
+    seams = Seams(cgroup=lambda: "0::/user.slice/user@1000.service/app.slice/nursery-router.service\n")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Daemon.of(evolve(loaded, config=evolve(loaded.config, providers=providers)), told, seams).run_to_exit)
+        with trio.fail_after(START_S):
+            await told.started.wait()
+        signal.raise_signal(signal.SIGTERM)
+
+    assert [fields["kind"] for name, fields in told.events if name == "config-warning"] == ["ends-with-the-router"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from router.domain.health import Admission, CooldownReason, HealthPolicy
+from router.domain.health import Admission, CooldownReason, HealthPolicy, HealthState
 from router.domain.health_events import (
     Failed,
     Operated,
@@ -149,6 +149,7 @@ def test_d3_success_elsewhere_is_probed_at_once() -> None:
 
     life.succeed(after_s=10)
 
+    assert (life.health.state, life.health.admission) == (HealthState.UNHEALTHY, Admission.EXCLUDED)
     assert life.wait_for_probe() == 0
 
 

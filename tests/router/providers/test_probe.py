@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import orjson
 import pytest
 import trio
@@ -184,17 +182,6 @@ async def test_only_the_caller_s_scope_bounds_a_completion(autojump_clock: MockC
 
     assert result.verdict is ProbeVerdict.OK
     assert result.latency_ms == pytest.approx(110_000)
-
-
-async def test_d28_a_server_that_trickles_ends_with_the_caller_s_scope(autojump_clock: MockClock) -> None:
-    trickle: Sequence[bytes | float] = [part for _ in range(1000) for part in (b": wait\n\n", 0.5)]
-    began, result = trio.current_time(), None
-
-    with trio.move_on_after(10):
-        result = await probed(Told(headers=SSE, parts=trickle))
-
-    assert result is None
-    assert trio.current_time() - began == pytest.approx(10)
 
 
 # ---- money
