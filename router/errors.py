@@ -6,7 +6,7 @@
     │  ├─ InvalidJson  UnknownProfile  UnknownMode  ContextOverflow
     ├─ Refused                the front says no before the body counts
     │  ├─ Unauthorized  HostNotAllowed  NotFound  MethodNotAllowed
-    │  └─ BodyTooLarge  UnsupportedMediaType  OverCapacity  ShuttingDown
+    │  └─ BodyTooLarge  UnsupportedMediaType  OverCapacity  QueueFull  ShuttingDown
     ├─ GuardRejected          a guard stops the request: tool loop, tool count
     ├─ NoProviderAvailable    the chain is empty or every attempt failed
     ├─ UpstreamClientError    an upstream's 4xx that is the client's own fault
@@ -67,6 +67,7 @@ class FailureReason(StrEnum):
     CONNECTION = "connection"
     TIMEOUT = "timeout"
     TTFT_TIMEOUT = "ttft-timeout"
+    SLOW_THROUGHPUT = "slow-throughput"
     UPSTREAM_5XX = "upstream-5xx"
     BAD_RESPONSE = "bad-response"
     EMPTY_STREAM = "empty-stream"
@@ -86,6 +87,7 @@ class FailureReason(StrEnum):
     EMPTY_RESPONSE = "empty-response"
     CLIENT_ERROR = "client-error"
     BUSY = "busy"
+    BUDGET = "budget"
     CANCELLED = "cancelled"
 
 
@@ -207,6 +209,16 @@ class OverCapacity(Refused):
 
     kind = ErrorKind.OVER_CAPACITY
     retry_after_s: float = 1.0
+
+
+@define(kw_only=True, slots=False)
+class QueueFull(Refused):
+    """No place in time, or too many wait.
+
+    `kind` is RATE_LIMITED where the session is at its own limit, ALL_OVERLOADED where the daemon is."""
+
+    kind: ErrorKind
+    retry_after_s: float
 
 
 @define(kw_only=True, slots=False)

@@ -1,11 +1,11 @@
 """What `router/` asks of others: Protocols only, no behaviour.
 
-`supervisors/` implements HealthView, OutcomeSink, Backends and Control; `providers/adapter.py` implements Provider;
+`supervisors/` implements HealthView, OutcomeSink, Backends, Spending and Control; `providers/adapter.py` implements Provider;
 `router/assembly.py` puts them together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from router.domain.health import ProviderStatus
 from router.domain.health_events import OperatorAction
 from router.domain.probe import ProbeResult
 from router.domain.request import DialectName, NeutralRequest, Note
+from router.domain.spend import Blocked, Cost, SpendReport
 from router.errors import FailureReason, ProviderFailed
 
 
@@ -49,6 +50,39 @@ class OutcomeSink(Protocol):
         """Count the attempt in flight until the context is left.
 
         `memory_cooldown_s` is how long the profile rests a provider that is out of memory, None where it does not."""
+
+    def drifted(self, provider: str, *, for_s: float, wants_reload: bool) -> None:
+        """Let the provider be asked behind the others for `for_s` seconds, because its replies have drifted.
+
+        `wants_reload` asks for a flush of its server's cache as well, which nobody waits for. An unknown name: nothing."""
+
+
+class Reservation(Protocol):
+    """What one attempt may cost, held until it is settled. Leaving the context without that gives it back: nothing was asked."""
+
+    def settle(self, usage: Usage | None) -> Cost:
+        """Book what the attempt has cost and give the rest back; a second call changes nothing.
+
+        An attempt that was cancelled or failed after the request was sent is settled as well. None, and a usage that is
+        `estimated` and knows no input, stand for the input that was reserved."""
+
+
+class Spending(Protocol):
+    """The budgets; sync, so that a cancelled request can still book."""
+
+    def blocked(self, provider: str, profile: str) -> Blocked | None:
+        """Return the cap that keeps the provider from being asked for the profile, None where it may be."""
+
+    def reserve(
+        self, provider: str, profile: str, *, input_tokens: int, max_tokens: int | None
+    ) -> AbstractContextManager[Reservation]:
+        """Hold an estimate of what an attempt costs until the context is left or the attempt is settled.
+
+        Entering raises ProviderFailed(budget) where a cap is reached by now. One attempt always begins below a cap, so
+        what is spent and held is never over it by more than one estimate."""
+
+    def snapshot(self) -> SpendReport | None:
+        """Return how every budget stands, None where nothing is booked."""
 
 
 class Observer(Protocol):
@@ -114,6 +148,14 @@ class UpstreamCall:
     append_system_prompt: str | None = None  # the profile's, instead of the provider's; "" clears it
     is_unhurried: bool = False  # no limit of the provider holds but that of connecting: the caller's scope bounds all of it
     reads_on: ReadsOn | None = None  # None: the attempt ends with its client
+    is_foreign: Callable[[str], bool] | None = None  # of a thinking signature: another provider made it
+    session_key: str | None = None  # of the conversation, for servers that keep one in a slot; None: not known, or not asked
+    deferred_tools: str = "auto"  # the profile's `deferred_tools_action`
+    session: str | None = None  # whose turn it is where slots are few; None: of nobody in particular
+    request_class: str = ""  # main | compaction | auxiliary | subagent | workflow, "" unknown: who goes first within a session
+    tokens: int | None = None  # the prompt's, estimated, for the pace; None: judged by the size of the body
+    on_send: Callable[[], None] | None = None  # called each time it goes out: behind every wait for a slot, a turn, a connection
+    on_refused: Callable[[], None] | None = None  # called where that was refused: what it waits for now is another turn
 
 
 @frozen(kw_only=True)
@@ -137,8 +179,13 @@ class OpenReply(Protocol):
     async def receive(self) -> tuple[Frame, ...]:
         """Return all whole frames of one network read, () at the end of the body. Raises ProviderFailed."""
 
-    async def read_body(self) -> bytes:
-        """Return the whole body of an answer that is no stream. Raises ProviderFailed (too large, cut, timeout)."""
+    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
+        """Return the whole body of an answer that is no stream; `on_part` hears the size of each part as it comes.
+
+        Raises ProviderFailed (too large, cut, timeout)."""
+
+    def settle(self, usage: Usage) -> None:
+        """Tell what the answer has used, once it is known: the tokens per minute of its key are counted by it."""
 
 
 class Provider(Protocol):
@@ -173,5 +220,7 @@ __all__ = [
     "OutcomeSink",
     "Provider",
     "ReadsOn",
+    "Reservation",
+    "Spending",
     "UpstreamCall",
 ]

@@ -32,13 +32,18 @@ class StopReason(StrEnum):
 
 @frozen(kw_only=True)
 class Usage:
-    """Tokens of one answer; `input` is fresh input without cache reads and writes; None = not reported."""
+    """Tokens of one answer; `input` is fresh input without cache reads and writes; None = not reported.
+
+    `cache_write` is everything that was written, `cache_write_1h` what of it is kept for an hour (routing.md 13.3).
+    `cost_usd` is what the upstream says that it charged."""
 
     input: int = 0
     output: int = 0
     cache_read: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
     reasoning: int | None = None
+    cost_usd: float | None = None
     estimated: bool = False
 
 

@@ -104,13 +104,14 @@ def evidence_of(reason: FailureReason) -> Evidence:
 class SlotKind(StrEnum):
     """The children that a provider supervisor may have, at most one of each."""
 
+    DRIFT_RELOAD = "drift-reload"
     RECOVERY = "recovery"
     RESTART = "restart"
 
 
 @frozen(order=True)
 class Slot:
-    """One wanted child: its kind, and the generation that it works for."""
+    """One wanted child: its kind, and the generation that it works for; of a reload its number."""
 
     kind: SlotKind
     gen: int
@@ -140,8 +141,9 @@ class Health:
 
     `gen` counts exclusions and holds; results of an older one are void. `level` is the exponent of the back-off, 0 to 8;
     it is kept across relapses. `restart_owed` is the generation that waits for a restart. `epoch` moves on with every
-    counted failure and every restore: an attempt that began in an older one saw the same blip. `passive` is a provider
-    whose supervisor has given up: it is asked last, once per 30 s."""
+    counted failure and every restore: an attempt that began in an older one saw the same blip. `reload_owed` is the number
+    of the cache flush that is to be made or under way, `reloads` how many there were. `passive` is a provider whose
+    supervisor has given up: it is asked last, once per 30 s."""
 
     state: HealthState = HealthState.HEALTHY
     failures: int = 0
@@ -166,6 +168,9 @@ class Health:
     suspect_at: float = -inf  # when it got worse: the continuous probe looks at once
     cooldown: Cooldown | None = None
     drift_until: float = -inf  # its replies have drifted: asked behind the others until then (D32)
+    reload_owed: int | None = None
+    reloads: int = 0
+    is_unreloadable: bool = False  # its cache could not be flushed when that was tried last: told already
     pressured_until: float = -inf  # out of memory, where a profile says `skip`
     is_loading: bool = False
     is_passive: bool = False

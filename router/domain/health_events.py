@@ -157,9 +157,22 @@ class AttemptBegan:
 
 @frozen(kw_only=True)
 class Drifted:
-    """The replies of the provider have drifted: it is asked behind the others for `for_s` seconds."""
+    """The replies of the provider have drifted: it is asked behind the others for `for_s` seconds.
+
+    `wants_reload` asks for a flush of its cache as well (supervision.md 5.4)."""
 
     for_s: float
+    wants_reload: bool = False
+
+
+@frozen(kw_only=True)
+class DriftReloaded:
+    """The cache flush number `gen` has ended. `is_supported` is False where the provider's server has none."""
+
+    gen: int
+    success: bool
+    detail: str
+    is_supported: bool = True
 
 
 @frozen(kw_only=True)
@@ -180,6 +193,7 @@ HealthEvent = (
     | PassiveSet
     | AttemptBegan
     | Drifted
+    | DriftReloaded
     | Tick
 )
 

@@ -1,6 +1,6 @@
-"""The moves between the four places of a provider: admitted, excluded, on probation, held. Pure; `health_step.py` says when.
+"""The moves between the four places of a provider: admitted, excluded, on probation, held; and those of a drift. Pure.
 
-Source: supervision.md 21.5.2, 21.7."""
+`health_step.py` says when. Source: supervision.md 5.4, 21.5.2, 21.7."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import inf
 from attrs import evolve
 
 from router.domain.health import Admission, Cooldown, CooldownReason, Health, HealthPolicy, HealthState, HoldReason
-from router.domain.health_events import Moment
+from router.domain.health_events import Drifted, DriftReloaded, Moment
 
 FIRST_PROBE_S = 2.0  # spread of the first probe of an exclusion
 WAKE_PAUSE_S = 5.0  # after a failed probe: traffic that succeeds where probes fail must not make them a stream
@@ -116,3 +116,32 @@ def held(health: Health, reason: HoldReason, now: Moment, policy: HealthPolicy) 
         probation_until=inf,
         decays_at=inf,
     )
+
+
+def drifted(health: Health, event: Drifted, now: Moment) -> Health:
+    """Return the health behind the others for a while; a reload that is owed already serves this drift, too."""
+    behind = evolve(health, drift_until=max(health.drift_until, now.mono + event.for_s))
+    if not event.wants_reload or health.reload_owed is not None:
+        return behind
+    number = health.reloads + 1
+    return evolve(behind, reload_owed=number, reloads=number)
+
+
+def drift_reloaded(health: Health, event: DriftReloaded) -> Health:
+    """Return the health without the reload that has ended; the end of another one changes nothing (I10)."""
+    if health.reload_owed != event.gen:
+        return health
+    return evolve(health, reload_owed=None, is_unreloadable=not event.is_supported)
+
+
+def without_void_reload(health: Health) -> Health:
+    """Return the health without a reload that would help nobody.
+
+    Out of the chains, its prober needs the server as it is, and a restart empties the cache anyhow. Nor does it wait for
+    better days, with a supervisor that has given up least of all: then it would throw away what good replies have left
+    there, because of bad ones of long ago. Who drifts again is judged again."""
+    if health.reload_owed is None:
+        return health
+    is_out = health.admission in (Admission.EXCLUDED, Admission.HELD)
+    is_void = is_out or health.is_passive or health.restart_owed is not None
+    return evolve(health, reload_owed=None) if is_void else health

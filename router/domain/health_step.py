@@ -34,6 +34,7 @@ from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
     Drifted,
+    DriftReloaded,
     Failed,
     HealthEvent,
     Moment,
@@ -56,12 +57,15 @@ from router.domain.health_moves import (
     FIRST_PROBE_S,
     admitted,
     delay_s,
+    drift_reloaded,
+    drifted,
     excluded,
     held,
     not_before_reset,
     on_probation,
     with_cooldown,
     without_guess,
+    without_void_reload,
     woken,
 )
 from router.domain.health_told import told_of
@@ -88,7 +92,7 @@ class Step:
 
 def step(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Step:
     """Return the next health. Never raises (I1)."""
-    new = _level_checked(_applied(old, event, now, policy), now, policy)
+    new = without_void_reload(_level_checked(_applied(old, event, now, policy), now, policy))
     new = old if new is old or new == old else new
     return Step(new, told_of(old, new, event, now, policy))
 
@@ -102,6 +106,8 @@ def wanted(health: Health) -> frozenset[Slot]:
         slots.append(Slot(SlotKind.RECOVERY, health.gen))
     if health.restart_owed is not None:
         slots.append(Slot(SlotKind.RESTART, health.restart_owed))
+    if health.reload_owed is not None:
+        slots.append(Slot(SlotKind.DRIFT_RELOAD, health.reload_owed))
     return frozenset(slots)
 
 
@@ -145,7 +151,9 @@ def _applied(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy)
         case AttemptBegan():
             return evolve(old, passive_until=now.mono + PASSIVE_PAUSE_S) if old.is_passive else old
         case Drifted():
-            return evolve(old, drift_until=max(old.drift_until, now.mono + event.for_s))
+            return drifted(old, event, now)
+        case DriftReloaded():
+            return drift_reloaded(old, event)
         case Restored():
             return _without_unasked(old, now, policy)
         case Tick():

@@ -9,6 +9,7 @@ from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
     Drifted,
+    DriftReloaded,
     Failed,
     HealthEvent,
     Moment,
@@ -45,7 +46,7 @@ def source_of(event: HealthEvent) -> Source:
             return Source.RESTORE
         case Tick() | ClockJumped():
             return Source.TIME
-        case PassiveSet() | AttemptBegan() | Drifted():
+        case PassiveSet() | AttemptBegan() | Drifted() | DriftReloaded():
             return Source.SUPERVISOR
 
 
@@ -60,6 +61,8 @@ def told_of(old: Health, new: Health, event: HealthEvent, now: Moment, policy: H
         if _is_past_restarting(old, new, event, policy):
             why = {"reason": str(RefusalReason.CLASS), "retry_in_s": None, "error": str(event.reason)}
             told.append(Told("self-healing-restart-suppressed", why | common))
+    if isinstance(event, DriftReloaded) and (reloaded := _reload_told(old, event, common)) is not None:
+        told.append(reloaded)
     if isinstance(event, Restored):
         restored = {"backoff_level": new.level, "consecutive_failures": new.failures}
         told.append(Told("self-healing-state-restored", restored | common))
@@ -75,6 +78,13 @@ def _is_past_restarting(old: Health, new: Health, event: RecoveryProbed, policy:
     """Tell whether this failed probe would have brought a restart, were a restart a cure for it; once per exclusion."""
     is_its_turn = old.probes_failed < new.probes_failed == policy.after_probes
     return policy.can_restart and is_its_turn and event.reason is not None and event.reason not in RESTARTABLE
+
+
+def _reload_told(old: Health, event: DriftReloaded, common: dict[str, object]) -> Told | None:
+    """Return how a flush ended. That there is none is said once, not after every drift; it is tried again all the same."""
+    if event.is_supported:
+        return Told("drift-reload-attempted", {"success": event.success, "detail": event.detail} | common)
+    return None if old.is_unreloadable else Told("drift-reload-skip", {"detail": event.detail} | common)
 
 
 def _probe_fields(event: RecoveryProbed, new: Health, now: Moment) -> dict[str, object]:

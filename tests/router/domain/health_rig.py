@@ -11,6 +11,8 @@ from router.domain.health import Health, HealthPolicy, HealthState, HoldReason
 from router.domain.health_events import (
     AttemptBegan,
     ClockJumped,
+    Drifted,
+    DriftReloaded,
     Failed,
     HealthEvent,
     Moment,
@@ -144,6 +146,10 @@ OTHER_EVENTS = st.one_of(
     st.builds(ClockJumped, by_s=st.floats(-1e5, 1e5)),
     st.builds(PassiveSet, is_passive=st.booleans()),
     st.builds(AttemptBegan),
+    st.builds(Drifted, for_s=st.floats(10, 3600), wants_reload=st.booleans()),
+    st.builds(
+        DriftReloaded, gen=st.integers(0, 6), success=st.booleans(), detail=st.text(max_size=5), is_supported=st.booleans()
+    ),
     st.builds(Tick),
 )
 EVENTS = TRAFFIC_EVENTS | OTHER_EVENTS
@@ -164,6 +170,8 @@ def aimed(event: HealthEvent, health: Health) -> HealthEvent:
             return evolve(event, gen=health.gen)
         case RestartEnded(gen=gen) if gen % 2 and health.restart_owed is not None:
             return evolve(event, gen=health.restart_owed)
+        case DriftReloaded(gen=gen) if gen % 2 and health.reload_owed is not None:
+            return evolve(event, gen=health.reload_owed)
         case Failed(epoch=int(epoch)) if epoch % 2:
             return evolve(event, epoch=health.epoch)
         case _:

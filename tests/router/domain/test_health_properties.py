@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from router.domain.health import Admission, Evidence, Health, HealthPolicy, HealthState, HoldReason, evidence_of
 from router.domain.health_events import (
+    DriftReloaded,
     Failed,
     HealthEvent,
     Moment,
@@ -54,6 +55,7 @@ ANY_HEALTH = st.builds(
     probes_failed=st.integers(0, 9),
     next_probe_at=st.just(inf) | st.floats(0, 2000),
     restart_owed=st.none() | st.integers(0, 6),
+    reload_owed=st.none() | st.integers(0, 6),
     probation_left=st.integers(0, 5),
     auth_failures=st.integers(0, 3),
     epoch=st.integers(0, 6),
@@ -96,6 +98,8 @@ def test_a_reachable_state_does_not_contradict_itself(life: Life) -> None:
     assert not (life.policy.excludes and health.admission is Admission.ADMITTED and health.state is HealthState.UNHEALTHY)
     assert (health.next_probe_at < inf) is is_probed(health)
     assert health.admission is not Admission.EXCLUDED or health.state is HealthState.UNHEALTHY
+    assert health.reload_owed is None or health.admission in (Admission.ADMITTED, Admission.PROBATION)
+    assert health.reload_owed in (None, health.reloads)
 
 
 @given(lives())
@@ -167,6 +171,8 @@ def test_i10_results_of_an_older_generation_change_nothing(
         events.append(RecoveryProbed(gen=gen, verdict=verdict, reason=reason))
     if gen != life.health.restart_owed:
         events.append(RestartEnded(gen=gen, outcome=outcome))
+    if gen != life.health.reload_owed:
+        events.append(DriftReloaded(gen=gen, success=True, detail=""))
 
     for event in events:
         done = step(life.health, event, moment(life.at), life.policy)
