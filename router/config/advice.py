@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
 
 from attrs import frozen
 
+from router.config.capability_table import declared, matches, read_builtin
+from router.config.contradictions import contradictions
 from router.config.document import Document, at, tables
 from router.config.inactive import inactive_keys
 from router.config.locate import KeyPath
@@ -32,6 +33,8 @@ def advise(config: RouterConfig, document: Document) -> Iterator[Advice]:
         yield Advice("not-yet-active", path, f"{path[-1]} is not yet active: nothing acts on it in this version")
     for rule in _RULES:
         yield from rule(config)
+    for one in contradictions(config):
+        yield Advice(one.kind, one.path, one.message)
     yield from _managed_only(document)
 
 
@@ -40,6 +43,15 @@ def advise_unconfigured(config: RouterConfig, name: str, why: Unconfigured) -> A
     index = [provider.name for provider in config.providers].index(name)
     key = {"missing-package": "requires"}.get(why.reason, _credential_key(config.providers[index]))
     return Advice(why.reason, ("providers", index, key), f"{name} is skipped: {why.detail}")
+
+
+def advise_unset_keys(config: RouterConfig, unset: Mapping[str, tuple[str, ...]]) -> Iterator[Advice]:
+    """Yield a warning about each variable of a provider's keys that holds none; the provider goes on with the others."""
+    for index, provider in enumerate(config.providers):
+        for name in unset.get(provider.name, ()):
+            place = provider.api_key_envs.index(name)
+            message = f"{provider.name} goes without this key: the variable {name} is not set, or cannot be sent"
+            yield Advice("missing-key", ("providers", index, "api_key_envs", place), message)
 
 
 def advise_empty_profiles(config: RouterConfig, unconfigured: Mapping[str, Unconfigured]) -> Iterator[Advice]:
@@ -62,7 +74,7 @@ def why_not_asked(config: RouterConfig, provider: ProviderConfig, unconfigured: 
 
 
 def _credential_key(provider: ProviderConfig) -> str:
-    return next((key for key in ("api_key_env", "credential_file") if getattr(provider, key) is not None), "headers")
+    return next((key for key in ("api_key_env", "api_key_envs", "credential_file") if getattr(provider, key)), "headers")
 
 
 def _unused_providers(config: RouterConfig) -> Iterator[Advice]:
@@ -70,13 +82,6 @@ def _unused_providers(config: RouterConfig) -> Iterator[Advice]:
     for index, provider in enumerate(config.providers):
         if provider.name not in used:
             yield Advice("unused-provider", ("providers", index), f"{provider.name} is in no profile")
-
-
-def _dead_loop_detectors(config: RouterConfig) -> Iterator[Advice]:
-    for index, profile in enumerate(config.profiles):
-        if profile.tool_loop_threshold > profile.tool_loop_window:
-            message = f"{profile.tool_loop_threshold} is above tool_loop_window {profile.tool_loop_window}: it can never fire"
-            yield Advice("dead-detector", ("profiles", index, "tool_loop_threshold"), message)
 
 
 def _unused_restarts(config: RouterConfig) -> Iterator[Advice]:
@@ -105,8 +110,8 @@ def _budgets_that_never_fill(config: RouterConfig) -> Iterator[Advice]:
         if cost is None or cost.monthly_budget_usd is None:
             continue
         is_priced = cost.input_tokens_per_million is not None or cost.output_tokens_per_million is not None
-        if not is_priced and not any(_fits(price.match, provider.model) for price in config.prices):
-            message = "no price is set: the budget can never fill"
+        if not is_priced and not any(matches(price.match, provider.model) for price in config.prices):
+            message = "no price is set: the budget fills only where the upstream itself says what it charges"
             yield Advice("unpriced-budget", ("providers", index, "cost", "monthly_budget_usd"), message)
 
 
@@ -126,20 +131,13 @@ def _managed_only(document: Document) -> Iterator[Advice]:
 
 
 def _has_window(config: RouterConfig, provider: ProviderConfig) -> bool:
-    return provider.max_context_tokens is not None or any(
-        rule.capabilities.max_context_tokens is not None and _fits(rule.match, provider.model)
-        for rule in config.capability_rules
-        if rule.kind in ("any", provider.kind)
-    )
-
-
-def _fits(glob: str, model: str) -> bool:
-    return fnmatchcase(model.lower(), glob.lower())
+    rules = (*config.capability_rules, *read_builtin())
+    in_table = declared(rules, provider.kind, provider.model, "max_context_tokens")
+    return provider.max_context_tokens is not None or in_table is not None
 
 
 _RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _unused_providers,
-    _dead_loop_detectors,
     _unused_restarts,
     _unknown_windows,
     _budgets_that_never_fill,

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import Attribute, frozen
 
+from router.config.patterns import NotAPattern, Pattern
+
 NOT_A_STRING = "not_a_string"  # in a field's metadata: what to write where the file has a string
 
 HEADERS_OF_THE_CONNECTION = frozenset(  # what a request's own framing says; a configured one is never sent
@@ -151,6 +153,20 @@ class EnvName:
 
 
 @frozen
+class EnvNames:
+    """Names of environment variables, each once."""
+
+    text: str = "names of environment variables"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: Collection[str]) -> None:
+        """Raise ValueError for what cannot be such a name; its text is not repeated, it may be a key."""
+        if any(_ENV_NAME.fullmatch(name) is None for name in value):
+            raise ValueError(f"has something that is none of the {self.text} (letters, digits, underscore)")
+        if len(set(value)) != len(value):
+            raise ValueError("names a variable twice")
+
+
+@frozen
 class Headers:
     """A table of header names and values that HTTP can carry."""
 
@@ -189,17 +205,17 @@ class HttpUrl:
 
 @frozen
 class Regex:
-    """A regular expression that compiles."""
+    """A regular expression that RE2 knows."""
 
-    text: str = "a regular expression"
+    text: str = "a regular expression of RE2"
 
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
         """Raise ValueError with the reason of the compiler."""
         if value is None:
             return
         try:
-            re.compile(value)
-        except re.error as error:
+            Pattern.of(value)
+        except NotAPattern as error:
             raise ValueError(f"{value!r} is not {self.text}: {error}") from error
 
 

@@ -55,6 +55,8 @@ def fetch_secrets(config: RouterConfig, environ: Mapping[str, str]) -> Secrets:
     metrics, admin = (_optional(environ, name) for name in (server.metrics_token_env, server.admin_token_env))
     return Secrets(
         credentials=found.credentials,
+        key_pools=found.key_pools,
+        unset_keys=found.unset_keys,
         headers=found.headers,
         client_tokens=tokens,
         metrics_token=metrics,
@@ -82,6 +84,8 @@ class _Found:
 
     environ: Mapping[str, str]
     credentials: dict[str, Secret] = field(factory=dict)
+    key_pools: dict[str, tuple[Secret, ...]] = field(factory=dict)
+    unset_keys: dict[str, tuple[str, ...]] = field(factory=dict)
     headers: dict[str, dict[str, Secret]] = field(factory=dict)
     unconfigured: dict[str, Unconfigured] = field(factory=dict)
     sensitive: list[Secret] = field(factory=list)
@@ -107,10 +111,28 @@ class _Found:
         headers = {name: self._header(name, value) for name, value in provider.headers.items()}
         if headers:
             self.headers[provider.name] = headers
+        if provider.api_key_envs:
+            self._fetch_pool(provider)
         key = _api_key(provider, self.environ)
         if key is not None:
             self.credentials[provider.name] = key
             self.sensitive.append(key)
+
+    def _fetch_pool(self, provider: ProviderConfig) -> None:
+        """Fetch the keys that are there; the same key in two variables is one key."""
+        keys: dict[Secret, None] = {}
+        unset: list[str] = []
+        for name in provider.api_key_envs:
+            try:
+                keys[Secret(_variable(self.environ, name, "api_key_envs"))] = None
+            except _MissingError:
+                unset.append(name)
+        if not keys:
+            raise _MissingError(f"api_key_envs: none of the variables {', '.join(unset)} holds a key")
+        self.key_pools[provider.name] = tuple(keys)
+        self.sensitive += keys
+        if unset:
+            self.unset_keys[provider.name] = tuple(unset)
 
     def _header(self, name: str, value: str) -> Secret:
         if value.startswith(_ENV_PREFIX):

@@ -15,51 +15,8 @@ from router.config.structure import table_types
 
 EVERY_KEY = frozenset({"*"})
 
-# `off` is what these do already, whatever their default
-_OFF_BY_ITSELF = frozenset({"tool_repair", "mode"})
-
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "server": frozenset({"display_timezone", "metrics_token_env"}),
-    "routing": frozenset({"prefer_healthy", "sticky_ttl_s"}),
-    "providers": frozenset(
-        {
-            "slot_affinity_slots",
-            "output_filters",
-            "tool_args",
-            "tool_repair",
-            "extra_markers",
-            "cost",
-        }
-    ),
-    "providers.capabilities": frozenset({"tools", "prompt_cache", "thinking", "tool_choice"}),
-    "profiles": frozenset(
-        {
-            "stream_truncation_action",
-            "partial_stitch_action",
-            "deferred_tools_action",
-            "sticky",
-            "adaptive",
-            "monthly_budget_usd",
-            "tool_loop_window",
-            "tool_loop_threshold",
-            "tool_loop_action",
-            "max_tool_calls",
-            "context_budget_action",
-            "context_budget_warn_threshold",
-            "context_budget_trim_threshold",
-            "context_budget_trim_target",
-            "context_budget_preserve_last_n",
-            "drift_detection_action",
-            "drift_detection_window_size",
-            "drift_detection_cooldown_s",
-            "drift_detection_sensitivity",
-        }
-    ),
-    "auto_router": EVERY_KEY,
-    "capability_rules": EVERY_KEY,
-    "adaptive": EVERY_KEY,
-    "budget": EVERY_KEY,
-    "prices": EVERY_KEY,
     "audit": EVERY_KEY,
     "request_log": EVERY_KEY,
 }
@@ -91,7 +48,5 @@ def _is_in(key: str, keys: frozenset[str]) -> bool:
 
 
 def _asks_for_something(cls: type[attrs.AttrsInstance], key: str, value: object) -> bool:
-    if value == "off" and key in _OFF_BY_ITSELF:
-        return False
     default = attrs.fields_dict(cls)[key].default
     return (tuple(value) if isinstance(value, list) else value) != default

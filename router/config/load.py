@@ -9,7 +9,7 @@ import tomlkit
 from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
-from router.config.advice import Advice, advise, advise_empty_profiles, advise_unconfigured
+from router.config.advice import Advice, advise, advise_empty_profiles, advise_unconfigured, advise_unset_keys
 from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Document, Fault, Override, apply_all
 from router.config.locate import locate
@@ -28,12 +28,15 @@ _NOT_FOR_DEFAULTS = ("name", "providers")
 
 @frozen(kw_only=True)
 class Surroundings:
-    """What is not in the file. `sets` are the texts of `--set` in their order; `mode` and `log_level` those of the flags."""
+    """What is not in the file. `sets` are the texts of `--set` in their order; `mode` and `log_level` those of the flags.
+
+    With `needs_tokens` a token that the front would ask for has to be there; who only reads the configuration needs none."""
 
     environ: Mapping[str, str] = field(factory=dict, repr=False)
     sets: tuple[str, ...] = ()
     mode: str | None = None
     log_level: str | None = None
+    needs_tokens: bool = True
 
 
 def read_text(path: Path) -> str:
@@ -53,7 +56,8 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     bad_defaults = _bad_profile_defaults(document)
     merged = _with_profile_defaults(document, without={fault.path[1] for fault in bad_defaults if len(fault.path) > 1})
     result = structure(merged, RouterConfig)
-    faults = [*bad_defaults, *broken_rules(merged), *missing_tokens(merged, around.environ)]
+    untold = missing_tokens(merged, around.environ) if around.needs_tokens else ()
+    faults = [*bad_defaults, *broken_rules(merged), *untold]
     if mistakes or faults or isinstance(result, tuple):
         faults += result if isinstance(result, tuple) else ()
         placed = Places(lines=locate(text), overrides=overrides).mistakes(faults)
@@ -61,8 +65,9 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     config = evolve(result, providers=tuple(map(_with_restart, result.providers)))
     secrets = fetch_secrets(config, around.environ)
     skipped = [advise_unconfigured(config, name, why) for name, why in secrets.unconfigured.items()]
+    unset = advise_unset_keys(config, secrets.unset_keys)
     empty = advise_empty_profiles(config, secrets.unconfigured)
-    warnings = _warnings([*advise(config, document), *skipped, *empty], text, overrides)
+    warnings = _warnings([*advise(config, document), *skipped, *unset, *empty], text, overrides)
     return LoadedConfig(config=config, secrets=secrets, warnings=warnings, path=path)
 
 

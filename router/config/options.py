@@ -34,6 +34,7 @@ class ServeOptions:
     env_files: tuple[Path, ...] = ()
     env_file_override: bool = False
     insecure_permissions: bool = False
+    needs_tokens: bool = True  # not where nothing is served, as in `explain`
 
 
 def load_for_serving(
@@ -50,7 +51,13 @@ def load_for_serving(
         tell=tell,
     )
     path = resolve_config_path(options.config_path, environ)
-    around = Surroundings(environ=environ, sets=options.overrides, mode=options.mode, log_level=options.log_level)
+    around = Surroundings(
+        environ=environ,
+        sets=options.overrides,
+        mode=options.mode,
+        log_level=options.log_level,
+        needs_tokens=options.needs_tokens,
+    )
     loaded = load(read_text(path), path=path, around=around)
     config_warnings = unsafe_config(loaded.config, path, is_forced=options.insecure_permissions)
     return evolve(loaded, warnings=(*env_warnings, *config_warnings, *loaded.warnings))

@@ -22,12 +22,13 @@ KIND_OF_KEY: Mapping[str, ProviderKind] = {
     "null_content": "openai_compat",
     "empty_result_text": "openai_compat",
     "max_stop": "openai_compat",
+    "prefill_style": "openai_compat",
     "effort": "anthropic",
-    "prefill": "anthropic",
     "auto_cache": "anthropic",
     "allow_betas": "anthropic",
     "drop_betas": "anthropic",
 }
+_MARKED = "strip_stop_markers"  # the one filter that looks for them
 _FOR_THE_READER = ("chat", "streaming")  # capabilities that never keep a request away
 
 
@@ -38,6 +39,16 @@ def keys_out_of_place(provider: ProviderConfig) -> Iterator[tuple[KeyPath, str]]
             yield (key,), f"{key} means nothing for kind {provider.kind}"
     if provider.max_concurrency is None and _is_set(provider, "queue_timeout_s"):
         yield ("queue_timeout_s",), "queue_timeout_s means nothing without max_concurrency"
+    if provider.min_chars_per_s is None and _is_set(provider, "throughput_window_s"):
+        yield ("throughput_window_s",), "throughput_window_s means nothing without min_chars_per_s"
+    if provider.on_disconnect != "drain":
+        for key in ("drain_max_bytes", "drain_max_s"):
+            if _is_set(provider, key):
+                yield (key,), f'{key} means nothing without on_disconnect = "drain"'
+    if not provider.prefill and _is_set(provider, "prefill_style"):
+        yield ("prefill_style",), "prefill_style means nothing without prefill"
+    if _is_set(provider, "extra_markers") and _MARKED not in provider.output_filters:
+        yield ("extra_markers",), f"extra_markers means nothing without {_MARKED} in output_filters"
     for key in _FOR_THE_READER:
         if _is_set(provider.capabilities, key):
             yield ("capabilities", key), f"{key} is for the reader: it keeps no request away"

@@ -14,7 +14,14 @@ from router.config.locate import KeyPath
 
 AUTO = "auto"
 _ENDPOINTS = ("/chat/completions", "/messages")  # the adapter adds them (routing.md 15.2)
-_BUILTIN_TARGETS = ("multi", "coding", "writing")  # profiles of the built-in auto rules (routing.md 7)
+_BUILTIN_TARGETS = ("multi", "coding")  # profiles of the built-in auto rules (routing.md 7)
+_BUILTIN_DEFAULT = "writing"  # and the one where neither holds
+_EXCLUSIVE = (
+    ("api_key_env", "api_key_envs"),
+    ("api_key_env", "credential_file"),
+    ("api_key_envs", "credential_file"),
+    ("restart", "restart_command"),
+)
 
 
 def broken_rules(document: Document) -> Iterator[Fault]:
@@ -73,7 +80,7 @@ def _default_profile(document: Document) -> Iterator[Fault]:
     profiles = profile_names(document)
     if name == AUTO:
         if at(document, ("auto_router",)) is None:
-            missing = [target for target in _BUILTIN_TARGETS if target not in profiles]
+            missing = [target for target in (*_BUILTIN_TARGETS, _BUILTIN_DEFAULT) if target not in profiles]
             if missing:
                 yield Fault(path, f"auto without [auto_router] needs the profiles {', '.join(missing)}")
     elif isinstance(name, str):
@@ -94,13 +101,27 @@ def _profile_targets(document: Document) -> Iterator[Fault]:
             yield from _declared((*path, *key), name, "profile", profiles)
     target = at(document, ("auto_router", "default_rule_profile"))
     if target is None or isinstance(target, str):
-        yield from _declared(("auto_router", "default_rule_profile"), target or "writing", "profile", profiles)
+        yield from _declared(("auto_router", "default_rule_profile"), target or _BUILTIN_DEFAULT, "profile", profiles)
+    if at(document, ("auto_router", "use_builtin")) is True:
+        missing = [target for target in _BUILTIN_TARGETS if target not in profiles]
+        if missing:
+            yield Fault(("auto_router", "use_builtin"), f"needs the profiles {', '.join(missing)}")
 
 
 def _matchers(document: Document) -> Iterator[Fault]:
     for path, rule in tables(document, "auto_router", "rules"):
-        if rule.get("match") == {}:
-            yield Fault((*path, "match"), "no matcher: at least one is needed")
+        yield from _empty_matches(rule.get("match"), (*path, "match"))
+
+
+def _empty_matches(match: object, path: KeyPath) -> Iterator[Fault]:
+    """Yield the tables without a matcher: one would hold for every request."""
+    if not isinstance(match, dict):
+        return
+    if match in ({}, {"any": []}):
+        yield Fault(path, "no matcher: at least one is needed")
+    alternatives = match.get("any")
+    for index, one in enumerate(alternatives if isinstance(alternatives, list) else ()):
+        yield from _empty_matches(one, (*path, "any", index))
 
 
 def _profile_numbers(document: Document) -> Iterator[Fault]:
@@ -118,10 +139,20 @@ def _profile_numbers(document: Document) -> Iterator[Fault]:
             yield Fault((*path, "recovery_probe_initial_s"), f"{first:g} is above recovery_probe_max_s {longest:g}")
 
 
+def _loop_numbers(document: Document) -> Iterator[Fault]:
+    for path, profile in tables(document, "profiles"):
+        window, threshold = _number(profile, "tool_loop_window", 5), _number(profile, "tool_loop_threshold", 3)
+        if threshold > window:
+            yield Fault((*path, "tool_loop_threshold"), f"{threshold:g} is above tool_loop_window {window:g}: it can never fire")
+        soft, hard = _number(profile, "max_tool_calls", 50), _number(profile, "max_tool_calls_hard", 0)
+        if 0 < hard < soft:
+            yield Fault((*path, "max_tool_calls_hard"), f"{hard:g} is below max_tool_calls {soft:g}")
+
+
 def _exclusive_keys(document: Document) -> Iterator[Fault]:
     for path, provider in tables(document, "providers"):
-        for one, other in (("api_key_env", "credential_file"), ("restart", "restart_command")):
-            if one in provider and other in provider:
+        for one, other in _EXCLUSIVE:
+            if provider.get(one, []) != [] and provider.get(other, []) != []:
                 yield Fault((*path, other), f"{one} and {other} exclude each other")
 
 
@@ -212,6 +243,7 @@ _RULES: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _profile_targets,
     _matchers,
     _profile_numbers,
+    _loop_numbers,
     _exclusive_keys,
     _restart,
     _runnable,

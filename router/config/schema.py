@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from router.config.schema_ledger import AdaptiveConfig, AuditConfig, BudgetConfig, PriceConfig, ProbeConfig, RequestLogConfig
 from router.config.schema_profile import ProfileConfig
-from router.config.schema_provider import CapabilitiesConfig, CommandLine, CostConfig, ProviderConfig, RestartConfig
+from router.config.schema_provider import CapabilitiesConfig, CommandLine, CostConfig, LimitsConfig, ProviderConfig, RestartConfig
 from router.config.schema_rules import (
     AutoRouterConfig,
     AutoRuleConfig,
@@ -77,6 +77,7 @@ __all__ = [
     "ConfigWarning",
     "CostConfig",
     "HeaderMatch",
+    "LimitsConfig",
     "LoadedConfig",
     "MatchConfig",
     "PriceConfig",

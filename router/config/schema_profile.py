@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from attrs import field, frozen
@@ -9,12 +10,14 @@ from attrs import field, frozen
 from router.config.checks import AtLeast, Between, EachBetween, Matches, NotEmpty
 
 ToolLoopAction = Literal["warn", "inject", "break"]
+ToolCountAction = Literal["warn", "inject", "break"]
 MemoryPressureAction = Literal["off", "warn", "skip"]
 BackendHealthAction = Literal["off", "warn", "demote", "exclude"]
 ContextBudgetAction = Literal["off", "warn", "trim", "reject"]
 DriftAction = Literal["off", "warn", "promote", "reload"]
 DriftSensitivity = Literal["low", "normal", "high"]
-PartialStitchAction = Literal["off", "surface"]
+DRIFT_JUDGED_FROM: Mapping[DriftSensitivity, int] = {"low": 10, "normal": 6, "high": 4}  # attempts in a window, at least
+PartialStitchAction = Literal["off", "surface", "continue"]
 CommitPolicyWord = Literal["first_event", "first_content"]
 EmptyResponseAction = Literal["off", "warn", "fallback"]
 TruncationAction = Literal["off", "warn", "error"]
@@ -51,7 +54,9 @@ class ProfileConfig:
     tool_loop_window: int = field(default=5, validator=Between(2, 50))
     tool_loop_threshold: int = field(default=3, validator=Between(2, 50))
     tool_loop_action: ToolLoopAction = "warn"
-    max_tool_calls: int = field(default=50, validator=Between(0, 1000))  # 0: no limit
+    max_tool_calls: int = field(default=50, validator=Between(0, 1000))  # since the last human turn; 0: no limit
+    max_tool_calls_action: ToolCountAction = "warn"
+    max_tool_calls_hard: int = field(default=0, validator=Between(0, 10_000))  # above it always break; 0: no limit
     memory_pressure_action: MemoryPressureAction = "warn"
     memory_pressure_cooldown_s: int = field(default=120, validator=Between(10, 3600))
     context_budget_action: ContextBudgetAction = "off"

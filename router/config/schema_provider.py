@@ -7,13 +7,26 @@ from typing import Literal, NewType
 
 from attrs import field, frozen
 
-from router.config.checks import NOT_A_STRING, AtLeast, Between, Directory, EachOf, EnvName, Headers, HttpUrl, Matches, NotEmpty
+from router.config.checks import (
+    NOT_A_STRING,
+    AtLeast,
+    Between,
+    Directory,
+    EachOf,
+    EnvName,
+    EnvNames,
+    Headers,
+    HttpUrl,
+    Matches,
+    NotEmpty,
+)
 
 ProviderKind = Literal["openai_compat", "anthropic"]
 Reasoning = Literal["strip", "pass", "convert", "echo"]
 NullContent = Literal["null", "empty"]
 ServerTools = Literal["drop", "refuse"]
 SchemaProfile = Literal["none", "openai", "gemini", "llama_cpp"]
+PrefillStyleName = Literal["trailing", "vllm"]  # the lines of wire/prefill.py
 ToolStream = Literal["native", "buffered"]
 ToolArgs = Literal["stream", "whole", "auto"]
 ToolRepair = Literal["off", "strict", "balanced", "eager"]
@@ -22,7 +35,13 @@ RestartMode = Literal["oneshot", "managed", "unit"]
 StartWhen = Literal["demand", "boot"]
 CommandLine = NewType("CommandLine", tuple[str, ...])  # in the file a list, or a string split as a shell would
 
-OUTPUT_FILTERS = ("strip_thinking", "strip_stop_markers", "strip_tool_call_xml", "repair_byte_fallback")  # routing.md 16
+OUTPUT_FILTERS = (  # routing.md 16, wire.md 15
+    "strip_thinking",
+    "strip_thinking_prefilled",
+    "strip_stop_markers",
+    "strip_tool_call_xml",
+    "repair_byte_fallback",
+)
 
 # said of a string where a command is a list (W40): nothing here is ever given to a shell that did not ask for one
 _NO_SHELL = 'one string per word, as in ["llama-server", "--port", "8089"]; a shell is a program: ["sh", "-c", "..."]'
@@ -52,6 +71,15 @@ class CostConfig:
     cache_creation_premium: float = field(default=1.25, validator=AtLeast(0))
     cache_creation_1h_premium: float = field(default=2.0, validator=AtLeast(0))
     monthly_budget_usd: float | None = field(default=None, validator=AtLeast(0))
+
+
+@frozen(kw_only=True)
+class LimitsConfig:
+    """What each key of the provider may send in any minute; None: not known, then only what the upstream tells counts."""
+
+    requests_per_minute: int | None = field(default=None, validator=Between(1, 1_000_000))
+    tokens_per_minute: int | None = field(default=None, validator=Between(1, 1_000_000_000))
+    max_wait_s: float = field(default=10.0, validator=Between(0, 3600))
 
 
 @frozen(kw_only=True)
@@ -92,6 +120,7 @@ class ProviderConfig:
     enabled: bool = True
     paid: bool = False
     api_key_env: str | None = field(default=None, validator=EnvName())
+    api_key_envs: tuple[str, ...] = field(default=(), validator=EnvNames())  # several keys, each with its own limits
     credential_file: str | None = field(default=None, validator=NotEmpty("a file name"))
     requires: tuple[str, ...] = ()  # distributions that must be installed
 
@@ -103,6 +132,9 @@ class ProviderConfig:
     total_timeout_s: float | None = field(default=None, validator=Between(0.01, _DAY_S))  # None: no such limit
     max_concurrency: int | None = field(default=None, validator=Between(1, 10_000))
     queue_timeout_s: float = field(default=0.0, validator=Between(0, 3600))
+    limits: LimitsConfig = field(factory=LimitsConfig)
+    min_chars_per_s: float | None = field(default=None, validator=Between(0.01, 1_000_000))  # None: any pace will do
+    throughput_window_s: float = field(default=5.0, validator=Between(1, 60))
     slot_affinity_slots: int | None = field(default=None, validator=Between(1, 256))
     on_disconnect: OnDisconnect = "cancel"
     drain_max_bytes: int = field(default=1024 * 1024, validator=Between(1, 2**31 - 1))
@@ -126,6 +158,7 @@ class ProviderConfig:
     effort: bool | tuple[str, ...] = False  # anthropic upstreams: the same
     default_max_tokens: int = field(default=8192, validator=AtLeast(1))
     prefill: bool = False
+    prefill_style: PrefillStyleName = "trailing"
     files: bool = False
     keep_attribution: bool = False
     forward_user: bool = False

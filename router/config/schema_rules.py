@@ -18,7 +18,7 @@ _DEAD = "the rule could never match; leave the key out"
 
 @frozen(kw_only=True)
 class HeaderMatch:
-    """A request header whose value matches `pattern` (re.search)."""
+    """A request header in whose value `pattern` matches somewhere."""
 
     name: str = field(validator=NotEmpty("a header name"))
     pattern: str = field(validator=Regex())

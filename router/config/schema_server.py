@@ -28,6 +28,10 @@ class ServerConfig:
     allowed_hosts: tuple[str, ...] = ()
     max_body_bytes: int = field(default=32 * 1024 * 1024, validator=Between(1024, 2**31 - 1))
     max_in_flight: int = field(default=256, validator=Between(1, 100_000))
+    max_running: int | None = field(default=None, validator=Between(1, 100_000))  # None: as many as may be in flight
+    session_max_in_flight: int = field(default=16, validator=Between(0, 100_000))  # 0: no limit
+    queue_max: int = field(default=256, validator=Between(0, 10_000))
+    queue_timeout_s: float = field(default=60.0, validator=Between(0, 3600))
     client_token_env: str | None = field(default=None, validator=EnvName())
     metrics_token_env: str | None = field(default=None, validator=EnvName())
     admin_token_env: str | None = field(default=None, validator=EnvName())

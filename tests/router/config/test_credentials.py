@@ -32,6 +32,45 @@ def test_a_provider_without_its_key_is_unconfigured_and_warned_about(environ: di
     assert ("missing-credential", "--set providers.a.api_key_env", None) in warned(SMALL, "providers.a.api_key_env=KEY")
 
 
+POOL = 'api_key_envs = ["ONE", "TWO", "THREE"]'
+
+
+def test_several_keys_come_from_their_variables_in_order() -> None:
+    secrets = with_keys(POOL, {"ONE": "sk-11111111", "TWO": " sk-22222222 ", "THREE": "sk-33333333"}).secrets
+
+    assert [key.reveal() for key in secrets.keys_of("a")] == ["sk-11111111", "sk-22222222", "sk-33333333"]
+    assert {key.reveal() for key in secrets.sensitive} == {"sk-11111111", "sk-22222222", "sk-33333333"}
+    assert "sk-" not in repr(secrets)
+
+
+def test_one_key_is_a_pool_of_one_and_no_key_of_none() -> None:
+    assert [key.reveal() for key in with_keys('api_key_env = "ONE"', {"ONE": "sk-1"}).secrets.keys_of("a")] == ["sk-1"]
+    assert with_keys("").secrets.keys_of("a") == ()
+
+
+def test_the_same_key_in_two_variables_is_one_key() -> None:
+    secrets = with_keys(POOL, {"ONE": "sk-1", "TWO": "sk-1", "THREE": "sk-3"}).secrets
+
+    assert [key.reveal() for key in secrets.keys_of("a")] == ["sk-1", "sk-3"]
+
+
+def test_a_key_that_is_not_set_is_left_out_and_warned_about_by_its_variable() -> None:
+    loaded = with_keys(POOL, {"ONE": "sk-1", "TWO": "line\nbreak"})
+
+    assert [key.reveal() for key in loaded.secrets.keys_of("a")] == ["sk-1"]
+    assert loaded.secrets.unconfigured == {}
+    missing = [(warning.path, warning.message) for warning in loaded.warnings if warning.kind == "missing-key"]
+    assert [path for path, _ in missing] == ["providers[0].api_key_envs[1]", "providers[0].api_key_envs[2]"]
+    assert "the variable TWO" in missing[0][1]
+
+
+def test_a_pool_without_any_key_leaves_the_provider_unconfigured() -> None:
+    loaded = with_keys(POOL)
+
+    assert loaded.secrets.unconfigured["a"].detail == "api_key_envs: none of the variables ONE, TWO, THREE holds a key"
+    assert ("missing-credential", "providers[0].api_key_envs") in [(warning.kind, warning.path) for warning in loaded.warnings]
+
+
 def test_a_header_may_come_from_the_environment() -> None:
     text = 'headers = { X-Team = "blue", X-Token = "env:TOKEN" }'
 

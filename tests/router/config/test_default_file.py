@@ -51,11 +51,14 @@ def test_every_option_has_its_reason() -> None:
 
 def test_the_examples_of_the_document_load() -> None:
     examples = re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    profile = '[[profiles]]\nname = "default"\nproviders = ["my-model"]\n'
+    names = ("default", "coding", "chores")
+    profiles = "".join(f'[[profiles]]\nname = "{name}"\nproviders = ["my-model"]\n' for name in names)
+    provider = '[[providers]]\nname = "my-model"\nbase_url = "http://127.0.0.1:8090/v1"\nmodel = "m"\n'
 
-    assert len(examples) == 3
+    assert len(examples) == 4
     for text in examples:
-        whole = text if "[[profiles]]" in text else text + profile
+        whole = text if "[[profiles]]" in text else text + profiles
+        whole = whole if "[[providers]]" in text else whole + provider
         loaded = load(whole, path=DOCUMENT, around=Surroundings(environ={"ANTHROPIC_API_KEY": "key-12345678"}))
         assert loaded.warnings == ()
 

@@ -205,27 +205,18 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
 
 
 def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
-    text = "[profile_defaults]\nsticky = true\n" + SMALL + "adaptive = true\n[adaptive]\nwindow_s = 5\n"
+    text = SMALL + "[audit]\nbackups = 5\n"
 
-    assert warned(text, "routing.sticky_ttl_s=5") == [
-        ("not-yet-active", "--set routing.sticky_ttl_s", None),
-        ("not-yet-active", "profiles[0].adaptive", 11),
-        ("not-yet-active", "profile_defaults.sticky", 2),
-        ("not-yet-active", "adaptive.window_s", 13),
+    assert warned(text, 'server.metrics_token_env="X"') == [
+        ("not-yet-active", "--set server.metrics_token_env", None),
+        ("not-yet-active", "audit.backups", 10),
     ]
 
 
 def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
-    text = SMALL + 'tool_loop_window = 5\nadaptive = false\n[adaptive]\nmode = "off"\nwindow_s = 60\n'
+    text = SMALL + "tool_loop_window = 5\nsticky = false\n[audit]\nenabled = false\nbackups = 1\n"
 
     assert warned(text) == []
-
-
-def test_off_is_a_wish_where_the_default_acts() -> None:
-    assert [path for _, path, _ in warned(SMALL + 'stream_truncation_action = "off"\n', "routing.prefer_healthy=false")] == [
-        "--set routing.prefer_healthy",
-        "profiles[0].stream_truncation_action",
-    ]
 
 
 @pytest.mark.parametrize("mode", ["oneshot", "unit"])
@@ -246,6 +237,7 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
         "null_content": '"empty"',
         "empty_result_text": '"-"',
         "max_stop": "5",
+        "prefill_style": '"vllm"\nprefill = true',
     }
     set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')
     as_anthropic = set_here.replace('model = "m"', 'model = "m"\nkind = "anthropic"')
@@ -257,6 +249,17 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
 
 def test_a_key_of_the_other_kind_at_its_default_asks_for_nothing() -> None:
     assert warned(SMALL.replace('model = "m"', 'model = "m"\nprefill = false\nqueue_timeout_s = 0')) == []
+
+
+@pytest.mark.parametrize("kind", ["openai_compat", "anthropic"])
+def test_a_server_of_either_kind_may_go_on_with_a_begun_answer(kind: str) -> None:
+    assert warned(SMALL.replace('model = "m"', f'model = "m"\nkind = "{kind}"\nprefill = true')) == []
+
+
+def test_how_an_answer_is_begun_at_a_server_that_does_not_go_on_is_warned_about() -> None:
+    styled = SMALL.replace('model = "m"', 'model = "m"\nprefill_style = "vllm"')
+
+    assert warned(styled) == [("no-effect", "providers[0].prefill_style", 5)]
 
 
 def test_a_wait_for_a_place_where_places_are_not_counted_is_warned_about() -> None:
@@ -272,10 +275,6 @@ def test_a_capability_that_keeps_no_request_away_is_warned_about() -> None:
     assert warned(denied) == [("no-effect", "providers[0].capabilities.streaming", 7)]
 
 
-def test_a_loop_detector_that_can_never_fire_is_warned_about() -> None:
-    assert ("dead-detector", "profiles[0].tool_loop_threshold", 9) in warned(SMALL + "tool_loop_threshold = 6\n")
-
-
 def test_a_context_budget_without_a_known_window_is_warned_about() -> None:
     text = SMALL + 'context_budget_action = "warn"\n'
     rule = '[[capability_rules]]\nmatch = "M*"\ncapabilities = { max_context_tokens = 5 }\n'
@@ -283,6 +282,7 @@ def test_a_context_budget_without_a_known_window_is_warned_about() -> None:
     assert "unknown-context" in [kind for kind, _, _ in warned(text)]
     assert "unknown-context" not in [kind for kind, _, _ in warned(text + rule)]
     assert "unknown-context" not in [kind for kind, _, _ in warned(text, "providers.a.max_context_tokens=5")]
+    assert "unknown-context" not in [kind for kind, _, _ in warned(text, "providers.a.model=qwen3-coder:30b")]  # in the table
 
 
 def test_a_budget_without_prices_is_warned_about() -> None:

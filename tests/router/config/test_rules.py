@@ -58,6 +58,30 @@ def test_every_target_is_a_declared_profile(text: str, path: str) -> None:
     assert [told_path for _, told_path in told(SMALL + text)] == [path]
 
 
+def test_built_in_rules_on_wish_need_their_profiles() -> None:
+    wish = '[auto_router]\nuse_builtin = true\ndefault_rule_profile = "default"\n'
+
+    (mistake,) = mistakes_in(SMALL + wish)
+
+    assert (mistake.path, mistake.message) == ("auto_router.use_builtin", "needs the profiles multi, coding")
+
+
+@pytest.mark.parametrize(
+    ("match", "path"),
+    [
+        ("{}", "match"),
+        ("{ any = [] }", "match"),
+        ("{ has_tools = true, any = [{}] }", "match.any[0]"),
+        ("{ any = [{ has_tools = true }, { any = [{}] }] }", "match.any[1].any[0]"),
+    ],
+)
+def test_a_table_without_a_matcher_would_hold_always_and_is_refused(match: str, path: str) -> None:
+    block = '[auto_router]\ndefault_rule_profile = "default"\n'
+    rule = f'[[auto_router.rules]]\nid = "x"\nprofile = "default"\nmatch = {match}\n'
+
+    assert [told_path for _, told_path in told(SMALL + block + rule)] == [f"auto_router.rules[0].{path}"]
+
+
 def test_a_rule_of_the_auto_router_needs_a_declared_profile_and_a_matcher() -> None:
     rules = '[auto_router]\ndefault_rule_profile = "default"\n[[auto_router.rules]]\nid = "x"\nprofile = "nobody"\nmatch = {}\n'
 
@@ -83,10 +107,22 @@ def test_without_default_profile_there_must_be_one_named_default() -> None:
         ("context_budget_trim_target = 0.9", "context_budget_trim_target"),
         ("recovery_probe_initial_s = 301", "recovery_probe_initial_s"),
         ("recovery_probe_max_s = 30\nrecovery_probe_initial_s = 31", "recovery_probe_initial_s"),
+        ("tool_loop_threshold = 6", "tool_loop_threshold"),
+        ("tool_loop_window = 2", "tool_loop_threshold"),
+        ("max_tool_calls_hard = 49", "max_tool_calls_hard"),
+        ("max_tool_calls = 200\nmax_tool_calls_hard = 199", "max_tool_calls_hard"),
     ],
 )
 def test_numbers_of_a_profile_keep_their_order(text: str, key: str) -> None:
     assert [path for _, path in told(SMALL + text)] == [f"profiles[0].{key}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tool_loop_threshold = 5", "max_tool_calls_hard = 50", "max_tool_calls = 0\nmax_tool_calls_hard = 1"],
+)
+def test_limits_of_tool_calls_may_meet_and_zero_is_none(text: str) -> None:
+    read(SMALL + text)
 
 
 def test_a_number_from_the_defaults_is_told_where_it_is_written() -> None:
@@ -102,6 +138,21 @@ def test_one_source_of_a_key_and_one_form_of_a_restart() -> None:
         (6, "providers[0].credential_file"),
         (7, "providers[0].restart_command"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        ('api_key_env = "A"\napi_key_envs = ["B"]', "api_key_envs"),
+        ('api_key_envs = ["B"]\ncredential_file = "a"', "credential_file"),
+    ],
+)
+def test_several_keys_stand_in_the_place_of_one(keys: str, refused: str) -> None:
+    assert told(SMALL.replace("\n[[profiles]]", f"{keys}\n\n[[profiles]]")) == [(6, f"providers[0].{refused}")]
+
+
+def test_no_keys_at_all_stand_beside_one() -> None:
+    read(SMALL.replace("\n[[profiles]]", 'api_key_env = "A"\napi_key_envs = []\n\n[[profiles]]'))
 
 
 def test_a_unit_is_named_alone() -> None:

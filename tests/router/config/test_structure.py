@@ -63,6 +63,12 @@ def message_of(text: str) -> str:
         "name = ''",
         "name = '-a'",
         "api_key_env = 'sk-live-1234'",
+        "api_key_envs = ['KEY', 'sk-live-1234']",
+        "api_key_envs = ['KEY', 'KEY']",
+        "limits = { requests_per_minute = 0 }",
+        "limits = { tokens_per_minute = 0.5 }",
+        "min_chars_per_s = 0",
+        "throughput_window_s = 61",
         "credential_file = ''",
         "aliases = 'one'",
         "aliases = [1]",
@@ -182,6 +188,7 @@ def test_an_unknown_word_hints_at_the_likeliest_one() -> None:
 
 def test_a_key_pasted_in_the_place_of_its_name_is_not_repeated() -> None:
     assert "sk-live" not in message_of("api_key_env = 'sk-live-1234'")
+    assert "sk-live" not in message_of("api_key_envs = ['sk-live-1234']")
     assert "s3cret" not in message_of(
         "extra_body = {}\n[restart]\nmode = 'managed'\nargv = ['x']\nready_url = 'http://u:s3cret@h/'"
     )
