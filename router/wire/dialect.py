@@ -6,16 +6,17 @@ ids and time come in through `Minting`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
 from attrs import frozen
 
-from router.domain.events import NeutralEvent, Usage
+from router.domain.events import NeutralEvent, StopReason, Usage
 from router.domain.frame import Frame
+from router.domain.messages import ToolUse
 from router.domain.request import DialectName, NeutralRequest, Note
-from router.errors import FailureReason, RouterError
+from router.errors import FailureReason, ProviderFailed, RouterError
 
 
 class Verdict(StrEnum):
@@ -59,7 +60,8 @@ class UpstreamTarget:
     default_max_tokens: int = 8192
     max_output_tokens: int | None = None  # the model's own limit, where it is known
     auto_cache: bool = False
-    prefill: bool = False
+    prefill: bool = False  # it goes on with a last assistant turn
+    prefill_style: str = "trailing"  # a line of prefill.CHAT_STYLES, for chat upstreams
     files: bool = False
     keep_attribution: bool = False
     forward_user: bool = False
@@ -94,6 +96,36 @@ class ReplyOptions:
     tool_names: dict[str, str] | None = None
 
 
+@frozen(kw_only=True)
+class Partial:
+    """What a client gets to keep of an answer that broke, and why it ends before its time (`surface`, wire.md 16.2).
+
+    `reason` is `stream_truncated` or `mid_stream_failure`; of `original_error`, the provider's own words, the client reads
+    at most 200 characters. `texts` are those of its blocks. `stop` is END or LENGTH, for dialects that leave the choice."""
+
+    provider: str
+    reason: str
+    original_error: str
+    texts: tuple[str, ...]
+    usage: Usage
+    stop: StopReason = StopReason.END
+
+    @classmethod
+    def of(
+        cls, failure: ProviderFailed, usage: Usage, *, texts: tuple[str, ...] = (), stop: StopReason = StopReason.END
+    ) -> Partial:
+        """Return what a client is told of this failure."""
+        is_truncated = failure.reason is FailureReason.STREAM_TRUNCATED
+        return cls(
+            provider=failure.provider,
+            reason="stream_truncated" if is_truncated else "mid_stream_failure",
+            original_error=failure.message or str(failure.reason),
+            texts=texts,
+            usage=usage,
+            stop=stop,
+        )
+
+
 class EventDecoder(Protocol):
     """Upstream frames to neutral events, in any cut; one per stream."""
 
@@ -113,12 +145,22 @@ class EventEncoder(Protocol):
     def failed(self, error: RouterError) -> bytes:
         """Return the dialect's error frames: nothing follows (wire.md 17.3). Valid before the first event, too."""
 
+    @property
+    def can_cut(self) -> bool:
+        """Tell whether `cut` is possible now: the answer has begun, has no end yet, and no tool call is open."""
+
+    def cut(self, partial: Partial) -> bytes:
+        """Return the frames that end a broken answer as one that the client keeps: nothing follows (wire.md 16.2)."""
+
 
 class FrameReader(Protocol):
     """Verdicts over the raw frames of one stream; one per attempt (keeps what spans frames)."""
 
     has_ended: bool
     """A stop reason or the dialect's end was seen, also on a frame with content: the end of the body is no truncation."""
+
+    stop: StopReason | None
+    """Why the model stopped, None as long as it has not said so."""
 
     def verdict(self, frame: Frame) -> Verdict:
         """Return what the frame means; CONTENT wins over TERMINAL where one frame is both."""
@@ -128,6 +170,9 @@ class FrameReader(Protocol):
 
     def error(self, frame: Frame) -> InbandError:
         """Return the classified error of a frame whose verdict was ERROR."""
+
+    def chars(self, frame: Frame) -> int:
+        """Return how many characters of content the frame brings: text, reasoning, arguments."""
 
     def usage(self, frame: Frame) -> Usage | None:
         """Return the usage that the frame carries (cumulative, the last one wins), None for most frames."""
@@ -143,6 +188,9 @@ class Dialect(Protocol):
 
     def check_request(self, body: dict[str, Any]) -> None:
         """Raise InvalidRequest for a body that is relayed as it is and that no upstream could read."""
+
+    def recent_calls(self, body: dict[str, Any]) -> Iterator[ToolUse]:
+        """Yield the calls of the history since the last human turn, the newest first. Any shape is read; never raises."""
 
     def encode_request(self, request: NeutralRequest, target: UpstreamTarget) -> EncodedRequest:
         """Write an upstream's body. Raises InvalidRequest where the target cannot say it at all."""
@@ -164,6 +212,9 @@ class Dialect(Protocol):
 
     def reply_verdict(self, body: dict[str, Any]) -> Verdict | InbandError:
         """Judge a whole 200 reply: CONTENT, NEUTRAL (content-empty), MALFORMED (wrong shape), or the error it holds."""
+
+    def reply_stop(self, body: dict[str, Any]) -> StopReason | None:
+        """Return why the model of a whole reply stopped, None where it does not say."""
 
     def reply_usage(self, body: dict[str, Any]) -> Usage | None:
         """Return the usage that a whole reply tells, None where it tells none."""

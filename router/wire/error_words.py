@@ -17,12 +17,18 @@ from router.wire.error_body import ErrorText
 
 _I = re.IGNORECASE
 
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|insufficient memory|model requires more system memory|failed to allocate|unable to allocate"
-    r"|ggml_cuda_host_malloc|\boom\b",
-    _I,
+# Memory is what a clause begins with, at most after words that say whose: a prompt that an error echoes has other words there.
+_CLAUSE = r"(?:^|[\n:;.,()\[\]>|-]|\\?\"(?:message|error|detail)\\?\":\s?\\?\")\s{0,8}+"
+_WHOSE = (
+    r"(?:(?:the|this|a|an|your|its|cuda|metal|rocm|hip|vulkan|sycl|mps|gpu|cpu|host|device|system|server|model|runner|worker|process"
+    r"|instance|has|is|was|ran|run|runs|went|due|to|error|killed|by)\s{1,4}+){0,6}+"
 )
-_LOAD_FAILED = re.compile(r"failed to load (?:the )?model|error loading model|unable to load model", _I)
+_MEMORY = (
+    r"(?:(?:error)?out ?of ?(?:(?:device|host|gpu|video|system) ?)?memory|(?:insufficient|not enough) (?:\w{1,16} )?memory"
+    r"|requires more (?:system )?memory|(?:failed|unable) to allocate|cannot allocate memory)"
+)
+_OUT_OF_MEMORY = re.compile(rf"{_CLAUSE}{_WHOSE}{_MEMORY}|\bggml_cuda_host_malloc\b|\boom(?:killed)?\b", _I)
+_LOAD_FAILED = re.compile(r"failed to load (?:the )?model|model failed to load|error loading model|unable to load model", _I)
 _LOADING = re.compile(r"loading (?:the )?model|model (?:is |\S+ is )?(?:still |currently |being )?load(?:ing|ed right now)\b", _I)
 _NO_MONEY = re.compile(r"credit balance is too low|insufficient (?:credits?|balance|funds|quota)|exceeded your current quota", _I)
 _OVERLOADED = re.compile(r"\boverloaded\b|at capacity|slow down", _I)
@@ -115,14 +121,14 @@ _PERMANENT = frozenset(
 )
 
 _Rule = tuple[FailureReason, frozenset[str], re.Pattern[str]]
-_SERVER_RULES: tuple[_Rule, ...] = (
-    (FailureReason.OUT_OF_MEMORY, frozenset(), _OUT_OF_MEMORY),
+_MODEL_RULES: tuple[_Rule, ...] = (
     (FailureReason.MODEL_LOAD_FAILED, frozenset(), _LOAD_FAILED),
     (FailureReason.LOADING, frozenset(), _LOADING),
 )
+_SERVER_RULES: tuple[_Rule, ...] = ((FailureReason.OUT_OF_MEMORY, frozenset(), _OUT_OF_MEMORY), *_MODEL_RULES)
 _FAULT_RULES: tuple[_Rule, ...] = (*_SERVER_RULES, (FailureReason.OVERLOADED, _OVERLOADED_WORDS, _OVERLOADED))
 _REFUSAL_RULES: tuple[_Rule, ...] = (
-    *_SERVER_RULES,
+    *_MODEL_RULES,
     (FailureReason.PAYMENT_REQUIRED, _NO_MONEY_WORDS, _NO_MONEY),
     (FailureReason.MODEL_MISSING, _MISSING_WORDS, _MISSING),
     (FailureReason.UNSUPPORTED_PARAMETER, _UNSUPPORTED_WORDS, _UNSUPPORTED),
@@ -143,11 +149,13 @@ def reason_of(status: int, text: ErrorText) -> FailureReason:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status == HTTPStatus.NOT_FOUND:  # some servers say so while they load the model, or cannot
-        return server_state(text) or FailureReason.MODEL_MISSING
+        return server_state(status, text) or FailureReason.MODEL_MISSING
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return FailureReason.CONTEXT_OVERFLOW if overflows(text) else FailureReason.TOO_LARGE
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return fault_reason(text) or (FailureReason.CONTEXT_OVERFLOW if overflows(text) else FailureReason.UPSTREAM_5XX)
+    if status == HTTPStatus.FAILED_DEPENDENCY and (state := server_state(status, text)) is not None:
+        return state
     return refusal_reason(text) or FailureReason.CLIENT_ERROR
 
 
@@ -160,9 +168,13 @@ def named_status(error: ErrorText, stated: int | None) -> int | None:
     return stated
 
 
-def server_state(error: ErrorText) -> FailureReason | None:
-    """Return `out-of-memory`, `model-load-failed` or `loading` if the text says so, whatever the status."""
-    return _first(_SERVER_RULES, error)
+def server_state(status: int, error: ErrorText) -> FailureReason | None:
+    """Return `model-load-failed` or `loading` if the text says so; `out-of-memory` only beside a fault of the server.
+
+    What a client did wrong may be told with the client's own words (supervision.md 22, W16). 424 is a fault: TGI's
+    word for a model that failed under the request."""
+    is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.FAILED_DEPENDENCY
+    return _first(_SERVER_RULES if is_fault else _MODEL_RULES, error)
 
 
 def fault_reason(error: ErrorText) -> FailureReason | None:

@@ -1,7 +1,7 @@
 """Errors that an upstream put into a stream or a 200 body, read as failures (wire.md 8.2, routing.md 11.2).
 
 Every server has its own words: a vendor's error type, a code as text, an HTTP
-status as a number, a bare string. What memory and loading are is said by the
+status as a number, a bare string. Whether the model is there is said by the
 text, whatever the status; else the error is read as the answer with the status
 that it names would be, by the one table of `error_words.py`."""
 
@@ -30,7 +30,7 @@ def inband_error(body: Mapping[str, object]) -> InbandError | None:
     fields: Mapping[str, object] = error if isinstance(error, Mapping) else {"message": error}
     text = error_text(error)
     status = named_status(text, _status(fields))
-    reason = server_state(text) or reason_of(status or _FAULT, text)
+    reason = server_state(status or _FAULT, text) or reason_of(status or _FAULT, text)
     message = scrubbed(text.text or str(fields.get("message") or fields.get("code") or fields.get("type") or ""))
     return InbandError(reason=reason, message=message, status=status, transient=is_transient(reason))
 

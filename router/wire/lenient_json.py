@@ -16,7 +16,7 @@ from attrs import define
 from router.wire.intake import MAX_DEPTH, is_too_deep
 
 # by the opening quote, those that close it: plain, single, then “ ”, „ “, ‟ ”, single typographic ones, « »
-_STRING_ENDS = {
+STRING_ENDS = {
     '"': '"',
     "'": "'",
     "\u201c": "\u201d",
@@ -25,11 +25,13 @@ _STRING_ENDS = {
     "\u2018": "\u2019",
     "\u00ab": "\u00bb",
 }
+# what stands behind an opening quote, up to one that closes it or to where the text breaks off
+STRING_BODIES = {opener: re.compile(rf"(?:[^\\{re.escape(ends)}]++|\\.)*+", re.DOTALL) for opener, ends in STRING_ENDS.items()}
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\", "/": "/"}
-_BODIES = {
-    opener: re.compile(rf"(?:[^\\{re.escape(ends)}]++|\\.)*+(?=[{re.escape(ends)}])", re.DOTALL)
-    for opener, ends in _STRING_ENDS.items()
+_CLOSED_BODIES = {
+    opener: re.compile(rf"{body.pattern}(?=[{re.escape(STRING_ENDS[opener])}])", re.DOTALL)
+    for opener, body in STRING_BODIES.items()
 }
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -70,11 +72,11 @@ class _Parser:
     missing_closers: int
     position: int = 0
     depth: int = 0
-    is_doubled: bool = False  # every brace of the text stands twice
+    objects: int = 0  # that are open
+    is_doubled: bool = False  # every brace of the outermost object stands twice
 
     def document(self) -> Any:
         self._skip_spaces()
-        self.is_doubled = self.text.startswith("{{", self.position)
         value = self._value()
         self._skip_spaces()
         if self.position != len(self.text):
@@ -87,7 +89,7 @@ class _Parser:
             return self._nested(self._object)
         if head == "[":
             return self._nested(self._array)
-        if head in _STRING_ENDS:
+        if head in STRING_ENDS:
             return self._string(head)
         return self._word_or_number()
 
@@ -100,8 +102,11 @@ class _Parser:
         return value
 
     def _object(self) -> dict[str, Any]:
+        if not self.objects:
+            self.is_doubled = self.text.startswith("{{", self.position)
         opener, closer = ("{{", "}}") if self.is_doubled else ("{", "}")
         self._expect(opener)
+        self.objects += 1
         members: dict[str, Any] = {}
         while not self._closes(closer):
             key = self._key()
@@ -114,6 +119,7 @@ class _Parser:
             members[key] = value
             if self._is_last(closer):
                 break
+        self.objects -= 1
         return members
 
     def _array(self) -> list[Any]:
@@ -127,13 +133,13 @@ class _Parser:
 
     def _key(self) -> str:
         head = self.text[self.position : self.position + 1]
-        if head in _STRING_ENDS:
+        if head in STRING_ENDS:
             return self._string(head)
         return self._take(_BARE_KEY, "a key")
 
     def _string(self, opener: str) -> str:
         self.position += 1
-        body = self._take(_BODIES[opener], "the end of a string")
+        body = self._take(_CLOSED_BODIES[opener], "the end of a string")
         self.position += 1
         return _without_surrogates(_ESCAPE.sub(_unescaped, body))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from router.domain.request import DialectName
 from router.wire.anthropic import check as messages_check
 from router.wire.anthropic import encode_stream as messages_out
+from router.wire.anthropic import history as messages_history
 from router.wire.anthropic import reply as messages_reply
 from router.wire.anthropic import request as messages_request
 from router.wire.anthropic.decode_stream import MessagesDecoder
@@ -16,6 +17,7 @@ from router.wire.dialect import Dialect
 from router.wire.grammar import GrammarMonitor
 from router.wire.openai_chat import check as chat_check
 from router.wire.openai_chat import encode_stream as chat_out
+from router.wire.openai_chat import history as chat_history
 from router.wire.openai_chat import reply as chat_reply
 from router.wire.openai_chat import request as chat_request
 from router.wire.openai_chat.decode_stream import ChatDecoder
@@ -29,6 +31,7 @@ class Messages:
     name = DialectName.ANTHROPIC
     decode_request = staticmethod(messages_request.decode_request)
     check_request = staticmethod(messages_check.check_request)
+    recent_calls = staticmethod(messages_history.recent_calls)
     encode_request = staticmethod(messages_request.encode_request)
     decode_reply = staticmethod(messages_reply.decode_reply)
     encode_reply = staticmethod(messages_reply.encode_reply)
@@ -36,6 +39,7 @@ class Messages:
     encoder = messages_out.MessagesEncoder
     frame_reader = MessagesFrameReader
     reply_verdict = staticmethod(messages_reply.reply_verdict)
+    reply_stop = staticmethod(messages_reply.reply_stop)
     reply_usage = staticmethod(messages_reply.reply_usage)
     keepalive = staticmethod(messages_out.keepalive)
     last_frame = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
@@ -47,6 +51,7 @@ class Chat:
     name = DialectName.OPENAI_CHAT
     decode_request = staticmethod(chat_request.decode_request)
     check_request = staticmethod(chat_check.check_request)
+    recent_calls = staticmethod(chat_history.recent_calls)
     encode_request = staticmethod(chat_request.encode_request)
     decode_reply = staticmethod(chat_reply.decode_reply)
     encode_reply = staticmethod(chat_reply.encode_reply)
@@ -54,6 +59,7 @@ class Chat:
     encoder = chat_out.ChatEncoder
     frame_reader = ChatFrameReader
     reply_verdict = staticmethod(chat_reply.reply_verdict)
+    reply_stop = staticmethod(chat_reply.reply_stop)
     reply_usage = staticmethod(chat_reply.reply_usage)
     keepalive = staticmethod(chat_out.keepalive)
     last_frame = b"data: [DONE]\n\n"

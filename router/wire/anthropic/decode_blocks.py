@@ -9,6 +9,7 @@ from attrs import define, field
 
 from router.domain.messages import Block, Document, Image, Opaque, Text, Thinking, ThinkingOrigin, ToolResult, ToolUse
 from router.domain.request import DialectName, Note
+from router.wire.anthropic.deferred_tools import reference_words
 from router.wire.lenient_json import arguments_object
 from router.wire.reasoning import SIGNATURE_PREFIX
 
@@ -144,8 +145,8 @@ def _opaque(block: dict[str, Any], path: str) -> Opaque:
     if kind in _SERVER_CALLS or kind.endswith(_SERVER_RESULT):
         return Opaque(dialect=DialectName.ANTHROPIC, kind=kind, raw=block, loss="server-tool", path=path)
     if kind == "tool_reference":
-        text, loss = f"[tool_reference {block.get('tool_name', '')}]", None
-        return Opaque(dialect=DialectName.ANTHROPIC, kind=kind, raw=block, text=text, loss=loss, path=path)
+        words = reference_words(block)
+        return Opaque(dialect=DialectName.ANTHROPIC, kind=kind, raw=block, text=words, loss=None, path=path)
     return Opaque(dialect=DialectName.ANTHROPIC, kind=kind, raw=block, text=text_of(block), loss=None, path=path)
 
 

@@ -21,14 +21,16 @@ from router.domain.events import (
 )
 from router.errors import RouterError
 from router.wire.anthropic.stream import CALL_PREFIX, ID_PREFIX, STOP_REASONS, client_id, encode_usage
-from router.wire.dialect import Minting, ReplyOptions
-from router.wire.errors import ErrorShape, error_fields
+from router.wire.dialect import Minting, Partial, ReplyOptions
+from router.wire.errors import ErrorShape, error_fields, scrubbed
 from router.wire.json_text import json_line
+from router.wire.reasoning import router_signature
 from router.wire.sse import encode_event
 
 _DELTA_START = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":'
 _DELTA_END = b"}}\n\n"
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_MAX_ERROR_CHARS = 200  # of a provider's own words beside a partial answer (wire.md 16.1)
 
 
 class _Block(Enum):
@@ -60,6 +62,7 @@ class MessagesEncoder:
         self._index = -1
         self._delta_start = b""  # of the open block
         self._usage = Usage()
+        self._is_running = False  # between `message_start` and `message_stop`
 
     def encode(self, event: NeutralEvent) -> bytes:
         """Return the whole SSE frames for one event, b"" for none."""
@@ -94,9 +97,34 @@ class MessagesEncoder:
 
     def failed(self, error: RouterError) -> bytes:
         """Return the error event: nothing follows (wire.md 17.3)."""
+        self._is_running = False
         return self._event("error", error=error_fields(error, ErrorShape.ANTHROPIC))
 
+    @property
+    def can_cut(self) -> bool:
+        """Tell whether `cut` is possible now: the JSON of an open call cannot be completed (wire.md 16.2)."""
+        return self._is_running and self._block is not _Block.TOOL
+
+    def cut(self, partial: Partial) -> bytes:
+        """Return the end of the open block, what is told of the break, and the end of the message.
+
+        SDKs skip the event in the middle by its name; behind `message_stop` nobody reads."""
+        signed = b""
+        if self._block is _Block.THINKING:  # one without a signature could never be sent back
+            delta = {"type": "signature_delta", "signature": router_signature(partial.provider, "")}
+            signed = self._event("content_block_delta", index=self._index, delta=delta)
+        self._usage = partial.usage
+        told = self._event(
+            "coderouter_partial",
+            partial_content=[{"type": "text", "text": text} for text in partial.texts],
+            provider=partial.provider,
+            reason=partial.reason,
+            original_error=scrubbed(partial.original_error)[:_MAX_ERROR_CHARS],
+        )
+        return b"".join((signed, self._close(), told, self._stop(Stopped(reason=partial.stop))))
+
     def _start(self, event: Started) -> bytes:
+        self._is_running = True
         self._usage = event.usage or self._usage
         message: dict[str, Any] = {
             "id": client_id(event.id) or self._minting.new_id(ID_PREFIX),
@@ -112,6 +140,7 @@ class MessagesEncoder:
 
     def _stop(self, event: Stopped) -> bytes:
         usage = self._usage
+        self._is_running = False
         # an estimate knows nothing of the input: the count of `message_start` stands
         counts = {"output_tokens": usage.output} if usage.estimated else encode_usage(usage)
         delta = {"stop_reason": STOP_REASONS[event.reason], "stop_sequence": event.stop_sequence}

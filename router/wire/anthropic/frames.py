@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from router.domain.events import Usage
+from router.domain.events import StopReason, Usage
 from router.domain.frame import Frame
 from router.errors import FailureReason
-from router.wire.anthropic.stream import merged_usage
+from router.wire.anthropic.stream import merged_usage, stop_of
 from router.wire.dialect import InbandError, Verdict
 from router.wire.inband import inband_error
 from router.wire.json_text import parse_object
@@ -24,6 +24,7 @@ class MessagesFrameReader:
 
     def __init__(self) -> None:
         self.has_ended = False
+        self.stop: StopReason | None = None
         self._usage: Usage | None = None
         self._judged: Frame | None = None
         self._event: dict[str, Any] | None = None
@@ -41,8 +42,8 @@ class MessagesFrameReader:
             case "content_block_start":
                 block = event.get("content_block")
                 return judge_block(block) if isinstance(block, dict) else Verdict.NEUTRAL
-            case "message_delta" if _stop_reason(event):
-                self.has_ended = True
+            case "message_delta" if stop := _stop(event):
+                self.has_ended, self.stop = True, stop
                 return Verdict.TERMINAL
             case "message_stop":
                 self.has_ended = True
@@ -61,6 +62,12 @@ class MessagesFrameReader:
         """Return the classified error of a frame whose verdict was ERROR."""
         error = inband_error(self._parsed(frame) or {})
         return error or InbandError(reason=FailureReason.BAD_RESPONSE, message="no error in the frame")
+
+    def chars(self, frame: Frame) -> int:
+        """Return how many characters of content the frame brings: text, reasoning, arguments."""
+        delta = (self._parsed(frame) or {}).get("delta")
+        told = [delta.get(key) for key in ("text", "partial_json", "thinking")] if isinstance(delta, dict) else []
+        return sum(len(text) for text in told if isinstance(text, str))
 
     def usage(self, frame: Frame) -> Usage | None:
         """Return the usage up to this frame where it carries some, None for most frames."""
@@ -116,9 +123,9 @@ def _judge_text(text: object) -> Verdict:
     return Verdict.CONTENT if is_said else Verdict.NEUTRAL
 
 
-def _stop_reason(event: Mapping[str, Any]) -> object:
+def _stop(event: Mapping[str, Any]) -> StopReason | None:
     delta = event.get("delta")
-    return delta.get("stop_reason") if isinstance(delta, dict) else None
+    return stop_of(delta) if isinstance(delta, dict) else None
 
 
 def _says_nothing(data: bytes) -> bool:

@@ -45,6 +45,8 @@ class MessagesMonitor(GrammarMonitor):
                 self._block_stop(event)
             case "message_delta":
                 self._message_delta(event)
+            case "coderouter_partial":
+                self._partial(event)
             case "message_stop":
                 need(self._has_stopped, "message_stop without message_delta")
                 self.is_over = True
@@ -107,6 +109,13 @@ class MessagesMonitor(GrammarMonitor):
             need(self._whole_calls, "stop reason tool_use without a whole call")
             need(not self._broken_calls, "stop reason tool_use with a call whose input is no JSON object")
         self._has_stopped = True
+
+    def _partial(self, event: dict[str, Any]) -> None:
+        need(self._has_started and not self._has_stopped, "coderouter_partial is not due")
+        need(self._open is None, "coderouter_partial inside a block")
+        texts = event.get("partial_content")
+        is_text = isinstance(texts, list) and all(isinstance(block.get("text"), str) for block in texts)
+        need(is_text and isinstance(event.get("reason"), str), f"coderouter_partial without text or reason: {event!r}")
 
     def _need_open(self, event: dict[str, Any]) -> dict[str, Any]:
         need(self._open is not None and event.get("index") == self._blocks - 1, f"no open block: {event!r}")

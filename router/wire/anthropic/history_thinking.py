@@ -18,18 +18,21 @@ _THINKING_TYPES = ("thinking", "redacted_thinking")
 _CLEARS_THINKING = "clear_thinking"  # context edits of this kind are refused where thinking is off
 
 _IsDropped = Callable[[dict[str, Any]], bool]
+IsForeign = Callable[[str], bool]  # of a signature: another provider is known to have made it
 
 
-def drop_router_thinking(body: Splicer) -> tuple[Note, ...]:
-    """Take out the blocks that we signed, and turns that held nothing else; return a note per block.
+def drop_foreign_thinking(body: Splicer, is_foreign: IsForeign | None = None) -> tuple[Note, ...]:
+    """Take out the blocks that we signed, or another provider, and turns that held nothing else; return a note per block.
 
-    A body without our mark is not looked into. A turn of open tool calls that has lost its thinking cannot be continued
-    with a thinking budget, so that is switched off then."""
-    return _drop(body, SIGNATURE_PREFIX.encode(), _is_ours)
+    A body without a mark of these is not looked into. A turn of open tool calls that has lost its thinking cannot be
+    continued with a thinking budget, so that is switched off then."""
+    if is_foreign is None:
+        return _drop(body, SIGNATURE_PREFIX.encode(), _is_ours)
+    return _drop(body, b'"signature"', lambda block: _is_ours(block) or _is_foreign(block, is_foreign))
 
 
 def drop_all_thinking(body: Splicer) -> tuple[Note, ...]:
-    """Take out every thinking block of earlier turns, otherwise as `drop_router_thinking`."""
+    """Take out every thinking block of earlier turns, otherwise as `drop_foreign_thinking`."""
     return _drop(body, b"thinking", _is_thinking)
 
 
@@ -78,6 +81,11 @@ def _is_thinking(block: dict[str, Any]) -> bool:
 def _is_ours(block: dict[str, Any]) -> bool:
     signature = block.get("signature")
     return _is_thinking(block) and isinstance(signature, str) and is_router_signature(signature)
+
+
+def _is_foreign(block: dict[str, Any], is_foreign: IsForeign) -> bool:
+    signature = block.get("signature")
+    return _is_thinking(block) and isinstance(signature, str) and is_foreign(signature)
 
 
 def _has_budget(body: Splicer) -> bool:

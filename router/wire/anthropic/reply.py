@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from router.domain.events import NeutralEvent, SaidBlock, SaidCall, SaidText, SaidThinking, Usage, fold
+from router.domain.events import NeutralEvent, SaidBlock, SaidCall, SaidText, SaidThinking, StopReason, Usage, fold
 from router.wire.anthropic.decode_stream import MessagesDecoder
 from router.wire.anthropic.frames import judge_block
-from router.wire.anthropic.stream import CALL_PREFIX, ID_PREFIX, STOP_REASONS, client_id, encode_usage, merged_usage
+from router.wire.anthropic.stream import CALL_PREFIX, ID_PREFIX, STOP_REASONS, client_id, encode_usage, merged_usage, stop_of
 from router.wire.dialect import InbandError, Minting, ReplyOptions, Verdict
 from router.wire.ending import bad_response
 from router.wire.inband import failed, inband_error
@@ -56,6 +56,11 @@ def reply_verdict(body: Mapping[str, Any]) -> Verdict | InbandError:
         return Verdict.MALFORMED
     verdicts = set(map(judge_block, content))
     return next((verdict for verdict in (Verdict.CONTENT, Verdict.THINKING) if verdict in verdicts), Verdict.NEUTRAL)
+
+
+def reply_stop(body: Mapping[str, Any]) -> StopReason | None:
+    """Return why the model of a whole reply stopped, None where it does not say."""
+    return stop_of(body)
 
 
 def reply_usage(body: Mapping[str, Any]) -> Usage | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import define, field
 
+from router.domain.messages import Role
 from router.domain.request import DialectName, NeutralRequest, Note, ThinkingMode
 from router.wire.attribution import without_attribution
 from router.wire.dialect import EncodedRequest, UpstreamTarget
@@ -15,6 +16,7 @@ from router.wire.fit import Fitter
 from router.wire.functions import names_to_send, offered_tools, resolve_choice
 from router.wire.openai_chat.encode_messages import PDF, MessageEncoder
 from router.wire.openai_chat.tools import encode_choice, encode_tools
+from router.wire.prefill import CHAT_STYLES
 from router.wire.turns import arrange
 
 
@@ -49,6 +51,8 @@ class _Encoder:
         self._add_limits(body)
         self._add_reasoning(body)
         self._add_output(body)
+        if target.prefill and turns and turns[-1].role is Role.ASSISTANT:
+            body.update(CHAT_STYLES[target.prefill_style].fields)
         carry_extras(request, body, DialectName.OPENAI_CHAT, target, notes)
         return EncodedRequest(
             body=body,

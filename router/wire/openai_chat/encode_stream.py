@@ -8,6 +8,7 @@ from router.domain.events import (
     NeutralEvent,
     Started,
     Stopped,
+    StopReason,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
@@ -19,7 +20,7 @@ from router.domain.events import (
     UsageSeen,
 )
 from router.errors import RouterError
-from router.wire.dialect import Minting, ReplyOptions
+from router.wire.dialect import Minting, Partial, ReplyOptions
 from router.wire.errors import ErrorShape, error_fields
 from router.wire.json_text import json_line
 from router.wire.openai_chat.stream import CALL_PREFIX, DONE, FINISH, ID_PREFIX, client_id, encode_usage
@@ -37,6 +38,8 @@ class ChatEncoder:
         self._head: dict[str, Any] = {}  # what all chunks have in common
         self._delta_start = b""
         self._usage = Usage()
+        self._is_running = False  # between the role and the finish reason
+        self._is_in_call = False
 
     def encode(self, event: NeutralEvent) -> bytes:
         """Return the whole SSE frames for one event, b"" for none."""
@@ -57,7 +60,10 @@ class ChatEncoder:
                 out = b""
             case Stopped():
                 out = self._stop(event)
-            case ThinkingSigned() | ThinkingRedacted() | ToolDone():
+            case ToolDone():
+                self._is_in_call = False
+                out = b""
+            case ThinkingSigned() | ThinkingRedacted():
                 out = b""
             case _:
                 assert_never(event)
@@ -65,7 +71,20 @@ class ChatEncoder:
 
     def failed(self, error: RouterError) -> bytes:
         """Return the error frame and the end: nothing follows (wire.md 17.3)."""
+        self._is_running = False
         return encode_data({"error": error_fields(error, ErrorShape.OPENAI)}) + DONE
+
+    @property
+    def can_cut(self) -> bool:
+        """Tell whether `cut` is possible now: a client would run half a call (wire.md 16.2)."""
+        return self._is_running and not self._is_in_call
+
+    def cut(self, partial: Partial) -> bytes:
+        """Return a finish chunk that says `length`, the usage where it was asked for, and the end.
+
+        A chunk has no place for the rest that is known of the break; `stop` would call the answer whole."""
+        self._usage = partial.usage
+        return self._stop(Stopped(reason=StopReason.LENGTH))
 
     def _thinking(self, text: str) -> bytes:
         if self._options.thinking != "pass":  # this dialect has no reasoning of its own (wire.md 13)
@@ -73,6 +92,7 @@ class ChatEncoder:
         return self._delta(b'{"reasoning_content":%b}' % json_line(text))
 
     def _start(self, event: Started) -> bytes:
+        self._is_running = True
         self._usage = event.usage or self._usage
         self._head = {
             "id": client_id(event.id) or self._minting.new_id(ID_PREFIX),
@@ -84,6 +104,7 @@ class ChatEncoder:
         return self._delta(b'{"role":"assistant","content":""}')
 
     def _call(self, event: ToolStarted) -> bytes:
+        self._is_in_call = True
         call = {
             "index": event.slot,
             "id": event.id or self._minting.new_id(CALL_PREFIX),
@@ -93,6 +114,7 @@ class ChatEncoder:
         return self._delta(json_line({"tool_calls": [call]}))
 
     def _stop(self, event: Stopped) -> bytes:
+        self._is_running = False
         finish = {"index": 0, "delta": {}, "finish_reason": FINISH[event.reason]}
         frames = encode_data({**self._head, "choices": [finish]})
         if self._options.include_usage:

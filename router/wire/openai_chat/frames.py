@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from router.domain.events import Usage
+from router.domain.events import StopReason, Usage
 from router.domain.frame import Frame
 from router.errors import FailureReason
 from router.wire.dialect import InbandError, Verdict
 from router.wire.inband import inband_error
 from router.wire.json_text import parse_object
-from router.wire.openai_chat.stream import decode_usage, delta_of, first_choice, reasoning_of, text_of
+from router.wire.openai_chat.stream import decode_usage, delta_of, first_choice, reasoning_of, stop_of, text_of
 
 _DONE = b"[DONE]"
 
@@ -24,6 +24,7 @@ class ChatFrameReader:
 
     def __init__(self) -> None:
         self.has_ended = False
+        self.stop: StopReason | None = None
         self._judged: Frame | None = None
         self._chunk: dict[str, Any] | None = None
 
@@ -43,7 +44,8 @@ class ChatFrameReader:
         if choice is None:
             return Verdict.NEUTRAL
         is_end = bool(choice.get("finish_reason"))
-        self.has_ended = self.has_ended or is_end
+        if is_end:
+            self.has_ended, self.stop = True, stop_of(choice)
         said = judge_said(delta_of(choice))
         return Verdict.TERMINAL if is_end and said is Verdict.NEUTRAL else said
 
@@ -55,6 +57,14 @@ class ChatFrameReader:
         """Return the classified error of a frame whose verdict was ERROR."""
         error = inband_error(self._parsed(frame) or {})
         return error or InbandError(reason=FailureReason.BAD_RESPONSE, message="no error in the frame")
+
+    def chars(self, frame: Frame) -> int:
+        """Return how many characters of content the frame brings: text, reasoning, arguments."""
+        choice = first_choice(self._parsed(frame) or {})
+        if choice is None:
+            return 0
+        said = delta_of(choice)
+        return len(text_of(said.get("content"))) + len(reasoning_of(said)) + sum(map(_argument_chars, _entries(said)))
 
     def usage(self, frame: Frame) -> Usage | None:
         """Return the usage that the frame carries, None for most frames."""
@@ -76,8 +86,17 @@ def judge_said(said: Mapping[str, Any]) -> Verdict:
     return Verdict.THINKING if reasoning_of(said) else Verdict.NEUTRAL
 
 
-def _has_call(said: Mapping[str, Any]) -> bool:
+def _entries(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     calls = said.get("tool_calls")
-    entries = [entry for entry in calls if isinstance(entry, dict)] if isinstance(calls, list) else []
-    told = [entry.get(kind) for entry in entries for kind in ("function", "custom")]
+    return [entry for entry in calls if isinstance(entry, dict)] if isinstance(calls, list) else []
+
+
+def _argument_chars(entry: Mapping[str, Any]) -> int:
+    function = entry.get("function")
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return len(arguments) if isinstance(arguments, str) else 0
+
+
+def _has_call(said: Mapping[str, Any]) -> bool:
+    told = [entry.get(kind) for entry in _entries(said) for kind in ("function", "custom")]
     return any(isinstance(call, dict) and any(call.values()) for call in (*told, said.get("function_call")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from router.domain.events import NeutralEvent, SaidCall, SaidText, SaidThinking, Usage, fold
+from router.domain.events import NeutralEvent, SaidCall, SaidText, SaidThinking, StopReason, Usage, fold
 from router.wire.dialect import InbandError, Minting, ReplyOptions, Verdict
 from router.wire.ending import bad_response
 from router.wire.inband import inband_error
@@ -20,6 +20,7 @@ from router.wire.openai_chat.stream import (
     delta_of,
     encode_usage,
     first_choice,
+    stop_of,
 )
 
 
@@ -63,6 +64,12 @@ def reply_verdict(body: Mapping[str, Any]) -> Verdict | InbandError:
     if choice is None or not isinstance(choice.get("message"), dict):
         return Verdict.MALFORMED
     return judge_said(delta_of(choice))
+
+
+def reply_stop(body: Mapping[str, Any]) -> StopReason | None:
+    """Return why the model of a whole reply stopped, None where it does not say."""
+    choice = first_choice(body)
+    return None if choice is None else stop_of(choice)
 
 
 def reply_usage(body: Mapping[str, Any]) -> Usage | None:

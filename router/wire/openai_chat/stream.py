@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from router.domain.events import StopReason, Usage
-from router.wire.ending import token_count
+from router.wire.ending import reported_cost, token_count
 
 REASONS = {
     "stop": StopReason.END,
@@ -50,6 +50,12 @@ def delta_of(choice: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def stop_of(choice: Mapping[str, Any]) -> StopReason | None:
+    """Return why a choice stopped, None as long as it goes on."""
+    finish = choice.get("finish_reason")
+    return REASONS.get(str(finish), StopReason.UNKNOWN) if finish else None
+
+
 def text_of(content: object) -> str:
     """Return the text of a content value: a string, or the text parts of a list."""
     if isinstance(content, str):
@@ -76,11 +82,14 @@ def decode_usage(body: Mapping[str, Any]) -> Usage | None:
     if not prompt and not output:
         return None
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    if cached is None:
+        cached = token_count(usage.get("prompt_cache_hit_tokens"))  # DeepSeek's own name
     return Usage(
         input=max(0, (prompt or 0) - (cached or 0)),
         output=output or 0,
         cache_read=cached,
         reasoning=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        cost_usd=reported_cost(usage),
     )
 
 

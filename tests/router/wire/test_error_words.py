@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from router.errors import FailureReason
-from router.wire.error_body import ErrorText
-from router.wire.error_words import fault_reason, is_completion_overflow, refusal_reason
+from router.wire.error_body import ErrorText, read_error
+from router.wire.error_words import fault_reason, is_completion_overflow, reason_of, refusal_reason
 
 OVERFLOWS = {
     "anthropic": "prompt is too long: 210000 tokens > 200000 maximum",
@@ -118,12 +120,47 @@ FAULTS = [
     ("ggml_cuda_host_malloc: failed", FailureReason.OUT_OF_MEMORY),
     ("killed by OOM", FailureReason.OUT_OF_MEMORY),
     ("failed to load model: out of memory", FailureReason.OUT_OF_MEMORY),
+    ("CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 23.65 GiB total capacity)", FailureReason.OUT_OF_MEMORY),
+    ("torch.OutOfMemoryError: CUDA out of memory.", FailureReason.OUT_OF_MEMORY),
+    ("llama runner process has terminated: cudaMalloc failed: out of memory", FailureReason.OUT_OF_MEMORY),
+    (
+        "llama_init_from_model: failed to initialize the context: failed to allocate buffer for kv cache",
+        FailureReason.OUT_OF_MEMORY,
+    ),
+    ("command buffer 0 failed with status 5\nerror: Insufficient Memory (00000008)", FailureReason.OUT_OF_MEMORY),
+    ("vk::Device::allocateMemory: ErrorOutOfDeviceMemory", FailureReason.OUT_OF_MEMORY),
+    ("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes", FailureReason.OUT_OF_MEMORY),
+    ("OOM when allocating tensor with shape[8,4096]", FailureReason.OUT_OF_MEMORY),
+    ("container OOMKilled", FailureReason.OUT_OF_MEMORY),
+    ("the server ran out of memory", FailureReason.OUT_OF_MEMORY),
+    ("[Errno 12] Cannot allocate memory", FailureReason.OUT_OF_MEMORY),
+    ('Provider returned error: {\\"error\\":{\\"message\\":\\"CUDA out of memory\\"}}', FailureReason.OUT_OF_MEMORY),
+    ("model failed to load, this may be due to resource limitations or an internal error", FailureReason.MODEL_LOAD_FAILED),
     ("Failed to load model 'x'", FailureReason.MODEL_LOAD_FAILED),
     ("Loading model", FailureReason.LOADING),
     ("Model meta/x is currently loading", FailureReason.LOADING),
     ("The model is overloaded. Please try again later.", FailureReason.OVERLOADED),
     ("there is no room in the broom cupboard", None),
+    ("zoom and bloom went boom", None),
+    ('template failed at "explain why my program runs out of memory"', None),
+    ("cannot parse {'cmd': 'grep -r insufficient memory log'}", None),
+    ("the handler that has to deal with programs out of memory crashed", None),
     ("Internal server error", None),
+]
+BY_STATUS = [
+    (500, "CUDA error: out of memory", FailureReason.OUT_OF_MEMORY),
+    (503, "model requires more system memory (8.0 GiB) than is available (3.1 GiB)", FailureReason.OUT_OF_MEMORY),
+    (424, "Request failed during generation: Server error: CUDA out of memory.", FailureReason.OUT_OF_MEMORY),
+    (424, "Request failed during generation: Server error", FailureReason.CLIENT_ERROR),
+    (400, "messages[3]: cannot read: out of memory", FailureReason.CLIENT_ERROR),
+    (422, "out of memory", FailureReason.CLIENT_ERROR),
+    (404, "no such room: out of memory", FailureReason.MODEL_MISSING),
+    (404, "failed to load model: out of memory", FailureReason.MODEL_LOAD_FAILED),
+    (400, "Failed to load model 'x'", FailureReason.MODEL_LOAD_FAILED),
+    (500, "Failed to load model 'x'", FailureReason.MODEL_LOAD_FAILED),
+    (500, "zoom", FailureReason.UPSTREAM_5XX),
+    (500, "no room", FailureReason.UPSTREAM_5XX),
+    (429, "out of memory", FailureReason.RATE_LIMIT),
 ]
 
 
@@ -156,3 +193,24 @@ def test_a_refusal_is_read_from_its_words(text: str, kind: str | None) -> None:
 @pytest.mark.parametrize(("text", "reason"), FAULTS)
 def test_a_fault_is_read_from_its_words(text: str, reason: FailureReason | None) -> None:
     assert fault_reason(ErrorText(text=text)) is reason
+
+
+@pytest.mark.parametrize(("status", "text", "reason"), BY_STATUS)
+def test_only_a_fault_of_the_server_tells_of_its_memory(status: int, text: str, reason: FailureReason) -> None:
+    assert reason_of(status, ErrorText(text=text)) is reason
+
+
+@pytest.mark.parametrize("fill", [":", "\n", " ", ":\n", "the ", "insufficient ", "a", '"message":"'])
+def test_a_hostile_text_costs_no_more_than_its_length(fill: str) -> None:
+    error = ErrorText(text=fill * (65_536 // len(fill)))
+    begin = time.process_time()
+
+    assert fault_reason(error) is None
+    assert time.process_time() - begin < 1  # some hundredths; each character looked at again for each would take minutes
+
+
+def test_memory_is_looked_for_in_the_first_8_kib_of_a_body() -> None:
+    near, far = (b'{"error":{"message":"%b: out of memory"}}' % (b"x" * size) for size in (8_000, 8_192))
+
+    assert reason_of(500, read_error(near)) is FailureReason.OUT_OF_MEMORY
+    assert reason_of(500, read_error(far)) is FailureReason.UPSTREAM_5XX

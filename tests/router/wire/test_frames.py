@@ -219,3 +219,21 @@ def test_usage_of_chat_is_that_of_its_chunk() -> None:
     assert reader.usage(frame(json.dumps(chat(content="usage")))) is None
     assert reader.usage(frame('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}')) == Usage(input=3, output=2)
     assert reader.usage(frame("[DONE]")) is None
+
+
+def test_usage_of_messages_tells_what_was_written_for_how_long_and_the_charge() -> None:
+    reader = MessagesFrameReader()
+    written = {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 70}
+    counts = {"input_tokens": 10, "cache_creation_input_tokens": 100, "cache_creation": written}
+    last = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7, "cost": 0.25}}
+
+    reader.usage(frame(json.dumps({"type": "message_start", "message": {"usage": counts}})))
+
+    found = reader.usage(frame(json.dumps(last)))
+    assert found == Usage(input=10, output=7, cache_write=100, cache_write_1h=70, cost_usd=0.25)
+
+
+def test_usage_of_chat_tells_the_charge() -> None:
+    chunk = '{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"cost":0.25}}'
+
+    assert ChatFrameReader().usage(frame(chunk)) == Usage(input=3, output=2, cost_usd=0.25)

@@ -37,6 +37,7 @@ def openai(message: str = "m", **fields: object) -> dict[str, object]:
         (openai(type="invalid_request_error", code="context_length_exceeded"), Reason.CONTEXT_OVERFLOW, 400, False),
         (openai("Unsupported parameter: 'x'", type="invalid_request_error"), Reason.UNSUPPORTED_PARAMETER, 400, False),
         (openai("CUDA error: out of memory"), Reason.OUT_OF_MEMORY, None, True),
+        (openai("field x: out of memory", type="invalid_request_error"), Reason.CLIENT_ERROR, 400, False),
         (openai("Loading model", type="unavailable_error", code=503), Reason.LOADING, 503, True),
         (openai(code=422), Reason.CLIENT_ERROR, 422, False),
         (openai(code=408), Reason.TIMEOUT, 408, True),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
 
 from router.domain.request import DialectName
@@ -14,16 +12,6 @@ STREAMS = [
     f"{folder}/{name}"
     for folder in ("openai_to_responses", "openai_to_gemini", "ollama_to_anthropic")
     for name in vectors.names(f"streams/{folder}", suffix=".sse")
-]
-GUARDS = [
-    (room, f"{file}/{case['name']}")
-    for room, file in (
-        ("filters", "filters/cases"),
-        ("tool_repair", "tool_repair/repair"),
-        ("tool_repair", "tool_repair/leave"),
-        ("tool_repair", "tool_repair/streaming"),
-    )
-    for case in vectors.load(f"{file}.json")["cases"]
 ]
 
 
@@ -40,9 +28,3 @@ def test_stream_of_a_dialect_that_is_not_built(vector: str) -> None:
 @comes_later(marks.CLIENTS, ValueError)
 def test_error_frame_of_a_dialect_that_is_not_built(dialect: str) -> None:
     DialectName(dialect)
-
-
-@pytest.mark.parametrize(("room", "vector"), GUARDS, ids=[vector for _, vector in GUARDS])
-@comes_later(marks.GUARDS, ModuleNotFoundError)
-def test_guard_that_is_not_built(room: str, vector: str) -> None:
-    import_module(f"router.guards.{room}")

@@ -40,6 +40,7 @@ def test_trailing_commas_and_a_byte_order_mark_change_nothing(value: object) -> 
         (r"{'a': '\ud83d\ude00'}", {"a": "😀"}),
         (r"{'a': '\ud83d'}", {"a": "\ufffd"}),
         ('{{"a": {{"b": [1, {{}}]}}}}', {"a": {"b": [1, {}]}}),
+        ("[{{'a': {{}}}}, {'b': {}}]", [{"a": {}}, {"b": {}}]),
         ('\ufeff{"a": 1}', {"a": 1}),
         ("{'a': 'say \"x\"'}", {"a": 'say "x"'}),
         ("[-0.5e3, 10]", [-500.0, 10]),

@@ -205,6 +205,33 @@ def test_final_usage_keeps_the_counts_of_the_start_that_it_does_not_name() -> No
     assert reply.usage == Usage(input=10, output=7, cache_read=90)
 
 
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        ({"cache_creation_input_tokens": 9}, Usage(cache_write=9)),
+        ({"cache_creation_input_tokens": 9, "cache_creation": None}, Usage(cache_write=9)),
+        ({"cache_creation_input_tokens": 9, "cache_creation": {}}, Usage(cache_write=9)),
+        (
+            {"cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 4}},
+            Usage(cache_write=9, cache_write_1h=4),
+        ),
+        (
+            {"cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 4}},
+            Usage(cache_write=9, cache_write_1h=4),
+        ),
+        ({"cache_creation": {"ephemeral_1h_input_tokens": -4}}, Usage(cache_write=0, cache_write_1h=0)),
+        ({"input_tokens": -1, "output_tokens": -2, "cost": -3}, Usage()),
+        ({"cost": 0.125}, Usage(cost_usd=0.125)),
+    ],
+)
+def test_counts_and_the_charge_are_read_as_they_are_told(told: dict[str, Any], usage: Usage) -> None:
+    start = {"type": "message_start", "message": {"usage": {}}}
+
+    reply = fold(decode(start, finish(usage={"output_tokens": 0, **told})))
+
+    assert reply.usage == usage
+
+
 def test_output_that_nobody_counted_is_estimated() -> None:
     reply = fold(decode(START, grow(0, "text_delta", text="12345"), finish()))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from router.wire.anthropic.history_thinking import drop_all_thinking, drop_router_thinking
+from router.wire.anthropic.history_thinking import drop_all_thinking, drop_foreign_thinking
 from router.wire.splice import Splicer
 
 OURS = {"type": "thinking", "thinking": "hm", "signature": "rtr1.AAAA"}
@@ -18,7 +18,7 @@ BUDGET = {"type": "enabled", "budget_tokens": 2000}
 
 def spliced(**members: object) -> tuple[dict[str, Any], list[str]]:
     body = Splicer(orjson.dumps(members))
-    notes = drop_router_thinking(body)
+    notes = drop_foreign_thinking(body)
     return json.loads(body.result()), [str(note) for note in notes]
 
 
@@ -26,7 +26,7 @@ def test_our_blocks_go_and_theirs_stay_byte_for_byte() -> None:
     answer = b'{"role":"assistant","content":[' + orjson.dumps(OURS) + b" , " + THEIRS + b',{"type":"text","text":"b"}]}'
     splicer = Splicer(b'{"messages":[' + ASKED + b"," + answer + b"," + ASKED + b"]}")
 
-    notes = drop_router_thinking(splicer)
+    notes = drop_foreign_thinking(splicer)
 
     kept = b'{"role":"assistant","content":[' + THEIRS + b',{"type":"text","text":"b"}]}'
     assert splicer.result() == b'{"messages":[' + ASKED + b"," + kept + b"," + ASKED + b"]}"
@@ -45,7 +45,7 @@ def test_a_body_without_our_mark_is_not_touched() -> None:
     body = b'{"messages":[{"role":"assistant","content":[' + THEIRS + b"]}]}"
     splicer = Splicer(body)
 
-    assert drop_router_thinking(splicer) == ()
+    assert drop_foreign_thinking(splicer) == ()
     assert splicer.result() is body
 
 
@@ -109,3 +109,15 @@ def test_a_loop_that_still_begins_with_thinking_keeps_its_budget() -> None:
     body, _ = spliced(thinking=BUDGET, messages=messages)
 
     assert body["thinking"] == BUDGET
+
+
+def test_a_block_that_another_provider_signed_goes_and_the_others_stay() -> None:
+    kept = {"type": "thinking", "thinking": "x", "signature": "of-this-one"}
+    gone = {"type": "thinking", "thinking": "y", "signature": "of-another"}
+    user = {"role": "user", "content": "a"}
+    body = Splicer(orjson.dumps({"messages": [user, {"role": "assistant", "content": [kept, gone, OURS]}, user]}))
+
+    notes = drop_foreign_thinking(body, lambda signature: signature == "of-another")
+
+    assert json.loads(body.result())["messages"][1]["content"] == [kept]
+    assert len(notes) == 2

@@ -234,6 +234,26 @@ def test_reasoning_and_cached_tokens_are_split_off() -> None:
 
 
 @pytest.mark.parametrize(
+    ("counts", "usage"),
+    [
+        ({"prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20}, Usage(input=20, output=9, cache_read=80)),
+        ({"prompt_cache_hit_tokens": -5}, Usage(input=100, output=9, cache_read=0)),
+        (
+            {"prompt_cache_hit_tokens": 1, "prompt_tokens_details": {"cached_tokens": 80}},
+            Usage(input=20, output=9, cache_read=80),
+        ),
+        ({"prompt_cache_hit_tokens": 300}, Usage(output=9, cache_read=300)),
+        ({"cost": 0.5}, Usage(input=100, output=9, cost_usd=0.5)),
+        ({"cost": -0.5}, Usage(input=100, output=9)),
+    ],
+)
+def test_the_vendors_own_names_are_read(counts: dict[str, Any], usage: Usage) -> None:
+    told = {"prompt_tokens": 100, "completion_tokens": 9, **counts}
+
+    assert fold(decode(delta(content="a"), {**STOP, "usage": told})).usage == usage
+
+
+@pytest.mark.parametrize(
     ("chunk", "reason"),
     [
         ({"error": "boom"}, FailureReason.UPSTREAM_5XX),
