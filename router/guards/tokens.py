@@ -20,6 +20,7 @@ from router.domain.messages import (
     Document,
     Image,
     JsonObject,
+    Message,
     Opaque,
     Text,
     Thinking,
@@ -131,25 +132,36 @@ _CLASSES = "".join(map(_class_of, range(256))).encode()
 _WORDS = bytes(b"a"[0] if byte in _LETTERS else b" "[0] for byte in range(256))
 
 
+@frozen
+class Measure:
+    """What a piece of a request weighs, in parts that add up: the pieces may be summed and taken away one by one."""
+
+    text: float = 0.0  # what its texts weigh, with the line end behind each of them
+    excess: int = 0  # letters beyond the usual length of its words; below 0 where its words are short
+    other: int = 0  # tokens that are no text: frames of messages, images, files
+
+    def __add__(self, more: Measure) -> Measure:
+        return Measure(self.text + more.text, self.excess + more.excess, self.other + more.other)
+
+    def __sub__(self, less: Measure) -> Measure:
+        return Measure(self.text - less.text, self.excess - less.excess, self.other - less.other)
+
+    def count(self, weights: Calibration = DEFAULT) -> int:
+        """Return the tokens of the whole of which this is the sum."""
+        return self.other + ceil((self.text + weights.long_word * max(0, self.excess)) * weights.factor)
+
+
+@frozen(kw_only=True)
+class RequestMeasures:
+    """The measure of each message, and of all that is no message: instructions, tools. Their sum is the request's."""
+
+    rest: Measure
+    messages: tuple[Measure, ...]
+
+
 def count_text(text: bytes, weights: Calibration = DEFAULT) -> int:
     """Return the tokens of a UTF-8 text."""
-    classes = b"\n" + text.translate(_CLASSES)
-    words = classes.translate(_WORDS).count(b" a")
-    capitals = classes.count(b"A")
-    letters = classes.count(b"a") + capitals
-    tokens = (
-        weights.word * words
-        + weights.long_word * max(0, letters - _USUAL_LETTERS * words)
-        + weights.capital * capitals
-        + weights.hump * classes.count(b"aA")
-        + weights.digit * classes.count(b"0")
-        + weights.punctuation * classes.count(b".")
-        + weights.line * (classes.count(b"\n") - 1)
-        + weights.indent * classes.count(b"\n  ")
-    )
-    if not text.isascii():
-        tokens += sum(getattr(weights, name) * classes.count(mark) for mark, name in _SCRIPTS)
-    return ceil(tokens * weights.factor)
+    return _measure_text(text, weights).count(weights)
 
 
 def count_tokens_body(body: Mapping[str, Any], weights: Calibration = DEFAULT) -> int:
@@ -168,13 +180,30 @@ def count_tokens_body(body: Mapping[str, Any], weights: Calibration = DEFAULT) -
 def count_tokens_request(request: NeutralRequest, weights: Calibration = DEFAULT) -> int:
     """Return the input tokens of a neutral request."""
     tally = _Tally()
-    tally.texts += request.system
-    tally.tokens += _PER_MESSAGE * (len(request.messages) + bool(request.system))
+    tally.add_rest(request)
     for message in request.messages:
-        for block in message.content:
-            tally.add_block(block)
-    tally.add_tools([_tool_json(tool) for tool in request.tools])
+        tally.add_message(message)
     return tally.count(weights)
+
+
+def measure_request(request: NeutralRequest, weights: Calibration = DEFAULT) -> RequestMeasures:
+    """Return the parts of what `count_tokens_request` counts, so that it can be told without some of the messages.
+
+    The sum of the parts counts the same within a token. Takes about twice as long."""
+    rest = _Tally()
+    rest.add_rest(request)
+    return RequestMeasures(
+        rest=rest.measure(weights),
+        messages=tuple([measure_message(message, weights) for message in request.messages]),
+    )
+
+
+def measure_message(message: Message, weights: Calibration = DEFAULT) -> Measure:
+    """Return the part of one message."""
+    tally = _Tally()
+    tally.add_message(message)
+    measure = tally.measure(weights)
+    return measure + Measure(weights.line) if tally.texts else measure  # behind it the next message begins a line
 
 
 def image_tokens(data: str | None) -> int:
@@ -191,6 +220,25 @@ def document_tokens(data: str | None) -> int:
     return min(_MAX_DOCUMENT, len(data) // _BASE64_PER_TOKEN + 1) if data else _UNKNOWN_DOCUMENT
 
 
+def _measure_text(text: bytes, weights: Calibration) -> Measure:
+    classes = b"\n" + text.translate(_CLASSES)
+    words = classes.translate(_WORDS).count(b" a")
+    capitals = classes.count(b"A")
+    letters = classes.count(b"a") + capitals
+    tokens = (
+        weights.word * words
+        + weights.capital * capitals
+        + weights.hump * classes.count(b"aA")
+        + weights.digit * classes.count(b"0")
+        + weights.punctuation * classes.count(b".")
+        + weights.line * (classes.count(b"\n") - 1)
+        + weights.indent * classes.count(b"\n  ")
+    )
+    if not text.isascii():
+        tokens += sum(getattr(weights, name) * classes.count(mark) for mark, name in _SCRIPTS)
+    return Measure(tokens, letters - _USUAL_LETTERS * words)
+
+
 @define
 class _Tally:
     """What has been found so far: texts to be counted at once, and tokens that are no text."""
@@ -200,8 +248,23 @@ class _Tally:
     tokens: int = 0
 
     def count(self, weights: Calibration) -> int:
+        return self.measure(weights).count(weights)
+
+    def measure(self, weights: Calibration) -> Measure:
         text = "\n".join(self.texts).encode("utf-8", "replace")
-        return self.tokens + count_text(b"\n".join([text, *self.tool_texts]), weights)
+        return _measure_text(b"\n".join([text, *self.tool_texts]), weights) + Measure(other=self.tokens)
+
+    def add_rest(self, request: NeutralRequest) -> None:
+        """Add the instructions and the tools."""
+        self.texts += request.system
+        self.tokens += _PER_MESSAGE * bool(request.system)
+        self.add_tools([_tool_json(tool) for tool in request.tools])
+
+    def add_message(self, message: Message) -> None:
+        """Add one neutral message."""
+        self.tokens += _PER_MESSAGE
+        for block in message.content:
+            self.add_block(block)
 
     def add_tools(self, tools: list[Any]) -> None:
         self.tool_texts += map(orjson.dumps, tools)

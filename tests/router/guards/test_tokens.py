@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.domain.messages import Message, Role, Text
+from router.domain.request import DialectName, NeutralRequest
 from router.guards.image_size import image_size
 from router.guards.tokens import (
     Calibration,
@@ -21,6 +24,7 @@ from router.guards.tokens import (
     count_tokens_request,
     document_tokens,
     image_tokens,
+    measure_request,
 )
 from router.wire.anthropic.request import decode_request
 
@@ -55,6 +59,30 @@ def test_the_neutral_form_is_estimated_like_the_body() -> None:
     body = capture("claude_code")
 
     assert count_tokens_request(decode_request(body)) == pytest.approx(count_tokens_body(body), rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.7, 1.9])
+def test_the_parts_of_a_request_add_up_to_the_whole(factor: float) -> None:
+    request = decode_request(capture("claude_code"))
+    weights = Calibration(factor=factor)
+    parts = measure_request(request, weights)
+
+    whole = sum(parts.messages, parts.rest)
+
+    assert len(parts.messages) == len(request.messages)
+    assert whole.count(weights) == pytest.approx(count_tokens_request(request, weights), abs=1)
+    assert (whole - parts.messages[0]).count(weights) == pytest.approx(
+        count_tokens_request(evolve(request, messages=request.messages[1:]), weights), abs=1
+    )
+
+
+@given(texts=st.lists(st.text(), max_size=6), system=st.text(max_size=10))
+def test_parts_of_any_texts_add_up(texts: list[str], system: str) -> None:
+    messages = tuple(Message(role=Role.USER, content=(Text(text),)) for text in texts)
+    request = NeutralRequest(dialect=DialectName.ANTHROPIC, system=(system,), messages=messages)
+    parts = measure_request(request)
+
+    assert sum(parts.messages, parts.rest).count() == pytest.approx(count_tokens_request(request), abs=1)
 
 
 # counted with the same vocabulary; prose and code of coding sessions
