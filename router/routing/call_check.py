@@ -22,6 +22,7 @@ class CallCheck:
 
     provider: str
     invalid: int = 0
+    seen: int = 0
     _whole: int = 0
     _pieces: list[str] = field(factory=list)
 
@@ -36,6 +37,7 @@ class CallCheck:
         is_object = parse_object(text.encode("utf-8", "replace")) is not None
         self._whole += is_object or _is_whole(text)
         self.invalid += not is_object
+        self.seen += 1
 
     def stop(self, event: Stopped) -> None:
         """Let the end of the answer pass. Raises ProviderFailed where it asks for tools and no call is whole."""
@@ -45,8 +47,8 @@ class CallCheck:
             )
 
 
-def invalid_calls(events: Iterable[NeutralEvent], provider: str) -> int:
-    """Return how many calls of a whole reply are no JSON. Raises ProviderFailed as `CallCheck.stop` does."""
+def count_calls(events: Iterable[NeutralEvent], provider: str) -> tuple[int, int]:
+    """Return how many calls of a whole reply are no JSON, and how many there are. Raises as `CallCheck.stop` does."""
     check = CallCheck(provider)
     for event in events:
         if isinstance(event, ToolDelta):
@@ -55,7 +57,7 @@ def invalid_calls(events: Iterable[NeutralEvent], provider: str) -> int:
             check.done()
         elif isinstance(event, Stopped):
             check.stop(event)
-    return check.invalid
+    return check.invalid, check.seen
 
 
 def _is_whole(text: str) -> bool:

@@ -6,11 +6,12 @@ from enum import StrEnum
 from math import inf
 from typing import assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig, RoutingConfig
 from router.domain.health import Admission, CooldownReason, Health, HealthState, HoldReason, ProviderStatus
 from router.domain.health_step import probe_due
+from router.domain.spend import Blocked
 from router.errors import ErrorKind, LeftOut, NoProviderAvailable
 
 RETRY_AFTER_MIN_S = 1.0  # Claude Code retries at once below it, and spends its ten tries within a minute
@@ -18,12 +19,13 @@ RETRY_AFTER_MAX_S = 30.0  # on 120 s Claude Code gives up at once (clients.md 2)
 
 
 class DropReason(StrEnum):
-    """Hard filters, in the order in which they are applied: first those that nothing overrides."""
+    """Hard filters, in the order in which they are applied: first those that nothing overrides. The last is a guard's."""
 
     DISABLED = "disabled"
     MISSING_CREDENTIAL = "missing-credential"
     MISSING_PACKAGE = "missing-package"
     PAID_GATE = "paid-gate"
+    BUDGET = "budget"  # a cap is reached, until its month or day ends
     HELD = "held"  # by an operator, until somebody restores it
     RATE_LIMITED = "rate-limited"
     OVERLOADED = "overloaded"
@@ -31,6 +33,7 @@ class DropReason(StrEnum):
     MEMORY_PRESSURE = "memory-pressure"  # out of memory, where the profile says `skip`
     EXCLUDED = "excluded"  # where the profile says `exclude`; so is one whose key is refused for good
     BREAKER_OPEN = "breaker-open"  # nobody supervises it any more, and it was asked a moment ago
+    CONTEXT_BUDGET = "context-budget"  # found when its turn comes, where the profile says `reject`
 
 
 # what the last resort may override
@@ -44,7 +47,8 @@ SOFT = frozenset(
     }
 )
 PASSING = SOFT | {DropReason.RATE_LIMITED}  # what ends by itself
-RANK_KEYS = ("health", "drift", "place")  # what an entry's rank consists of
+RANK_KEYS = ("context", "health", "capability", "drift", "adaptive", "sticky", "place")  # what an entry's rank consists of
+_HEALTH, _PLACE = RANK_KEYS.index("health"), RANK_KEYS.index("place")
 _AT_ITS_PLACE, _DEMOTED, _UNSUPERVISED = 0, 1, 2  # health classes
 
 
@@ -52,13 +56,20 @@ _AT_ITS_PLACE, _DEMOTED, _UNSUPERVISED = 0, 1, 2  # health classes
 class Dropped:
     """A provider of the profile that is not asked.
 
-    `until` is on trio's clock: when it is asked or probed again, None where nobody knows. `since_wall` is unix seconds."""
+    `until` is on trio's clock: when it is asked or probed again, None where nobody knows. `since_wall` is unix seconds.
+    `cap` is what is reached where the reason is BUDGET."""
 
     provider: str
     reason: DropReason
     detail: str = ""
     until: float | None = None
     since_wall: float | None = None
+    cap: Blocked | None = None
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it ends by itself, and soon: a cap does that is only reserved by now."""
+        return self.reason in PASSING or (self.cap is not None and not self.cap.standing.is_spent)
 
 
 @frozen(kw_only=True)
@@ -83,11 +94,26 @@ class Plan:
 
 
 @frozen(kw_only=True)
+class RankFacts:
+    """What this request, and what earlier ones have shown, say of a provider (routing.md 10.4); by default nothing.
+
+    `overflows`: the request does not fit its window. `unfit` are the reasons for which it would answer a lesser request.
+    `demotion` is 0 to 3, of the adaptive order. `blocked` is the cap of a budget that is reached."""
+
+    overflows: bool = False
+    unfit: tuple[str, ...] = ()
+    demotion: int = 0
+    is_sticky: bool = False
+    blocked: Blocked | None = None
+
+
+@frozen(kw_only=True)
 class Member:
-    """A provider as the resolver needs it: its configuration and its published status."""
+    """A provider as the resolver needs it: its configuration, its published status, and what else is known for this request."""
 
     config: ProviderConfig
     status: ProviderStatus
+    facts: RankFacts = field(factory=RankFacts)
 
 
 def resolve(profile: ProfileConfig, members: tuple[Member, ...], routing: RoutingConfig, now: float) -> Plan:
@@ -99,16 +125,15 @@ def resolve(profile: ProfileConfig, members: tuple[Member, ...], routing: Routin
             dropped.append(drop)
         else:
             declared.append(_entry(profile, members, index, now))
-    order = sorted(declared, key=lambda entry: entry.rank)
+    order = _sorted(declared, routing)
     plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped), demoted=_demoted(order))
     return plan if order or not routing.last_resort else _last_resort(plan, profile, members, routing.last_resort_max, now)
 
 
 def empty_chain_error(plan: Plan, now: float) -> NoProviderAvailable:
     """Return what a client is told when nobody may be asked (routing.md 11.7)."""
-    reasons = {drop.reason for drop in plan.dropped}
-    kind = _empty_kind(reasons)
-    waits = [drop.until - now for drop in plan.dropped if drop.until is not None and drop.reason in PASSING]
+    kind = _empty_kind(plan.dropped)
+    waits = [drop.until - now for drop in plan.dropped if drop.until is not None and drop.is_passing]
     retry_after = min(waits, default=None)
     if retry_after is not None and kind is ErrorKind.ALL_EXCLUDED:
         retry_after = min(max(retry_after, RETRY_AFTER_MIN_S), RETRY_AFTER_MAX_S)
@@ -143,9 +168,26 @@ def has_larger_window(failed: ProviderConfig, later: tuple[ProviderConfig, ...])
 
 
 def _entry(profile: ProfileConfig, members: tuple[Member, ...], index: int, now: float) -> Entry:
-    health = members[index].status.health
-    has_drifted = int(health.drift_until > now)
-    return Entry(provider=members[index].config.name, rank=(_health_class(health, profile), has_drifted, index))
+    """Return a provider with its rank, one number for each of RANK_KEYS."""
+    member, facts = members[index], members[index].facts
+    health = member.status.health
+    rank = (
+        int(facts.overflows),
+        _health_class(health, profile),
+        int(bool(facts.unfit)),
+        int(health.drift_until > now),
+        facts.demotion,
+        int(not facts.is_sticky and any(other.facts.is_sticky for other in members)),
+        index,
+    )
+    return Entry(provider=member.config.name, rank=rank)
+
+
+def _sorted(entries: list[Entry], routing: RoutingConfig) -> list[Entry]:
+    """Return the entries by rank; without `prefer_healthy` what a provider can do counts before how it does."""
+    if routing.prefer_healthy:
+        return sorted(entries, key=lambda entry: entry.rank)
+    return sorted(entries, key=lambda entry: (entry.rank[0], entry.rank[2], entry.rank[1], *entry.rank[3:]))
 
 
 def _health_class(health: Health, profile: ProfileConfig) -> int:
@@ -159,11 +201,11 @@ def _health_class(health: Health, profile: ProfileConfig) -> int:
 
 
 def _demoted(order: list[Entry]) -> tuple[str, ...]:
-    """Return who stands behind a provider that was declared after it."""
+    """Return who stands behind a provider that was declared after it and that is better off."""
     return tuple(
         entry.provider
         for position, entry in enumerate(order)
-        if any(ahead.rank[-1] > entry.rank[-1] for ahead in order[:position])
+        if any(a.rank[_PLACE] > entry.rank[_PLACE] and a.rank[_HEALTH] < entry.rank[_HEALTH] for a in order[:position])
     )
 
 
@@ -171,6 +213,8 @@ def _drop(member: Member, profile: ProfileConfig, routing: RoutingConfig, now: f
     config, status = member.config, member.status
     if hard := _drop_for_good(config, status, routing):
         return hard
+    if (cap := member.facts.blocked) is not None:
+        return Dropped(provider=config.name, reason=DropReason.BUDGET, detail=cap.detail, until=now + cap.retry_in_s, cap=cap)
     cooldown = status.cooldown
     if cooldown is not None and cooldown.until > now:
         return Dropped(provider=config.name, reason=_drop_reason(cooldown.reason), until=cooldown.until)
@@ -243,10 +287,13 @@ def _hopelessness(health: Health) -> tuple[bool, int, float]:
     return health.admission is Admission.HELD, health.level, -last_ok
 
 
-def _empty_kind(reasons: set[DropReason]) -> ErrorKind:
-    passing = reasons & PASSING
-    if passing == {DropReason.RATE_LIMITED}:
+def _empty_kind(dropped: tuple[Dropped, ...]) -> ErrorKind:
+    reasons = {drop.reason for drop in dropped}
+    passing = {drop.reason for drop in dropped if drop.is_passing}
+    if passing and passing <= {DropReason.RATE_LIMITED, DropReason.BUDGET}:
         return ErrorKind.RATE_LIMITED
     if passing or DropReason.HELD in reasons:
         return ErrorKind.ALL_EXCLUDED
+    if DropReason.BUDGET in reasons:
+        return ErrorKind.BUDGET_EXHAUSTED
     return ErrorKind.PAID_GATE if DropReason.PAID_GATE in reasons else ErrorKind.NOT_CONFIGURED

@@ -1,11 +1,13 @@
 """The events of a chain: whom the plan left, and each departure on the way (routing.md 10.4, 18).
 
-A provider that is left out has no event of its own: it stands in `skipped` (docs/decisions/014)."""
+A provider that is left out has no event of its own: it stands in `skipped` (docs/decisions/014). One that a budget leaves
+out has, for the figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from router.domain.spend import Blocked
 from router.ports import Observer
 from router.routing.chain import Dropped, DropReason, Plan
 from router.routing.trace import Hop
@@ -16,6 +18,11 @@ _EMPTIED = (
         DropReason.MEMORY_PRESSURE,
         "chain-memory-pressure-blocked",
         "every provider is out of memory: smaller models, more memory, or a remote provider at the end of the chain",
+    ),
+    (
+        DropReason.BUDGET,
+        "chain-budget-exceeded",
+        "raise the cap, wait for the next period, or add a provider that costs nothing to the end of the chain",
     ),
     (
         DropReason.PAID_GATE,
@@ -29,6 +36,9 @@ _DETAIL_CHARS = 200
 def tell_plan(plan: Plan, request_id: str, observer: Observer) -> None:
     """Tell what the plan of one request came to."""
     about = {"request_id": request_id, "profile": plan.profile}
+    for drop in plan.dropped:
+        if drop.cap is not None:
+            observer.event("skip-budget-exceeded", {**about, "provider": drop.provider, **_figures(drop.cap)})
     if not plan.order:
         _tell_empty(plan, about, observer)
         return
@@ -68,6 +78,18 @@ def _tell_empty(plan: Plan, about: Mapping[str, str], observer: Observer) -> Non
     reasons = [{"provider": drop.provider, "reason": str(drop.reason), "detail": drop.detail} for drop in plan.dropped]
     observer.event("chain-empty", {**about, "skipped": reasons})
     for cause, event, hint in _EMPTIED:
-        if blocked := [drop.provider for drop in plan.dropped if drop.reason is cause]:
-            observer.event(event, {**about, "blocked_providers": blocked, "hint": hint})
+        if blocked := [drop for drop in plan.dropped if drop.reason is cause]:
+            caps = [drop.cap for drop in blocked if drop.cap is not None]
+            month = {"month": caps[0].period} if caps else {}
+            observer.event(event, {**about, "blocked_providers": [drop.provider for drop in blocked], **month, "hint": hint})
             return
+
+
+def _figures(cap: Blocked) -> dict[str, object]:
+    """Return a reached cap under the original's names: `month` is a day where a day's cap is reached (routing.md 10.2)."""
+    return {
+        "scope": str(cap.scope),
+        "monthly_budget_usd": cap.standing.cap_usd,
+        "current_total_usd": round(cap.standing.spent_usd, 6),
+        "month": cap.period,
+    }

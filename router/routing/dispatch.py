@@ -5,61 +5,34 @@ is called, and after that no other provider is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain, repeat
-from typing import Any
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig
-from router.domain.frame import Frame
+from router.domain.events import Usage
+from router.domain.spend import Cost
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
-from router.ports import Observer, OpenInfo, OpenReply, OutcomeSink, Provider, UpstreamCall
-from router.routing.chain import Plan, empty_chain_error, has_larger_window
+from router.ports import AttemptHandle, Observer, OutcomeSink, Provider, Spending, UpstreamCall
+from router.routing.answer import Ask, AttemptEnd, Deliver, RelayEnd
+from router.routing.booking import Booking, booked
+from router.routing.chain import DropReason, Plan, empty_chain_error, has_larger_window
 from router.routing.classify import is_absent, is_stop
-from router.routing.gate import CommitPolicy, Gate, GateRules, GateState
-from router.routing.relay import RelayEnd
+from router.routing.seen import Seen
 from router.routing.trace import Trace, all_failed_error, overflow_error
-from router.wire.dialect import Dialect, InbandError, Verdict
-from router.wire.inband import failed
-from router.wire.json_text import parse_whole
+from router.routing.unbooked import Unbooked
+from router.routing.until_commit import UntilCommit, first_byte_s
+from router.wire.dialect import Dialect
 
 LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
 PATIENCE_S = 2.0  # a stated wait above it is the client's to do
 NOT_THE_CLIENTS = frozenset({401, 402, 403, 404, 408, 429})  # a 401 makes clients log in, a 404 drop the stream
 OVERLOADED_PAUSE_S = 1.0  # +-50 %, before the one more try of R-46
+MAX_CONTINUATIONS = 2  # of one answer: each is a prompt paid again
 
-
-@frozen(kw_only=True)
-class Answer:
-    """A committed answer, open until `deliver` returns: `held` frames of a stream, or a whole `body` and its `document`."""
-
-    provider: Provider
-    config: ProviderConfig
-    info: OpenInfo
-    reply: OpenReply
-    held: tuple[Frame, ...] = ()
-    body: bytes | None = None
-    document: dict[str, Any] | None = None
-
-
-Deliver = Callable[[Answer], Awaitable[RelayEnd]]
-
-
-@frozen(kw_only=True)
-class Ask:
-    """What one request wants of the chain.
-
-    `call` builds the upstream request for one provider and may raise InvalidRequest. `shows_thinking` tells whether this
-    client is shown that provider's reasoning. `check_wanted` raises where the client has left an attempt that went on
-    without it: then nobody has failed, and nobody else is asked."""
-
-    profile: ProfileConfig
-    is_stream: bool
-    call: Callable[[Provider, ProviderConfig], UpstreamCall]
-    shows_thinking: Callable[[ProviderConfig], bool]
-    check_wanted: Callable[[], None] = lambda: None
+Build = Callable[[Provider, ProviderConfig], UpstreamCall]
 
 
 @frozen(kw_only=True)
@@ -72,6 +45,7 @@ class Upstreams:
     sink: OutcomeSink
     observer: Observer
     random: Callable[[], float]
+    spending: Spending = field(factory=Unbooked)
     redact: Callable[[str], str] = str  # takes the configured secrets out of what an upstream has said
 
 
@@ -85,6 +59,9 @@ class Walk:
     trace: Trace
     _failures: list[ProviderFailed] = field(factory=list)
     _overflowed: ProviderFailed | None = None
+    _began_at: float = 0.0  # of the attempt under way, as the next one
+    _committed_at: float | None = None
+    _cost: Cost | None = None  # of the attempt that ended last
 
     async def run(self, deliver: Deliver) -> RelayEnd:
         """Return how the delivered answer ended.
@@ -97,106 +74,134 @@ class Walk:
         for position, name in enumerate(names[:most]):
             later = tuple(self.upstreams.configs[other] for other in names[position + 1 : most])
             if (end := await self._attempt(name, later, deliver)) is not None:
-                return end
+                return await self._with_rest(end, later)
         if (end := await self._second_round(deliver)) is not None:
-            return end
+            return await self._with_rest(end, ())
         raise self._error()
 
     async def _attempt(self, name: str, later: tuple[ProviderConfig, ...], deliver: Deliver) -> RelayEnd | None:
         """Return the end of a delivered answer, None when the next provider may be asked."""
-        provider, config = self.upstreams.providers[name], self.upstreams.configs[name]
-        call = self.ask.call(provider, config)
-        self.trace.begin(name, config.model)
-        with self.upstreams.sink.begin(name, memory_cooldown_s=memory_cooldown_s(self.ask.profile)) as handle:
-            try:
-                end = await self._ask(provider, config, call, deliver, has_later=bool(later))
-            except ProviderFailed as failure:
-                self.ask.check_wanted()
-                failure.message = self.upstreams.redact(failure.message)
-                handle.failed(failure)
-                self._note(failure, absent=handle.is_first and is_absent(failure, config))
-                self._tell_pressure(failure)
-                self._stop_or_go_on(failure, config, later)
-                return None
-            if end.failure is None:
-                handle.ok(end.usage)
-            else:
-                self.ask.check_wanted()
-                handle.failed(end.failure)
-                self._observe("provider-failed-midstream", end.failure)
-                self._tell_pressure(end.failure)
-            return end
+        outcome = await self._try(name, self.ask.call, deliver, has_later=bool(later))
+        if isinstance(outcome, RelayEnd):
+            return outcome
+        self._stop_or_go_on(outcome, self.upstreams.configs[name], later)
+        return None
 
-    async def _ask(
-        self, provider: Provider, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, *, has_later: bool
+    async def _with_rest(self, end: RelayEnd, later: tuple[ProviderConfig, ...]) -> RelayEnd:
+        """Return the end of an answer that has broken off, when others have gone on with it as far as they could."""
+        tries = 0
+        for config in later:
+            if end.broken is None or tries == MAX_CONTINUATIONS:
+                break
+            call = end.broken.call(self.upstreams.providers[config.name], config)
+            if call is not None:
+                tries += 1
+                outcome = await self._try(config.name, lambda *_, call=call: call, end.broken.deliver, has_later=False)
+                end = outcome if isinstance(outcome, RelayEnd) else end
+        if end.broken is not None:
+            await end.broken.give_up()
+        return end
+
+    async def _try(self, name: str, build: Build, deliver: Deliver, *, has_later: bool) -> RelayEnd | ProviderFailed:
+        """Return the end of a delivered answer, or why the client has seen nothing of this attempt."""
+        provider, config = self.upstreams.providers[name], self.upstreams.configs[name]
+        try:
+            call = build(provider, config)
+        except ProviderFailed as refused:  # by a guard: nobody was asked
+            self.trace.leave_out(name, DropReason.CONTEXT_BUDGET, refused.message)
+            self._failures.append(refused)
+            return refused
+        self.trace.begin(name, config.model)
+        self._began_at, self._committed_at, self._cost = trio.current_time(), None, None
+        with self.upstreams.sink.begin(name, memory_cooldown_s=memory_cooldown_s(self.ask.profile)) as handle:
+            outcome = await self._asked(config, call, deliver, has_later=has_later)
+            failure = outcome.failure if isinstance(outcome, RelayEnd) else outcome
+            if failure is None:
+                handle.ok(outcome.usage if isinstance(outcome, RelayEnd) else None)
+            else:
+                self._failed(failure, handle, config, is_midstream=failure is not outcome)
+        self.ask.ended(
+            AttemptEnd(
+                config=config,
+                is_stream=self.ask.is_stream,
+                began_at=self._began_at,
+                committed_at=self._committed_at,
+                ended_at=trio.current_time(),
+                end=outcome if isinstance(outcome, RelayEnd) else None,
+                failure=failure,
+                cost=self._cost,
+            )
+        )
+        return outcome
+
+    async def _asked(
+        self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, *, has_later: bool
+    ) -> RelayEnd | ProviderFailed:
+        try:
+            with booked(self.upstreams.spending, self.ask, config, self._paid) as booking:
+                end = await self._open(config, call, deliver, booking, has_later=has_later)
+                booking.settle(end.usage)
+        except ProviderFailed as failure:
+            return failure
+        return end
+
+    def _paid(self, cost: Cost, input_tokens: int) -> None:
+        """Note what the attempt under way was booked at."""
+        self._cost = cost
+        self.trace.paid(cost.total_usd, input_tokens)
+
+    async def _open(
+        self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, booking: Booking, *, has_later: bool
     ) -> RelayEnd:
         """Open, hold until commit, deliver. Raises ProviderFailed before commit only."""
+        provider, dialect = self.upstreams.providers[config.name], self.upstreams.dialects[config.name]
+        seen = Seen(provider=config.name, dialect=dialect)
         limit = config.first_content_timeout_s if has_later and self.ask.is_stream else None
+        committing = UntilCommit(
+            provider=provider,
+            config=config,
+            dialect=dialect,
+            ask=self.ask,
+            observer=self.upstreams.observer,
+            request_id=self.trace.request_id,
+            is_last=not has_later,
+            seen=seen,
+        )
         with trio.CancelScope() as until_content:
             if limit is not None:
                 until_content.deadline = trio.current_time() + limit
+            call = evolve(call, on_send=lambda: self._sent(booking), on_refused=booking.refused)
             async with provider.open(call) as reply:
-                answer = await self._until_commit(provider, config, reply, is_stream=call.stream, is_last=not has_later)
+                booking.opened(lambda: self._used() or seen.usage())
+                answer = await committing.answer(reply, is_stream=call.stream)
                 until_content.deadline = float("inf")  # from here on the answer has the client's attention
-                self.trace.commit(trio.current_time())
-                return await deliver(answer)
+                self._committed_at = trio.current_time()
+                self.trace.commit(self._committed_at)
+                end = await deliver(answer)
+                reply.settle(end.usage)
+                return end
         raise ProviderFailed(provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s")
 
-    async def _until_commit(
-        self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_stream: bool, is_last: bool
-    ) -> Answer:
-        if is_stream and reply.info.is_event_stream:
-            return await self._hold(provider, config, reply, is_last=is_last)
-        body = await reply.read_body()
-        document = self._judged(provider, config, body, is_last=is_last)
-        return Answer(provider=provider, config=config, info=reply.info, reply=reply, body=body, document=document)
+    def _sent(self, booking: Booking) -> None:
+        """Note that the attempt under way goes out: what it has waited for until now was not its provider's answer."""
+        self._began_at, booking.was_sent = trio.current_time(), True
 
-    async def _hold(self, provider: Provider, config: ProviderConfig, reply: OpenReply, *, is_last: bool) -> Answer:
-        dialect = self.upstreams.dialects[provider.name]
-        gate = Gate(reader=dialect.frame_reader(), rules=self._rules(config))
-        while True:
-            frames = await reply.receive()
-            state = gate.feed(frames, trio.current_time()) if frames else gate.close()
-            if isinstance(state, InbandError) and not self._tolerates(provider.name, state.reason, is_last=is_last):
-                raise failed(provider.name, state)
-            if state is not GateState.HOLD:
-                return Answer(provider=provider, config=config, info=reply.info, reply=reply, held=tuple(gate.held))
+    def _used(self) -> Usage | None:
+        """Return what is known of the answer under way from its delivery, None before that: what was told is of another."""
+        return None if self._committed_at is None else self.ask.usage_so_far()
 
-    def _judged(self, provider: Provider, config: ProviderConfig, body: bytes, *, is_last: bool) -> dict[str, Any]:
-        """Return the parsed reply. Raises ProviderFailed for one that is no answer (routing.md 11.2)."""
-        if (document := parse_whole(body)) is None:
-            raise failed(provider.name, _bad("the body is no JSON object, or one that is nested too deep"))
-        verdict = self.upstreams.dialects[provider.name].reply_verdict(document)
-        if isinstance(verdict, InbandError):
-            raise failed(provider.name, verdict)
-        if verdict is Verdict.MALFORMED:
-            raise failed(provider.name, _bad("the body has not the shape of its dialect"))
-        is_empty = verdict is Verdict.NEUTRAL or (verdict is Verdict.THINKING and not self.ask.shows_thinking(config))
-        if is_empty and not self._tolerates(provider.name, FailureReason.EMPTY_RESPONSE, is_last=is_last):
-            raise failed(provider.name, InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content"))
-        return document
-
-    def _rules(self, config: ProviderConfig) -> GateRules:
-        return GateRules(
-            policy=CommitPolicy(self.ask.profile.commit_policy),
-            shows_thinking=self.ask.shows_thinking(config),
-            hold_s=self._first_byte_s(config),
-        )
-
-    def _first_byte_s(self, config: ProviderConfig) -> float:
-        return config.first_byte_timeout_s or self.ask.profile.timeout_s or config.timeout_s
-
-    def _tolerates(self, provider: str, reason: FailureReason, *, is_last: bool) -> bool:
-        """Tell whether a content-empty answer passes: where the profile says so, and where nobody is left to do better.
-
-        A model that has nothing to add is no fault: an error would make the client ask ten times more."""
-        action = self.ask.profile.empty_response_action
-        if reason is not FailureReason.EMPTY_RESPONSE or not (is_last or action != "fallback"):
-            return False
-        if action != "off":
-            facts = {"provider": provider, "action": action, "stream": self.ask.is_stream, "chain_exhausted": is_last}
-            self.upstreams.observer.event("empty-response-detected", {"request_id": self.trace.request_id, **facts})
-        return True
+    def _failed(self, failure: ProviderFailed, handle: AttemptHandle, config: ProviderConfig, *, is_midstream: bool) -> None:
+        """Report a failure, unless the client has left an attempt that went on without it: then nobody has failed."""
+        self.ask.check_wanted()
+        failure.message = self.upstreams.redact(failure.message)
+        is_first = handle.is_first
+        handle.failed(failure)
+        if is_midstream:
+            self.trace.broke(failure)
+            self._observe("provider-failed-midstream", failure)
+        else:
+            self._note(failure, absent=is_first and is_absent(failure, config))
+        self._tell_pressure(failure)
 
     def _note(self, failure: ProviderFailed, *, absent: bool) -> None:
         """Keep a failure; one that repeats the last of the same provider is told once. `absent`: nobody was ever there."""
@@ -251,7 +256,7 @@ class Walk:
         return is_overloaded and (failure.retry_after_s or 0) <= PATIENCE_S
 
     async def _wait_for_model(self, name: str, deliver: Deliver) -> RelayEnd | None:
-        until = trio.current_time() + self._first_byte_s(self.upstreams.configs[name])
+        until = trio.current_time() + first_byte_s(self.ask, self.upstreams.configs[name])
         pauses = chain(LOADING_PAUSES_S, repeat(LOADING_PAUSES_S[-1]))
         while (left_s := until - trio.current_time()) > 0:
             if (end := await self._try_again(name, min(next(pauses), left_s), deliver)) is not None:
@@ -308,7 +313,3 @@ class Walk:
 def memory_cooldown_s(profile: ProfileConfig) -> float | None:
     """Return how long a profile rests a provider that is out of memory (routing.md 14.1), None where it does not."""
     return profile.memory_pressure_cooldown_s if profile.memory_pressure_action == "skip" else None
-
-
-def _bad(message: str) -> InbandError:
-    return InbandError(reason=FailureReason.BAD_RESPONSE, message=message)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from math import inf
 
 from attrs import define, field, frozen
 
 from router.domain.frame import Frame
 from router.errors import FailureReason
+from router.routing.throughput import Speed, Throughput
 from router.wire.dialect import FrameReader, InbandError, Verdict
 
 MAX_HELD_FRAMES = 64
@@ -28,11 +30,16 @@ class CommitPolicy(StrEnum):
 
 @frozen(kw_only=True)
 class GateRules:
-    """`shows_thinking`: reasoning is content for this client. `hold_s`: longest hold after the first held event."""
+    """`shows_thinking`: reasoning is content for this client. `hold_s`: longest hold after the first held event.
+
+    `floor` are the characters per second below which content is not let through, None for any pace; `window_s` is how
+    long they are counted from the first content on."""
 
     policy: CommitPolicy = CommitPolicy.FIRST_CONTENT
     shows_thinking: bool = False
     hold_s: float = 30.0
+    floor: float | None = None
+    window_s: float = 5.0
 
 
 class GateState(StrEnum):
@@ -53,6 +60,17 @@ class Gate:
     _first_at: float | None = None
     _malformed: int = 0
     _has_event: bool = False
+    _has_content: bool = False
+    _speed: Throughput | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        floor = self.rules.floor
+        self._speed = None if floor is None else Throughput(floor=floor, window_s=self.rules.window_s)
+
+    @property
+    def due(self) -> float:
+        """When content that is held has been too slow, trio clock; infinity where nobody looks."""
+        return inf if self._speed is None else self._speed.due
 
     def feed(self, frames: Iterable[Frame], now: float) -> GateState | InbandError:
         """Take the frames of one read. Return COMMIT at the first content, or the error that the stream holds.
@@ -70,27 +88,43 @@ class Gate:
                 return _bad(f"{self._malformed} frames in a row that are not of its dialect")
             if verdict is Verdict.TERMINAL and self.reader.is_last(frame):
                 return self.close()  # some servers keep the connection open behind it
-            if self._commits(frame, verdict, now):
-                state = GateState.COMMIT
+            if (judged := self._judged(frame, verdict, now)) is not GateState.HOLD:
+                if isinstance(judged, InbandError):
+                    return judged
+                state = judged
         return state
 
-    def close(self) -> InbandError:
-        """Return what a body that ended before commit was: empty, truncated, or an answer without content."""
+    def close(self) -> GateState | InbandError:
+        """Return what a body that ended before commit was: empty, truncated, without content, or too short to be slow."""
         if not self._has_event:
             return InbandError(reason=FailureReason.EMPTY_STREAM, message="the stream ended without an event")
         if not self.reader.has_ended:
             return InbandError(reason=FailureReason.STREAM_TRUNCATED, message="the stream ended before its terminator")
+        if self._has_content:
+            return GateState.COMMIT
         return InbandError(reason=FailureReason.EMPTY_RESPONSE, message="the answer has no content")
 
-    def _commits(self, frame: Frame, verdict: Verdict, now: float) -> bool:
+    def too_slow(self) -> InbandError:
+        """Return the error of content that came below the floor."""
+        message = f"less than {self.rules.floor:g} characters per second within {self.rules.window_s:g} s"
+        return InbandError(reason=FailureReason.SLOW_THROUGHPUT, message=message)
+
+    def _judged(self, frame: Frame, verdict: Verdict, now: float) -> GateState | InbandError:
         if not frame.data or verdict is Verdict.MALFORMED:
-            return False
+            return GateState.HOLD
         self._has_event = True
-        if verdict is Verdict.TERMINAL:
-            return False
-        if verdict is Verdict.CONTENT or (verdict is Verdict.THINKING and self.rules.shows_thinking):
-            return True
-        return self.rules.policy is CommitPolicy.FIRST_EVENT or self._is_full(frame, now)
+        is_content = verdict is Verdict.CONTENT or (verdict is Verdict.THINKING and self.rules.shows_thinking)
+        if is_content and self._speed is not None:
+            self._has_content = True
+            speed = self._speed.take(self.reader.chars(frame), now)
+            if speed is Speed.TOO_SLOW:
+                return self.too_slow()
+            commits = speed is Speed.FAST_ENOUGH or self._is_full(frame, now)
+        elif verdict is Verdict.TERMINAL:
+            commits = False
+        else:
+            commits = is_content or self.rules.policy is CommitPolicy.FIRST_EVENT or self._is_full(frame, now)
+        return GateState.COMMIT if commits else GateState.HOLD
 
     def _is_full(self, frame: Frame, now: float) -> bool:
         self._held_bytes += len(frame.raw)

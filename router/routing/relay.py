@@ -1,44 +1,38 @@
 """After commit: an upstream's frames become the client's bytes (wire.md 21).
 
 Three ways, chosen per attempt before the first byte: raw (same dialect, bytes pass), touched (same dialect, single
-frames edited), neutral (decode, encode). All are sync: the pump reads, feeds, and sends once per network read."""
+frames edited), neutral (decode, encode: relay_neutral.py). All are sync: the pump reads, feeds, and sends once per
+network read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve
 
-from router.domain.events import (
-    NeutralEvent,
-    Started,
-    Stopped,
-    TextDelta,
-    ThinkingDelta,
-    ToolDelta,
-    ToolDone,
-    Usage,
-    UsageSeen,
-)
+from router.domain.events import StopReason, Usage
 from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed
-from router.routing.call_check import CallCheck
 from router.routing.gate import MAX_MALFORMED
-from router.wire.dialect import EventDecoder, EventEncoder, FrameReader, Verdict
+from router.wire.dialect import FrameReader, Verdict
 from router.wire.inband import failed
-
-_SAID = (TextDelta, ThinkingDelta)  # a tuple, made once: a union in an `isinstance` is built at every delta
 
 Touch = Callable[[Frame], bytes]  # one frame -> what the client gets of it, b"" to leave it out
 
 
-@frozen(kw_only=True)
-class RelayEnd:
-    """How an answer ended. `failure` is None when the client has all of it; `usage` is estimated where the upstream told none."""
+class FrameStage(Protocol):
+    """A text stage that works on the frames of a dialect (router/wire/openai_chat/staged.py)."""
 
-    usage: Usage
-    failure: ProviderFailed | None = None
+    @property
+    def stop(self) -> StopReason | None:
+        """Why the model stopped, as the client reads it; None as long as it goes on."""
+
+    def edit(self, frame: Frame) -> Iterable[Frame]:
+        """Return the frames that stand for one frame: itself, others, or none."""
+
+    def release(self) -> Iterable[Frame]:
+        """Return frames with what is held, as it came: the stream has failed."""
 
 
 class Pipeline(Protocol):
@@ -55,11 +49,26 @@ class Pipeline(Protocol):
     def invalid_calls(self) -> int:
         """How many tool calls were no JSON, where that was looked at."""
 
+    @property
+    def calls_seen(self) -> int:
+        """How many tool calls there were, where that was looked at."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the model has said nothing so far: no text, no call, no reasoning that the client is shown."""
+
+    @property
+    def stop(self) -> StopReason | None:
+        """Why the model stopped, None as long as it goes on."""
+
     def feed(self, frames: Iterable[Frame]) -> bytes:
         """Return what the client gets for the frames of one read, up to a failure."""
 
     def close(self) -> bytes:
         """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
+
+    def release(self) -> bytes:
+        """Return what a stage holds, as it came: the stream has failed."""
 
     def usage(self) -> Usage:
         """Return what is known, or an estimate marked so."""
@@ -73,8 +82,12 @@ class RawPipeline:
     provider: str
     last_frame: bytes  # what ends a stream of this dialect
     touch: Touch | None = None
+    stage: FrameStage | None = None
+    on_frame: Callable[[Frame], None] | None = None  # sees each frame that passes
+    shows_thinking: bool = False  # reasoning is an answer for this client
     failure: ProviderFailed | None = None
     is_done: bool = False
+    is_empty: bool = True
     _malformed: int = 0
     _deltas: int = 0
     _usage: Usage | None = None
@@ -89,15 +102,31 @@ class RawPipeline:
         """None is looked at: the client reads the upstream's own bytes."""
         return 0
 
+    @property
+    def calls_seen(self) -> int:
+        """None is looked at."""
+        return 0
+
+    @property
+    def stop(self) -> StopReason | None:
+        """Why the model stopped, None as long as it goes on."""
+        return self.reader.stop if self.stage is None else self.stage.stop
+
     def feed(self, frames: Iterable[Frame]) -> bytes:
         """Return what the client gets for the frames of one read, up to a failure."""
         out: list[bytes] = []
         for frame in frames:
             if self._judge(frame):
-                out.append(frame.raw if self.touch is None else self.touch(frame))
+                if self.on_frame is not None:
+                    self.on_frame(frame)
+                out.append(self._edited(frame))
             if self.is_done or self.failure is not None:
                 break
         return b"".join(out)
+
+    def release(self) -> bytes:
+        """Return what a stage holds, as it came: the stream has failed."""
+        return b"" if self.stage is None else b"".join(map(self._touched, self.stage.release()))
 
     def close(self) -> bytes:
         """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
@@ -116,6 +145,14 @@ class RawPipeline:
         # one content frame of a streaming model is about one token
         return evolve(told, output=max(told.output, self._deltas), estimated=True)
 
+    def _edited(self, frame: Frame) -> bytes:
+        if self.stage is None:
+            return self._touched(frame)
+        return b"".join(map(self._touched, self.stage.edit(frame)))
+
+    def _touched(self, frame: Frame) -> bytes:
+        return frame.raw if self.touch is None else self.touch(frame)
+
     def _judge(self, frame: Frame) -> bool:
         """Account for one frame; False for one that the client does not get."""
         verdict = self.reader.verdict(frame)
@@ -128,6 +165,7 @@ class RawPipeline:
         self._malformed = 0
         if verdict is Verdict.CONTENT or verdict is Verdict.THINKING:
             self._deltas += 1
+            self.is_empty &= verdict is Verdict.THINKING and not self.shows_thinking
         elif verdict is Verdict.TERMINAL:
             self.is_done = self.reader.is_last(frame)
         if (usage := self.reader.usage(frame)) is not None:
@@ -140,85 +178,6 @@ class RawPipeline:
             self.failure = ProviderFailed(
                 provider=self.provider, reason=FailureReason.BAD_RESPONSE, message="the stream is not of its dialect"
             )
-
-
-@define(kw_only=True)
-class NeutralPipeline:
-    """Other dialect, or a stage that reads text: decode, then encode."""
-
-    decoder: EventDecoder
-    encoder: EventEncoder
-    calls: CallCheck
-    is_last: Callable[[Frame], bool]
-    echo_model: str | None = None  # what the client asked for, where it shall read that instead of the upstream's
-    failure: ProviderFailed | None = None
-    is_done: bool = False
-    _chars: int = 0
-    _usage: Usage | None = field(default=None)
-
-    @property
-    def has_ended(self) -> bool:
-        """The frames so far held the end of what the model says: the client misses nothing without the rest."""
-        return self.is_done
-
-    @property
-    def invalid_calls(self) -> int:
-        """How many tool calls were no JSON."""
-        return self.calls.invalid
-
-    def feed(self, frames: Iterable[Frame]) -> bytes:
-        """Return what the client gets for the frames of one read, up to a failure."""
-        out: list[bytes] = []
-        try:
-            for frame in frames:
-                self._encode(self.decoder.feed(frame), out)
-                if self.is_last(frame):
-                    self.is_done = True
-                    break
-        except ProviderFailed as failure:
-            self.failure = failure
-        return b"".join(out)
-
-    def close(self) -> bytes:
-        """Return the last bytes at the end of the upstream's body; sets `failure` when it ended too soon."""
-        out: list[bytes] = []
-        try:
-            self._encode(self.decoder.close(), out)
-        except ProviderFailed as failure:
-            self.failure = failure
-        return b"".join(out)
-
-    def usage(self) -> Usage:
-        """Return what is known, or an estimate marked so."""
-        return self._usage or Usage(output=-(-self._chars // 4), estimated=True)
-
-    def _encode(self, events: Iterable[NeutralEvent], out: list[bytes]) -> None:
-        for event in renamed(events, self.echo_model):
-            if isinstance(event, _SAID):
-                self._chars += len(event.text)
-            elif isinstance(event, ToolDelta):
-                self._chars += len(event.json_text)
-                self.calls.piece(event)
-            elif isinstance(event, UsageSeen):
-                self._usage = event.usage
-            elif isinstance(event, ToolDone):
-                self.calls.done()
-            elif isinstance(event, Stopped):
-                self.calls.stop(event)
-            out.append(self.encoder.encode(event))
-
-
-def renamed(events: Iterable[NeutralEvent], model: str | None) -> Iterable[NeutralEvent]:
-    """Return the events with the client's own word for the model, the events themselves for None."""
-    if model is None:
-        return events
-    return [evolve(event, model=model) if isinstance(event, Started) else event for event in events]
-
-
-def usage_of_events(events: Iterable[NeutralEvent]) -> Usage:
-    """Return the usage of a whole reply: what it told last, else nothing known."""
-    seen = [event.usage for event in events if isinstance(event, UsageSeen)]
-    return seen[-1] if seen else Usage(estimated=True)
 
 
 def truncated(provider: str) -> ProviderFailed:

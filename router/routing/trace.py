@@ -12,7 +12,7 @@ from router.domain.health import RATE_LIMIT_COOLDOWN_S
 from router.domain.outcome import Attempt
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
 from router.ports import Observer
-from router.routing.chain import PASSING, Dropped, Plan
+from router.routing.chain import PASSING, Dropped, DropReason, Plan
 from router.wire.errors import scrubbed
 
 _AUTH_STATUSES = (401, 403)
@@ -45,6 +45,8 @@ class Trace:
     model: str = ""  # of the provider that was asked last, as far as known
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
+    cost_usd: float | None = None  # of all attempts, None as long as none is booked
+    input_tokens: int = 0  # by our own count, where an attempt was booked and that was counted
     _resting: tuple[Dropped, ...] = ()
 
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
@@ -55,6 +57,13 @@ class Trace:
             ahead = declared[: declared.index(plan.order[0].provider)]
             self._resting = tuple(drop for drop in plan.dropped if drop.reason in PASSING and drop.provider in ahead)
 
+    def leave_out(self, provider: str, reason: DropReason, detail: str) -> None:
+        """Note that a provider of the plan is not asked after all: no attempt begins. In front of the first asked it was left."""
+        drop = Dropped(provider=provider, reason=reason, detail=detail)
+        self.dropped += (drop,)
+        if not self.attempts:
+            self._resting += (drop,)
+
     def begin(self, provider: str, model: str) -> None:
         """Note that an attempt begins."""
         self.model = model
@@ -63,25 +72,37 @@ class Trace:
     def fail(self, failure: ProviderFailed, *, absent: bool = False) -> None:
         """Note that the attempt that began last failed before commit."""
         self.failure = failure
-        self.committed_at = None  # a whole reply is read after its commit, and may turn out to be none
+        if not any(attempt.committed for attempt in self.attempts[:-1]):
+            self.committed_at = None  # a whole reply is read after its commit, and may turn out to be none
         self.attempts[-1] = evolve(
             self.attempts[-1], reason=failure.reason, message=failure.message, committed=False, absent=absent
         )
 
+    def broke(self, failure: ProviderFailed) -> None:
+        """Note that the attempt that began last failed after commit: its client has read some of it."""
+        self.failure = failure
+        self.attempts[-1] = evolve(self.attempts[-1], reason=failure.reason, message=failure.message)
+
     def commit(self, now: float) -> None:
         """Note that the attempt that began last answers; `now` on trio's clock."""
-        self.committed_at = now
+        if self.committed_at is None:
+            self.committed_at = now
         self.attempts[-1] = evolve(self.attempts[-1], committed=True)
+
+    def paid(self, usd: float, input_tokens: int) -> None:
+        """Note what one attempt was booked at, and at which input where its upstream told none."""
+        self.input_tokens = input_tokens
+        self.cost_usd = usd if self.cost_usd is None else self.cost_usd + usd
 
     def hops(self) -> list[Hop]:
         """Return the departures so far, the resting providers first; repeats at the same provider are none."""
-        if self.failure is None and not self._resting:
+        if (self.failure is None and not self._resting) or not self.attempts:
             return []
-        first = self.attempts[0].provider if self.attempts else None
+        first = self.attempts[0].provider
         hops = [Hop(provider=d.provider, reason=d.reason, to=first, is_rest=True) for d in self._resting]
         for attempt, following in pairwise([*self.attempts, None]):
             to = following.provider if following is not None else None
-            if attempt is not None and attempt.reason is not None and attempt.provider != to:
+            if attempt is not None and attempt.reason is not None and attempt.provider != to and (to or not attempt.committed):
                 hops.append(
                     Hop(provider=attempt.provider, reason=attempt.reason, to=to, detail=attempt.message, absent=attempt.absent)
                 )
@@ -132,10 +153,9 @@ def overflow_error(failure: ProviderFailed) -> ContextOverflow:
 
 def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observer: Observer) -> NoProviderAvailable:
     """Return what a client is told when every attempt failed: each provider and why, and the last one's own words."""
-    reasons = {failure.reason for failure in failures}
     told = " | ".join(f"{f.provider} {f.status or ''} {f.reason}".replace("  ", " ") for f in failures)
     told += f" ({words})" if failures and (words := scrubbed(failures[-1].message)[:MAX_WORDS]) else ""
-    kind = _failed_kind(reasons)
+    kind = _failed_kind(failures)
     # what the board rests a limited provider for: who comes back earlier finds nobody
     unstated_s = RATE_LIMIT_COOLDOWN_S if kind is ErrorKind.RATE_LIMITED else None
     waits = [unstated_s if failure.retry_after_s is None else failure.retry_after_s for failure in failures]
@@ -150,16 +170,26 @@ def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observe
     )
 
 
-def _failed_kind(reasons: set[FailureReason]) -> ErrorKind:
-    if reasons == {FailureReason.RATE_LIMIT}:
+def _failed_kind(failures: tuple[ProviderFailed, ...]) -> ErrorKind:
+    # whom a budget stopped was not asked: the others say what to expect
+    reasons = {_met(failure) for failure in failures} - {FailureReason.BUDGET}
+    if failures and not reasons:  # a cap that is only reserved comes free again
+        return ErrorKind.RATE_LIMITED if any(failure.transient for failure in failures) else ErrorKind.BUDGET_EXHAUSTED
+    if FailureReason.RATE_LIMIT in reasons and reasons <= {FailureReason.RATE_LIMIT, FailureReason.BUSY}:
         return ErrorKind.RATE_LIMITED
     if reasons == {FailureReason.OVERLOADED}:
         return ErrorKind.ALL_OVERLOADED
-    if reasons <= {FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT}:
+    if reasons <= {FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT, FailureReason.SLOW_THROUGHPUT}:
         return ErrorKind.TIMEOUT
     if reasons <= {FailureReason.LOADING, FailureReason.BUSY}:
         return ErrorKind.ALL_EXCLUDED
     return ErrorKind.ALL_FAILED
+
+
+def _met(failure: ProviderFailed) -> FailureReason:
+    """Return what a client has met: a pace of ours that says when there is room again is a limit of the provider's."""
+    has_a_time = failure.reason is FailureReason.BUSY and failure.retry_after_s is not None
+    return FailureReason.RATE_LIMIT if has_a_time else failure.reason
 
 
 def _warn_uniform_auth(profile: str, failures: tuple[ProviderFailed, ...], observer: Observer) -> None:

@@ -14,9 +14,9 @@ from router.errors import (
     ProviderFailed,
 )
 from router.ports import Provider, UpstreamCall
+from router.routing.answer import Answer, Ask, RelayEnd
 from router.routing.chain import Entry, Plan
-from router.routing.dispatch import Answer, Ask, Upstreams, Walk
-from router.routing.relay import RelayEnd
+from router.routing.dispatch import Upstreams, Walk
 from router.routing.trace import Trace
 from router.wire.registry import DIALECTS
 from tests.builders import (

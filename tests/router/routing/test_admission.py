@@ -23,7 +23,7 @@ from router.domain.health import (
 from router.domain.health_events import Drifted, Moment
 from router.domain.health_step import step
 from router.errors import ErrorKind, LeftOut, NoProviderAvailable
-from router.routing.chain import SOFT, DropReason, Member, Plan, empty_chain_error, resolve
+from router.routing.chain import RANK_KEYS, SOFT, DropReason, Entry, Member, Plan, empty_chain_error, resolve
 from tests.builders import a_profile, a_provider
 
 NOW = 1000.0
@@ -57,6 +57,10 @@ def order(plan: Plan) -> list[str]:
     return [entry.provider for entry in plan.order]
 
 
+def told(entry: Entry, *keys: str) -> tuple[int, ...]:
+    return tuple(entry.rank[RANK_KEYS.index(key)] for key in keys)
+
+
 def drops(plan: Plan) -> dict[str, str]:
     return {drop.provider: str(drop.reason) for drop in plan.dropped}
 
@@ -78,7 +82,7 @@ def test_demote_asks_who_is_not_well_after_the_others(health: Health) -> None:
 
     assert order(plan) == ["y", "z", "x"]
     assert plan.demoted == ("x",)
-    assert [entry.rank for entry in plan.order] == [(0, 0, 1), (0, 0, 2), (1, 0, 0)]
+    assert [told(entry, "health", "place") for entry in plan.order] == [(0, 1), (0, 2), (1, 0)]
 
 
 @pytest.mark.parametrize("healths", [{"x": UNHEALTHY, "y": UNHEALTHY}, {"x": WELL, "y": UNHEALTHY}], ids=["all", "the last"])

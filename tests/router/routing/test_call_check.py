@@ -6,7 +6,7 @@ import pytest
 
 from router.domain.events import NeutralEvent, Stopped, StopReason, TextDelta, ToolDelta, ToolDone, ToolStarted
 from router.errors import FailureReason, ProviderFailed
-from router.routing.call_check import invalid_calls
+from router.routing.call_check import count_calls
 
 
 def answer(*arguments: str, reason: StopReason = StopReason.TOOL_USE) -> list[NeutralEvent]:
@@ -34,17 +34,17 @@ def answer(*arguments: str, reason: StopReason = StopReason.TOOL_USE) -> list[Ne
     ],
 )
 def test_calls_that_are_no_json_object_are_counted_and_pass(arguments: list[str], invalid: int) -> None:
-    assert invalid_calls(answer(*arguments), "p") == invalid
+    assert count_calls(answer(*arguments), "p") == (invalid, len(arguments))
 
 
 @pytest.mark.parametrize("arguments", [['{"a": '], ["{"], ['{"a": "', "["], ["nul"]])
 def test_an_end_for_tools_without_one_whole_call_is_the_providers_failure(arguments: list[str]) -> None:
     with pytest.raises(ProviderFailed) as caught:
-        invalid_calls(answer(*arguments), "p")
+        count_calls(answer(*arguments), "p")
 
     assert (caught.value.provider, caught.value.reason) == ("p", FailureReason.BAD_RESPONSE)
 
 
 @pytest.mark.parametrize("reason", [StopReason.LENGTH, StopReason.CONTENT_FILTER])
 def test_a_call_that_a_limit_cut_is_told_by_its_stop_reason(reason: StopReason) -> None:
-    assert invalid_calls(answer('{"a": ', reason=reason), "p") == 1
+    assert count_calls(answer('{"a": ', reason=reason), "p") == (1, 1)

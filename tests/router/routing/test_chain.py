@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config.schema import RoutingConfig
-from router.domain.health import Cooldown, CooldownReason, Health, ProviderStatus, Unconfigured
+from router.domain.health import Cooldown, CooldownReason, Health, HealthState, ProviderStatus, Unconfigured
 from router.errors import ErrorKind
-from router.routing.chain import DropReason, Member, Plan, empty_chain_error, has_larger_window, resolve
+from router.routing.chain import SOFT, Dropped, DropReason, Member, Plan, RankFacts, empty_chain_error, has_larger_window, resolve
 from tests.builders import a_profile, a_provider
 
 NOW = 1000.0
@@ -31,9 +32,11 @@ def a_member(
     )
 
 
-def plan_of(*members: Member, routing: RoutingConfig = FREE) -> Plan:
+def plan_of(*members: Member, routing: RoutingConfig = FREE, sticky: str | None = None, action: str = "warn") -> Plan:
     names = [member.config.name for member in members]
-    return resolve(a_profile(*(names or ["none"])), members, routing, NOW)
+    profile = a_profile(*(names or ["none"]), backend_health_action=action)
+    known = tuple(evolve(member, facts=RankFacts(is_sticky=member.config.name == sticky)) for member in members)
+    return resolve(profile, known, routing, NOW)
 
 
 def order(plan: Plan) -> list[str]:
@@ -46,6 +49,27 @@ def drops(plan: Plan) -> dict[str, str]:
 
 def test_the_declared_order_is_kept() -> None:
     assert order(plan_of(a_member("b"), a_member("a"), a_member("c"))) == ["b", "a", "c"]
+
+
+def test_who_answered_the_session_before_is_first_and_nobody_is_called_demoted_for_it() -> None:
+    plan = plan_of(a_member("a"), a_member("b"), a_member("c"), sticky="c")
+
+    assert (order(plan), plan.demoted) == (["c", "a", "b"], ())
+
+
+def test_a_session_stays_with_its_provider_only_among_those_that_are_as_well() -> None:
+    unwell = Member(config=a_provider("b"), status=ProviderStatus(name="b", health=Health(state=HealthState.UNHEALTHY)))
+
+    plan = plan_of(a_member("a"), unwell, a_member("c"), sticky="b", action="demote")
+
+    assert (order(plan), plan.demoted) == (["a", "c", "b"], ("b",))
+
+
+@pytest.mark.parametrize("sticky", ["gone", "b"])
+def test_a_provider_that_is_left_out_or_unknown_moves_nobody(sticky: str) -> None:
+    plan = plan_of(a_member("a"), a_member("b", enabled=False), a_member("c"), sticky=sticky)
+
+    assert order(plan) == ["a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -194,9 +218,38 @@ def test_what_money_keys_and_switches_forbid_is_never_asked(members: list[Member
 
 
 def test_a_drop_reason_is_spelled_as_the_log_spells_it() -> None:
-    assert [str(reason) for reason in DropReason][:4] == [
+    assert [str(reason) for reason in DropReason][:6] == [
         "disabled",
         "missing-credential",
         "missing-package",
         "paid-gate",
+        "budget",
+        "held",
     ]
+
+
+@pytest.mark.parametrize(
+    ("others", "kind"),
+    [
+        ((), ErrorKind.BUDGET_EXHAUSTED),
+        ((DropReason.PAID_GATE, DropReason.DISABLED), ErrorKind.BUDGET_EXHAUSTED),
+        ((DropReason.RATE_LIMITED,), ErrorKind.RATE_LIMITED),
+        ((DropReason.EXCLUDED,), ErrorKind.ALL_EXCLUDED),
+        ((DropReason.HELD,), ErrorKind.ALL_EXCLUDED),
+    ],
+)
+def test_a_chain_that_budgets_have_emptied_says_so_unless_somebody_comes_back_sooner(
+    others: tuple[DropReason, ...], kind: ErrorKind
+) -> None:
+    reasons = (DropReason.BUDGET, *others)
+    dropped = tuple(Dropped(provider=str(reason), reason=reason, detail=f"{reason} it is") for reason in reasons)
+
+    error = empty_chain_error(Plan(profile="default", order=(), dropped=dropped), NOW)
+
+    assert error.kind is kind
+    assert error.permanent is (kind is ErrorKind.BUDGET_EXHAUSTED)
+    assert "budget it is" in error.message
+
+
+def test_no_last_resort_overrides_a_budget() -> None:  # I16
+    assert DropReason.BUDGET not in SOFT

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from router.domain.spend import Blocked, CapScope, Standing
 from router.routing.chain import Dropped, DropReason, Entry, Plan
 from router.routing.chain_events import tell_plan
 from tests.builders import RememberingObserver
+
+SPENT = Blocked(
+    scope=CapScope.PROVIDER,
+    name="a",
+    standing=Standing(spent_usd=5.12345678, reserved_usd=1.0, cap_usd=5.0),
+    period="2026-01",
+    left_s=60.0,
+)
+OVER_BUDGET = Dropped(provider="a", reason=DropReason.BUDGET, cap=SPENT)
 
 
 def told(plan: Plan) -> RememberingObserver:
@@ -29,3 +39,32 @@ def test_an_emptied_chain_has_one_aggregate_and_memory_comes_before_money() -> N
 
     assert [name for name, _ in observer.events] == ["chain-empty", "chain-memory-pressure-blocked"]
     assert observer.events[1][1]["blocked_providers"] == ["b"]
+
+
+def test_who_is_over_its_budget_is_told_with_the_figures() -> None:
+    plan = Plan(profile="default", order=(Entry(provider="b", rank=(0, 1)),), dropped=(OVER_BUDGET,))
+
+    assert told(plan).named("skip-budget-exceeded") == [
+        {
+            "request_id": "req_1",
+            "profile": "default",
+            "provider": "a",
+            "scope": "provider",
+            "monthly_budget_usd": 5.0,
+            "current_total_usd": 5.123457,
+            "month": "2026-01",
+        }
+    ]
+
+
+def test_a_chain_that_budgets_have_emptied_says_so_before_a_paid_gate_and_after_memory() -> None:
+    gate = Dropped(provider="b", reason=DropReason.PAID_GATE)
+    pressed = Dropped(provider="c", reason=DropReason.MEMORY_PRESSURE)
+
+    observer = told(Plan(profile="default", order=(), dropped=(gate, OVER_BUDGET)))
+    assert [name for name, _ in observer.events] == ["skip-budget-exceeded", "chain-empty", "chain-budget-exceeded"]
+    fields = observer.events[-1][1]
+    assert (fields["blocked_providers"], fields["month"]) == (["a"], "2026-01")
+
+    observer = told(Plan(profile="default", order=(), dropped=(gate, OVER_BUDGET, pressed)))
+    assert observer.events[-1][0] == "chain-memory-pressure-blocked"

@@ -13,8 +13,7 @@ from router.errors import (
     FailureReason,
     NoProviderAvailable,
 )
-from router.routing.dispatch import Answer
-from router.routing.relay import RelayEnd
+from router.routing.answer import Answer, RelayEnd
 from tests.builders import (
     Script,
     a_profile,
@@ -30,6 +29,8 @@ from tests.router.routing.chain_rig import GOOD_STREAM, Rig, failing, provider, 
     [
         ((FailureReason.RATE_LIMIT, FailureReason.RATE_LIMIT), ErrorKind.RATE_LIMITED),
         ((FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT), ErrorKind.TIMEOUT),
+        ((FailureReason.SLOW_THROUGHPUT, FailureReason.TIMEOUT), ErrorKind.TIMEOUT),
+        ((FailureReason.RATE_LIMIT, FailureReason.BUSY), ErrorKind.RATE_LIMITED),
         ((FailureReason.OVERLOADED, FailureReason.OVERLOADED), ErrorKind.ALL_OVERLOADED),
         ((FailureReason.BUSY, FailureReason.BUSY), ErrorKind.ALL_EXCLUDED),
         ((FailureReason.AUTH, FailureReason.CONNECTION), ErrorKind.ALL_FAILED),
@@ -39,12 +40,25 @@ async def test_a_chain_that_failed_whole_is_told_by_its_reasons(
     reasons: tuple[FailureReason, ...], kind: ErrorKind, autojump_clock: MockClock
 ) -> None:
     del autojump_clock
-    rig = Rig(providers=[refusing(f"p{n}", reason, retry_after_s=7.0) for n, reason in enumerate(reasons)])
+    rig = Rig(providers=[refusing(f"p{n}", reason) for n, reason in enumerate(reasons)])
 
     with pytest.raises(NoProviderAvailable) as caught:
         await rig.run()
 
-    assert (caught.value.kind, caught.value.retry_after_s) == (kind, 7.0)
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("reason", [FailureReason.RATE_LIMIT, FailureReason.BUSY])
+async def test_a_pace_that_says_when_there_is_room_again_is_a_rate_limit(
+    reason: FailureReason, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    rig = Rig(providers=[refusing("a", reason, retry_after_s=70.0), refusing("b", FailureReason.BUSY, retry_after_s=60.7)])
+
+    with pytest.raises(NoProviderAvailable) as caught:
+        await rig.run()
+
+    assert (caught.value.kind, caught.value.retry_after_s) == (ErrorKind.RATE_LIMITED, 60.7)
 
 
 @pytest.mark.parametrize(("transient", "permanent"), [(True, False), (False, True)])

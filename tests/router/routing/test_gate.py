@@ -92,8 +92,10 @@ def test_first_event_commits_on_an_opening_event() -> None:
 def test_an_end_before_content_is_told_apart(words: tuple[str, ...], reason: FailureReason) -> None:
     gate = a_gate()
     gate.feed(frames(*words), now=0)
+    error = gate.close()
 
-    assert gate.close().reason is reason
+    assert isinstance(error, InbandError)
+    assert error.reason is reason
 
 
 def test_the_last_frame_without_content_ends_the_hold_at_once() -> None:

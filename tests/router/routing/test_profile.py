@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 
 from router.config.schema import RouterConfig, RoutingConfig, ServerConfig
+from router.config.schema_rules import AutoRouterConfig
 from router.errors import UnknownMode, UnknownProfile
-from router.routing.profile import ProfileTable, choose, model_ids
+from router.routing.profile import ProfileTable, by_model, choose, match_model, model_ids
 from tests.builders import a_config, a_profile, a_provider
+from tests.router.routing.auto_rig import facts, user
 
 BIG = a_provider("big", model="vendor/Big-1", aliases=("claude-big",))
 SMALL = a_provider("small", model="small-1", aliases=("claude-small",))
@@ -35,11 +39,11 @@ ALIASED = config(mode_aliases={"quick": "fast"}, model_map={"claude-*-haiku*": "
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ({"body": "fast", "header": "coding", "mode": "quick", "model": "small-1"}, ("fast", "body")),
+        ({"body": "fast", "header": "coding", "mode": "quick", "model": "small"}, ("fast", "body")),
         ({"header": "fast", "mode": "quick"}, ("fast", "header")),
-        ({"mode": "quick", "model": "vendor/Big-1"}, ("fast", "mode")),
-        ({"model": "small-1"}, ("fast", "model")),
-        ({"model": "SMALL-1"}, ("fast", "model")),
+        ({"mode": "quick", "model": "big"}, ("fast", "mode")),
+        ({"model": "small"}, ("fast", "model")),
+        ({"model": "SMALL"}, ("fast", "model")),
         ({"model": "claude-small"}, ("fast", "model")),
         ({"model": "fast"}, ("fast", "model")),
         ({"model": "claude-4-haiku-20990101"}, ("fast", "model")),
@@ -50,6 +54,185 @@ ALIASED = config(mode_aliases={"quick": "fast"}, model_map={"claude-*-haiku*": "
 )
 def test_the_strongest_word_wins(asked: dict[str, str], expected: tuple[str, str]) -> None:
     assert chosen(ALIASED, **asked) == expected
+
+
+TIERED = config(model_map={"haiku": "fast", "opus": "coding", "claude-exact-haiku": "coding", "*-glob-*": "coding"})
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("claude-haiku-4-5-20251001", ("fast", "model")),
+        ("claude-3-5-haiku-latest", ("fast", "model")),
+        ("anthropic/claude-haiku-4.5", ("fast", "model")),
+        ("bedrock:anthropic.claude-3-haiku-20240307-v1:0", ("fast", "model")),
+        ("us.anthropic.claude-HAIKU-9-v1:0", ("fast", "model")),
+        ("haiku", ("fast", "model")),
+        ("claude-haiku-5[1m]", ("fast", "model")),
+        ("claude-opus-5-1m", ("coding", "model")),
+        ("claude-exact-haiku", ("coding", "model")),
+        ("claude-glob-haiku", ("coding", "model")),
+        ("claude-sonnet-opus", ("coding", "model")),
+        ("claude-haikus", ("coding", "default")),
+        ("myhaiku", ("coding", "default")),
+        ("opusplan", ("coding", "default")),
+    ],
+)
+def test_a_tier_stands_for_its_family_after_names_and_globs(model: str, expected: tuple[str, str]) -> None:
+    assert chosen(TIERED, model=model) == expected
+
+
+LOCAL_HAIKU = a_provider("home-haiku-x", model="claude-haiku-1", aliases=("her-haiku-x",))
+ORDERED = a_config(
+    BIG,
+    SMALL,
+    LOCAL_HAIKU,
+    profiles=[
+        *(a_profile("big", name=name) for name in ("default", "by-map", "by-pattern", "by-tier", "haiku-x-profile")),
+        a_profile("home-haiku-x", name="by-provider"),
+    ],
+    model_map={"mapped-haiku-x": "by-map", "*haiku-x*": "by-pattern", "haiku": "by-tier"},
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "profile", "by"),
+    [
+        ("Mapped-Haiku-X", "by-map", "map"),
+        ("home-haiku-x", "by-provider", "name"),
+        ("her-haiku-x", "by-provider", "name"),
+        ("haiku-x-profile", "haiku-x-profile", "name"),
+        ("any-haiku-xy", "by-pattern", "pattern"),
+        ("claude-haiku-1", "by-tier", "tier"),
+        ("small-1", None, None),
+        ("VENDOR/big-1", "default", "model"),
+    ],
+)
+def test_the_users_words_beat_what_a_provider_asks_its_server_for(model: str, profile: str | None, by: str | None) -> None:
+    match = match_model(ProfileTable.of(ORDERED), model)
+
+    assert (match and match.profile, match and match.by) == (profile, by)
+
+
+@pytest.mark.parametrize("model_map", [{"claude-*haiku*": "fast"}, {"haiku": "fast"}])
+def test_the_map_leads_away_from_a_vendors_own_model_that_cannot_be_asked(model_map: dict[str, str]) -> None:
+    vendor = a_provider("vendor", model="claude-haiku-4-5", paid=True)
+    tables = a_config(
+        vendor, SMALL, profiles=[a_profile("vendor", name="paid"), a_profile("small", name="fast")], model_map=model_map
+    )
+
+    assert by_model(ProfileTable.of(tables), "claude-haiku-4-5") == "fast"
+
+
+def test_a_tier_is_a_word_of_the_map_only() -> None:
+    exact = config(routing=RoutingConfig(default_profile="coding", resolve_model="exact"), model_map={"haiku": "fast"})
+
+    assert chosen(exact, model="claude-haiku-5") == ("coding", "default")
+
+
+@pytest.mark.parametrize("model", ["claude-x[1m]", "claude-x-1m", "claude-x [1M]", "claude-x-1m[1m]"])
+def test_the_clients_mark_of_a_window_is_no_part_of_a_name(model: str) -> None:
+    assert chosen(config(model_map={"claude-x": "fast"}), model=model) == ("fast", "model")
+
+
+def test_a_model_whose_own_name_ends_like_a_mark_is_found_by_it() -> None:
+    assert chosen(config(model_map={"qwen-1m": "fast", "qwen": "coding"}), model="qwen-1m") == ("fast", "model")
+
+
+@pytest.mark.parametrize("model", ["[" * 65_536, "claude" * 10_000, "-1m" * 20_000, "[" * 65_536 + "]"])
+def test_a_monstrous_name_takes_no_time(model: str) -> None:
+    table = ProfileTable.of(config(model_map={"*haiku*x*": "fast", "opus": "coding"}))
+    began = perf_counter()
+
+    by_model(table, model)
+
+    assert perf_counter() - began < 0.1
+
+
+def test_the_names_that_are_kept_are_bounded_and_change_no_answer() -> None:
+    table = ProfileTable.of(TIERED)
+
+    answers = [table.profile_of(f"claude-haiku-{number % 1500}") for number in range(3000)]
+
+    assert set(answers) == {"fast"}
+    assert [table.profile_of(name) for name in ("nobody", "nobody", "opus", "opus")] == [None, None, "coding", "coding"]
+
+
+# ---- a Claude model that nothing names
+
+
+def unmatched(tables: RouterConfig, model: str) -> str:
+    table = ProfileTable.of(tables)
+    return choose(table, body_profile=None, header_profile=None, mode=None, model=model).unmatched_model
+
+
+@pytest.mark.parametrize(
+    ("tables", "model", "name"),
+    [
+        (TIERED, "claude-sonnet-5", "claude-sonnet-5"),
+        (TIERED, "vendor/Claude-Next", "vendor/Claude-Next"),
+        (TIERED, "claude-" + "x" * 1000, "claude-" + "x" * 249),
+        (TIERED, "claude-haiku-5", ""),
+        (TIERED, "gpt-5", ""),
+        (TIERED, "claudette", ""),
+        (config(routing=RoutingConfig(default_profile="coding", resolve_model="off")), "claude-sonnet-5", ""),
+        (a_config(BIG), "claude-sonnet-5", ""),
+    ],
+)
+def test_an_unknown_claude_model_is_told_where_there_was_a_choice(tables: RouterConfig, model: str, name: str) -> None:
+    assert unmatched(tables, model) == name
+
+
+def test_an_unmatched_model_is_news_once() -> None:
+    table = ProfileTable.of(TIERED)
+
+    assert [table.is_news(name) for name in ("a", "a", "b", "a")] == [True, False, True, False]
+
+
+# ---- the auto router
+
+
+def auto(**tables: object) -> RouterConfig:
+    profiles = [a_profile("big", name=name, sticky=name == "coding") for name in ("writing", "coding", "multi")]
+    return a_config(BIG, profiles=profiles, **{"routing": RoutingConfig(default_profile="auto"), **tables})
+
+
+@pytest.mark.parametrize(
+    ("said", "remembered", "model", "expected"),
+    [
+        ("```code```", None, "", ("coding", "auto:builtin:code-fence-dense")),
+        ("hi", None, "", ("writing", "default")),
+        ("hi", "coding", "", ("coding", "sticky")),
+        ("hi", "multi", "", ("writing", "default")),
+        ("hi", "gone", "", ("writing", "default")),
+        ("```code```", "coding", "multi", ("multi", "model")),
+    ],
+)
+def test_rules_are_asked_last_and_a_sticky_profile_that_was_chosen_before_is_kept(
+    said: str, remembered: str | None, model: str, expected: tuple[str, str]
+) -> None:
+    choice = choose(
+        ProfileTable.of(auto()),
+        body_profile=None,
+        header_profile=None,
+        mode=None,
+        model=model,
+        facts=facts(user(said)),
+        remembered_profile=remembered,
+    )
+
+    assert (choice.profile, choice.why) == expected
+    assert (choice.auto is None) is (expected[1] == "model")
+
+
+def test_another_default_asks_no_rules() -> None:
+    tables = auto(routing=RoutingConfig(default_profile="multi"), auto_router=AutoRouterConfig(use_builtin=True))
+
+    choice = choose(
+        ProfileTable.of(tables), body_profile=None, header_profile=None, mode=None, model="", facts=facts(user("```code```"))
+    )
+
+    assert (choice.profile, choice.why, choice.auto) == ("multi", "default", None)
 
 
 def test_an_unknown_profile_is_refused_naming_the_declared_ones() -> None:

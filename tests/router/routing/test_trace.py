@@ -183,3 +183,29 @@ def test_a_mixed_chain_states_no_wait_that_nobody_stated() -> None:
     failures = (limited("a"), ProviderFailed(provider="b", reason=FailureReason.CONNECTION))
 
     assert all_failed_error("default", failures, RememberingObserver()).retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind"),
+    [
+        ((FailureReason.BUDGET, FailureReason.BUDGET), ErrorKind.BUDGET_EXHAUSTED),
+        ((FailureReason.BUDGET, FailureReason.RATE_LIMIT), ErrorKind.RATE_LIMITED),
+        ((FailureReason.BUDGET, FailureReason.CONNECTION), ErrorKind.ALL_FAILED),
+    ],
+)
+def test_whom_a_budget_stopped_at_the_last_moment_was_not_asked(reasons: tuple[FailureReason, ...], kind: ErrorKind) -> None:
+    failures = tuple(
+        ProviderFailed(provider=str(n), reason=reason, transient=reason is not FailureReason.BUDGET)
+        for n, reason in enumerate(reasons)
+    )
+
+    assert all_failed_error("default", failures, RememberingObserver()).kind is kind
+
+
+def test_a_cap_that_is_only_reserved_comes_free_again() -> None:
+    spent = ProviderFailed(provider="a", reason=FailureReason.BUDGET, transient=False)
+    reserved = ProviderFailed(provider="b", reason=FailureReason.BUDGET, retry_after_s=1.0)
+
+    error = all_failed_error("default", (spent, reserved), RememberingObserver())
+
+    assert (error.kind, error.retry_after_s, error.permanent) == (ErrorKind.RATE_LIMITED, 1.0, False)
