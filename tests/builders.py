@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import orjson
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.events import Usage
@@ -29,10 +29,13 @@ Step = bytes | float | ProviderFailed
 class Script:
     """One answer of a ScriptedProvider.
 
-    `refusal` is raised instead of opening. Else `chunks` are the body's reads: bytes, a pause in seconds, or a failure."""
+    `send_after_s` is a wait for a turn, `waits_again_s` one after a refusal, `open_after_s` one for the head. `refusal` is
+    raised instead of opening. Else `chunks` are the body's reads: bytes, a pause in seconds, or a failure."""
 
     chunks: Sequence[Step] = ()
     refusal: ProviderFailed | None = None
+    send_after_s: float = 0.0
+    waits_again_s: float = 0.0
     open_after_s: float = 0.0
     status: int = 200
     headers: Sequence[tuple[str, str]] = ()
@@ -47,6 +50,7 @@ class ScriptedReply:
     script: Script
     info: OpenInfo
     reads_on: ReadsOn | None = None
+    settled: Usage | None = None
     _framer: SseFramer = field(factory=SseFramer)
     _next: int = 0
 
@@ -56,11 +60,15 @@ class ScriptedReply:
                 return frames
         return tuple(self._framer.close())
 
-    async def read_body(self) -> bytes:
+    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
         body = b""
         while (chunk := await self._chunk()) is not None:
             body += chunk
+            on_part(len(chunk))
         return body
+
+    def settle(self, usage: Usage) -> None:
+        self.settled = usage
 
     async def _chunk(self) -> bytes | None:
         while self._next < len(self.script.chunks):
@@ -72,7 +80,7 @@ class ScriptedReply:
                 await trio.lowlevel.checkpoint()
                 return step
             if isinstance(step, ProviderFailed):
-                raise step
+                raise evolve(step)  # a test's own one would keep its traceback, and with it the request
             await trio.sleep(step)
         return None
 
@@ -91,11 +99,17 @@ class ScriptedProvider:
     @asynccontextmanager
     async def open(self, call: UpstreamCall) -> AsyncIterator[ScriptedReply]:
         script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
-        self.calls.append(call)
+        self.calls.append(evolve(call, on_send=None, on_refused=None))  # who is told would keep the whole request
         with nullcontext() if call.reads_on is None else call.reads_on.working():
+            await trio.sleep(script.send_after_s)
+            if call.on_send is not None:
+                call.on_send()
+            if script.waits_again_s and call.on_refused is not None:
+                call.on_refused()
+                await trio.sleep(script.waits_again_s)
             await trio.sleep(script.open_after_s)
             if script.refusal is not None:
-                raise script.refusal
+                raise evolve(script.refusal)  # as below
             self.open_now += 1
             try:
                 info = OpenInfo(
@@ -146,9 +160,10 @@ class RememberedAttempt:
 
 @define
 class RememberingSink:
-    """Keeps every attempt."""
+    """Keeps every attempt, and every drift as (provider, seconds, whether a reload is wanted)."""
 
     attempts: list[RememberedAttempt] = field(factory=list)
+    drifts: list[tuple[str, float, bool]] = field(factory=list)
 
     @contextmanager
     def begin(self, provider: str, *, memory_cooldown_s: float | None = None) -> Iterator[RememberedAttempt]:
@@ -157,6 +172,9 @@ class RememberingSink:
         attempt = RememberedAttempt(provider, is_first=not has_answered)
         self.attempts.append(attempt)
         yield attempt
+
+    def drifted(self, provider: str, *, for_s: float, wants_reload: bool) -> None:
+        self.drifts.append((provider, for_s, wants_reload))
 
 
 def chat_chunk(delta: dict[str, Any], *, finish: str | None = None, **more: object) -> bytes:

@@ -1,6 +1,7 @@
 """The provider adapter: one configured upstream, whatever its dialect.
 
-An attempt takes a slot, waits for the managed server, sends, and yields the open answer, or raises what the answer was.
+An attempt takes a slot, waits for the managed server and for a key's turn, sends, and yields the open answer, or raises
+what the answer was.
 Limits, most to least inner: each read (`idle_timeout_s`), connect, the head, the first event (`first_byte_timeout_s`
 from the sending), the whole attempt. A refused request is repeated once without what the upstream named."""
 
@@ -22,18 +23,24 @@ from attrs import define, field, frozen
 from router.config.redact import Redactor
 from router.config.schema import ProviderConfig
 from router.config.secret import Secrets
+from router.domain.events import Usage
 from router.domain.request import DialectName
 from router.errors import FailureReason, ProviderFailed
 from router.ports import Backends, Observer, OpenInfo, UpstreamCall
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
 from router.providers.failures import ErrorAnswer, read_failure
+from router.providers.fair_slots import FairSlots
 from router.providers.h1 import Dial
-from router.providers.headers import HeaderPlan, plan_headers
+from router.providers.headers import HeaderPlan, RawHeaders, plan_headers
 from router.providers.http import HttpxClient
+from router.providers.key_pool import KeyPool, Turn
 from router.providers.remedies import REFUSALS, DropThinking, Refused, Remedy, find_remedy
 from router.providers.reply import CountedAnswer, HttpReply, read_error
+from router.providers.told_limits import read_limits
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
+from router.providers.turns import Turns
 from router.providers.urls import ProviderUrls, provider_urls
+from router.providers.waiting_room import RoomRules
 from router.wire.registry import DIALECTS
 
 DISTRIBUTION = "nursery-router"
@@ -45,6 +52,7 @@ DIALECT_OF_KIND: Mapping[str, DialectName] = {
 
 _EVENT_STREAM = "text/event-stream"
 _UNTYPED = ("", "text/plain", "application/octet-stream")  # what servers call a stream that they do not type
+_BYTES_PER_TOKEN = 4  # of a body whose tokens nobody has counted
 _NOT_COUNTED = frozenset({404, 405, 501})
 
 
@@ -58,26 +66,42 @@ class Limits:
     total_s: float
 
 
+@frozen(kw_only=True)
+class Until:
+    """When the first event of an answer must be there, and when all of it: trio's clock."""
+
+    first_by: float
+    ends_by: float
+
+
 @define(kw_only=True)
 class HttpProvider:
-    """A Provider over HTTP. Attempts run side by side; the only state is what the upstream has refused by name."""
+    """A Provider over HTTP. Attempts run side by side; its state is in its slots, its keys and what the upstream has refused.
+
+    `headers` are one plan per key; `slots` may be those of the provider before it, with who holds one."""
 
     config: ProviderConfig
     urls: ProviderUrls
-    headers: HeaderPlan
+    headers: tuple[HeaderPlan, ...]
     bodies: BodyPlan
     client: HttpClient
     backends: Backends
     observer: Observer
     redactor: Redactor
     unix_now: Callable[[], float] = time.time
+    keys: KeyPool = field(factory=lambda: KeyPool.of(()))
+    slots: FairSlots | None = None  # None as well where there is no limit
     _refused: Refused = field(factory=Refused, init=False)
-    _slots: trio.CapacityLimiter | None = field(init=False)
     _counts_tokens: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         most = self.config.max_concurrency
-        self._slots = None if most is None else trio.CapacityLimiter(most)
+        if most is None:
+            self.slots = None
+        elif self.slots is None:
+            self.slots = FairSlots.of(RoomRules(places=most))
+        else:
+            self.slots.change(RoomRules(places=most))
         self._counts_tokens = self.urls.count_tokens is not None
 
     @property
@@ -96,7 +120,7 @@ class HttpProvider:
 
         Raises ProviderFailed, classified, for every answer that is no success, and InvalidRequest where the upstream's
         dialect cannot say the request."""
-        async with self._slot(), self.backends.lease(self.name):
+        async with self._slot(call), self.backends.lease(self.name):
             with nullcontext() if call.reads_on is None else call.reads_on.working():
                 async with self._ask(call) as reply:
                     yield reply
@@ -127,43 +151,71 @@ class HttpProvider:
         """Close the idle connections to the upstream."""
         await self.client.aclose()
 
+    def aside_headers(self, client_headers: Mapping[str, str]) -> RawHeaders:
+        """Return the headers for what is no request of a model's, with a key that does not rest where there is one."""
+        plan = self.headers[self.keys.aside(trio.current_time()).index]
+        return plan.headers(client_headers, self._refused.betas)
+
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, call: UpstreamCall) -> AsyncIterator[None]:
         """Hold one of `max_concurrency` slots. Raises ProviderFailed(busy) when none is free in `queue_timeout_s`."""
-        if self._slots is None:
+        if self.slots is None:
             yield
             return
-        ticket = object()  # one task may hold several slots
-        if not _has_taken(self._slots, ticket):
-            with trio.move_on_after(self.config.queue_timeout_s) as waiting:
-                await self._slots.acquire_on_behalf_of(ticket)
-            if waiting.cancelled_caught:
+        wait_s = self.config.queue_timeout_s
+        async with self.slots.place(call.session, call.request_class, wait_s=wait_s) as place:
+            if not place.is_mine:
                 message = f"all {self.config.max_concurrency} slots are in use"
                 raise ProviderFailed(provider=self.name, reason=FailureReason.BUSY, message=message)
-        try:
             yield
-        finally:
-            self._slots.release_on_behalf_of(ticket)
 
     @asynccontextmanager
     async def _ask(self, call: UpstreamCall) -> AsyncIterator[HttpReply]:
-        """Send once, and once more without what the upstream refused by name."""
+        """Send once, once more without what the upstream refused by name, and with each further key while keys are refused."""
         limits = self._limits(call)
         ends_by = trio.current_time() + limits.total_s
+        turns = Turns(provider=self.name, pool=self.keys, observer=self.observer)
         without_thinking = False
-        for is_last in (False, True):
+        may_mend = True
+        while True:
             body = self.bodies.encode(call, self._refused, without_thinking=without_thinking)
-            request, first_by = self._request(body, call, limits, ends_by)
-            async with self.client.open(request) as answer:
-                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                    yield self._reply(answer, body, call, first_by, ends_by)
+            turn = await self._turn(turns, call, body, ends_by)
+            request, until = self._request(body, call, turn, limits, ends_by)
+            async with self._send(request, turn) as answer:
+                if _is_good(answer.status):
+                    yield self._reply(answer, body, call, turn, until)
                     return
                 error = await read_error(answer)
-            remedy = None if is_last else self._remedy(error, body, call)
-            if remedy is None:
-                raise read_failure(error, provider=self.name, now=self.unix_now(), redactor=self.redactor)
-            without_thinking = isinstance(remedy, DropThinking)
-            self._remember(remedy)
+            if call.on_refused is not None:
+                call.on_refused()
+            remedy = self._remedy(error, body, call) if may_mend else None
+            if remedy is not None:
+                may_mend = False
+                without_thinking = isinstance(remedy, DropThinking)
+                self._remember(remedy)
+                continue
+            failure = read_failure(error, provider=self.name, now=self.unix_now(), redactor=self.redactor)
+            if not turns.refused(turn, failure) or _has_left(call):
+                raise failure
+
+    @asynccontextmanager
+    async def _send(self, request: HttpRequest, turn: Turn) -> AsyncIterator[HttpAnswer]:
+        """Send with a key, and take what the head of the answer says of that key's limits."""
+        try:
+            async with self.client.open(request) as answer:
+                told = read_limits(answer.headers, self.unix_now())
+                self.keys.answered(turn, told, trio.current_time(), is_good=_is_good(answer.status))
+                yield answer
+        finally:
+            turn.key.pace.lost(turn.booking)
+
+    async def _turn(self, turns: Turns, call: UpstreamCall, body: UpstreamBody, ends_by: float) -> Turn:
+        """Wait for a key's turn. Raises ProviderFailed, also where the client has left by then: nothing is sent for it."""
+        turn = await turns.take(len(body.content) / _BYTES_PER_TOKEN if call.tokens is None else call.tokens, ends_by)
+        if turns.has_waited and _has_left(call):
+            turn.key.pace.cancel(turn.booking)
+            raise ProviderFailed(provider=self.name, reason=FailureReason.BUSY, message="the client left before its turn came")
+        return turn
 
     def _limits(self, call: UpstreamCall) -> Limits:
         config = self.config
@@ -177,19 +229,22 @@ class HttpProvider:
             total_s=math.inf if config.total_timeout_s is None else config.total_timeout_s,
         )
 
-    def _request(self, body: UpstreamBody, call: UpstreamCall, limits: Limits, ends_by: float) -> tuple[HttpRequest, float]:
-        """Return the request to send now, and until when its first event must be there."""
+    def _request(
+        self, body: UpstreamBody, call: UpstreamCall, turn: Turn, limits: Limits, ends_by: float
+    ) -> tuple[HttpRequest, Until]:
+        """Return the request to send now, and the moments that its answer must keep."""
         now = trio.current_time()
         first_by = min(now + limits.first_byte_s, ends_by)
         request = HttpRequest(
             url=self.urls.complete,
-            headers=self.headers.headers(call.client_headers, self._refused.betas),
+            headers=self.headers[turn.key.index].headers(call.client_headers, self._refused.betas),
             content=body.content,
             timeouts=HttpTimeouts(connect_s=limits.connect_s, head_s=first_by - now, idle_s=limits.idle_s),
+            on_send=call.on_send,
         )
-        return request, first_by
+        return request, Until(first_by=first_by, ends_by=ends_by)
 
-    def _reply(self, answer: HttpAnswer, body: UpstreamBody, call: UpstreamCall, first_by: float, ends_by: float) -> HttpReply:
+    def _reply(self, answer: HttpAnswer, body: UpstreamBody, call: UpstreamCall, turn: Turn, until: Until) -> HttpReply:
         headers = answer.headers
         by_name = dict(headers)
         encoding = by_name.get("content-encoding", "identity")
@@ -212,18 +267,24 @@ class HttpProvider:
                 tool_names=body.tool_names,
             ),
             answer=answer if call.reads_on is None else CountedAnswer(answer=answer, reads_on=call.reads_on),
-            first_by=first_by,
-            ends_by=ends_by,
+            first_by=until.first_by,
+            ends_by=until.ends_by,
+            on_settle=functools.partial(self._settle, turn),
         )
 
+    def _settle(self, turn: Turn, usage: Usage) -> None:
+        """Book what an answer has used; what was read from a cache does not count at Anthropic."""
+        cached = 0 if self.config.kind == "anthropic" else usage.cache_read or 0
+        turn.key.pace.settle(turn.booking, usage.input + usage.output + (usage.cache_write or 0) + cached)
+
     def _remedy(self, error: ErrorAnswer, body: UpstreamBody, call: UpstreamCall) -> Remedy | None:
-        if error.status not in REFUSALS or (call.reads_on is not None and call.reads_on.has_begun):
+        if error.status not in REFUSALS or _has_left(call):
             return None
         remedy = find_remedy(
             error.status,
             error.text(),
             fields=orjson.loads(body.content).keys(),
-            betas=self.headers.sent_betas(call.client_headers, self._refused.betas),
+            betas=self.headers[0].sent_betas(call.client_headers, self._refused.betas),
         )
         if isinstance(remedy, DropThinking):
             without = self.bodies.encode(call, self._refused, without_thinking=True)
@@ -238,7 +299,7 @@ class HttpProvider:
     async def _count(self, url: str, content: bytes, client_headers: Mapping[str, str]) -> int | None:
         request = HttpRequest(
             url=url,
-            headers=self.headers.headers(client_headers, self._refused.betas),
+            headers=self.aside_headers(client_headers),
             content=content,
             timeouts=HttpTimeouts(connect_s=self.config.connect_timeout_s, head_s=COUNT_TOKENS_S, idle_s=COUNT_TOKENS_S),
         )
@@ -263,17 +324,22 @@ def build_provider(
     *,
     dial: Dial = trio.open_tcp_stream,
     unix_now: Callable[[], float] = time.time,
+    auth_cooldown_s: float = 60.0,
+    keys_before: KeyPool | None = None,
+    slots_before: FairSlots | None = None,
 ) -> HttpProvider:
-    """Return the provider that a configuration describes; opens no connection, and later ones by `dial`."""
+    """Return the provider that a configuration describes; opens no connection, and later ones by `dial`.
+
+    What `keys_before` knows of a key that is still there, its rest and its pace, goes on; and who holds one of
+    `slots_before` is still counted, under the number of slots that holds from now on."""
+    keys = KeyPool.of(secrets.keys_of(config.name), config.limits, auth_cooldown_s=auth_cooldown_s, before=keys_before)
+    static, user_agent = secrets.headers.get(config.name, {}), f"router/{own_version()}"
     return HttpProvider(
         config=config,
         urls=provider_urls(config),
-        headers=plan_headers(
-            config,
-            credential=secrets.credentials.get(config.name),
-            static=secrets.headers.get(config.name, {}),
-            user_agent=f"router/{own_version()}",
-        ),
+        headers=tuple(plan_headers(config, credential=key.credential, static=static, user_agent=user_agent) for key in keys.keys),
+        keys=keys,
+        slots=slots_before,
         bodies=plan_body(config, DIALECTS[DIALECT_OF_KIND[config.kind]]),
         client=HttpxClient(provider=config.name, dial=dial),
         backends=backends,
@@ -283,12 +349,12 @@ def build_provider(
     )
 
 
-def _has_taken(slots: trio.CapacityLimiter, ticket: object) -> bool:
-    try:
-        slots.acquire_on_behalf_of_nowait(ticket)
-    except trio.WouldBlock:
-        return False
-    return True
+def _is_good(status: int) -> bool:
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _has_left(call: UpstreamCall) -> bool:
+    return call.reads_on is not None and call.reads_on.has_begun
 
 
 def _counted(told: ErrorAnswer) -> int | None:

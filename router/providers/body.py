@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from attrs import evolve, field, frozen
@@ -12,7 +13,9 @@ from router.config.schema import ProviderConfig
 from router.domain.request import DialectName, Note
 from router.ports import UpstreamCall
 from router.providers.remedies import Refused
-from router.wire.anthropic.history_thinking import drop_all_thinking, drop_router_thinking
+from router.providers.slots import ID_SLOT, set_slot
+from router.wire.anthropic.deferred_tools import VENDOR_HOST, settle_deferred
+from router.wire.anthropic.history_thinking import drop_all_thinking, drop_foreign_thinking
 from router.wire.body_edits import BodyEditor, DictEditor, append_system, apply_field_lists, merge_extra_body
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
@@ -51,11 +54,14 @@ class BodyPlan:
     allow_fields: tuple[str, ...] | None
     drop_fields: tuple[str, ...]
     rename_fields: Mapping[str, str]
+    slots: int | None = None  # of a server that keeps one conversation in each; None: never asked for one
+    is_vendor_host: bool = False  # Anthropic's own API, which searches tools by itself
 
     def encode(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool = False) -> UpstreamBody:
         """Return the body of one request; `without_thinking` leaves the reasoning of earlier turns out.
 
-        Raises InvalidRequest where the upstream's dialect cannot say the request at all."""
+        Raises InvalidRequest where the upstream's dialect cannot say the request at all, and for tools that the profile
+        does not let a client defer."""
         if call.same_dialect_body is not None:
             return self._spliced(call, call.same_dialect_body, refused, without_thinking=without_thinking)
         return self._translated(call, refused, without_thinking=without_thinking)
@@ -73,7 +79,8 @@ class BodyPlan:
         self._drop_ours(sent)
         lost: tuple[Note, ...] = ()
         if self.dialect.name is DialectName.ANTHROPIC:
-            lost = (drop_all_thinking if without_thinking else drop_router_thinking)(sent)
+            lost = drop_all_thinking(sent) if without_thinking else drop_foreign_thinking(sent, call.is_foreign)
+            lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
         if (sent.get("stream") is True) is not call.stream:
             sent.set("stream", call.stream)
         notes = lost + self._finish(sent, call, refused)
@@ -105,6 +112,7 @@ class BodyPlan:
         body.set("model", self.target.model)
         if self.dialect.name is DialectName.OPENAI_CHAT:
             _ask_for_usage(body, is_stream=call.stream)
+            set_slot(body, call.session_key, self.slots)
         text = self.append_system_prompt if call.append_system_prompt is None else call.append_system_prompt
         if text:
             append_system(body, self.dialect.name, text)
@@ -125,14 +133,18 @@ class BodyPlan:
 def plan_body(config: ProviderConfig, dialect: Dialect) -> BodyPlan:
     """Return the body plan of one provider."""
     extra = {key: value for key, value in config.extra_body.items() if key != "anthropic_version"}  # that one is a header
+    slots = config.slot_affinity_slots if ID_SLOT not in extra else None  # the user's own slot counts
+    allowed = config.allow_fields
     return BodyPlan(
         dialect=dialect,
         target=_target(config),
         extra_body=extra,
         append_system_prompt=config.append_system_prompt,
-        allow_fields=config.allow_fields,
+        allow_fields=(*allowed, ID_SLOT) if allowed is not None and slots is not None else allowed,
         drop_fields=config.drop_fields,
         rename_fields=config.rename_fields,
+        slots=slots,
+        is_vendor_host=urlsplit(config.base_url).hostname == VENDOR_HOST,
     )
 
 
@@ -146,6 +158,7 @@ def _target(config: ProviderConfig) -> UpstreamTarget:
         default_max_tokens=config.default_max_tokens,
         auto_cache=config.auto_cache,
         prefill=config.prefill,
+        prefill_style=config.prefill_style,
         files=config.files,
         keep_attribution=config.keep_attribution,
         forward_user=config.forward_user,

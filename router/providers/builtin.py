@@ -4,7 +4,7 @@ It is behind the canary (docs/service.md) and in no profile of a configuration."
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 import trio
 from attrs import define, frozen
 
+from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.domain.request import DialectName
 from router.ports import OpenInfo, UpstreamCall
@@ -32,10 +33,15 @@ class EchoReply:
         await trio.lowlevel.checkpoint()
         return self._reads.pop(0) if self._reads else ()
 
-    async def read_body(self) -> bytes:
+    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
         """Return the frames as one body."""
         await trio.lowlevel.checkpoint()
-        return b"".join(frame.raw for read in self._reads for frame in read)
+        body = b"".join(frame.raw for read in self._reads for frame in read)
+        on_part(len(body))
+        return body
+
+    def settle(self, usage: Usage) -> None:
+        """Count nothing."""
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from router.config.schema import ProviderConfig
 from router.config.secret import Secret
@@ -24,7 +24,7 @@ _OF_THE_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "
 class HeaderPlan:
     """What one provider's requests carry. `fixed` is ready to be sent; the rest is for the Anthropic kind."""
 
-    fixed: RawHeaders
+    fixed: RawHeaders = field(repr=False)  # the key is in it
     is_anthropic: bool = False
     version: str | None = None  # the provider's own; the client's counts without one
     betas: tuple[str, ...] = ()  # from the configured headers

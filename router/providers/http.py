@@ -104,7 +104,7 @@ class HttpxClient:
                 _url(request.url),
                 headers=request.headers,
                 content=request.content,
-                extensions={"timeout": timeouts},
+                extensions={"timeout": timeouts, "on_send": request.on_send},
             )
             connection, response = await self._ask(sent)
         except httpx.TransportError as error:
@@ -163,6 +163,8 @@ class _Connection(httpx.AsyncBaseTransport):
         timeouts = request.extensions["timeout"]
         if self._h1 is None:
             self._h1 = await _connect(request.url, timeouts["connect"], self.dial)
+        if (on_send := request.extensions["on_send"]) is not None:
+            on_send()
         try:
             head = await self._h1.ask(request.method.encode(), request.url.raw_path, request.headers.raw, request.content)
         except h1.UpstreamBroken as error:

@@ -150,7 +150,7 @@ async def _complete(provider: HttpProvider) -> Answered:
 
 
 async def _list_models(provider: HttpProvider) -> Answered:
-    request = _get(provider.urls.models, provider.headers.headers({}), provider.config.connect_timeout_s)
+    request = _get(provider.urls.models, provider.aside_headers({}), provider.config.connect_timeout_s)
     async with provider.client.open(request) as answer:
         if not _is_good(answer.status):
             return await _without_a_list(provider, answer)
@@ -161,7 +161,7 @@ async def _list_models(provider: HttpProvider) -> Answered:
 async def _without_a_list(provider: HttpProvider, answer: HttpAnswer) -> Answered:
     """Return the answer of a server that offers no list. Raises ProviderFailed for any other refusal."""
     error = await read_error(answer)
-    if error.status in _NO_LIST and server_state(error.text()) is None:
+    if error.status in _NO_LIST and server_state(error.status, error.text()) is None:
         return Answered(error.status)
     raise read_failure(error, provider=provider.name, now=provider.unix_now(), redactor=provider.redactor)
 

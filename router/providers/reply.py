@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import trio
 from attrs import define, field
 
+from router.domain.events import Usage
 from router.domain.frame import Frame
 from router.errors import FailureReason, ProviderFailed
 from router.ports import OpenInfo, ReadsOn
@@ -55,6 +56,7 @@ class HttpReply:
     _answer: HttpAnswer = field(alias="answer")
     _ends_by: float = field(alias="ends_by")
     _until: float = field(alias="first_by")  # of the next read
+    _on_settle: Callable[[Usage], None] = field(alias="on_settle")
     _framer: SseFramer = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -71,17 +73,24 @@ class HttpReply:
                 return frames
         return self._framer.close()
 
-    async def read_body(self) -> bytes:
-        """Return the whole body. Raises ProviderFailed(connection | timeout), and bad-response above 32 MiB."""
+    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
+        """Return the whole body; `on_part` hears the size of each part.
+
+        Raises ProviderFailed(connection | timeout), and bad-response above 32 MiB."""
         chunks: list[bytes] = []
         size = 0
         while chunk := await self._read():
             self._until = self._ends_by
             chunks.append(chunk)
             size += len(chunk)
+            on_part(len(chunk))
             if size > MAX_BODY_BYTES:
                 raise self._failed(FailureReason.BAD_RESPONSE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
         return b"".join(chunks)
+
+    def settle(self, usage: Usage) -> None:
+        """Tell what the answer has used, so that the pace of its key counts that instead of an estimate."""
+        self._on_settle(usage)
 
     async def _read(self) -> bytes:
         if self._until == float("inf"):

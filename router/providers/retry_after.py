@@ -28,26 +28,15 @@ def retry_after_s(headers: Sequence[tuple[str, str]], text: str, now: float) -> 
     resets = list(_resets(told, now))
     if resets:
         return min(max(resets), MAX_STATED_S)
-    waits = (_milliseconds(told.get("retry-after-ms")), _when(told.get("retry-after"), now), _worded(text))
+    waits = (_milliseconds(told.get("retry-after-ms")), stated_wait_s(told.get("retry-after"), now), _worded(text))
     wait = next((wait for wait in waits if wait is not None), None)
     return None if wait is None else min(wait, MAX_UNSTATED_S)
 
 
-def _resets(told: Mapping[str, str], now: float) -> Iterator[float]:
-    """Yield the waits of the limits that are used up (nothing remaining, or `rejected`)."""
-    for name, value in told.items():
-        if _RESET.fullmatch(name) and _is_exhausted(told, name) and (wait := _when(value, now)) is not None:
-            yield wait
+def stated_wait_s(value: str | None, now: float) -> float | None:
+    """Return the wait that a header states: a number of seconds, a Unix time, `6m0s`, an HTTP date or an RFC 3339 time.
 
-
-def _is_exhausted(told: Mapping[str, str], reset: str) -> bool:
-    if (status := told.get(reset.replace("-reset", "-status"))) is not None:
-        return status == "rejected"
-    return told.get(reset.replace("-reset", "-remaining")) == "0"
-
-
-def _when(value: str | None, now: float) -> float | None:
-    """Return the wait that a header states: a number of seconds, a Unix time, `6m0s`, an HTTP date or an RFC 3339 time."""
+    None for a header that is not there, or says nothing of the kind. `now` is a Unix time."""
     if value is None:
         return None
     value = value.strip()
@@ -60,6 +49,19 @@ def _when(value: str | None, now: float) -> float | None:
         return _seconds(value)
     moment = _moment(value)
     return None if moment is None else max(0.0, moment.timestamp() - now)
+
+
+def _resets(told: Mapping[str, str], now: float) -> Iterator[float]:
+    """Yield the waits of the limits that are used up (nothing remaining, or `rejected`)."""
+    for name, value in told.items():
+        if _RESET.fullmatch(name) and _is_exhausted(told, name) and (wait := stated_wait_s(value, now)) is not None:
+            yield wait
+
+
+def _is_exhausted(told: Mapping[str, str], reset: str) -> bool:
+    if (status := told.get(reset.replace("-reset", "-status"))) is not None:
+        return status == "rejected"
+    return told.get(reset.replace("-reset", "-remaining")) == "0"
 
 
 def _moment(value: str) -> datetime | None:

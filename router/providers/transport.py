@@ -4,7 +4,7 @@ So another client may take the place of `http.py` without a change elsewhere (de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -27,13 +27,16 @@ class HttpTimeouts:
 
 @frozen(kw_only=True)
 class HttpRequest:
-    """One request; `headers` without Host and Content-Length, which the client writes."""
+    """One request; `headers` without Host and Content-Length, which the client writes.
+
+    `on_send` is called each time it goes out: once there is a connection for it."""
 
     url: str
     headers: tuple[tuple[bytes, bytes], ...]
     timeouts: HttpTimeouts
     content: bytes = b""
     method: str = "POST"
+    on_send: Callable[[], None] | None = None
 
 
 class HttpAnswer(Protocol):

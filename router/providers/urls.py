@@ -34,5 +34,12 @@ def provider_urls(config: ProviderConfig) -> ProviderUrls:
     return ProviderUrls(complete=_joined(parts, path + "/chat/completions"), models=_joined(parts, path + "/models"))
 
 
+def server_url(config: ProviderConfig, path: str, query: str = "") -> str:
+    """Return an address of the provider's server beside its API: below `base_url` without `/v1`; `path` begins with a slash."""
+    parts = urlsplit(config.base_url)
+    root = parts.path.rstrip("/").removesuffix("/v1")
+    return _joined(parts._replace(query="&".join(filter(None, (parts.query, query)))), root + path)
+
+
 def _joined(parts: SplitResult, path: str) -> str:
     return parts._replace(path=path, fragment="").geturl()

@@ -46,6 +46,7 @@ class MemoryUpstreams:
     lines: dict[int, list[MemoryLine]] = field(factory=dict)
     held: set[int] = field(factory=set)
     asked: list[int] = field(factory=list)  # the port of each request
+    sizes: list[int] = field(factory=list)  # of each request's body, in bytes
     _let_go: trio.Event = field(factory=trio.Event)
 
     async def dial(self, host: str, port: int) -> MemoryLine:
@@ -76,6 +77,7 @@ class MemoryUpstreams:
                     continue
                 data.clear()
                 self.asked.append(port)
+                self.sizes.append(len(body))
                 if port in self.held:
                     await self._let_go.wait()
                 answer = chat_reply(f"from {port}")

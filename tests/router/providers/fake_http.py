@@ -72,6 +72,8 @@ class FakeClient:
         told = self.answers[min(len(self.requests), len(self.answers) - 1)]
         self.requests.append(request)
         await trio.lowlevel.checkpoint()
+        if request.on_send is not None:
+            request.on_send()
         if isinstance(told, ProviderFailed):
             raise told
         await _wait(told.head_after_s, request.timeouts.head_s, self.provider)

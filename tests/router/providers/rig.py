@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -71,9 +71,17 @@ class Rig:
 
 def a_rig(*answers: Told | ProviderFailed, **keys: object) -> Rig:
     """Return a rig whose upstream gives these answers; `keys` are the provider's."""
+    return a_pooled_rig((), *answers, **keys)
+
+
+def a_pooled_rig(more_keys: Sequence[str], *answers: Told | ProviderFailed, **keys: object) -> Rig:
+    """Return a rig whose provider has these credentials beside KEY."""
     client = FakeClient(list(answers) or [Told()])
     leases, observer = Leases(), RememberingObserver()
-    secrets = Secrets(credentials={"p": Secret(KEY)}, sensitive=(Secret(KEY),))
+    credentials = tuple(Secret(key) for key in (KEY, *more_keys))
+    secrets = Secrets(sensitive=credentials, credentials={"p": credentials[0]})
+    if more_keys:
+        secrets = Secrets(sensitive=credentials, key_pools={"p": credentials})
     built = build_provider(a_provider("p", model="theirs", **keys), secrets, leases, observer)
     provider = HttpProvider(
         config=built.config,
@@ -85,6 +93,7 @@ def a_rig(*answers: Told | ProviderFailed, **keys: object) -> Rig:
         backends=leases,
         observer=observer,
         unix_now=lambda: NOW,
+        keys=built.keys,
     )
     return Rig(provider=provider, client=client, leases=leases, observer=observer)
 

@@ -10,6 +10,7 @@ from router.domain.request import DialectName
 from router.errors import InvalidRequest
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
 from router.providers.remedies import DropField, Refused, RenameField
+from router.providers.slots import slot_of
 from router.wire.registry import DIALECTS
 from tests.builders import ANTHROPIC, CHAT, a_provider
 from tests.router.providers.rig import same_dialect, translated
@@ -177,3 +178,81 @@ def test_a_field_left_out_that_changes_the_meaning_is_told_as_such(name: str, ki
     body = plan().encode(same_dialect(orjson.dumps({"messages": [], name: {"a": 1}})), refused)
 
     assert [(note.path, note.kind) for note in body.notes] == [(name, kind)]
+
+
+# ---- the slot of a session
+
+
+@pytest.mark.parametrize("is_translated", [False, True])
+def test_a_session_is_sent_to_its_slot_on_both_ways(is_translated: bool) -> None:  # noqa: FBT001 - a column
+    call = evolve(translated() if is_translated else same_dialect(CHAT_BODY), session_key="sid")
+
+    assert sent(plan(slot_affinity_slots=4).encode(call, Refused()))["id_slot"] == slot_of("sid", 4)
+
+
+@pytest.mark.parametrize(
+    ("keys", "body", "slot"),
+    [
+        ({"extra_body": {"id_slot": 9}}, b"{}", 9),
+        ({}, b'{"id_slot":7}', 7),
+        ({"allow_fields": ()}, b"{}", slot_of("sid", 4)),
+        ({"drop_fields": ("id_slot",)}, b"{}", None),
+        ({"slot_affinity_slots": None}, b"{}", None),
+    ],
+)
+def test_a_slot_that_somebody_chose_counts(keys: dict[str, object], body: bytes, slot: int | None) -> None:
+    call = evolve(same_dialect(body), session_key="sid")
+
+    assert sent(plan(CHAT, **{"slot_affinity_slots": 4, **keys}).encode(call, Refused())).get("id_slot") == slot
+
+
+def test_an_unknown_session_and_another_dialect_get_no_slot() -> None:
+    known = evolve(same_dialect(MESSAGES_BODY, ANTHROPIC), session_key="sid")
+
+    assert "id_slot" not in spliced(slot_affinity_slots=4)
+    assert "id_slot" not in sent(plan(ANTHROPIC, slot_affinity_slots=4).encode(known, Refused()))
+
+
+# ---- tools that are searched by need
+
+DEFERRING = (
+    b'{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}],"tools":'
+    b'[{"type":"tool_search_tool_bm25_20251119","name":"tool_search_tool_bm25"},{"name":"Read","input_schema":{},"defer_loading":true}]}'
+)
+VENDOR = "https://api.anthropic.com"
+
+
+@pytest.mark.parametrize(
+    ("action", "base_url", "is_kept"),
+    [
+        ("auto", VENDOR, True),
+        ("auto", "https://API.anthropic.com:443/v1", True),
+        ("auto", "https://api.anthropic.com.example.org", False),
+        ("auto", "http://127.0.0.1:1", False),
+        ("expand", VENDOR, False),
+        ("passthrough", "http://127.0.0.1:1", True),
+    ],
+)
+def test_deferred_tools_stay_where_somebody_searches_them(action: str, base_url: str, is_kept: bool) -> None:  # noqa: FBT001 - a column
+    call = evolve(same_dialect(DEFERRING, ANTHROPIC), deferred_tools=action)
+
+    tools = sent(plan(ANTHROPIC, base_url=base_url).encode(call, Refused()))["tools"]
+
+    assert tools == (orjson.loads(DEFERRING)["tools"] if is_kept else [{"name": "Read", "input_schema": {}}])
+
+
+@pytest.mark.parametrize("base_url", [VENDOR, "http://127.0.0.1:1"])
+def test_deferred_tools_may_be_refused_by_name(base_url: str) -> None:
+    call = evolve(same_dialect(DEFERRING, ANTHROPIC), deferred_tools="reject")
+
+    with pytest.raises(InvalidRequest, match="tool_search_tool_bm25"):
+        plan(ANTHROPIC, base_url=base_url).encode(call, Refused())
+
+
+def test_a_chat_upstream_is_offered_every_tool_at_once() -> None:
+    request = DIALECTS[ANTHROPIC].decode_request(orjson.loads(DEFERRING))
+
+    body = plan().encode(evolve(translated(), neutral=request), Refused())
+
+    assert [tool["function"]["name"] for tool in sent(body)["tools"]] == ["Read"]
+    assert b"defer_loading" not in body.content

@@ -49,7 +49,7 @@ def requests() -> Iterator[NeutralRequest]:
 
 def keys_read_by(dialect: DialectName) -> set[str]:
     """Return what the dialect's encoder reads of a provider over all these requests."""
-    target = ReadTarget(UpstreamTarget(model="m"))
+    target = ReadTarget(UpstreamTarget(model="m", prefill=True))
     for request in requests():
         DIALECTS[dialect].encode_request(request, cast("UpstreamTarget", target))
     return target.read

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.providers.urls import provider_urls
+from router.providers.urls import provider_urls, server_url
 from tests.builders import a_provider
 
 
@@ -55,3 +55,16 @@ def test_an_anthropic_base_url_may_carry_its_version_or_not(base_url: str, url: 
 )
 def test_the_list_of_models_is_beside_the_place_of_requests(kind: str, base_url: str, url: str) -> None:
     assert provider_urls(a_provider(kind=kind, base_url=base_url)).models == url
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("http://h:8080/v1", "http://h:8080/slots/0?action=erase"),
+        ("http://h:8080/v1/", "http://h:8080/slots/0?action=erase"),
+        ("http://h:8080", "http://h:8080/slots/0?action=erase"),
+        ("https://h/llama/v1?key=x", "https://h/llama/slots/0?key=x&action=erase"),
+    ],
+)
+def test_what_a_server_has_beside_its_api_is_below_the_base_without_the_version(base_url: str, url: str) -> None:
+    assert server_url(a_provider(base_url=base_url), "/slots/0", "action=erase") == url
