@@ -1,7 +1,7 @@
 """What of the rows on disk is taken up again (supervision.md 21.10). Pure.
 
-Names that are no longer configured are pruned (D24, I2). What a row says, and whether it is too old to say anything,
-is judged by who reads it. Namespaces of others are not looked at."""
+Names that are no longer configured are pruned (D24, I2), except from what was spent: that money is gone. What a row says,
+and whether it is too old to say anything, is judged by who reads it. Namespaces of others are not looked at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import field, frozen
 
-from router.state.rows import HEALTH, RESTART_BUDGET, Key, Row
+from router.state.rows import HEALTH, RESTART_BUDGET, SPEND, Key, Row
 
 Values = Mapping[str, Mapping[str, object]]  # by key
 
@@ -24,10 +24,11 @@ class Known:
 
 @frozen(kw_only=True)
 class Restored:
-    """What to take up, by provider and by group; `pruned` are the rows that have to be deleted."""
+    """What to take up, by provider, by group and by period; `pruned` are the rows that have to be deleted."""
 
     health: Values = field(factory=dict)
     restarts: Values = field(factory=dict)
+    spend: Values = field(factory=dict)
     pruned: tuple[Key, ...] = ()
 
 
@@ -42,6 +43,7 @@ def restore(rows: Iterable[Row], known: Known) -> Restored:
     return Restored(
         health=by_namespace.get(HEALTH, {}),
         restarts=by_namespace.get(RESTART_BUDGET, {}),
+        spend=by_namespace.get(SPEND, {}),
         pruned=pruned,
     )
 

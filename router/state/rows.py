@@ -2,6 +2,7 @@
 
     health            a provider's health
     restart-budget    a group's restarts
+    spend             what was spent in a month or on a day, by its name
     quarantine/<ns>   what could not be read, or crashed its reader; never handed out
 
 Namespaces that nobody here knows belong to others and stay as they are."""
@@ -15,6 +16,7 @@ from attrs import field, frozen
 
 HEALTH = "health"
 RESTART_BUDGET = "restart-budget"
+SPEND = "spend"
 QUARANTINE = "quarantine/"  # what a namespace's unreadable rows are moved below
 
 Key = tuple[str, str]  # namespace, key

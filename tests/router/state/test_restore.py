@@ -31,6 +31,13 @@ def test_namespaces_of_others_are_neither_taken_up_nor_pruned() -> None:
     assert restore([row("budget", "gone")], KNOWN) == Restored()
 
 
+def test_what_was_spent_is_kept_whoever_is_configured_and_whatever_the_period() -> None:
+    rows = [row("spend", "2026-01", {"total_usd": 1.0}), row("spend", "2025-12-31", {"total_usd": 2.0})]
+
+    assert restore(rows, KNOWN) == Restored(spend={"2026-01": {"total_usd": 1.0}, "2025-12-31": {"total_usd": 2.0}})
+    assert unknown_names([("spend", "2026-01")], KNOWN) == ()
+
+
 def test_a_reload_prunes_by_the_same_rule() -> None:
     assert unknown_names([("health", "a"), ("health", "gone"), ("other", "gone")], KNOWN) == (("health", "gone"),)
 
