@@ -14,7 +14,18 @@ from attrs import define, evolve, field
 
 from router.domain.events import Usage
 from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
-from router.domain.health_events import AttemptBegan, Failed, HealthEvent, Moment, Operated, Reloaded, Restored, Source, Succeeded
+from router.domain.health_events import (
+    AttemptBegan,
+    Drifted,
+    Failed,
+    HealthEvent,
+    Moment,
+    Operated,
+    Reloaded,
+    Restored,
+    Source,
+    Succeeded,
+)
 from router.domain.health_step import next_due, step
 from router.errors import ProviderFailed
 from router.ports import Observer
@@ -133,7 +144,7 @@ class Attempting:
         """The provider has never answered."""
         return self._cell.health.last_ok_wall is None
 
-    def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - usage is booked by the cost ledger of a later issue
+    def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - what it cost is the ledger's
         """Record a whole answer: the terminator has come."""
         self._cell.apply(Succeeded())
 
@@ -250,3 +261,9 @@ class HealthBoard:
             yield Attempting(cell=cell, epoch=cell.health.epoch, memory_cooldown_s=memory_cooldown_s)
         finally:
             cell.in_flight -= 1
+
+    def drifted(self, provider: str, *, for_s: float, wants_reload: bool) -> None:
+        """Let the provider be asked behind the others for a while, and its cache be flushed; an unknown name: nothing."""
+        cell = self._cells.get(provider)
+        if cell is not None:
+            cell.apply(Drifted(for_s=for_s, wants_reload=wants_reload))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from router.assembly import is_same_provider
-from router.config.schema import LoadedConfig, ProviderConfig
+from router.config.schema import LoadedConfig
 from router.domain.health_events import Reloaded
+from router.routing.memory import backend_of
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 
@@ -23,7 +24,7 @@ def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tu
         unconfigured = new.secrets.unconfigured.get(name)
         if name not in before:
             board.add(name, policies[name], unconfigured=unconfigured)
-        elif _backend(before[name]) != _backend(provider):
+        elif backend_of(before[name]) != backend_of(provider):
             board.renew(name, policies[name], unconfigured=unconfigured)
         else:
             cell = board.cell(name)
@@ -37,8 +38,4 @@ def update_board(board: HealthBoard, old: LoadedConfig, new: LoadedConfig) -> tu
 
 def _keys(name: str, loaded: LoadedConfig) -> tuple[object, object]:
     """Return what a provider shows of itself; a key may stand in a header of the user's, too."""
-    return loaded.secrets.credentials.get(name), loaded.secrets.headers.get(name)
-
-
-def _backend(provider: ProviderConfig) -> tuple[str, str, str]:
-    return provider.kind, provider.base_url, provider.model
+    return loaded.secrets.keys_of(name), loaded.secrets.headers.get(name)

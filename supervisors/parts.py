@@ -1,6 +1,6 @@
 """Everything that the tree runs, built and not started, and what ties the parts together. `root.py` runs them.
 
-The board, the keeper and the front of the state writer are values that are older than every task; what hangs on a
+The board, the ledger, the keeper and the front of the state writer are values that are older than every task; what hangs on a
 configuration is brought up to date by `apply` (supervision.md 21.1, 21.10)."""
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from router.domain.probe import ProbeResult
 from router.ingress.drain import Drain
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
+from router.providers.cache_flush import CacheFlusher
 from router.providers.http import HttpxClient
 from router.providers.probe import HttpProber
 from router.state.directory import state_directory
 from router.state.restore import Known, restore, unknown_names
 from router.state.rows import HEALTH, QUARANTINE, Opened
-from supervisors import recovery, restart_runner
+from supervisors import drift_reload, recovery, restart_runner
 from supervisors.control import BoardControl
+from supervisors.drift_reload import Flush
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
 from supervisors.keep_running import ChildState, Keeper, SupervisorExhausted
+from supervisors.ledger import Ledger
 from supervisors.listen_fds import listening_sockets, require_token
 from supervisors.new_generation import update_board
 from supervisors.outside import ConfigSource, Seams
@@ -81,10 +84,12 @@ class Parts:
     keeper: Keeper
     state: StateWriter
     board: HealthBoard
+    ledger: Ledger
     runner: Runner
     processes: Processes
     restarts: Restarts
     probes: Probes
+    flush: Flush
     reloader: Reloader
     tree: Tree
     deployed: Deployed
@@ -97,15 +102,17 @@ class Parts:
     def children(self) -> Mapping[SlotKind, ChildOfProvider]:
         """Return what runs in the slots of a provider supervisor."""
         return {
+            SlotKind.DRIFT_RELOAD: partial(drift_reload.run, flush=self.flush),
             SlotKind.RECOVERY: partial(recovery.run, probing=self.probes.probing),
             SlotKind.RESTART: partial(restart_runner.run, restarts=self.restarts),
         }
 
     def resume(self, opened: Opened) -> None:
-        """Take up what an earlier daemon has left: exclusions with their level, restart budgets (21.10, step 3)."""
+        """Take up what an earlier daemon has left: exclusions with their level, restarts, what was spent (21.10, step 3)."""
         found = restore(opened.rows, _known(self.loaded.config))
         self.state.forget(found.pruned)
         self.restarts.resume(found.restarts)
+        self.ledger.resume(found.spend)
         for cell in self.board.cells():
             row = found.health.get(cell.name)
             if row is None:
@@ -131,6 +138,7 @@ class Parts:
             self.keeper.forget(provider_spec(name).name)
         self.state.forget(unknown_names(self.state.keys(), _known(config)))
         self.restarts.configure(restart_groups(config, unconfigured))
+        self.ledger.configure(config)
         self.probes.touch()
 
     def jumped(self, by_s: float) -> None:
@@ -174,6 +182,11 @@ class _Late:
     def probe_settings(self) -> ProbeConfig:
         return self.config().probe
 
+    def found_late(self, opened: Opened) -> None:
+        """Take up what was spent where the file could be opened only now; health is learnt anew meanwhile."""
+        parts = self.get()
+        parts.ledger.resume(restore(opened.rows, _known(parts.loaded.config)).spend)
+
     async def probe_now(self, provider: str) -> ProbeResult:
         return await self.get().probes.probe_now(provider)
 
@@ -216,8 +229,11 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    state = StateWriter(store=seams.store(directory, seams.wall), execute=seams.execute, observer=observer, wall=seams.wall)
+    store = seams.store(directory, seams.wall)
+    state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
+    ledger = Ledger(wall=seams.wall, observer=observer, rows=state)
+    ledger.configure(config)
     runner = seams.runner(directory / "processes", observer)
     look = HttpProbe(dial=seams.dial)
     processes = Processes(
@@ -252,6 +268,7 @@ def build(
         in_flight=board.in_flight,
         processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
         control=BoardControl(board=board, probe_now=late.probe_now, reload_now=late.reload_now),
+        spending=ledger,
         budget=late.budget,
         report=late.report,
         sources=seams.sources(),
@@ -268,10 +285,12 @@ def build(
         keeper=Keeper(observer=observer, wrap=seams.wrap, escalate=fate.seal),
         state=state,
         board=board,
+        ledger=ledger,
         runner=runner,
         processes=processes,
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
+        flush=CacheFlusher(provider_of=late.provider),
         reloader=Reloader(seen=source.stamp()),
         tree=tree,
         deployed=Deployed.of(loaded, tree),

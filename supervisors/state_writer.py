@@ -70,6 +70,7 @@ class StateWriter:
     execute: Execute
     observer: Observer
     wall: WallClock
+    on_late: Callable[[Opened], None] = lambda _opened: None  # hears, once, what a file holds that could not be opened first
     _rows: dict[Key, Change] = field(factory=dict)  # every wanted row; json of None: wanted to be away
     _marked: dict[Key, None] = field(factory=dict)  # those that the file may not have so, in order
     _work: trio.Event = field(factory=trio.Event)
@@ -80,6 +81,7 @@ class StateWriter:
     _failing_since: float | None = None
     _dropped_total: int = 0
     _is_refused: bool = False  # no try will help
+    _is_late: bool = False  # `load` has failed, and nobody knows yet what the file holds
 
     # ---- the front: sync, never waits, never raises
 
@@ -154,6 +156,7 @@ class StateWriter:
         except StateFailed as error:
             self._failed(error)
             self.degrade()
+            self._is_late = True
         return Opened()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -225,6 +228,9 @@ class StateWriter:
     async def _open(self) -> Opened:
         opened = await self._do("open", self.store.open)
         self._is_open = True
+        if self._is_late:
+            self._is_late = False
+            self.on_late(opened)
         self._reconcile(opened)
         self.observer.event(
             "state-store-attached", {"path": self.store.path, "rows": len(opened.rows), "pending": len(self._marked)}

@@ -133,3 +133,25 @@ async def test_i2_a_late_report_on_a_provider_that_is_gone_is_neither_kept_nor_t
     assert (kept, seen.events) == ([], [])
     assert again.health.failures == 0
     assert board.in_flight() == {}
+
+
+async def test_a_drift_puts_the_provider_behind_the_others_and_owes_a_reload_where_one_is_wanted(mock_clock: MockClock) -> None:
+    del mock_clock
+    board = a_board()
+    board.add("q", HealthPolicy())
+
+    board.drifted("p", for_s=300, wants_reload=False)
+    board.drifted("q", for_s=60, wants_reload=True)
+
+    now = trio.current_time()
+    seen = [(board.status_of(name).health.drift_until - now, board.status_of(name).health.reload_owed) for name in "pq"]
+    assert seen == [(300, None), (60, 1)]
+
+
+async def test_a_drift_of_a_provider_that_is_gone_is_nothing() -> None:
+    board = a_board()
+    board.remove("p")
+
+    board.drifted("p", for_s=300, wants_reload=True)
+
+    assert board.cells() == ()
