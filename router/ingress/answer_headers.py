@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from router.domain.request import DialectName
 from router.errors import RouterError, UpstreamClientError
+from router.guards.drift import Severity
 from router.ingress.record import Record
 from router.ports import OpenInfo
 
@@ -49,6 +50,10 @@ def _way(record: Record, *, is_over: bool = False) -> Headers:
     headers = record.trace.headers(is_over=is_over)
     if record.choice is not None:
         headers.append(("x-router-profile", record.choice.profile))
+    if (budget := record.context_budget) is not None:
+        headers.append(("x-router-context-budget", budget))
+    if record.drift is not Severity.NONE:
+        headers.append(("x-router-drift", str(record.drift)))
     if record.upstream_request_id is not None:
         headers.append((UPSTREAM_ID, record.upstream_request_id))
     return headers

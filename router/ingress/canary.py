@@ -95,6 +95,9 @@ class Unheard:
         del provider, memory_cooldown_s
         yield self
 
+    def drifted(self, provider: str, *, for_s: float, wants_reload: bool) -> None:
+        """Drop it."""
+
     @property
     def is_first(self) -> bool:
         """Return False: it answers always."""

@@ -6,7 +6,6 @@ import orjson
 import trio
 
 from router.domain.request import DialectName
-from router.guards.tokens import count_tokens_body
 from router.ingress.answer_headers import JSON_HEADERS
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
@@ -21,7 +20,7 @@ async def count_tokens(exchange: Exchange, generation: Generation) -> None:
     turn.dialect.check_request(turn.document)
     provider = native_provider(generation, turn)
     told = None if provider is None else await provider.count_tokens(body, exchange.headers)
-    count = count_tokens_body(turn.document) if told is None else told
+    count = turn.count() if told is None else told
     counted_by = None if told is None or provider is None else provider.name
     generation.observer.event(
         "count-tokens-served",

@@ -10,10 +10,17 @@ from router.config.schema import ProfileConfig, RouterConfig
 from router.domain.request import DialectName
 from router.ingress.grammar_check import GrammarTally
 from router.ports import HealthView, Observer
-from router.routing.chain import Member, Plan, resolve
+from router.providers.capabilities import Capabilities, read_builtin, resolve_capabilities
+from router.routing.chain import Member, Plan, RankFacts, resolve
+from router.routing.cost import price_of
 from router.routing.dispatch import Upstreams
+from router.routing.limits import Fairness
+from router.routing.memory import Memory
 from router.routing.profile import ProfileTable
 from router.wire.dialect import Dialect, Minting
+
+_AS_OTHERS = RankFacts()
+_EVERYBODY: Mapping[str, RankFacts] = {}
 
 
 @frozen(kw_only=True)
@@ -28,10 +35,44 @@ class Generation:
     health: HealthView
     observer: Observer
     minting: Minting
+    memory: Memory = field(factory=Memory)  # the daemon's own, as is `fairness`: both outlive this generation
+    fairness: Fairness = field(factory=Fairness)
     tally: GrammarTally = field(factory=GrammarTally)
+    capabilities: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from
 
-    def plan(self, profile: ProfileConfig, now: float) -> Plan:
-        """Return who is asked for a request of `profile`; `now` on trio's clock."""
+    @capabilities.default
+    def _resolved(self) -> Mapping[str, Capabilities]:
+        rules, builtin = self.config.capability_rules, read_builtin()
+        return {name: resolve_capabilities(config, rules, builtin) for name, config in self.upstreams.configs.items()}
+
+    counted: frozenset[str] = field(
+        init=False
+    )  # whose requests are counted in tokens beforehand: they cost, or have limits of them
+
+    @counted.default
+    def _costing_or_limited(self) -> frozenset[str]:
+        prices = self.config.prices
+        return frozenset(
+            name
+            for name, config in self.upstreams.configs.items()
+            if config.limits.tokens_per_minute is not None or not price_of(config, prices).is_free
+        )
+
+    @property
+    def signs(self) -> bool:
+        """Several servers sign thinking, so that it matters whose a signature is."""
+        return len({config.base_url for config in self.upstreams.configs.values() if config.kind == "anthropic"}) > 1
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Something of this configuration asks which conversation a request belongs to."""
+        return bool(self.table.sticky) or any(config.slot_affinity_slots for config in self.upstreams.configs.values())
+
+    def plan(self, profile: ProfileConfig, now: float, facts: Mapping[str, RankFacts] = _EVERYBODY) -> Plan:
+        """Return who is asked for a request of `profile`; `now` on trio's clock. Whose standing is not told is as others."""
         configs = self.upstreams.configs
-        members = tuple(Member(config=configs[name], status=self.health.status_of(name)) for name in profile.providers)
+        members = tuple(
+            Member(config=configs[name], status=self.health.status_of(name), facts=facts.get(name, _AS_OTHERS))
+            for name in profile.providers
+        )
         return resolve(profile, members, self.config.routing, now)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import asdict
+from attrs import asdict, frozen
 
 from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Admission, Health, HoldReason, ProviderStatus
+from router.routing.chain import DropReason
+
+
+@frozen(kw_only=True)
+class Rest:
+    """Why a provider is left alone for a while, and for how long still."""
+
+    reason: str
+    left_s: float
 
 
 def state_word(status: ProviderStatus, *, is_enabled: bool, now: float) -> str:
@@ -21,9 +30,18 @@ def state_word(status: ProviderStatus, *, is_enabled: bool, now: float) -> str:
         return health.admission.value
     if health.is_passive:
         return "passive"
-    if health.cooldown is not None and health.cooldown.until > now:
+    if rest_of(health, now) is not None:
         return "cooldown"
     return "loading" if health.is_loading else health.state.value
+
+
+def rest_of(health: Health, now: float) -> Rest | None:
+    """Return the rest that a provider takes by itself, None where it takes none: in the order in which a chain looks at them."""
+    if health.cooldown is not None and health.cooldown.until > now:
+        return Rest(reason=health.cooldown.reason.value, left_s=health.cooldown.until - now)
+    if health.pressured_until > now:
+        return Rest(reason=DropReason.MEMORY_PRESSURE.value, left_s=health.pressured_until - now)
+    return None
 
 
 def healing_part(health: Health, budget: RestartBudget | None, *, now: float) -> dict[str, object]:
@@ -42,8 +60,7 @@ def why_of(health: Health, now: float) -> str:
         return "held by an operator until it is restored"
     if health.is_passive:
         return "its supervisor has given up: it is asked last, once in 30 s"
-    rests = health.cooldown is not None and health.cooldown.until > now
-    if health.admission is Admission.ADMITTED and not health.failures and not rests:
+    if health.admission is Admission.ADMITTED and not health.failures and rest_of(health, now) is None:
         return ""
     if health.admission is Admission.PROBATION:
         left_s = max(health.probation_until - now, 0.0)

@@ -10,12 +10,13 @@ from attrs import define, field
 from router.domain.events import Usage
 from router.domain.request import Note
 from router.errors import InvalidRequest, RouterError, UpstreamClientError
+from router.guards.drift import Severity
 from router.ingress.exchange import Exchange
 from router.ports import Observer
+from router.routing.answer import Answer, RelayEnd
+from router.routing.booking import with_input
 from router.routing.chain_events import skipped, tell_hops
-from router.routing.dispatch import Answer
 from router.routing.profile import ProfileChoice
-from router.routing.relay import RelayEnd
 from router.routing.trace import Trace
 from router.wire.json_text import parse_object
 from router.wire.touch import REASONING_KEYS
@@ -43,6 +44,8 @@ class Record:
     is_delivered: bool = False  # the client has all that the model said, though the stream has not ended yet
     upstream_request_id: str | None = None  # of the answer, or of the refusal that ended the chain
     drained_bytes: int | None = None  # of an answer that was read on without its client, from then on
+    context_budget: str | None = None  # of the provider whose answer begins, as the client reads it
+    drift: Severity = Severity.NONE  # the verdict over this request's answer, as far as it is known
     _left: str | None = None  # the outcome at that moment
     _notes: tuple[Note, ...] = ()
     _has_stripped: bool = False
@@ -53,7 +56,7 @@ class Record:
 
     def answered(self, answer: Answer) -> None:
         """Take over what is known of an answer that is about to be sent, and tell how it came to that provider."""
-        self._notes = answer.info.notes
+        self._notes, self.usage_so_far = answer.info.notes, None
         self.upstream_request_id = upstream_id(answer.info.headers)
         self.trace.model = self.trace.model or named_model(answer)
         self._tell_hops()
@@ -64,6 +67,10 @@ class Record:
         attempts, failure = self.trace.attempts, self.trace.failure
         if failure is not None and attempts[-1].reason is not None:
             self.upstream_request_id = upstream_id(failure.headers)
+
+    def usage_told(self) -> Usage | None:
+        """Return what an answer that is under way has used, None before it began."""
+        return None if self.usage_so_far is None else self.usage_so_far()
 
     def left_alone(self) -> None:
         """Note that the client has left, and that its answer is read on."""
@@ -85,7 +92,7 @@ class Record:
         if outcome.startswith(_CANCELLED):
             self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
         drained = self._drained()
-        usage = self.end.usage if self.end is not None else self.usage_so_far and self.usage_so_far()
+        usage = self._usage()
         self.observer.event(
             "request-complete",
             {
@@ -106,10 +113,18 @@ class Record:
                 "input_tokens": usage.input if usage else None,
                 "output_tokens": usage.output if usage else None,
                 "estimated": usage.estimated if usage else (True if drained else None),
+                "cost_usd": None if trace.cost_usd is None else round(trace.cost_usd, 6),
+                "context_budget": self.context_budget,
+                "drift": None if self.drift is Severity.NONE else str(self.drift),
                 "drained": drained,
                 "drained_bytes": self.drained_bytes,
             },
         )
+
+    def _usage(self) -> Usage | None:
+        """Return what the answer has used, with the input that it was booked at where its upstream told none."""
+        told = self.usage_told() if self.end is None else self.end.usage
+        return told and with_input(told, self.trace.input_tokens)
 
     def _drained(self) -> str | None:
         """Return whether an answer was read on to its end, None where its client was there."""

@@ -12,7 +12,10 @@ from attrs import field, frozen
 from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Health, ProviderStatus
 from router.domain.health_step import probe_due
-from router.ingress.healing_report import daemon_part, degraded_parts, healing_part, state_word
+from router.domain.spend import SpendReport, Standing
+from router.ingress.healing_report import daemon_part, degraded_parts, healing_part, rest_of, state_word
+from router.ingress.policy_report import FairnessReport, PolicyReport, fairness_part, policy_part
+from router.ingress.spend_report import provider_spend_part, spend_part
 
 
 @frozen(kw_only=True)
@@ -26,6 +29,8 @@ class ProviderReport:
     in_flight: int = 0
     process: str | None = None
     budget: RestartBudget | None = None
+    spend: Standing | None = None  # None: it costs nothing
+    policy: PolicyReport | None = None
 
 
 @frozen(kw_only=True)
@@ -48,6 +53,8 @@ class StatusReport:
     grammar_violations: Mapping[str, int] | None = None  # by dialect, where `grammar_check` is on
     generation: int = 1  # of the configuration at work; counts the reloads that were applied
     daemon: DaemonReport = field(factory=DaemonReport)
+    spend: SpendReport | None = None  # None: nothing is booked
+    fairness: FairnessReport | None = None
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -80,6 +87,8 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "default_profile_routable": report.is_routable,
         "profiles": report.profiles,
         "providers": [provider_part(provider, now=now) for provider in report.providers],
+        **spend_part(report.spend),
+        **fairness_part(report.fairness),
         "warnings": report.warnings,
         **checked,
         "generation": report.generation,
@@ -98,9 +107,8 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
         body["state"] = "disabled"
     elif status.unconfigured is not None:
         body |= {"state": "unconfigured", "reason": status.unconfigured.reason, "detail": status.unconfigured.detail}
-    elif status.cooldown is not None and status.cooldown.until > now:
-        left_s = round(status.cooldown.until - now, 1)
-        body |= {"state": "cooldown", "reason": status.cooldown.reason.value, "cooldown_left_s": left_s}
+    elif (rest := rest_of(status.health, now)) is not None:
+        body |= {"state": "cooldown", "reason": rest.reason, "cooldown_left_s": round(rest.left_s, 1)}
     body["in_flight"] = provider.in_flight
     if provider.process is not None:
         body["process"] = provider.process
@@ -109,11 +117,13 @@ def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:
 
 
 def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
-    """Return one provider's part of `/status` whole: what it is, how it is, why, and what is left of its restarts.
+    """Return one provider's part of `/status` whole: what it is and can do, how it is and why, what it has left and costs.
 
     `word` is the one that says most."""
     word = state_word(provider.status, is_enabled=provider.is_enabled, now=now)
-    return provider_body(provider, now=now) | {"word": word} | healing_part(provider.status.health, provider.budget, now=now)
+    healing = healing_part(provider.status.health, provider.budget, now=now)
+    costs, policy = provider_spend_part(provider.spend), policy_part(provider.policy)
+    return provider_body(provider, now=now) | {"word": word} | healing | costs | policy
 
 
 def provider_health(health: Health, *, now: float) -> dict[str, object]:

@@ -11,14 +11,8 @@ from attrs import define, evolve
 
 from router.domain.events import NeutralEvent, Started, Usage, UsageSeen
 from router.domain.frame import Frame
+from router.routing.booking import with_input
 from router.wire.dialect import EventDecoder
-
-
-def with_input(usage: Usage, tokens: int) -> Usage:
-    """Return the usage with `tokens` as its input where it is an estimate that knows none; 0 changes nothing."""
-    if not tokens or not usage.estimated or usage.input or usage.cache_read or usage.cache_write:
-        return usage
-    return evolve(usage, input=tokens)
 
 
 def events_with_input(events: Sequence[NeutralEvent], tokens: int) -> Sequence[NeutralEvent]:

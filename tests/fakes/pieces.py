@@ -110,7 +110,11 @@ def _fragments(call: ToolCall) -> list[str]:
 
 
 def _texts(plan: Plan) -> list[str]:
-    return [plan.text.replace("{n}", str(n)) for n in range(plan.deltas)]
+    return [plan.text.replace("{n}", str(n)) for n in range(plan.deltas)] if plan.texts is None else list(plan.texts)
+
+
+def _stop(plan: Plan, called: str, ended: str) -> str:
+    return plan.stop or (called if plan.tools else ended)
 
 
 def _thoughts(plan: Plan) -> list[str]:
@@ -126,8 +130,8 @@ def _anthropic_stream(plan: Plan, asked: Asked) -> list[Piece]:
         deltas: list[Json] = [{"type": "thinking_delta", "thinking": t} for t in _thoughts(plan)]
         deltas.append({"type": "signature_delta", "signature": "c2lnbmF0dXJl"})
         blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas))
-    if plan.deltas:
-        blocks.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": t} for t in _texts(plan)]))
+    if texts := _texts(plan):
+        blocks.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": t} for t in texts]))
     for number, call in enumerate(plan.tools):
         block = {"type": "tool_use", "id": f"toolu_fake{number}", "name": call.name, "input": {}}
         blocks.append((block, [{"type": "input_json_delta", "partial_json": part} for part in _fragments(call)]))
@@ -138,7 +142,7 @@ def _anthropic_stream(plan: Plan, asked: Asked) -> list[Piece]:
         pieces.extend(_event({"type": "content_block_delta", "index": index, "delta": d}, is_delta=True) for d in deltas)
         last = index == len(blocks) - 1
         pieces.append(_event({"type": "content_block_stop", "index": index}, is_closing=last))
-    stop = {"stop_reason": "tool_use" if plan.tools else "end_turn", "stop_sequence": None}
+    stop = {"stop_reason": _stop(plan, "tool_use", "end_turn"), "stop_sequence": None}
     usage = {"output_tokens": _output_tokens(plan)}
     pieces.append(_event({"type": "message_delta", "delta": stop, "usage": usage}, is_closing=True))
     pieces.append(_event({"type": "message_stop"}, is_closing=True))
@@ -153,8 +157,8 @@ def _anthropic_reply(plan: Plan, asked: Asked) -> Json:
     content: list[Json] = []
     if plan.reasoning:
         content.append({"type": "thinking", "thinking": "".join(_thoughts(plan)), "signature": "c2lnbmF0dXJl"})
-    if plan.deltas:
-        content.append({"type": "text", "text": "".join(_texts(plan))})
+    if texts := _texts(plan):
+        content.append({"type": "text", "text": "".join(texts)})
     for number, call in enumerate(plan.tools):
         arguments = json.loads(call.arguments)
         content.append({"type": "tool_use", "id": f"toolu_fake{number}", "name": call.name, "input": arguments})
@@ -164,7 +168,7 @@ def _anthropic_reply(plan: Plan, asked: Asked) -> Json:
         "role": "assistant",
         "model": asked.model,
         "content": content,
-        "stop_reason": "tool_use" if plan.tools else "end_turn",
+        "stop_reason": _stop(plan, "tool_use", "end_turn"),
         "stop_sequence": None,
         "usage": {"input_tokens": plan.input_tokens, "output_tokens": _output_tokens(plan)},
     }
@@ -181,7 +185,7 @@ def _chat_stream(plan: Plan, asked: Asked) -> list[Piece]:
         for part in _fragments(call):
             delta = {"tool_calls": [{"index": index, "function": {"arguments": part}}]}
             pieces.append(_chunk(asked, delta, is_delta=True))
-    pieces.append(_chunk(asked, {}, finish="tool_calls" if plan.tools else "stop", is_closing=True))
+    pieces.append(_chunk(asked, {}, finish=_stop(plan, "tool_calls", "stop"), is_closing=True))
     if asked.include_usage:
         usage = _chunk_body(asked) | {"choices": [], "usage": _chat_usage(plan)}
         pieces.append(Piece(_frame(usage, event=False), is_closing=True))
@@ -207,7 +211,7 @@ def _chat_reply(plan: Plan, asked: Asked) -> Json:
             {"id": f"call_fake{n}", "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
             for n, c in enumerate(plan.tools)
         ]
-    finish = "tool_calls" if plan.tools else "stop"
+    finish = _stop(plan, "tool_calls", "stop")
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     head = _chunk_body(asked) | {"object": "chat.completion"}
     return head | {"choices": [choice], "usage": _chat_usage(plan)}
@@ -219,4 +223,4 @@ def _chat_usage(plan: Plan) -> Json:
 
 
 def _output_tokens(plan: Plan) -> int:
-    return max(1, plan.deltas + plan.reasoning + sum(call.fragments for call in plan.tools))
+    return max(1, len(_texts(plan)) + plan.reasoning + sum(call.fragments for call in plan.tools))

@@ -62,14 +62,17 @@ class Plan:
     """One answer. The default is three text deltas, at once and without fault.
 
     `text` is one delta's text, `{n}` in it becomes the delta's number; with `STAMP` in it each delta carries the time
-    of its sending. `events` replaces the whole stream by these bytes, `body` the whole answer (any status), `raw` even
-    the response head."""
+    of its sending. `texts` are the text deltas as they are, in the place of `deltas` and `text`; `stop` is what the answer
+    tells as the reason of its end in the place of the dialect's own word. `events` replaces the whole stream by these
+    bytes, `body` the whole answer (any status), `raw` even the response head."""
 
     head_after_s: float = 0.0
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     deltas: int = 3
     text: str = "word{n} "
+    texts: tuple[str, ...] | None = None
+    stop: str = ""
     every_s: float = 0.0  # pause before each content delta
     reasoning: int = 0  # reasoning deltas before the text
     tools: tuple[ToolCall, ...] = ()

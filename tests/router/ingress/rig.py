@@ -18,8 +18,12 @@ from router.ingress.chat import handle
 from router.ingress.drain import Drain
 from router.ingress.front_serve import serve
 from router.ingress.generation import Generation
+from router.ports import Spending
 from router.routing.dispatch import Upstreams
+from router.routing.limits import Fairness
+from router.routing.memory import Memory
 from router.routing.profile import ProfileTable
+from router.routing.unbooked import Unbooked
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS, MONITORS
 from supervisors.health_board import HealthBoard
@@ -51,22 +55,28 @@ class Health:
 
 @define(kw_only=True)
 class Rig:
-    """Scripted providers behind the handler; `keys` are provider keys by provider name."""
+    """Scripted providers behind the handler; `keys` are provider keys by provider name.
+
+    What a daemon remembers from one request to the next, `memory` and so on, belongs to the rig."""
 
     providers: Sequence[ScriptedProvider]
     keys: Mapping[str, Mapping[str, object]] = field(factory=dict)
     profile: ProfileConfig | None = None
+    more_profiles: Sequence[ProfileConfig] = ()
     tables: Mapping[str, object] = field(factory=dict)
     resting: Mapping[str, CooldownReason] = field(factory=dict)
     sink: RememberingSink = field(factory=RememberingSink)
     observer: RememberingObserver = field(factory=RememberingObserver)
     drain: Drain = field(factory=Drain)
     redact: Callable[[str], str] = str
+    spending: Spending = field(factory=Unbooked)
     health_board: HealthBoard | None = None  # in place of `resting` and of the sink that only remembers
+    memory: Memory = field(factory=Memory)
+    fairness: Fairness = field(factory=Fairness)
 
     def generation(self) -> Generation:
         """Return the generation of the rig."""
-        config = self._config()
+        config = self.config()
         numbers = iter(range(1, 1_000_000))
         return Generation(
             config=config,
@@ -80,12 +90,15 @@ class Rig:
                 sink=self.health_board or self.sink,
                 observer=self.observer,
                 random=lambda: 0.5,
+                spending=self.spending,
                 redact=self.redact,
             ),
             health=self.health_board
             or Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()}),
             observer=self.observer,
             minting=Minting(new_id=lambda prefix: f"{prefix}{next(numbers)}", now=lambda: 1_763_800_000),
+            memory=self.memory,
+            fairness=self.fairness,
         )
 
     async def ask(
@@ -107,8 +120,9 @@ class Rig:
         *,
         headers: Sequence[tuple[str, str]] = (),
         leave_after_s: float | None = None,
+        generation: Generation | None = None,
     ) -> Conversation:
-        """Return the whole conversation over one body as it is."""
+        """Return the whole conversation over one body as it is; with a `generation` that remembers what came before."""
         length = ("content-length", str(len(body)))
         talk = Conversation("POST", PATHS[dialect], headers=[*headers, length])
         talk.part(body)
@@ -117,17 +131,15 @@ class Rig:
             if leave_after_s is not None:
                 nursery.start_soon(_leave, talk, leave_after_s)
             with self.drain.counted():
-                await serve(exchange, partial(handle, generation=self.generation()), self.observer)
+                await serve(exchange, partial(handle, generation=generation or self.generation()), self.observer)
             nursery.cancel_scope.cancel()
         return talk
 
-    def _health(self) -> Health:
-        return Health({name: Cooldown(reason, trio.current_time() + 60) for name, reason in self.resting.items()})
-
-    def _config(self) -> RouterConfig:
+    def config(self) -> RouterConfig:
+        """Return the configuration of the rig."""
         configs = [self._provider(p) for p in self.providers]
         profile = self.profile or a_profile(*(p.name for p in self.providers))
-        return a_config(*configs, profiles=[profile], **self.tables)
+        return a_config(*configs, profiles=[profile, *self.more_profiles], **self.tables)
 
     def _provider(self, provider: ScriptedProvider) -> ProviderConfig:
         return a_provider(provider.name, kind=KINDS[provider.dialect], **self.keys.get(provider.name, {}))

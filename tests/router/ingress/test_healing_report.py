@@ -27,6 +27,7 @@ EXCLUDED = Health(
     next_probe_at=NOW + 41.26,
     last_error="connection refused",
 )
+FULL = Health(pressured_until=NOW + 30.04, last_error="CUDA error: out of memory")
 RESTING = Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 1), last_error="429")
 BUDGET = RestartBudget(used=1, max=3, window_s=900.0)
 
@@ -48,6 +49,8 @@ def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None
         (Health(failures=1, last_error="timeout"), "timeout"),
         (RESTING, "429"),
         (evolve(RESTING, cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW - 1)), None),
+        (FULL, "CUDA error: out of memory"),
+        (evolve(FULL, pressured_until=NOW), None),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.OPERATOR), "held by an operator until it is restored"),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, last_error="401"), "401"),
         (evolve(EXCLUDED, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
@@ -70,6 +73,8 @@ def test_what_is_amiss_has_its_reason(health: Health, why: str | None) -> None:
         (Health(state=HealthState.UNHEALTHY), "unhealthy"),
         (Health(is_loading=True), "loading"),
         (RESTING, "cooldown"),
+        (FULL, "cooldown"),
+        (evolve(FULL, pressured_until=NOW), "healthy"),
         (Health(is_passive=True), "passive"),
         (Health(admission=Admission.PROBATION, state=HealthState.DEGRADED), "probation"),
         (EXCLUDED, "excluded"),

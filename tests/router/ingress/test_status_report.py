@@ -122,6 +122,15 @@ MISSING = Unconfigured(reason="missing-credential", detail="set KEY")
             {"state": "cooldown", "reason": "rate-limited", "cooldown_left_s": 10.0},
         ),
         (a_provider(ProviderStatus(name="a", health=Health(cooldown=evolve(COOLDOWN, until=99.0)))), {"state": "configured"}),
+        (
+            a_provider(ProviderStatus(name="a", health=Health(pressured_until=130.04))),
+            {"state": "cooldown", "reason": "memory-pressure", "cooldown_left_s": 30.0},
+        ),
+        (a_provider(ProviderStatus(name="a", health=Health(pressured_until=100.0))), {"state": "configured"}),
+        (
+            a_provider(ProviderStatus(name="a", health=Health(cooldown=COOLDOWN, pressured_until=130.0))),
+            {"state": "cooldown", "reason": "rate-limited", "cooldown_left_s": 10.0},
+        ),
         (a_provider(ProviderStatus(name="a"), process="loading"), {"state": "configured", "process": "loading"}),
     ],
 )
