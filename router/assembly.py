@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import cast
 
 import trio
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 
 from router.config.redact import Redactor
-from router.config.schema import LoadedConfig, ProviderConfig
+from router.config.schema import LoadedConfig, ProviderConfig, RouterConfig
 from router.domain.control import DaemonReport, RestartBudget
+from router.domain.spend import SpendReport
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp, Receive, Scope, Send
 from router.ingress.canary import CanaryDoor, open_canary_door
@@ -24,14 +25,19 @@ from router.ingress.exchange import Exchange, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
+from router.ingress.policy_report import FairnessReport, PolicyReport, policy_of
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
-from router.ports import Backends, Control, HealthView, Observer, OutcomeSink
+from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
+from router.providers.capabilities import unsuitable_profiles
 from router.providers.h1 import Dial
 from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
+from router.routing.limits import Fairness, FairnessRules
+from router.routing.memory import Memory
 from router.routing.profile import ProfileTable, model_ids
+from router.routing.unbooked import Unbooked
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
 
@@ -55,7 +61,7 @@ class Sources:
 class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
-    `canary` is one per process: what is reloaded keeps its secret.
+    `canary` and `memory` are one per process: what is reloaded keeps its secret, and knows its sessions.
     Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
     `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
@@ -67,10 +73,13 @@ class Tree:
     in_flight: Callable[[], Mapping[str, int]]
     processes: Callable[[], Mapping[str, str]]
     control: Control
+    spending: Spending = field(factory=Unbooked)
     budget: Callable[[str], RestartBudget | None] = no_budget
     report: Callable[[], DaemonReport] = DaemonReport
     addresses: list[str] = field(factory=list)
     canary: CanaryDoor = field(factory=open_canary_door)
+    memory: Memory = field(factory=Memory)
+    fairness: Fairness = field(factory=Fairness)
     sources: Sources = field(factory=Sources)
 
 
@@ -103,6 +112,8 @@ class Deployed:
         facts = Source(tree=tree, started_at=datetime.fromtimestamp(tree.sources.unix_now(), UTC))
         deployed = cls(tree=tree, current=assemble(loaded, tree, ColdApp(facts.cold_app)))
         facts.deployed = deployed
+        _take_over(tree, loaded.config)
+        _warn_of_unsuitable(deployed.current.generation)
         return deployed
 
     @property
@@ -126,8 +137,10 @@ class Deployed:
         """Put another configuration to work, for every request that comes from now on. Never waits."""
         old = self.current
         self.current = assemble(loaded, self.tree, old.front.cold, old)
+        _take_over(self.tree, loaded.config)
         self.number += 1
         self._retired.append(old)
+        _warn_of_unsuitable(self.current.generation)
 
     async def tidy_connections(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Close upstream connections that nobody uses any more, until cancelled."""
@@ -148,6 +161,19 @@ class Deployed:
     def _providers(self) -> tuple[HttpProvider, ...]:
         every = {id(p): p for assembled in (*self._retired, self.current) for p in assembled.providers.values()}
         return tuple(every.values())
+
+
+def _take_over(tree: Tree, config: RouterConfig) -> None:
+    """Let what lives as long as the daemon keep to another configuration; called once all of it could be assembled."""
+    tree.memory.take_over(config.providers)
+    tree.memory.sticky.ttl_s = config.routing.sticky_ttl_s
+    tree.fairness.change(FairnessRules.of(config.server))
+
+
+def _warn_of_unsuitable(generation: Generation) -> None:
+    """Tell of profiles for agents whose models are known to be unfit for them (routing.md 8.5)."""
+    for found in unsuitable_profiles(generation.config.profiles, generation.upstreams.configs, generation.capabilities):
+        generation.observer.event("chain-claude-code-suitability-degraded", asdict(found))
 
 
 async def _close(providers: Iterable[HttpProvider], *, kept: Iterable[HttpProvider]) -> None:
@@ -174,6 +200,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
             configs={provider.name: provider for provider in config.providers},
             dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
             sink=tree.sink,
+            spending=tree.spending,
             observer=tree.observer,
             random=sources.random,
             redact=Redactor.of(loaded.secrets.sensitive).redact,
@@ -181,6 +208,8 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
         health=tree.health,
         observer=tree.observer,
         minting=Minting(new_id=lambda prefix: prefix + sources.new_id(), now=lambda: int(sources.unix_now())),
+        memory=tree.memory,
+        fairness=tree.fairness,
     )
     front = _front(loaded, generation, tree, cold)
     return Assembled(loaded=loaded, front=front, generation=generation, providers=providers)
@@ -188,10 +217,22 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
 
 def _provider(config: ProviderConfig, loaded: LoadedConfig, tree: Tree, previous: Assembled | None) -> HttpProvider:
     old = None if previous is None else previous.providers.get(config.name)
+    auth_cooldown_s = loaded.config.routing.auth_cooldown_s
     if old is not None and previous is not None and is_same_provider(config.name, previous.loaded, loaded):
+        old.keys.auth_cooldown_s = auth_cooldown_s
         return old.knowing(loaded.secrets)
-    sources = tree.sources
-    return build_provider(config, loaded.secrets, tree.backends, tree.observer, dial=sources.dial, unix_now=sources.unix_now)
+    same_server = old if old is not None and old.config.base_url == config.base_url else None
+    return build_provider(
+        config,
+        loaded.secrets,
+        tree.backends,
+        tree.observer,
+        dial=tree.sources.dial,
+        unix_now=tree.sources.unix_now,
+        auth_cooldown_s=auth_cooldown_s,
+        keys_before=None if same_server is None else same_server.keys,
+        slots_before=None if same_server is None else same_server.slots,
+    )
 
 
 def is_same_provider(name: str, old: LoadedConfig, new: LoadedConfig) -> bool:
@@ -199,7 +240,7 @@ def is_same_provider(name: str, old: LoadedConfig, new: LoadedConfig) -> bool:
     said = [
         (
             [provider for provider in loaded.config.providers if provider.name == name],
-            loaded.secrets.credentials.get(name),
+            loaded.secrets.keys_of(name),
             loaded.secrets.headers.get(name),
             loaded.secrets.unconfigured.get(name),
         )
@@ -257,7 +298,7 @@ class Source:
         config = loaded.config
         default = generation.table.default
         plan = generation.plan(generation.profiles[default], trio.current_time())
-        in_flight, processes = self.tree.in_flight(), self.tree.processes()
+        in_flight, processes, spend = self.tree.in_flight(), self.tree.processes(), self.tree.spending.snapshot()
         return StatusReport(
             version=own_version(),
             started_at=self.started_at,
@@ -268,10 +309,12 @@ class Source:
             is_routable=bool(plan.order),
             is_last_resort=plan.is_last_resort,
             profiles={profile.name: profile.providers for profile in config.profiles},
-            providers=tuple(self._provider(provider, in_flight, processes) for provider in config.providers),
+            providers=tuple(self._provider(provider, in_flight, processes, spend) for provider in config.providers),
             generation=self.deployed.number,
             daemon=self.tree.report(),
             grammar_violations=_grammar_violations(self.deployed.current),
+            spend=spend,
+            fairness=FairnessReport.of(generation.fairness),
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )
 
@@ -279,7 +322,13 @@ class Source:
         """Return the ids of `GET /v1/models`."""
         return model_ids(self.deployed.current.generation.table, self.deployed.current.loaded.config)
 
-    def _provider(self, provider: ProviderConfig, in_flight: Mapping[str, int], processes: Mapping[str, str]) -> ProviderReport:
+    def _provider(
+        self,
+        provider: ProviderConfig,
+        in_flight: Mapping[str, int],
+        processes: Mapping[str, str],
+        spend: SpendReport | None,
+    ) -> ProviderReport:
         return ProviderReport(
             kind=provider.kind,
             model=provider.model,
@@ -288,7 +337,13 @@ class Source:
             in_flight=in_flight.get(provider.name, 0),
             process=processes.get(provider.name),
             budget=self.tree.budget(provider.name),
+            spend=None if spend is None else spend.providers.get(provider.name),
+            policy=self._policy(provider.name),
         )
+
+    def _policy(self, name: str) -> PolicyReport:
+        at_work, now = self.deployed.current, trio.current_time()
+        return policy_of(at_work.generation, name, at_work.providers[name].keys.report(now), now)
 
 
 def _grammar_violations(assembled: Assembled) -> Mapping[str, int] | None:

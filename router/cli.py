@@ -15,19 +15,21 @@ from urllib.parse import quote
 
 import click
 import orjson
+from attrs import evolve
 
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
+from router.domain.request import DialectName
 from router.errors import ConfigError, InvalidRequest
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
-from router.wire.intake import read_json
 
 if TYPE_CHECKING:
     from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
-ROUTES = ("/v1/messages", "/v1/chat/completions")
+ROUTES = {"/v1/messages": DialectName.ANTHROPIC, "/v1/chat/completions": DialectName.OPENAI_CHAT}
+QUESTION = b'{"model":"","max_tokens":1024,"messages":[{"role":"user","content":"Hello"}]}'  # what `explain` asks without a body
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -96,21 +98,34 @@ def check(options: ServeOptions) -> None:
 
 @click.command()
 @config_options
-@click.option("--route", type=click.Choice(ROUTES), default=ROUTES[0], show_default=True, help="Which API the body is for.")
-@click.option("--body", type=click.File("rb"), help="File with the request's JSON body, - for stdin; an empty request else.")
+@click.option(
+    "--route", type=click.Choice(tuple(ROUTES)), default="/v1/messages", show_default=True, help="Which API the body is for."
+)
+@click.option("--body", type=click.File("rb"), help="File with the request's JSON body, - for stdin; else a short question.")
 @click.option("--profile", help="As the X-Router-Profile header would say.")
-def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None) -> None:
-    """Show who would answer a request and why the others would not; nothing is sent."""
-    from router.reports.explain import explain as explained  # noqa: PLC0415 - same as in `check`
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header that the client sends; repeatable.")
+def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None, headers: tuple[str, ...]) -> None:
+    """Show every decision for a request: who would answer, how it is asked, what the guards do; nothing is sent."""
+    from router.ingress.dry_run import DryRun, Letter  # noqa: PLC0415 - same as in `check`
     from router.reports.explain import print_explanation  # noqa: PLC0415 - same
 
-    loaded = load_or_end(options)
+    loaded = load_or_end(evolve(options, needs_tokens=False))
+    told = {**_headers(headers), **({} if profile is None else {"x-router-profile": profile})}
+    letter = Letter(path=route, dialect=ROUTES[route], headers=told)
     try:
-        document = read_json(body.read() if body is not None else b"{}")
-        print_explanation(explained(loaded, route=route, body=document, profile=profile))
+        print_explanation(DryRun.of(loaded).explain(letter, QUESTION if body is None else body.read()))
     except InvalidRequest as error:
         click.echo(": ".join(filter(None, (error.param, error.message))), err=True)
         sys.exit(EXIT_USAGE)
+
+
+def _headers(lines: tuple[str, ...]) -> dict[str, str]:
+    """Return NAME=VALUE lines by lower-case name, or end the command with 2."""
+    named = [line.partition("=") for line in lines]
+    if broken := next((line for line, (name, equals, _) in zip(lines, named, strict=True) if not (name and equals)), None):
+        click.echo(f"--header {broken}: is not NAME=VALUE", err=True)
+        sys.exit(EXIT_USAGE)
+    return {name.strip().lower(): value.strip() for name, _, value in named}
 
 
 def daemon_options(command: Callable[..., None]) -> Callable[..., None]:

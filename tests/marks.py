@@ -12,10 +12,10 @@ needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="n
 
 # Vectors of what is promised for later: they fail as long as it is not built, and strictness makes the change that builds it
 # take the mark away. A folder of vectors that nobody drives would look like one that passes.
-GUARDS = "tool repair, filters and stitching come with the issue of the guards"
 CLIENTS = "Responses, Gemini and Ollama come with the issue of every client"
 
 
 def comes_later(what: str, raises: type[Exception] | None = None) -> pytest.MarkDecorator:
     """Expect the failure that not having `what` leads to: with that exception only, where one is named."""
+    # strict: the change that builds it has to take this mark away; the reason is the caller's, and printed with the result
     return pytest.mark.xfail(strict=True, raises=raises, reason=what)

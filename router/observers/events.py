@@ -42,12 +42,28 @@ _REQUEST_FIELDS = (
     "input_tokens",
     "output_tokens",
     "estimated",
+    "cost_usd",
+    "context_budget",
+    "drift",
     "drained",
     "drained_bytes",
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
 _RESTART_FIELDS = ("provider", "providers", "group", "mode")
+_CACHE_FIELDS = (
+    "request_id",
+    "provider",
+    "request_had_cache_control",
+    "outcome",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "input_tokens",
+    "output_tokens",
+    "streaming",
+    "cost_usd",
+    "cost_savings_usd",
+)
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error", "absent")
 _HOP_FIELDS = (
     "request_id",
@@ -62,6 +78,8 @@ _HOP_FIELDS = (
     "absent",
     "hop_index",
 )
+
+_GUARD_FIELDS = ("request_id", "provider", "profile")
 
 EVENTS: Mapping[str, EventSpec] = {
     # the daemon
@@ -136,6 +154,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "self-healing-restart-suppressed": EventSpec(
         WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s", "error", *_HEALTH_FIELDS[1:])
     ),
+    # a cache flush after drifted replies (supervision.md 5.4); the skip: this provider's server has none
+    "drift-reload-attempted": EventSpec(INFO, ("success", "detail", *_HEALTH_FIELDS)),
+    "drift-reload-skip": EventSpec(DEBUG, ("detail", *_HEALTH_FIELDS)),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
@@ -144,10 +165,17 @@ EVENTS: Mapping[str, EventSpec] = {
     "accept-paused": EventSpec(WARNING, ("reason",)),
     "client-disconnected": EventSpec(INFO, ("request_id", "phase", "provider", "total_ms")),
     "mode-alias-resolved": EventSpec(INFO, ("request_id", "mode", "profile")),
+    "model-unmatched": EventSpec(WARNING, ("request_id", "model", "profile")),
+    "auto-router-resolved": EventSpec(INFO, ("request_id", "rule_id", "resolved_profile", "signals")),
+    "auto-router-fallthrough": EventSpec(INFO, ("request_id", "resolved_profile", "signals")),
     "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),
     # a chain and its attempts
     "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped")),
     "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped")),
+    "skip-budget-exceeded": EventSpec(
+        INFO, ("request_id", "provider", "profile", "scope", "monthly_budget_usd", "current_total_usd", "month")
+    ),
+    "chain-budget-exceeded": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "month", "hint")),
     "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
     "chain-memory-pressure-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
     "demote-unhealthy-provider": EventSpec(INFO, ("request_id", "profile", "provider")),
@@ -159,8 +187,40 @@ EVENTS: Mapping[str, EventSpec] = {
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS, quiet_if="absent"),
     "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),
+    "adaptive-routing-applied": EventSpec(INFO, ("profile", "mode", "static_order", "effective_order", "stats")),
+    "provider-key-rests": EventSpec(WARNING, ("provider", "key", "reason", "rests_s")),
+    "chain-claude-code-suitability-degraded": EventSpec(WARNING, ("profile", "degraded_providers", "degraded_models", "hint")),
     "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint")),
+    # what it costs (routing.md 13)
+    "cache-observed": EventSpec(INFO, _CACHE_FIELDS),
+    "budget-threshold": EventSpec(WARNING, ("scope", "name", "percent", "spent_usd", "cap_usd", "period")),
     "capability-degraded": EventSpec(INFO, ("request_id", "provider", "dropped", "reason")),
+    # guards (supervision.md 2 to 5, 9; wire.md 14 to 16)
+    "tool-loop-detected": EventSpec(WARNING, (*_GUARD_FIELDS, "tool_name", "repeat_count", "threshold", "window", "action")),
+    "tool-count-exceeded": EventSpec(WARNING, (*_GUARD_FIELDS, "total_count", "max_allowed", "action")),
+    "context-budget-warning": EventSpec(
+        WARNING, (*_GUARD_FIELDS, "estimated_tokens", "max_context_tokens", "usage_ratio", "action")
+    ),
+    "context-budget-trimmed": EventSpec(
+        INFO,
+        (
+            *_GUARD_FIELDS,
+            "messages_removed",
+            "messages_before",
+            "messages_after",
+            "estimated_tokens_before",
+            "estimated_tokens_after",
+            "max_context_tokens",
+        ),
+    ),
+    "drift-detected": EventSpec(WARNING, (*_GUARD_FIELDS, "severity", "reason", "action", "signals")),
+    "drift-promoted": EventSpec(INFO, (*_GUARD_FIELDS, "cooldown_s")),
+    "drift-recovered": EventSpec(INFO, (*_GUARD_FIELDS, "after_s")),
+    "tool-call-repaired": EventSpec(INFO, ("request_id", "provider", "forms", "count")),
+    "tool-repair-gave-up": EventSpec(WARNING, ("request_id", "provider")),
+    "output-filter-applied": EventSpec(INFO, ("request_id", "provider", "filters", "streaming")),
+    "stream-truncation-detected": EventSpec(WARNING, ("request_id", "provider", "action", "wire", "tool_call_in_flight")),
+    "partial-stitch-surfaced": EventSpec(INFO, (*_GUARD_FIELDS, "text_blocks", "text_length")),
     # what a library says through the standard library's logging
     "library-message": EventSpec(WARNING, ("logger", "message", "exc_info")),
 }

@@ -143,7 +143,8 @@ def unseen_variables(options: ServeOptions, config: RouterConfig, environ: Mappi
     """Return the variables with keys and tokens that only this shell has: a unit starts without them."""
     server = config.server
     named = [provider.api_key_env for provider in config.providers if provider.enabled]
-    named += [name for provider in config.providers if provider.enabled for name in header_variables(provider)]
+    for provider in config.providers:
+        named += (*provider.api_key_envs, *header_variables(provider)) if provider.enabled else ()
     named += [server.client_token_env, server.metrics_token_env, server.admin_token_env]
     in_files = read_env_files(options.env_files, environ={}, is_override=False, tell=lambda _line: None)
     return tuple(dict.fromkeys(name for name in named if name and name in environ and name not in in_files))

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.config.advice import why_not_asked
+from router.config.rules import AUTO
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig
 from router.reports.plain import THE_SERVERS, plain_console, plain_table, shown_url
 
@@ -44,7 +45,12 @@ def _reached_by(loaded: LoadedConfig, profile: ProfileConfig) -> str:
     config = loaded.config
     ways = ["default"] if profile.name == config.routing.default_profile else []
     ways += [f"mode {mode}" for mode, target in config.mode_aliases.items() if target == profile.name]
-    ways += [f"model {glob}" for glob, target in config.model_map.items() if target == profile.name]
+    if config.routing.resolve_model == "map":
+        ways += [f"model {glob}" for glob, target in config.model_map.items() if target == profile.name]
+    rules = config.auto_router
+    if rules is not None and not rules.disabled and config.routing.default_profile == AUTO:
+        ways += [f"rule {rule.id}" for rule in rules.rules if rule.profile == profile.name]
+        ways += ["no other rule"] if profile.name == rules.default_rule_profile else []
     return ", ".join(ways)
 
 

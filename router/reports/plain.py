@@ -22,9 +22,9 @@ def plain_console() -> Console:
     return Console(highlight=False, width=None if has_width else _NO_TERMINAL_WIDTH)
 
 
-def plain_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+def plain_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, has_head: bool = True) -> Table:
     """Return a table without lines."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, show_header=has_head)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from router.reports.learned import capability_words, learned_facts, learned_words
 from router.reports.words import STYLES, duration_words
 
 _NOTHING = "-"
@@ -25,8 +26,10 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
         out.print(Text(f"degraded: {', '.join(body['degraded'])}", "yellow"))
     out.print(_providers(body))
     for provider in body.get("providers", ()):
-        if why := _why(provider):
+        if why := ", ".join(filter(None, (_why(provider), learned_words(provider)))):
             out.print(Text(f"{provider['name']}: {why}"))
+    if budgets := [*_budgets_in_use(body)]:
+        out.print(_spending(budgets))
     if body.get("supervisors"):
         out.print(_supervisors(body))
     for mistake in body.get("config_rejected", ()):
@@ -62,9 +65,18 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
             "next_probe_in_s": _health(one).get("next_probe_in_s"),
             "restarts": _budget(one),
             "process": one.get("process"),
+            **_money(one.get("spend")),
+            **learned_facts(one),
         }
         why = _why(one)
         yield f"provider {one['name']} {_pairs(facts)}" + (f" why: {why}" if why else "")
+    for one in body.get("providers", ()):
+        if known := capability_words(one):
+            yield f"capabilities {one['name']} {known}"
+    for name, period, standing in _budgets(body):
+        yield f"budget {name} {_pairs({'period': period, **_money(standing)})}"
+    if "fairness" in body:
+        yield f"fairness {_pairs(body['fairness'])}"
     for child in body.get("supervisors", ()):
         yield f"supervisor {child['name']} {_pairs({'state': child.get('state'), 'restarts': child.get('restarts')})}"
     for mistake in body.get("config_rejected", ()):
@@ -78,9 +90,14 @@ def _headline(body: Mapping[str, Any]) -> str:
     return (
         f"{body.get('status')} at {', '.join(body.get('addresses', ())) or 'no address'}, version {body.get('version')}, "
         f"up {duration_words(float(body.get('uptime_s', 0)))}\n"
-        f"configuration {body.get('generation')}, {body.get('in_flight')} requests in answer, "
+        f"configuration {body.get('generation')}, {body.get('in_flight')} requests in answer, {_queue(body)}"
         f"profile {body.get('default_profile')} {answers}"
     )
+
+
+def _queue(body: Mapping[str, Any]) -> str:
+    waiting = body.get("fairness", {}).get("waiting", 0)
+    return f"{waiting} of them wait for a place, " if waiting else ""
 
 
 def _providers(body: Mapping[str, Any]) -> Table:
@@ -138,6 +155,47 @@ def _health(provider: Mapping[str, Any]) -> Mapping[str, Any]:
 def _budget(provider: Mapping[str, Any]) -> str | None:
     budget = provider.get("restarts")
     return None if budget is None else f"{budget['used']}/{budget['max']}"
+
+
+Budget = tuple[str, str, Mapping[str, Any]]  # name, period, standing
+
+
+def _budgets(body: Mapping[str, Any]) -> Iterator[Budget]:
+    """Yield each budget that is not a provider's."""
+    spend = body.get("spend")
+    if not isinstance(spend, dict):
+        return
+    yield "month", spend["month"], spend["monthly"]
+    yield "day", spend["day"], spend["daily"]
+    for name, standing in spend["profiles"].items():
+        yield f"profile/{name}", spend["month"], standing
+
+
+def _budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
+    """Yield every budget with a cap, and those of which something was spent."""
+    month = str(body.get("spend", {}).get("month", ""))
+    of_providers = [(f"provider/{p['name']}", month, p["spend"]) for p in body.get("providers", ()) if "spend" in p]
+    for budget in (*_budgets(body), *of_providers):
+        if budget[-1]["spent_usd"] or budget[-1]["cap_usd"] is not None:
+            yield budget
+
+
+def _spending(budgets: Iterable[Budget]) -> Table:
+    table = _table("budget", "period", "spent USD", "in answer", "cap")
+    for name, period, standing in budgets:
+        spent, held, cap = standing["spent_usd"], standing["reserved_usd"], standing["cap_usd"]
+        table.add_row(
+            Text(name),
+            Text(period),
+            Text(f"{spent:.2f}", "red" if cap is not None and spent >= cap else ""),
+            Text(f"{held:.2f}" if held else _NOTHING),
+            Text(_NOTHING if cap is None else f"{cap:g}"),
+        )
+    return table
+
+
+def _money(standing: Mapping[str, Any] | None) -> dict[str, object]:
+    return {} if standing is None else {key: standing[key] for key in ("spent_usd", "reserved_usd", "cap_usd")}
 
 
 def _pairs(facts: Mapping[str, object]) -> str:

@@ -233,7 +233,11 @@ BEYOND: Mapping[str, tuple[Row, ...]] = {
             calls=(2, 0),
         ),
     ),
-    "out-of-memory": tuple(refused(status, OUT_OF_MEMORY, R.OUT_OF_MEMORY) for status in (400, 404, 500, 503)),
+    "out-of-memory": (
+        *(refused(status, OUT_OF_MEMORY, R.OUT_OF_MEMORY) for status in (500, 503)),
+        handed(400, OUT_OF_MEMORY, "words of the prompt"),
+        refused(404, OUT_OF_MEMORY, R.MODEL_MISSING, "words of the prompt"),
+    ),
     "loading": (
         *(refused(status, "Loading model", R.LOADING) for status in (404, 500, 503)),
         row(

@@ -39,6 +39,8 @@ CLIENTS = {ANTHROPIC: "messages", CHAT: "chat"}
 # Reasons that no row has, and where they are tested.
 ELSEWHERE = {
     FailureReason.BUSY: "no answer of an upstream: its slots are in use (tests/router/providers/test_adapter.py)",
+    FailureReason.BUDGET: "no answer of an upstream: a cap was reached at the last moment (tests/supervisors/test_ledger.py)",
+    FailureReason.SLOW_THROUGHPUT: "a setting calls it too slow (tests/router/routing/test_throughput.py)",
     FailureReason.CANCELLED: "no failure of an upstream: the client has left (tests/router/ingress/test_chat.py)",
 }
 # Reasons after which the same request would fail there again.

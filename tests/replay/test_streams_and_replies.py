@@ -7,17 +7,17 @@ from typing import Any
 
 import orjson
 import pytest
+from attrs import evolve
 from trio.testing import MockClock
 
 from router.domain.request import DialectName
-from tests import marks, vectors
-from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider
-from tests.marks import comes_later
+from tests import vectors
+from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import Rig, check_grammar, data_of
 
 SIDES = {"openai_to_anthropic": (CHAT, ANTHROPIC), "anthropic_to_openai": (ANTHROPIC, CHAT)}  # upstream, client
-GUARDS = {"16_truncated_surface", "22_think_tags_filter", "23_repair_at_end"}
+BASH = {"name": "Bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
 CUTS: Mapping[str, Callable[[bytes], list[bytes]]] = {
     "whole": lambda body: [body],
     "single bytes": lambda body: [body[at : at + 1] for at in range(len(body))],
@@ -27,12 +27,7 @@ CUTS: Mapping[str, Callable[[bytes], list[bytes]]] = {
 
 def every(kind: str, suffix: str) -> list[Any]:
     return [
-        pytest.param(
-            folder,
-            name,
-            id=f"{folder}/{name}",
-            marks=[comes_later(marks.GUARDS)] if name in GUARDS else [],
-        )
+        pytest.param(folder, name, id=f"{folder}/{name}")
         for folder in SIDES
         for name in vectors.names(f"{kind}/{folder}", suffix=suffix)
     ]
@@ -49,11 +44,14 @@ async def played(case: Mapping[str, Any], upstream: DialectName, client: Dialect
     options = case.get("options", {})
     reasoning = options.get("reasoning", "strip")
     name = options.get("provider", "a")
+    keys = {key: options[key] for key in ("output_filters", "tool_repair") if key in options}
+    stitch = options.get("partial_stitch", "off")
     rig = Rig(
         providers=[ScriptedProvider(name=name, dialect=upstream, scripts=[script])],
-        keys={name: {"reasoning": reasoning}},
+        keys={name: {"reasoning": reasoning, **keys}},
+        profile=evolve(a_profile(name), partial_stitch_action=stitch),
     )
-    asked: dict[str, Any] = {}
+    asked: dict[str, Any] = {"tools": [BASH]} if options.get("tools") else {}
     if client is ANTHROPIC and reasoning == "convert":
         asked["thinking"] = {"type": "enabled", "budget_tokens": 1024}
     if options.get("include_usage"):

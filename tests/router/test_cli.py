@@ -27,7 +27,8 @@ def run(*words: str, env: dict[str, str] | None = None) -> Result:
 
 
 def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
-    config.write_text(SMALL + "sticky = true\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n")
+    more = "[server]\ndisplay_timezone = 'UTC'\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
+    config.write_text(SMALL + more)
 
     result = run("check", "--config", str(config), env={"COLUMNS": "120"})
 
@@ -40,8 +41,18 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
         "a openai_compat http://127.0.0.1:9/v1 m configured",
         "profile asks, in this order reached by",
         "default a default, mode fast, model gpt-*",
-        f"warning: {config}:9: profiles[0].sticky: sticky is not yet active: nothing acts on it in this version",
+        f"warning: {config}:10: server.display_timezone: display_timezone is not yet active: nothing acts on it in this version",
     ]
+
+
+def test_check_says_which_rules_lead_to_a_profile(config: Path) -> None:
+    rule = '{ id = "mine", profile = "default", match = { stream = true } }'
+    asked = f'[routing]\ndefault_profile = "auto"\n[auto_router]\ndefault_rule_profile = "default"\nrules = [{rule}]\n'
+    config.write_text(SMALL + asked)
+
+    result = run("check", "--config", str(config), env={"COLUMNS": "120"})
+
+    assert "rule mine, no other rule" in result.output
 
 
 @pytest.mark.parametrize(

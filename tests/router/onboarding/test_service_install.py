@@ -172,11 +172,15 @@ def test_keys_that_only_the_shell_has_are_named(tmp_path: Path) -> None:
     (tmp_path / "keys.env").write_text("IN_FILE=x\n")
     providers = [a_provider(f"p{i}", api_key_env=name) for i, name in enumerate(("IN_FILE", "IN_SHELL", "NOWHERE"))]
     providers.append(a_provider("p3", headers={"x-key": "env:HEADER", "x-plain": "HEADER2"}))
+    providers.append(a_provider("p4", api_key_envs=("IN_FILE", "POOLED", "NOWHERE")))
+    providers.append(a_provider("p5", api_key_envs=("OFF",), enabled=False))
     options = ServeOptions(env_files=(tmp_path / "keys.env",))
 
-    names = unseen_variables(options, a_config(*providers), {"IN_FILE": "x", "IN_SHELL": "y", "HEADER": "z", "HEADER2": "z"})
+    environ = dict.fromkeys(("IN_FILE", "IN_SHELL", "HEADER", "HEADER2", "POOLED", "OFF"), "x")
 
-    assert names == ("IN_SHELL", "HEADER")
+    names = unseen_variables(options, a_config(*providers), environ)
+
+    assert names == ("IN_SHELL", "HEADER", "POOLED")
 
 
 @pytest.mark.parametrize(("home", "directory"), [("/etc/xdg", "/etc/xdg/systemd/user"), ("relative", None), ("", None)])

@@ -131,3 +131,52 @@ def test_a_reload_says_which_configuration_is_at_work() -> None:
 
     assert list(reload_lines(rejected)) == ["rejected: configuration 1 is at work still", "router.toml:3: x"]
     assert list(reload_lines({"result": "applied", "generation": 2})) == ["applied: configuration 2 is at work"]
+
+
+HALF: dict[str, Any] = {"spent_usd": 1.256, "reserved_usd": 0.5, "cap_usd": 20.0}
+UNCAPPED: dict[str, Any] = {"spent_usd": 0.25, "reserved_usd": 0.0, "cap_usd": None}
+SPENDING: dict[str, Any] = {
+    **BODY,
+    "providers": [WELL, {**EXCLUDED, "spend": HALF}],
+    "spend": {
+        "month": "2026-01",
+        "day": "2026-01-15",
+        "timezone": "UTC",
+        "monthly": HALF,
+        "daily": UNCAPPED,
+        "profiles": {"coding": {**UNCAPPED, "spent_usd": 0.0, "cap_usd": 0.0}},
+    },
+}
+
+
+def test_a_pipe_gets_a_line_per_budget() -> None:
+    lines = printed(SPENDING, is_terminal=False).splitlines()
+
+    assert [line for line in lines if line.startswith("budget ")] == [
+        "budget month period=2026-01 spent_usd=1.256 reserved_usd=0.5 cap_usd=20.0",
+        "budget day period=2026-01-15 spent_usd=0.25 reserved_usd=0.0",
+        "budget profile/coding period=2026-01 spent_usd=0.0 reserved_usd=0.0 cap_usd=0.0",
+    ]
+    assert " restarts=1/3 spent_usd=1.256 reserved_usd=0.5 cap_usd=20.0 why: " in lines[3]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_gets_a_table_of_what_was_spent_of_what(width: int) -> None:
+    shown = Text.from_ansi(printed(SPENDING, is_terminal=True, width=width)).plain
+
+    assert max(map(len, shown.splitlines())) <= width
+    rows = [line.split() for line in shown.splitlines() if "2026-01" in line]
+    assert rows[1:] == [
+        ["month", "2026-01", "1.26", "0.50", "20"],
+        ["day", "2026-01-15", "0.25", "-", "-"],
+        ["profile/coding", "2026-01", "0.00", "-", "0"],
+        [rows[4][0], "2026-01", "1.26", "0.50", "20"],
+    ]
+    assert rows[4][0].startswith("provider/a-name-that-is-longer")  # folded where it is narrow
+
+
+def test_where_nothing_costs_anything_nothing_is_said_of_it() -> None:
+    nothing = {"spent_usd": 0.0, "reserved_usd": 0.0, "cap_usd": None}
+    body = {**BODY, "spend": {**SPENDING["spend"], "monthly": nothing, "daily": nothing, "profiles": {}}}
+
+    assert "spent" not in printed(body, is_terminal=True)
