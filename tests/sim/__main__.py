@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
@@ -44,6 +45,7 @@ class Tally:
     broken: list[Report] = field(factory=list)
     digests: dict[int, str] = field(factory=dict)
     differing: list[int] = field(factory=list)
+    counts: Counter[str] = field(factory=Counter)
 
     def take(self, job: Job, report: Report) -> None:
         """Count one report."""
@@ -57,6 +59,7 @@ class Tally:
         self.done += 1
         self.requests += report.requests
         self.steps += report.steps
+        self.counts.update(report.counts)
         if report.violations:
             self.broken.append(report)
 
@@ -79,6 +82,8 @@ def main(words: list[str]) -> int:
     print(f"first seed {first}, {options.hours:g} virtual hours each, {jobs} processes", flush=True)
     tally = many(first, options, jobs)
     _tell(tally, jobs)
+    if options.counts:
+        print("\n".join(f"{count:8} {name}" for name, count in sorted(tally.counts.items())))
     return 1 if tally.broken or tally.differing else 0
 
 
@@ -168,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, help="the first seed; from the clock where it is not given")
     parser.add_argument("--seconds", type=float, help="as many seeds as fit into so many real seconds, instead of --seeds")
     parser.add_argument("--jobs", type=int, help="processes; one per core where it is not given")
+    parser.add_argument("--counts", action="store_true", help="print how often everything has happened")
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--trace", action="store_true", help="print every line of its trace")
     return parser

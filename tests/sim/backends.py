@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import h11
 import orjson
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from router.providers.h1 import Line
 from tests.fakes.pieces import Asked, Wire
+from tests.fakes.plans import Plan
 from tests.fakes.sender import ConnectionGone, Sender, answer
+from tests.sim import caches, received, words
+from tests.sim.caches import Cache
 from tests.sim.lines import MemoryLine, pair, refused
-from tests.sim.moods import Mood, page_of, plan_of
+from tests.sim.moods import TALKS, UP, Mood, page_of, plan_of
 
 MARK = re.compile(rb"sim-[0-9]+-[0-9]+")  # in the last message: which client's request it is
 WIRES = {"/v1/chat/completions": Wire.CHAT, "/v1/messages": Wire.ANTHROPIC}
+QUIRKS = (*sorted(TALKS), Mood.TORN, Mood.TORN)
+MANY, TOKENS_PER_DELTA = 1_000, 3
+BYTES_PER_TOKEN = 8  # of a prompt: no more than the router's own count, so that no answer costs more than was reserved for it
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 
@@ -44,12 +52,16 @@ class Backend:
     rng: random.Random
     mood: Mood = Mood.HEALTHY
     flap_s: float = 20.0
+    cache: Cache = Cache.NONE
     is_up: bool = True
     is_ready: bool = True  # False: its job still loads
     open: dict[int, Seen] = field(factory=dict)  # requests being answered
     asked: int = 0
+    gone_on: int = 0  # answers that another one had begun
     lines: dict[int, MemoryLine] = field(factory=dict)  # our ends of the open connections
     answered_at: list[float] = field(factory=list)  # whole good answers
+    quirks: float = 0.0  # share of its answers that a guard is for while it is well
+    complain: Callable[[str, str], None] = lambda _name, _text: None  # about what it gets
     _changed: trio.Event = field(factory=trio.Event)
     _number: int = 0
 
@@ -130,17 +142,44 @@ class Backend:
         mood = self.now
         await self.speak()
         if wire is None:
-            status, page = (404, b"{}") if target.endswith("count_tokens") else page_of(mood, self.rng, Wire.CHAT)
+            status, page = await self._page(mood, target)
             await sender.page(status, page)
             return True
-        asked = _asked(wire, body)
-        plan = plan_of(mood, self.rng, wire)
+        request = orjson.loads(body)
+        asked = _asked(wire, request)
+        if seen.mark:
+            for fault in received.complaints(wire, request):
+                self.complain("GUARD", f"{seen.mark} at {self.name}: {fault}")
+        if seen.mark and mood is Mood.HEALTHY and self.rng.random() < self.quirks:
+            mood = self.rng.choice(QUIRKS)
+        plan = self._plan(mood, wire, request, len(body))
         await answer(sender, plan, asked)
         if sender.is_reset:
             line.reset()
         if not sender.is_cut and plan.fault is None and plan.status == 200:
             self.answered_at.append(trio.current_time())
         return not sender.is_cut
+
+    def _plan(self, mood: Mood, wire: Wire, request: Mapping[str, Any], size: int) -> Plan:
+        """Return the answer to a request: the rest of one that it has begun, if it has."""
+        limit = request.get("max_tokens") or request.get("max_completion_tokens") or MANY
+        most = max(1, limit // TOKENS_PER_DELTA)
+        plan = plan_of(mood, self.rng, most=most, has_tools=bool(request.get("tools")))
+        if plan.status == 200 and plan.body is None and plan.events is None and plan.raw is None:
+            if said := words.started_answer(wire, request):
+                plan = words.gone_on(plan, said, self.rng)
+                self.gone_on += 1
+            plan = words.within(plan, most)
+        return evolve(plan, input_tokens=size // BYTES_PER_TOKEN)
+
+    async def _page(self, mood: Mood, target: str) -> tuple[int, bytes]:
+        """Return an answer that is no completion; a slot at work is erased when it is free."""
+        if caches.is_asked(target) and mood in UP:
+            await trio.sleep(
+                self.rng.choice((0.0,) * 9 + (3.0, 60.0)) if "erase" in target and self.cache is Cache.SLOTS else 0.0
+            )
+            return caches.page_of(self.cache, target)
+        return (404, b"{}") if target.endswith("count_tokens") else page_of(mood, self.rng, Wire.CHAT)
 
 
 class LineSender(Sender):
@@ -191,8 +230,7 @@ def _nothing() -> None:
     return
 
 
-def _asked(wire: Wire, body: bytes) -> Asked:
-    request = orjson.loads(body)
+def _asked(wire: Wire, request: Mapping[str, Any]) -> Asked:
     options = request.get("stream_options") or {}
     return Asked(
         wire=wire,

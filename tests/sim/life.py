@@ -21,10 +21,12 @@ from supervisors.keep_running import Child
 from supervisors.outside import Seams
 from supervisors.policies import ChildSpec, OnExhausted
 from supervisors.root import GAVE_UP, STOPPED, Daemon
+from tests.sim.books import Books, Largest
 from tests.sim.crashes import Crashes, InjectedCrash
 from tests.sim.deterministic import source
 from tests.sim.jobs import SimRunner
 from tests.sim.outside import MemoryDoor, Signals, id_source
+from tests.sim.queues import Queues
 from tests.sim.scenario import RESTART_OWED
 from tests.sim.siblings import Siblings
 from tests.sim.store import LifeStore
@@ -72,11 +74,14 @@ class Life:
     told: Told = field(init=False)
     daemon: Daemon | None = None
     watch: Watch | None = None
+    books: Books | None = None
+    queues: Queues | None = None
     given_up: set[str] = field(factory=set)
     is_started: bool = False
     has_resumed: bool = False
     is_ending: bool = False
     is_over: bool = False
+    torn: set[str] = field(factory=set)  # requests whose answer broke off after its first word
     _awaited: dict[str, trio.Event] = field(factory=dict)
     _stop_at: float = inf
     _stop_s: float = 0.0
@@ -97,6 +102,7 @@ class Life:
             configs=[self.world.loaded.config],
             now=trio.current_time,
             is_wall_true=lambda: self.world.is_wall_true,
+            drifting=self._drifting,
         )
 
     def broken(self, name: str, text: str) -> None:
@@ -106,12 +112,14 @@ class Life:
 
     # -- what the daemon sees
 
-    def event(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901 - one row per event
+    def event(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one row per event
         """Take an event of the daemon."""
         if self.is_over:
             return
         self.world.trace.tell(name, fields)
         self.told.take(name, fields)
+        if self.queues is not None:
+            self.queues.take(name, fields)
         self._wake(name)
         match name:
             case "router-startup":
@@ -121,6 +129,14 @@ class Life:
                     self._leaving.add(fields["provider"])
                 self.watch.reset(fields["provider"])
                 self.world.kept.changed(fields["provider"], self.watch.board.cell(fields["provider"]).health)
+            case "chain-resolved" if self.books is not None:
+                self.books.asked(fields)
+            case "state-store-attached" if self.books is not None:
+                self.books.taken_up()
+            case "provider-failed-midstream":
+                self.torn.add(fields["request_id"])
+            case "request-complete":
+                self._completed(fields)
             case "state-row-dropped":
                 self.broken("kept", f"a row was dropped: {fields}")
             case "config-reload" if fields["result"] == "applied":
@@ -136,6 +152,12 @@ class Life:
                     self._stop_begins(0.5)
                 if not self.crashes.injected and fields["child"] != "state":
                     self.broken("crash", f"{name} {fields}")
+
+    def _completed(self, fields: Mapping[str, Any]) -> None:
+        if self.books is not None:
+            self.books.answered(fields)
+        if fields["request_id"] in self.torn:
+            self.world.trace.counts[f"sim-torn {fields['outcome']}"] += 1
 
     def _cancelled(self, name: str) -> None:
         """Take notice that a child was ended from outside: in a stop, by a reload, with the fleet, and by nobody else (I20)."""
@@ -165,6 +187,8 @@ class Life:
         for name in gone:
             self.world.kept.changed(name, None)
         self.told.configs.append(self.daemon.parts.deployed.current.loaded.config)
+        if self.books is not None:
+            self.books.reloaded()
         self.world.loaded = self.daemon.parts.deployed.current.loaded
 
     def _seams(self) -> Seams:
@@ -196,6 +220,8 @@ class Life:
             self.has_resumed = True
             parts = self.daemon.parts
             self.world.kept.begin(self.store, parts.board.cells(), parts.restarts)
+            opened = None if self.store.opened is None else self.store.opened.rows
+            self.world.kept_books.begin(opened, self.store.rows(), parts.ledger.snapshot())
             for cell in self._judged:  # today's policy has made another value of them, which is written
                 self.world.kept.changed(cell.name, cell.health)
         return self.crashes.wrap(spec, child)
@@ -225,6 +251,7 @@ class Life:
             told=self.told,
             pending=lambda: daemon.parts.state.status().pending,
         )
+        self._follow(daemon)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._daemon, daemon, name="daemon")
             nursery.start_soon(self._stop_in_time, name="stop")
@@ -237,6 +264,32 @@ class Life:
             await self._killed.wait()
             self.is_over = self.is_ending = True
             nursery.cancel_scope.cancel()
+
+    def _follow(self, daemon: Daemon) -> None:
+        """Look over the daemon's books, and over who waits."""
+        parts, world = daemon.parts, self.world
+        if world.scenario.has_policies:
+            self.books = Books(
+                report=parts.ledger.snapshot,
+                in_flight=parts.board.in_flight,
+                configs=self.told.configs,
+                largest=lambda: Largest(world.longest_prompt, world.scenario.max_tokens),
+                broken=self.broken,
+            )
+        self.queues = Queues(
+            calls=world.calls,
+            configs=self.told.configs,
+            waiting=lambda: parts.tree.fairness.waiting,
+            running=lambda: parts.tree.fairness.running,
+            broken=self.broken,
+            now=trio.current_time,
+        )
+
+    def _drifting(self) -> frozenset[str]:
+        if self.daemon is None:
+            return frozenset()
+        now = trio.current_time()
+        return frozenset(cell.name for cell in self.daemon.parts.board.cells() if cell.health.drift_until > now)
 
     def _without_help(self) -> frozenset[str]:
         """Return the providers that nobody brings back: no request may reach them, or managed processes were given up."""
@@ -291,6 +344,10 @@ class Life:
         """Return once the daemon tells an event of that name, or owes a restart (RESTART_OWED)."""
         await self._awaited.setdefault(name, trio.Event()).wait()
 
+    def _quiet_books(self) -> None:
+        if self.books is not None and self.has_resumed:
+            self.world.kept_books.note(self.books.quiet(), trio.current_time())
+
     def kill(self, *, is_torn: bool = False) -> None:
         """`kill -9`: connections are reset, jobs end with their guardians; the disk stays as it is, or loses its last batch."""
         if is_torn:
@@ -308,6 +365,9 @@ class Life:
         if self.is_started and not self.is_over and self.watch is not None:
             self.watch.quiet(is_ending=self.is_ending)
             self.siblings.quiet(is_ending=self.is_ending)
+            self._quiet_books()
+            if self.queues is not None and not self.is_ending:
+                self.queues.quiet()
         if self.has_resumed and not self.is_over and self.daemon is not None:
             self.world.kept.quiet(self.crashes, tuple(self.daemon.parts.restarts.groups))
 

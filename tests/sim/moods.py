@@ -9,6 +9,7 @@ from attrs import evolve
 
 from tests.fakes.pieces import Wire, error_body
 from tests.fakes.plans import AFTER_CONTENT, AFTER_HEAD, AFTER_OPENING, BEFORE_HEAD, CATALOGUE, How, Plan, ToolCall, failing
+from tests.sim import words
 
 
 class Mood(StrEnum):
@@ -32,8 +33,15 @@ class Mood(StrEnum):
     FLAPPING = "flapping"  # up and down by turns
     OUT_OF_MEMORY = "out-of-memory"
     CHAOS = "chaos"  # each answer another entry of the catalogue
+    TEXT_CALLS = "text-calls"  # calls are written as text, where tools are declared
+    THINKS_ALOUD = "thinks-aloud"  # thinking and template marks in the text
+    WITHERS = "withers"  # short answers, empty ones, odd ends
+    DRIPS = "drips"  # text comes next to not at all
+    UNENDED = "unended"  # whole answers without their end mark
+    TORN = "torn"  # breaks inside a word, at any place
 
 
+TALKS = frozenset({Mood.TEXT_CALLS, Mood.THINKS_ALOUD, Mood.WITHERS, Mood.DRIPS, Mood.UNENDED, Mood.TORN})  # what guards are for
 UP = frozenset({Mood.HEALTHY, Mood.SLOW, Mood.FLAPPING})
 LOADING_BODY = b'{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}'
 MEMORY_BODY = b'{"error":{"code":500,"message":"CUDA error: out of memory","type":"server_error"}}'
@@ -64,9 +72,24 @@ def talk(rng: random.Random) -> Plan:
     return rng.choice(TALK)
 
 
-def plan_of(mood: Mood, rng: random.Random, wire: Wire) -> Plan:  # noqa: C901, PLR0911, PLR0912 - one row per mood
-    """Return the answer of a backend in this mood; DOWN, HUNG and UNREACHABLE have none of their own."""
+def plan_of(mood: Mood, rng: random.Random, *, most: int, has_tools: bool) -> Plan:  # noqa: C901, PLR0911, PLR0912 - one row per mood
+    """Return the answer of a backend in this mood; DOWN, HUNG and UNREACHABLE have none of their own.
+
+    `most` are the deltas of text that the request has room for."""
     match mood:
+        case Mood.TEXT_CALLS if has_tools:
+            return words.text_call(rng)
+        case Mood.THINKS_ALOUD:
+            return words.thoughts_aloud(rng)
+        case Mood.WITHERS:
+            return words.withered(rng)
+        case Mood.DRIPS:
+            return words.dripping(rng)
+        case Mood.UNENDED:
+            return rng.choice((talk(rng), words.torn_words(rng, most))).broken(How.END, AFTER_CONTENT)
+        case Mood.TORN:
+            how = rng.choice((How.RESET, How.CLOSE, How.HALF_FRAME, How.END, How.ERROR))
+            return words.torn_words(rng, most).broken(how, rng.choice((1, 2, 4, 7, 11, 17)))
         case Mood.SLOW:
             return evolve(talk(rng), head_after_s=rng.choice((3.0, 8.0, 14.0)), every_s=rng.choice((1.0, 4.0)))
         case Mood.ERROR:

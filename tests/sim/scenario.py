@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from attrs import frozen
+from attrs import evolve, frozen
 
 from router.config.load import Surroundings, load
 from router.config.schema import LoadedConfig
 from router.domain.request import DialectName
+from tests.sim import policies
 from tests.sim.agents import Habits
+from tests.sim.caches import Cache
+from tests.sim.conversations import Kind
 from tests.sim.deterministic import source
-from tests.sim.moods import Mood
+from tests.sim.moods import TALKS, Mood
 from tests.sim.store import Disk
 
 FIRST_PORT = 9_001
@@ -44,6 +47,7 @@ class FaultKind(StrEnum):
     RELOAD = "reload"  # another configuration, or a broken one
     OPERATOR = "operator"  # somebody excludes, holds, restores
     RELIVE = "relive"  # the daemon dies again and again, while it has a restart to make
+    DRIFT = "drift"  # the replies of a backend drift, as a request sees them
     RACE = "race"  # somebody restores and excludes again just when a recovery prober works, at its k-th step
 
 
@@ -58,6 +62,7 @@ WEIGHTS = {
     FaultKind.RELOAD: 6,
     FaultKind.OPERATOR: 4,
     FaultKind.RACE: 5,
+    FaultKind.DRIFT: 16,
 }
 
 
@@ -66,7 +71,8 @@ class Fault:
     """At `at` (seconds from the start) something happens to `target`, for `lasts_s`.
 
     `steps` of the target's task pass before a crash; `times` it crashes one after the other. A death waits for `event`,
-    then `by_s` more; its `steps` say whether the last batch of the state file is lost."""
+    then `by_s` more; its `steps` say whether the last batch of the state file is lost. Those of a drift say whether a
+    reload is wanted (1), and whether somebody excludes the provider meanwhile (2); it comes `times`, `by_s` apart."""
 
     at: float
     kind: FaultKind
@@ -89,9 +95,13 @@ class Scenario:
     loaded: LoadedConfig
     texts: tuple[str, ...]
     ports: dict[str, int]
+    caches: dict[str, Cache]
     agents: tuple[Habits, ...]
     faults: tuple[Fault, ...]
     bound_s: float
+    has_policies: bool
+    max_tokens: int  # of every request
+    quirks: float  # share of the answers of backends that are well which a guard is for
 
 
 def draw(seed: int, hours: float) -> Scenario:
@@ -111,27 +121,38 @@ def draw(seed: int, hours: float) -> Scenario:
         "providers": providers,
         "profiles": profiles,
     }
-    texts = (tomlkit.dumps(document), *_variants(rng, document))
+    drawn = source(seed, "policies")
+    has_policies, max_tokens = drawn.random() < policies.SHARE, drawn.choice(policies.MAX_TOKENS)
+    if has_policies:
+        policies.add(drawn, document)
+    documents = [document, *_variants(rng, document)]
+    for other in documents[1:-1] if has_policies else ():
+        policies.change(drawn, other)
+    texts = tuple(map(tomlkit.dumps, documents))
     return Scenario(
         seed=seed,
         hours=hours,
         loaded=read(texts[0]),
         texts=texts,
         ports={provider["name"]: FIRST_PORT + index for index, provider in enumerate(providers)},
-        agents=_agents(rng, [profile["name"] for profile in profiles]),
+        caches={provider["name"]: _cache(seed, provider) for provider in providers},
+        agents=_agents(rng, drawn if has_policies else None, [profile["name"] for profile in profiles], max_tokens),
         faults=draw_faults(
             source(seed, "faults"),
             hours,
             [provider["name"] for provider in providers],
             [provider["name"] for provider in providers if "restart" in provider],
         ),
-        bound_s=_bound_s(providers),
+        bound_s=max(map(_bound_s, documents)),
+        has_policies=has_policies,
+        max_tokens=max_tokens,
+        quirks=drawn.choice(policies.QUIRKS) if has_policies else 0.0,
     )
 
 
 def read(text: str) -> LoadedConfig:
     """Return the configuration of a text. Raises ConfigError."""
-    return load(text, path=Path("sim.toml"), around=Surroundings(environ={}))
+    return load(text, path=Path("sim.toml"), around=Surroundings(environ=policies.ENVIRON))
 
 
 def _provider(rng: random.Random, index: int) -> Table:
@@ -158,7 +179,15 @@ def _provider(rng: random.Random, index: int) -> Table:
         table["health_threshold"] = rng.randint(2, 4)
     if rng.random() < 0.4:
         table["restart"] = _restart(rng, index)
+    if kind == "openai_compat" and rng.random() < 0.2:
+        table["extra_body"] = {"options": {"num_ctx": 8192}}
     return table
+
+
+def _cache(seed: int, provider: Table) -> Cache:
+    if "extra_body" in provider:
+        return Cache.OLLAMA
+    return source(seed, "cache", provider["name"]).choice([Cache.NONE, Cache.SLOTS, Cache.SLOTS, Cache.BARE])
 
 
 def _restart(rng: random.Random, index: int) -> Table:
@@ -192,9 +221,9 @@ def _profile(rng: random.Random, index: int, providers: Sequence[Table]) -> Tabl
     }
 
 
-def _variants(rng: random.Random, document: Table) -> list[str]:
+def _variants(rng: random.Random, document: Table) -> list[Table]:
     """Return other configurations: a provider less, other actions, other chains, another backend; and one with mistakes."""
-    texts = []
+    documents = []
     for _ in range(3):
         other = copy.deepcopy(document)
         if len(other["providers"]) > 2 and rng.random() < 0.5:
@@ -208,32 +237,43 @@ def _variants(rng: random.Random, document: Table) -> list[str]:
         changed[rng.choice(["timeout_s", "connect_timeout_s"])] = 10.0
         if rng.random() < 0.3:
             changed["model"] += "-next"
-        texts.append(tomlkit.dumps(other))
+        documents.append(other)
     broken = copy.deepcopy(document)
     broken["profiles"][0]["providers"] = ["nobody"]
-    return [*texts, tomlkit.dumps(broken)]
+    return [*documents, broken]
 
 
-def _agents(rng: random.Random, profiles: list[str]) -> tuple[Habits, ...]:
+def _agents(rng: random.Random, drawn: random.Random | None, profiles: list[str], max_tokens: int) -> tuple[Habits, ...]:
+    """Return who asks. `drawn` says what they talk about, and who of them has sub-agents; without it nobody has any."""
     count = rng.randint(3, 6)
     burst = 6
     pause_s = 3600 * count * (1 + burst) / 2 / REQUESTS_PER_H
-    found = []
+    found: list[Habits] = []
     for _ in range(count):
         lanes = rng.choice([1, 1, 1, 3])
-        found.append(
-            Habits(
-                dialect=rng.choice(DIALECTS),
-                profiles=tuple(rng.sample(profiles, rng.randint(1, len(profiles)))),
-                pause_s=pause_s * lanes,
-                quick_s=rng.choice([1.0, 4.0, 15.0]),
-                burst=burst,
-                side_by_side=lanes,
-                streams=rng.choice([1.0, 0.8, 0.5]),
-                leaves=rng.choice([0.0, 0.1, 0.2]),
-            )
+        habits = Habits(
+            dialect=rng.choice(DIALECTS),
+            profiles=tuple(rng.sample(profiles, rng.randint(1, len(profiles)))),
+            pause_s=pause_s * lanes,
+            quick_s=rng.choice([1.0, 4.0, 15.0]),
+            burst=burst,
+            side_by_side=lanes,
+            streams=rng.choice([1.0, 0.8, 0.5]),
+            leaves=rng.choice([0.0, 0.1, 0.2]),
+            max_tokens=max_tokens,
         )
+        found.append(habits if drawn is None else _talkative(drawn, habits, len(found)))
     return tuple(found)
+
+
+def _talkative(drawn: random.Random, habits: Habits, number: int) -> Habits:
+    """Return an agent with another kind of session; the first may have sub-agents, and asks less by itself then."""
+    kind = drawn.choice([Kind.PLAIN, Kind.TOOLS, Kind.TOOLS, Kind.LONG])
+    habits = evolve(habits, kind=kind, tools=drawn.choice([0.3, 0.9]))
+    if number > 1 or drawn.random() < 0.4:
+        return habits
+    children = drawn.choice([4, 8, 12])
+    return evolve(habits, session=f"session-{number}", children=children, pause_s=3 * habits.pause_s, side_by_side=1)
 
 
 def draw_faults(rng: random.Random, hours: float, names: Sequence[str], restarted: Sequence[str]) -> tuple[Fault, ...]:
@@ -251,7 +291,7 @@ def draw_faults(rng: random.Random, hours: float, names: Sequence[str], restarte
     return tuple(sorted(found, key=lambda fault: fault.at))
 
 
-_MOODS = [mood for mood in Mood if mood is not Mood.HEALTHY]
+_MOODS = [mood for mood in Mood for _ in range(2 if mood in TALKS else 1) if mood is not Mood.HEALTHY]
 _SPANS_S = (5.0, 30.0, 120.0, 600.0, 1200.0)
 _WRITTEN = ("self-healing-exclude", "self-healing-restart", "self-healing-restore")
 _CHILDREN = ("service", "fleet", "processes", "probes", "reload", "state", "ingress", "upstream-connections", "restarts")
@@ -288,6 +328,16 @@ def _fault(rng: random.Random, kind: FaultKind, at: float, last: float, names: S
             return Fault(at=at, kind=kind, steps=rng.randint(0, 4))
         case FaultKind.OPERATOR:
             return Fault(at=at, kind=kind, target=rng.choice(names), steps=rng.randint(0, 1), lasts_s=lasts_s)
+        case FaultKind.DRIFT:
+            return Fault(
+                at=at,
+                kind=kind,
+                target=rng.choice(names),
+                lasts_s=min(rng.choice([60.0, 300.0]), last - at),
+                by_s=rng.choice([0.0, 4.0, 60.0]),
+                steps=rng.choice([0, 1, 1, 2]),
+                times=rng.randint(1, 4),
+            )
         case _:
             return Fault(at=at, kind=kind, target=rng.choice(names))
 
@@ -309,10 +359,10 @@ def _relive(rng: random.Random, last: float, restarted: Sequence[str]) -> Fault:
     )
 
 
-def _bound_s(providers: Sequence[Table]) -> float:
-    """Return the longest that a request may take: every provider at its limits, and a second round for each."""
-    total = 0.0
-    for provider in providers:
+def _bound_s(document: Table) -> float:
+    """Return the longest that a request may take: its place, every provider at its limits, and a second round for each."""
+    total: float = document["server"].get("queue_timeout_s", 60.0)
+    for provider in document["providers"]:
         restart = provider.get("restart", {})
         start_s = restart.get("ready_timeout_s", 0.0) + 10.0 if restart.get("mode") == "managed" else 0.0
         once = provider.get("queue_timeout_s", 0.0) + start_s + provider["total_timeout_s"]

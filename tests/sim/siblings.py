@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from tests.sim.agents import Call
 from tests.sim.backends import Backend, Network, Seen
+from tests.sim.call import Call
 
 TAKE_ALONG = frozenset({"ingress", "processes", "restarts"})  # connections and servers are their own, and end with them
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 from attrs import define, field, frozen
 
-from router.config.schema import RouterConfig
+from router.config.schema import ProfileConfig, RouterConfig
 from router.errors import FailureReason
 from router.routing.chain import SOFT
 from supervisors.health_board import HealthBoard
@@ -34,6 +36,7 @@ class Told:
     configs: list[RouterConfig]  # every one that was at work; a request keeps the one that it began with
     now: Callable[[], float]
     is_wall_true: Callable[[], bool]  # nobody has set the clock: budgets can be checked by it
+    drifting: Callable[[], frozenset[str]] = frozenset  # providers that are asked behind the others for their answers
     standings: dict[str, Standing] = field(factory=dict)
     verdicts: Counter[tuple[str, bool]] = field(factory=Counter)  # attempts by provider and success, less those on the board
     are_verdicts_mixed: bool = False
@@ -42,9 +45,10 @@ class Told:
     excluded_gens: dict[str, set[int]] = field(factory=dict)
     restarts: dict[str, list[tuple[float, float]]] = field(factory=dict)  # by group: start and end, virtual time
     _demoted: set[str] = field(factory=set)  # of the plan that is being told
+    _over_budget: set[tuple[str, str]] = field(factory=set)  # same, with the request
     _last_resort_of: str = ""
 
-    def take(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901 - one row per event
+    def take(self, name: str, fields: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one row per event
         """Take one event."""
         self.count_of_events += 1
         match name:
@@ -56,6 +60,8 @@ class Told:
                 self.are_verdicts_mixed = True  # a provider may have begun afresh under its requests
             case "chain-empty":
                 self._empty(fields)
+            case "skip-budget-exceeded":
+                self._over_budget.add((fields["request_id"], fields["provider"]))
             case "demote-unhealthy-provider":
                 self._demoted.add(fields["provider"])
             case "chain-last-resort":
@@ -70,6 +76,8 @@ class Told:
                 self._restored(fields)
             case "self-healing-restart":
                 self._restart(fields)
+            case "drift-reload-attempted":
+                self._reload(fields["provider"])
         if "admission" in fields and "provider" in fields:
             self.standings[fields["provider"]] = Standing(fields["health"], fields["admission"], fields["gen"])
 
@@ -120,10 +128,19 @@ class Told:
     def _chain(self, fields: Mapping[str, Any]) -> None:
         demoted, is_last_resort = self._demoted, fields["request_id"] == self._last_resort_of
         self._demoted, self._last_resort_of = set(), ""
-        chains = [p.providers for config in self.configs for p in config.profiles if p.name == fields["profile"]]
-        ahead = [name for name in fields["chain"] if name not in demoted]
-        if not is_last_resort and not any(is_subsequence(ahead, declared) for declared in chains):
-            self.broken("I14", f"{fields['chain']} without {demoted} is not in the order of {chains}")
+        self._asked_though_spent(fields)
+        ahead = [name for name in fields["chain"] if name not in demoted | self.drifting()]
+        profiles = [(config, p) for config in self.configs for p in config.profiles if p.name == fields["profile"]]
+        orders = [(profile.providers, reorderings(config, profile)) for config, profile in profiles]
+        if not is_last_resort and not any(runs_needed(ahead, declared) <= most for declared, most in orders):
+            self.broken("I14", f"{fields['chain']} without {demoted} is not in the order of {orders}")
+
+    def _asked_though_spent(self, fields: Mapping[str, Any]) -> None:
+        """Check that nobody is asked whose budget is said to be reached, the last resort included (I16)."""
+        spent = {provider for request_id, provider in self._over_budget if request_id == fields["request_id"]}
+        self._over_budget.clear()
+        if spent & set(fields["chain"]):
+            self.broken("I16", f"{fields['chain']} is asked, and the budget of {spent} is reached")
 
     def _empty(self, fields: Mapping[str, Any]) -> None:
         soft = [entry["provider"] for entry in fields["skipped"] if entry["reason"] in {str(reason) for reason in SOFT}]
@@ -152,6 +169,10 @@ class Told:
         if gen != fields["gen"]:
             self.broken("I18", f"{fields['provider']}: restored in generation {fields['gen']}, was out in {gen}")
 
+    def _reload(self, provider: str) -> None:
+        if any(p.paid for p in self.configs[-1].providers if p.name == provider):
+            self.broken("reload", f"{provider} costs money, and was asked to empty its cache")
+
     def _restart(self, fields: Mapping[str, Any]) -> None:
         group, end = str(fields["group"]), self.now()
         start = end - fields["duration_s"]
@@ -167,7 +188,17 @@ class Told:
             self.broken("I4", f"{len(recent)} restarts of {group} within {restart.window_s} s, {restart.max} are allowed")
 
 
-def is_subsequence(some: Sequence[str], whole: Sequence[str]) -> bool:
-    """Tell whether all of `some` are in `whole`, in that order."""
-    rest = iter(whole)
-    return all(name in rest for name in some)
+def runs_needed(some: Sequence[str], whole: Sequence[str]) -> float:
+    """Return into how many parts `some` falls that are each in the order of `whole`; infinity for a name that is not in it."""
+    if not set(some) <= set(whole):
+        return inf
+    places = [whole.index(name) for name in some]
+    return 1 + sum(later <= earlier for earlier, later in pairwise(places))
+
+
+def reorderings(config: RouterConfig, profile: ProfileConfig) -> float:
+    """Return how many such parts a chain of the profile may have: what does not fit goes behind, who is known comes first."""
+    if profile.adaptive:
+        return inf
+    windows = any(p.max_context_tokens is not None for p in config.providers if p.name in profile.providers)
+    return (2 if windows else 1) * (2 if profile.sticky else 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
 import orjson
@@ -23,6 +23,7 @@ class Trace:
     keeps_all: bool = False
     lines: deque[str] = field(init=False)
     count: int = 0
+    counts: Counter[str] = field(factory=Counter)  # of lines by their name, and of what a fault or an answer was
     _digest: hashlib._Hash = field(factory=hashlib.sha256)
 
     def __attrs_post_init__(self) -> None:
@@ -33,6 +34,9 @@ class Trace:
         body = orjson.dumps(fields, default=plain, option=orjson.OPT_NON_STR_KEYS).decode()
         line = f"{trio.current_time() - START:.4f} {name} {body}"
         self.count += 1
+        self.counts[name] += 1
+        if (kind := fields.get("mood") or fields.get("answer")) is not None:
+            self.counts[f"{name} {kind}"] += 1
         self.lines.append(line)
         self._digest.update(line.encode())
 

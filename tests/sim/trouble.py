@@ -77,7 +77,7 @@ class Trouble:
             case _:
                 return {"steps": fault.steps}
 
-    async def _do(self, fault: Fault) -> None:  # noqa: C901 - one row per kind
+    async def _do(self, fault: Fault) -> None:  # noqa: C901, PLR0912 - one row per kind
         world = self.world
         match fault.kind:
             case FaultKind.MOOD:
@@ -105,10 +105,30 @@ class Trouble:
                     world.life.signals.send(signal.SIGHUP)
             case FaultKind.RACE:
                 await self._race(fault)
+            case FaultKind.DRIFT:
+                await self._drift(fault)
             case FaultKind.OPERATOR:
                 self._operate(fault, OUT[fault.steps])
                 await trio.sleep(fault.lasts_s)
                 self._operate(fault, OperatorAction.RESTORE)
+
+    async def _drift(self, fault: Fault) -> None:
+        """Report drifts, as the guard of a request does; at some somebody takes the provider out while its cache is flushed."""
+        for _ in range(fault.times):
+            self._report_drift(fault)
+            await trio.sleep(fault.by_s)
+        if fault.steps > 1:
+            self._report_drift(fault)
+            await trio.lowlevel.checkpoint()
+            self._operate(fault, OperatorAction.EXCLUDE)
+            self._report_drift(fault)  # by a request that has just ended
+            await trio.sleep(fault.by_s)
+            self._operate(fault, OperatorAction.RESTORE)
+
+    def _report_drift(self, fault: Fault) -> None:
+        life = self.world.life
+        if life is not None and life.daemon is not None and life.is_started:
+            life.daemon.parts.board.drifted(fault.target, for_s=fault.lasts_s, wants_reload=bool(fault.steps))
 
     async def _relive(self, fault: Fault) -> None:
         """Let a backend be down, and kill the daemon each time that it has something to keep of that (I4, I17)."""

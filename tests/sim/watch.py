@@ -10,14 +10,24 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from router.domain.health import Admission, Evidence, Health, HealthState, HoldReason, evidence_of
-from router.domain.health_events import Failed, HealthEvent, PassiveSet, ProbeVerdict, RecoveryProbed, Source, Succeeded
+from router.domain.health_events import (
+    DriftReloaded,
+    Failed,
+    HealthEvent,
+    PassiveSet,
+    ProbeVerdict,
+    RecoveryProbed,
+    Source,
+    Succeeded,
+)
 from router.domain.health_rows import to_row
 from router.domain.health_step import LEVEL_MAX, PASSIVE_PAUSE_S, wanted
 from router.ingress.drain import Drain
+from supervisors.drift_reload import FLUSH_S
 from supervisors.health_board import Cell, HealthBoard
 from supervisors.policies import provider_spec
-from tests.sim.agents import Call
 from tests.sim.backends import Network
+from tests.sim.call import Call
 from tests.sim.crashes import Crashes
 from tests.sim.told import Told
 
@@ -55,6 +65,7 @@ class Watch:
     steps: int = 0
     counted_epochs: dict[Cell, set[int]] = field(factory=dict)
     leaving_since: dict[str, float] = field(factory=dict)  # supervisors with a child that is cancelled and cleans up
+    owing_since: dict[str, tuple[int, float]] = field(factory=dict)  # number of the reload that is owed, and since when
     values: dict[Cell, Health] = field(factory=dict)  # the last that was committed
     replaced: dict[Cell, list[tuple[float, float]]] = field(factory=dict)  # moments of a next probe, and until when each stood
     _seen: tuple[int, int, int] = (0, 0, 0)
@@ -86,6 +97,7 @@ class Watch:
                 self.values[cell] = cell.health
             if not is_ending:
                 self._probation(cell, now)
+                self._reload(cell, now)
         self.told.check(self.board)
         if not is_ending:
             self._children()
@@ -141,6 +153,18 @@ class Watch:
         if health.is_passive and health.passive_until > now + PASSIVE_PAUSE_S:
             self.broken("I24", f"{cell.name}: passive, and not asked for {health.passive_until - now:.1f} s")
 
+    def _reload(self, cell: Cell, now: float) -> None:
+        """Bound how long a reload is owed while somebody watches over the provider."""
+        owed = cell.health.reload_owed
+        is_watched = f"{SUPERVISOR}{cell.name}" in self.crashes.living
+        if owed is None or not is_watched or self.owing_since.get(cell.name, (owed, now))[0] != owed:
+            self.owing_since.pop(cell.name, None)
+        if owed is None:
+            return
+        since = self.owing_since.setdefault(cell.name, (owed, now))[1] if is_watched else now
+        if now - since > FLUSH_S + LEAVE_S:  # the one before it may clean up still
+            self.broken("reload", f"{cell.name}: reload {owed} is owed for {now - since:.1f} s")
+
     def _departed(self, now: float) -> None:
         for mark, call in tuple(self.calls.items()):
             if call.left_at is None or (left_s := now - call.left_at) < GONE_S:
@@ -186,10 +210,15 @@ class Watch:
             self.broken("D1", f"{cell.name}: unhealthy and admitted, though a profile excludes")
 
     def _by_event(self, cell: Cell, event: HealthEvent, old: Health) -> None:
+        is_out = cell.health.admission in (Admission.EXCLUDED, Admission.HELD)
+        if cell.health.reload_owed is not None and (is_out or cell.health.is_passive):
+            self.broken("reload", f"{cell.name}: one is owed to who is {cell.health.admission}, or passive")
         if isinstance(event, PassiveSet) and event.is_passive:
             self._given_up(cell)
         elif isinstance(event, RecoveryProbed):
             self._probed(cell, event, old, cell.health)
+        elif isinstance(event, DriftReloaded) and event.gen != old.reload_owed and cell.health != old:
+            self.broken("I10", f"{cell.name}: the end of reload {event.gen} changed {old.reload_owed}")
         elif isinstance(event, Succeeded | Failed) and event.source is Source.TRAFFIC:
             self.told.count(cell.name, is_ok=isinstance(event, Succeeded))
 

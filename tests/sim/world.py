@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
+from collections.abc import Sequence
 
 import trio
 from attrs import define, field, frozen
 
-from router.config.schema import LoadedConfig
+from router.config.schema import LoadedConfig, RouterConfig
 from router.providers.adapter import own_version
-from tests.sim.agents import Agent, Call
+from tests.sim.agents import Agent
 from tests.sim.backends import Backend, Network
+from tests.sim.books import KeptBooks
+from tests.sim.caches import Cache
+from tests.sim.call import Call
 from tests.sim.deterministic import START, StandsStill, run, source
 from tests.sim.guard import LeftTheWorld, nothing_real
 from tests.sim.jobs import SimRunner
@@ -28,6 +33,7 @@ from tests.sim.watch import Violation
 
 MOST = 20  # violations that a report holds
 BEFORE = 12  # lines that are shown before the first
+ANSWER_CHARS = 30  # of what an answer came to, by which it is counted
 RESTART_S = 2.0  # RestartSec of the unit
 
 
@@ -47,6 +53,7 @@ class Report:
     violations: tuple[Violation, ...]
     trace: tuple[str, ...]
     before: tuple[str, ...]
+    counts: Counter[str] = field(factory=Counter)  # what has happened how often
 
 
 @define(eq=False)
@@ -59,6 +66,7 @@ class World:
     store: MemoryStore = field(init=False)
     wall: WorldClock = field(factory=WorldClock)
     kept: Kept = field(init=False)
+    kept_books: KeptBooks = field(init=False)
     calls: dict[str, Call] = field(factory=dict)
     violations: list[Violation] = field(factory=list)
     before: tuple[str, ...] = ()
@@ -71,6 +79,7 @@ class World:
     leaps: int = 0
     is_calm: bool = False
     is_wall_true: bool = True
+    longest_bytes: int = 0  # of a request's body so far
     cut_at: float = -1.0  # when clients were last cut off by the end of a life
 
     def __attrs_post_init__(self) -> None:
@@ -78,12 +87,22 @@ class World:
         managed = {p.name for p in self.scenario.loaded.config.providers if p.restart is not None and p.restart.mode == "managed"}
         self.network = Network(
             {
-                port: Backend(name, port, source(seed, "backend", name), is_up=name not in managed, is_ready=name not in managed)
+                port: Backend(
+                    name,
+                    port,
+                    source(seed, "backend", name),
+                    is_up=name not in managed,
+                    is_ready=name not in managed,
+                    cache=Cache(self.scenario.caches[name]),
+                    complain=self.broken,
+                    quirks=self.scenario.quirks,
+                )
                 for name, port in self.scenario.ports.items()
             }
         )
         self.store = MemoryStore(source(seed, "disk"))
         self.kept = Kept(wall=self.wall, broken=self.broken)
+        self.kept_books = KeptBooks(broken=self.broken)
         self.loaded, self.text = self.scenario.loaded, self.scenario.texts[0]
 
     @property
@@ -115,8 +134,11 @@ class World:
         await self.life.run()
         self.cut_at = trio.current_time()
         self.kept.died(self.life.store)
+        self.kept_books.died(self.life.store.rows(), self.life.store.written_to)
         if self.life.watch is not None:
             self.steps += self.life.watch.steps
+        if self.life.queues is not None:
+            self.trace.counts["sim-waited"] += self.life.queues.waited
         self.life = None
         await trio.sleep(RESTART_S)
 
@@ -125,6 +147,7 @@ class World:
         self.is_calm = True
         for backend in self.network.backends.values():
             backend.turn(Mood.HEALTHY)
+            backend.quirks = 0.0
 
     def _start_agents(self, nursery: trio.Nursery) -> None:
         for number, habits in enumerate(self.scenario.agents):
@@ -139,6 +162,8 @@ class World:
                 told=self._told,
                 calls=self.calls,
                 may_be_cut=self._may_be_cut,
+                configs=self._configs,
+                was_torn=lambda call: self.life is None or call.mark in self.life.torn,
             )
             self.agents.append(agent)
             nursery.start_soon(agent.live, self.until, name=agent.name)
@@ -151,9 +176,26 @@ class World:
     def _may_be_cut(self, call: Call) -> bool:
         return self.life is None or self.life.is_ending or call.began <= self.cut_at
 
+    def _configs(self) -> Sequence[RouterConfig]:
+        """Return the configurations that the daemon has had at work in its present life."""
+        return () if self.life is None else self.life.told.configs
+
+    @property
+    def longest_prompt(self) -> int:
+        """The most tokens that a request has had so far: none is shorter than a byte."""
+        self.longest_bytes = max([self.longest_bytes, *(call.size for call in self.calls.values())])
+        return self.longest_bytes
+
     def _told(self, call: Call) -> None:
         took_s = round(trio.current_time() - call.began, 4)
-        fields = {"mark": call.mark, "how": call.how, "words": call.words, "bytes": call.received, "took_s": took_s}
+        fields = {
+            "mark": call.mark,
+            "answer": call.words[:ANSWER_CHARS],
+            "how": call.how,
+            "words": call.words,
+            "bytes": call.received,
+            "took_s": took_s,
+        }
         self.trace.tell("sim-answer", fields)
 
     async def load(self) -> LoadedConfig:
@@ -187,6 +229,7 @@ def simulate(seed: int, hours: float, *, keeps_all: bool = False) -> Report:
         run(world.live, f"{seed}/schedule", world.quiet)
     except (Exception, BaseExceptionGroup, LeftTheWorld, StandsStill) as error:  # noqa: BLE001 - a world that breaks is a finding
         world.violations.append(Violation(-1.0, "stuck", where(error)))
+    world.trace.counts["sim-gone-on"] = sum(backend.gone_on for backend in world.network.backends.values())
     return Report(
         seed=seed,
         hours=hours,
@@ -200,4 +243,5 @@ def simulate(seed: int, hours: float, *, keeps_all: bool = False) -> Report:
         violations=tuple(world.violations),
         trace=tuple(world.trace.lines),
         before=world.before,
+        counts=world.trace.counts,
     )
