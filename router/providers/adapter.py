@@ -37,7 +37,7 @@ from router.providers.key_pool import KeyPool, Turn
 from router.providers.remedies import REFUSALS, DropThinking, Refused, Remedy, find_remedy
 from router.providers.reply import CountedAnswer, HttpReply, read_error
 from router.providers.told_limits import read_limits
-from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
+from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts, is_good
 from router.providers.turns import Turns
 from router.providers.urls import ProviderUrls, provider_urls
 from router.providers.waiting_room import RoomRules
@@ -151,6 +151,10 @@ class HttpProvider:
         """Close the idle connections to the upstream."""
         await self.client.aclose()
 
+    def failure(self, error: ErrorAnswer) -> ProviderFailed:
+        """Return what an answer says that is no success, in words without a secret."""
+        return read_failure(error, provider=self.name, now=self.unix_now(), redactor=self.redactor)
+
     def aside_headers(self, client_headers: Mapping[str, str]) -> RawHeaders:
         """Return the headers for what is no request of a model's, with a key that does not rest where there is one."""
         plan = self.headers[self.keys.aside(trio.current_time()).index]
@@ -182,7 +186,7 @@ class HttpProvider:
             turn = await self._turn(turns, call, body, ends_by)
             request, until = self._request(body, call, turn, limits, ends_by)
             async with self._send(request, turn) as answer:
-                if _is_good(answer.status):
+                if is_good(answer.status):
                     yield self._reply(answer, body, call, turn, until)
                     return
                 error = await read_error(answer)
@@ -194,7 +198,7 @@ class HttpProvider:
                 without_thinking = isinstance(remedy, DropThinking)
                 self._remember(remedy)
                 continue
-            failure = read_failure(error, provider=self.name, now=self.unix_now(), redactor=self.redactor)
+            failure = self.failure(error)
             if not turns.refused(turn, failure) or _has_left(call):
                 raise failure
 
@@ -204,7 +208,7 @@ class HttpProvider:
         try:
             async with self.client.open(request) as answer:
                 told = read_limits(answer.headers, self.unix_now())
-                self.keys.answered(turn, told, trio.current_time(), is_good=_is_good(answer.status))
+                self.keys.answered(turn, told, trio.current_time(), is_good=is_good(answer.status))
                 yield answer
         finally:
             turn.key.pace.lost(turn.booking)
@@ -347,10 +351,6 @@ def build_provider(
         redactor=Redactor.of(secrets.sensitive),
         unix_now=unix_now,
     )
-
-
-def _is_good(status: int) -> bool:
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def _has_left(call: UpstreamCall) -> bool:

@@ -28,7 +28,6 @@ from attrs import define, field, frozen
 from router.config.schema import ProviderConfig
 from router.errors import ProviderFailed
 from router.providers.adapter import HttpProvider
-from router.providers.failures import read_failure
 from router.providers.reply import read_error
 from router.providers.transport import HttpAnswer, HttpRequest, HttpTimeouts
 from router.providers.urls import server_url
@@ -95,7 +94,7 @@ async def _unload(provider: HttpProvider) -> FlushResult:
     request = _request(provider, server_url(provider.config, "/api/generate"), UNLOAD_S, content=body)
     async with provider.client.open(request) as answer:
         if answer.status != HTTPStatus.OK:
-            raise await _refusal(provider, answer)
+            raise provider.failure(await read_error(answer))
     return FlushResult(success=True, detail="Ollama has unloaded the model")
 
 
@@ -122,7 +121,7 @@ async def _erase_slots(provider: HttpProvider) -> FlushResult:
     url = server_url(provider.config, "/props")
     async with provider.client.open(_request(provider, url, LOOK_S, method="GET")) as answer:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED:
-            raise await _refusal(provider, answer)  # it still loads its model, say
+            raise provider.failure(await read_error(answer))  # it still loads its model, say
         total = await _total_slots(answer) if answer.status == HTTPStatus.OK else None
         if total is None:
             return _unsupported(f"its server is neither Ollama nor llama.cpp: /props answered {answer.status}")
@@ -142,7 +141,7 @@ async def _erase(provider: HttpProvider, slot: int, erasing: _Erasing) -> None:
             elif answer.status in _NO_SLOT_ACTIONS:
                 erasing.is_refused = True
             else:
-                raise await _refusal(provider, answer)
+                raise provider.failure(await read_error(answer))
     except ProviderFailed as failure:
         erasing.faults[slot] = _words(provider, failure)
 
@@ -160,11 +159,6 @@ async def _total_slots(answer: HttpAnswer) -> int | None:
         return None
     total = document.get("total_slots") if isinstance(document, dict) else None
     return total if isinstance(total, int) and not isinstance(total, bool) and 1 <= total <= MAX_SLOTS else None
-
-
-async def _refusal(provider: HttpProvider, answer: HttpAnswer) -> ProviderFailed:
-    error = await read_error(answer)
-    return read_failure(error, provider=provider.name, now=provider.unix_now(), redactor=provider.redactor)
 
 
 def _request(provider: HttpProvider, url: str, limit_s: float, *, content: bytes = b"", method: str = "POST") -> HttpRequest:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import assert_never
 
 import trio
@@ -20,10 +19,9 @@ from router.domain.probe import MESSAGE_CHARS, ProbeClass, ProbePlan, ProbeResul
 from router.errors import FailureReason, ProviderFailed
 from router.ports import UpstreamCall
 from router.providers.adapter import HttpProvider
-from router.providers.failures import read_failure
 from router.providers.http import CLOSE_S, HttpxClient
 from router.providers.reply import read_error
-from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts
+from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts, is_good
 from router.wire.ending import bad_response
 from router.wire.error_words import server_state
 from router.wire.probe_reply import ProbeReader, check_model_list, probe_body, read_whole
@@ -106,9 +104,9 @@ class HttpProber:
         client = self.new_client(provider.name)
         try:
             async with client.open(_get(url, (), provider.config.connect_timeout_s)) as answer:
-                if _is_good(answer.status) or answer.status in _ASKS_FOR_A_KEY:
+                if is_good(answer.status) or answer.status in _ASKS_FOR_A_KEY:
                     return Answered(answer.status)
-                raise await _refusal(provider, answer)
+                raise provider.failure(await read_error(answer))
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
                 await client.aclose()
@@ -152,7 +150,7 @@ async def _complete(provider: HttpProvider) -> Answered:
 async def _list_models(provider: HttpProvider) -> Answered:
     request = _get(provider.urls.models, provider.aside_headers({}), provider.config.connect_timeout_s)
     async with provider.client.open(request) as answer:
-        if not _is_good(answer.status):
+        if not is_good(answer.status):
             return await _without_a_list(provider, answer)
         check_model_list(provider.name, await _read_body(provider.name, answer))
         return Answered(answer.status)
@@ -163,12 +161,7 @@ async def _without_a_list(provider: HttpProvider, answer: HttpAnswer) -> Answere
     error = await read_error(answer)
     if error.status in _NO_LIST and server_state(error.status, error.text()) is None:
         return Answered(error.status)
-    raise read_failure(error, provider=provider.name, now=provider.unix_now(), redactor=provider.redactor)
-
-
-async def _refusal(provider: HttpProvider, answer: HttpAnswer) -> ProviderFailed:
-    error = await read_error(answer)
-    return read_failure(error, provider=provider.name, now=provider.unix_now(), redactor=provider.redactor)
+    raise provider.failure(error)
 
 
 async def _read_body(provider: str, answer: HttpAnswer) -> bytes:
@@ -201,10 +194,6 @@ def _failed(failure: ProviderFailed, cls: ProbeClass, began: float) -> ProbeResu
 
 def _ready_url(config: ProviderConfig) -> str | None:
     return None if config.restart is None else config.restart.ready_url
-
-
-def _is_good(status: int) -> bool:
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def _since_ms(began: float) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import Protocol
 
 from attrs import frozen
@@ -72,3 +73,8 @@ class HttpClient(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections that nobody uses; those in use close with their answers."""
+
+
+def is_good(status: int) -> bool:
+    """Tell whether a status says success."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
