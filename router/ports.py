@@ -36,7 +36,7 @@ class AttemptHandle(Protocol):
     def is_first(self) -> bool:
         """The provider has not answered since the start, as far as is known."""
 
-    def ok(self, usage: Usage | None = None) -> None:
+    def ok(self) -> None:
         """Record that the stream ended in its grammar, or that the whole reply was good."""
 
     def failed(self, failure: ProviderFailed) -> None:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 import trio
 from attrs import define, evolve, field
 
-from router.domain.events import Usage
 from router.domain.health import Health, HealthPolicy, ProviderStatus, Unconfigured
 from router.domain.health_events import (
     AttemptBegan,
@@ -144,7 +143,7 @@ class Attempting:
         """The provider has never answered."""
         return self._cell.health.last_ok_wall is None
 
-    def ok(self, usage: Usage | None = None) -> None:  # noqa: ARG002 - what it cost is the ledger's
+    def ok(self) -> None:
         """Record a whole answer: the terminator has come."""
         self._cell.apply(Succeeded())
 

@@ -147,12 +147,10 @@ class RememberedAttempt:
     provider: str
     is_first: bool = True
     is_ok: bool = False
-    usage: Usage | None = None
     failure: ProviderFailed | None = None
 
-    def ok(self, usage: Usage | None = None) -> None:
+    def ok(self) -> None:
         self.is_ok = True
-        self.usage = usage
 
     def failed(self, failure: ProviderFailed) -> None:
         self.failure = failure

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from attrs import field, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig, RoutingConfig
-from router.domain.events import Usage
 from router.domain.health import ProviderStatus
 from router.errors import ProviderFailed
 from router.ingress.generation import Generation
@@ -103,7 +102,7 @@ class Unheard:
         """Return False: it answers always."""
         return False
 
-    def ok(self, usage: Usage | None = None) -> None:
+    def ok(self) -> None:
         """Drop it."""
 
     def failed(self, failure: ProviderFailed) -> None:

@@ -117,7 +117,7 @@ class Walk:
             outcome = await self._asked(config, call, deliver, has_later=has_later)
             failure = outcome.failure if isinstance(outcome, RelayEnd) else outcome
             if failure is None:
-                handle.ok(outcome.usage if isinstance(outcome, RelayEnd) else None)
+                handle.ok()
             else:
                 self._failed(failure, handle, config, is_midstream=failure is not outcome)
         self.ask.ended(
