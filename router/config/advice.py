@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from attrs import frozen
-
 from router.config.capability_table import declared, matches, read_builtin
 from router.config.contradictions import contradictions
-from router.config.document import Document, at, tables
+from router.config.document import Advice, Document, at, tables
 from router.config.inactive import inactive_keys
-from router.config.locate import KeyPath
 from router.config.out_of_place import keys_out_of_place
 from router.config.schema import ProviderConfig, RouterConfig
 from router.domain.health import Unconfigured
 
 _MANAGED_ONLY = ("start", "idle_stop_s")
-
-
-@frozen
-class Advice:
-    """One warning, at a place in the document."""
-
-    kind: str
-    path: KeyPath
-    message: str
 
 
 def advise(config: RouterConfig, document: Document) -> Iterator[Advice]:
@@ -33,8 +21,7 @@ def advise(config: RouterConfig, document: Document) -> Iterator[Advice]:
         yield Advice("not-yet-active", path, f"{path[-1]} is not yet active: nothing acts on it in this version")
     for rule in _RULES:
         yield from rule(config)
-    for one in contradictions(config):
-        yield Advice(one.kind, one.path, one.message)
+    yield from contradictions(config)
     yield from _managed_only(document)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
 import attrs
-from attrs import frozen
 
+from router.config.document import Advice
 from router.config.locate import KeyPath
 from router.config.rules import AUTO
 from router.config.schema import RouterConfig, ServerConfig
@@ -21,36 +21,27 @@ _WILD = re.compile(r"[*?\[]")
 _LIMITS_OF_RUNNING = ("max_running", "session_max_in_flight")
 
 
-@frozen
-class Contradiction:
-    """A kind of warning, and where in the document it is about what."""
-
-    kind: str
-    path: KeyPath
-    message: str
-
-
-def contradictions(config: RouterConfig) -> Iterator[Contradiction]:
+def contradictions(config: RouterConfig) -> Iterator[Advice]:
     """Yield what a configuration says in vain."""
     for find in _FINDERS:
         yield from find(config)
 
 
-def _rules_with_one_id(config: RouterConfig) -> Iterator[Contradiction]:
+def _rules_with_one_id(config: RouterConfig) -> Iterator[Advice]:
     seen: set[str] = set()
     for index, rule in enumerate(_auto_router(config).rules):
         if rule.id in seen:
             message = f"{rule.id!r} is the id of an earlier rule, too: the log does not tell which of them chose"
-            yield Contradiction("same-rule-id", ("auto_router", "rules", index, "id"), message)
+            yield Advice("same-rule-id", ("auto_router", "rules", index, "id"), message)
         seen.add(rule.id)
 
 
-def _routes_that_nobody_serves(config: RouterConfig) -> Iterator[Contradiction]:
+def _routes_that_nobody_serves(config: RouterConfig) -> Iterator[Advice]:
     for index, rule in enumerate(_auto_router(config).rules):
         for path, route in _routes(rule.match, ("auto_router", "rules", index, "match")):
             if usual_path(route) not in MODEL_ROUTES:
                 message = f"{route!r} never holds: the routes are {' and '.join(MODEL_ROUTES)}"
-                yield Contradiction("no-effect", path, message)
+                yield Advice("no-effect", path, message)
 
 
 def _routes(match: MatchConfig, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
@@ -60,20 +51,20 @@ def _routes(match: MatchConfig, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
         yield from _routes(one, (*path, "any", index))
 
 
-def _maps_that_nobody_reads(config: RouterConfig) -> Iterator[Contradiction]:
+def _maps_that_nobody_reads(config: RouterConfig) -> Iterator[Advice]:
     resolve = config.routing.resolve_model
     if config.model_map and resolve != "map":
-        yield Contradiction("no-effect", ("model_map",), f'[model_map] is not asked: [routing].resolve_model is "{resolve}"')
+        yield Advice("no-effect", ("model_map",), f'[model_map] is not asked: [routing].resolve_model is "{resolve}"')
 
 
-def _rules_that_nobody_asks(config: RouterConfig) -> Iterator[Contradiction]:
+def _rules_that_nobody_asks(config: RouterConfig) -> Iterator[Advice]:
     default = config.routing.default_profile
     if config.auto_router is not None and default != AUTO:
         message = f'[auto_router] is not asked: [routing].default_profile is "{default}", not "{AUTO}"'
-        yield Contradiction("no-effect", ("auto_router",), message)
+        yield Advice("no-effect", ("auto_router",), message)
 
 
-def _broken_answers_that_nobody_takes(config: RouterConfig) -> Iterator[Contradiction]:
+def _broken_answers_that_nobody_takes(config: RouterConfig) -> Iterator[Advice]:
     taking = {provider.name for provider in config.providers if provider.prefill}
     for index, profile in enumerate(config.profiles):
         if profile.partial_stitch_action != "continue":
@@ -85,46 +76,46 @@ def _broken_answers_that_nobody_takes(config: RouterConfig) -> Iterator[Contradi
         else:
             continue
         message = f"{why}: nobody goes on with a broken answer, and it ends in an error"
-        yield Contradiction("no-effect", ("profiles", index, "partial_stitch_action"), message)
+        yield Advice("no-effect", ("profiles", index, "partial_stitch_action"), message)
 
 
-def _limits_above_the_first(config: RouterConfig) -> Iterator[Contradiction]:
+def _limits_above_the_first(config: RouterConfig) -> Iterator[Advice]:
     server, fields = config.server, attrs.fields_dict(ServerConfig)
     for key in _LIMITS_OF_RUNNING:
         limit = getattr(server, key)
         if limit not in {None, fields[key].default} and limit > server.max_in_flight:
             message = f"{limit} is above max_in_flight {server.max_in_flight}, which is reached first: it limits nothing"
-            yield Contradiction("no-effect", ("server", key), message)
+            yield Advice("no-effect", ("server", key), message)
 
 
-def _drift_that_is_never_seen(config: RouterConfig) -> Iterator[Contradiction]:
+def _drift_that_is_never_seen(config: RouterConfig) -> Iterator[Advice]:
     fields = attrs.fields_dict(ProfileConfig)
     for index, profile in enumerate(config.profiles):
         path, size = ("profiles", index), profile.drift_detection_window_size
         if profile.drift_detection_action == "off":
             for key in _OF_DRIFT:
                 if getattr(profile, key) != fields[key].default:
-                    yield Contradiction("no-effect", (*path, key), f"{key} means nothing without drift_detection_action")
+                    yield Advice("no-effect", (*path, key), f"{key} means nothing without drift_detection_action")
         elif size < (least := DRIFT_JUDGED_FROM[profile.drift_detection_sensitivity]):
             message = (
                 f"nothing is found in {size} answers: {profile.drift_detection_sensitivity} sensitivity judges from {least} on"
             )
-            yield Contradiction("no-effect", (*path, "drift_detection_window_size"), message)
+            yield Advice("no-effect", (*path, "drift_detection_window_size"), message)
 
 
-def _days_above_the_month(config: RouterConfig) -> Iterator[Contradiction]:
+def _days_above_the_month(config: RouterConfig) -> Iterator[Advice]:
     daily, monthly = config.budget.daily_usd, config.budget.monthly_usd
     if daily is not None and monthly is not None and daily > monthly:
         message = f"{daily} is above monthly_usd {monthly}, which is reached first: it limits nothing"
-        yield Contradiction("no-effect", ("budget", "daily_usd"), message)
+        yield Advice("no-effect", ("budget", "daily_usd"), message)
 
 
-def _patterns_behind_wider_ones(config: RouterConfig) -> Iterator[Contradiction]:
+def _patterns_behind_wider_ones(config: RouterConfig) -> Iterator[Advice]:
     wider: list[str] = []  # only with stars: what matches the text of a pattern matches all that the pattern does
     for glob in config.model_map:
         if (first := next((one for one in wider if fnmatchcase(glob.lower(), one.lower())), None)) and _WILD.search(glob):
             message = f"{first!r} stands before it and takes every name that {glob!r} fits"
-            yield Contradiction("no-effect", ("model_map", glob), message)
+            yield Advice("no-effect", ("model_map", glob), message)
         if set(_WILD.findall(glob)) == {"*"}:
             wider.append(glob)
 
@@ -133,7 +124,7 @@ def _auto_router(config: RouterConfig) -> AutoRouterConfig:
     return config.auto_router if config.auto_router is not None else AutoRouterConfig()
 
 
-_FINDERS: tuple[Callable[[RouterConfig], Iterator[Contradiction]], ...] = (
+_FINDERS: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _rules_with_one_id,
     _routes_that_nobody_serves,
     _maps_that_nobody_reads,

@@ -20,6 +20,15 @@ class Fault:
     message: str
 
 
+@frozen
+class Advice:
+    """One warning, at a place in the document."""
+
+    kind: str
+    path: KeyPath
+    message: str
+
+
 @frozen(kw_only=True)
 class Override:
     """A value from outside the file; `origin` is what a message about it names, such as `--set server.port`."""

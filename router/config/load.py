@@ -9,9 +9,9 @@ import tomlkit
 from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
-from router.config.advice import Advice, advise, advise_empty_profiles, advise_unconfigured, advise_unset_keys
+from router.config.advice import advise, advise_empty_profiles, advise_unconfigured, advise_unset_keys
 from router.config.credentials import fetch_secrets, missing_tokens
-from router.config.document import Document, Fault, Override, apply_all
+from router.config.document import Advice, Document, Fault, Override, apply_all
 from router.config.locate import locate
 from router.config.origin import environment_overrides, flag_overrides
 from router.config.overrides import apply_sets
