@@ -208,21 +208,26 @@ def chat_reply(text: str) -> bytes:
     )
 
 
+def anthropic_message(*blocks: dict[str, Any], stop_reason: str | None = None, output_tokens: int) -> dict[str, Any]:
+    """Return a message of Messages: a whole reply, or the empty one that begins a stream."""
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": blocks,
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 3, "output_tokens": output_tokens},
+    }
+
+
 def anthropic_stream(*texts: str) -> list[bytes]:
     """Return a whole Messages stream, one read an event."""
     events: list[dict[str, Any]] = [
         {
             "type": "message_start",
-            "message": {
-                "id": "msg_1",
-                "type": "message",
-                "role": "assistant",
-                "model": "m",
-                "content": [],
-                "stop_reason": None,
-                "stop_sequence": None,
-                "usage": {"input_tokens": 3, "output_tokens": 1},
-            },
+            "message": anthropic_message(output_tokens=1),
         },
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts),
@@ -239,18 +244,7 @@ def anthropic_stream(*texts: str) -> list[bytes]:
 
 def anthropic_reply(text: str) -> bytes:
     """Return a whole Messages reply."""
-    return orjson.dumps(
-        {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": "m",
-            "content": [{"type": "text", "text": text}],
-            "stop_reason": "end_turn",
-            "stop_sequence": None,
-            "usage": {"input_tokens": 3, "output_tokens": 2},
-        }
-    )
+    return orjson.dumps(anthropic_message({"type": "text", "text": text}, stop_reason="end_turn", output_tokens=2))
 
 
 def a_provider(name: str = "p", **keys: object) -> ProviderConfig:

@@ -16,7 +16,7 @@ from router.domain.request import DialectName
 from router.providers.body import plan_body
 from router.providers.remedies import Refused
 from router.wire.registry import DIALECTS
-from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, Step, chat_chunk
+from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, Step, anthropic_message, chat_chunk
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import Rig, check_grammar
 
@@ -193,16 +193,7 @@ def _blocks(said: _Said) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def _messages_frames(said: _Said) -> Iterator[Step]:
-    usage = {"input_tokens": 3, "output_tokens": 1}
-    head: dict[str, Any] = {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "m",
-        "content": [],
-        "stop_reason": None,
-    }
-    yield _event("message_start", message={**head, "stop_sequence": None, "usage": usage})
+    yield _event("message_start", message=anthropic_message(output_tokens=1))
     for index, (block, deltas) in enumerate(_blocks(said)):
         yield _event("content_block_start", index=index, content_block=block)
         for delta in deltas:
@@ -228,9 +219,7 @@ def _whole(dialect: DialectName, said: _Said) -> bytes:
             content.append(
                 {"type": "tool_use", "id": f"toolu_{number}", "name": call[0], "input": orjson.loads(_arguments(call))}
             )
-        head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content}
-        usage = {"input_tokens": 3, "output_tokens": said.output}
-        return orjson.dumps({**head, "stop_reason": STOP[said.stop], "stop_sequence": None, "usage": usage})
+        return orjson.dumps(anthropic_message(*content, stop_reason=STOP[said.stop], output_tokens=said.output))
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if said.thinking:
         message["reasoning_content"] = said.thinking
