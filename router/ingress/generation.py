@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from router.config.capability_table import read_builtin
 from router.config.schema import ProfileConfig, RouterConfig
 from router.domain.request import DialectName
 from router.ingress.grammar_check import GrammarTally
 from router.ports import HealthView, Observer
-from router.providers.capabilities import Capabilities, read_builtin, resolve_capabilities
+from router.providers.capabilities import Capabilities, resolve_capabilities
 from router.routing.chain import Member, Plan, RankFacts, resolve
 from router.routing.cost import price_of
 from router.routing.dispatch import Upstreams

@@ -7,10 +7,8 @@ from typing import Literal
 
 from attrs import frozen
 
-from router.config.capability_table import declared, read_builtin
+from router.config.capability_table import declared
 from router.config.schema import CapabilityRuleConfig, ProfileConfig, ProviderConfig
-
-__all__ = ["Capabilities", "Flag", "Unsuitable", "read_builtin", "resolve_capabilities", "unsuitable_profiles"]
 
 Value = bool | int | str
 Origin = Literal["provider", "user-rule", "built-in", "heuristic", "default", "unknown"]
