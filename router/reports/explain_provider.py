@@ -9,6 +9,7 @@ from attrs import fields
 from router.config.schema import ProviderConfig
 from router.guards.context_budget import BudgetVerdict, overflow_error
 from router.providers.capabilities import Capabilities, Flag
+from router.reports.words import fact_words
 from router.routing.cost import MILLION
 from router.routing.explanation import Costing, Explanation, ProviderView, Putting
 from router.wire.anthropic.deferred_tools import Deferral
@@ -46,13 +47,9 @@ def provider_rows(explanation: Explanation, view: ProviderView) -> Iterator[Row]
 def capabilities_words(capabilities: Capabilities) -> str:
     """Return what is known besides the window, each fact with who says so."""
     flags: dict[str, Flag] = {one.name: getattr(capabilities, one.name) for one in fields(Capabilities) if one.name != _WINDOW}
-    known = [f"{name} {_said(flag)} ({flag.origin})" for name, flag in flags.items() if flag.value is not None]
+    known = [f"{name} {fact_words(flag.value)} ({flag.origin})" for name, flag in flags.items() if flag.value is not None]
     unknown = [name for name, flag in flags.items() if flag.value is None and name != "suitability"]
     return ", ".join([*known, *([f"not known: {' '.join(unknown)}"] if unknown else [])])
-
-
-def _said(flag: Flag) -> object:
-    return ("yes" if flag.value else "no") if isinstance(flag.value, bool) else flag.value
 
 
 def _lacks(view: ProviderView) -> Iterator[str]:

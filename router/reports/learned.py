@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from router.reports.words import duration_words
+from router.reports.words import duration_words, fact_words
 
 
 def learned_facts(provider: Mapping[str, Any]) -> dict[str, object]:
@@ -37,7 +37,7 @@ def learned_words(provider: Mapping[str, Any]) -> str:
 def capability_words(provider: Mapping[str, Any]) -> str:
     """Return what is known of what a provider can do, each fact with who says so; "" where nothing is told."""
     facts = ((name, fact["value"], fact["origin"]) for name, fact in provider.get("capabilities", {}).items())
-    return " ".join(f"{name}={_said(value)}({origin})" for name, value, origin in facts if value is not None)
+    return " ".join(f"{name}={fact_words(value)}({origin})" for name, value, origin in facts if value is not None)
 
 
 def _demotions(provider: Mapping[str, Any]) -> Mapping[str, int]:
@@ -51,7 +51,3 @@ def _demoted(provider: Mapping[str, Any]) -> int:
 
 def _resting(keys: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [key for key in keys if key.get("rests_s") is not None]
-
-
-def _said(value: object) -> object:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

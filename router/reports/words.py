@@ -1,4 +1,4 @@
-"""Words and colours that the reports on the running daemon share."""
+"""Words and colours that the reports share."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ def duration_words(seconds: float) -> str:
     if seconds < 2 * _HOUR_S:
         return f"{seconds / _MINUTE_S:.0f} min"
     return f"{seconds / _HOUR_S:.1f} h" if seconds < 2 * _DAY_S else f"{seconds / _DAY_S:.0f} d"
+
+
+def fact_words(value: object) -> object:
+    """Return what is known of a provider as a person says it: yes or no for a flag, everything else as it is."""
+    return ("yes" if value else "no") if isinstance(value, bool) else value
