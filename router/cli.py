@@ -115,7 +115,7 @@ def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: 
     try:
         print_explanation(DryRun.of(loaded).explain(letter, QUESTION if body is None else body.read()))
     except InvalidRequest as error:
-        click.echo(": ".join(filter(None, (error.param, error.message))), err=True)
+        click.echo(error.line, err=True)
         sys.exit(EXIT_USAGE)
 
 

@@ -122,6 +122,11 @@ class InvalidRequest(RouterError):
     message: str
     param: str | None = None
 
+    @property
+    def line(self) -> str:
+        """What is wrong in one line, behind the field that it is about."""
+        return self.message if self.param is None else f"{self.param}: {self.message}"
+
 
 @define(kw_only=True, slots=False)
 class InvalidJson(InvalidRequest):

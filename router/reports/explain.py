@@ -168,7 +168,7 @@ def _tools(explanation: Explanation) -> Iterator[str]:
 
 def _why(entry: Entry, view: ProviderView) -> str:
     if view.refused is not None:
-        return ": ".join(filter(None, (view.refused.param, view.refused.message)))
+        return view.refused.line
     numbers = dict(zip(RANK_KEYS, entry.rank, strict=True))
     moved = [words for key, words in _RANK_WORDS.items() if numbers[key]]
     told = ", ".join(moved).format(lacking=", ".join(view.fit.lacking), points=numbers["adaptive"])

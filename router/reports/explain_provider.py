@@ -35,7 +35,7 @@ def provider_rows(explanation: Explanation, view: ProviderView) -> Iterator[Row]
     if view.budget is not None:
         yield "budget", _budget(view.budget, explanation.profile.context_budget_action)
     if view.refused is not None:
-        yield "refused", ": ".join(filter(None, (view.refused.param, view.refused.message)))
+        yield "refused", view.refused.line
     if view.putting is not None:
         yield from _putting(view.putting)
     if costs := _costs(view.costing):
