@@ -29,7 +29,8 @@ def learned_words(provider: Mapping[str, Any]) -> str:
     if demotions := {name: points for name, points in _demotions(provider).items() if points}:
         parts.append(f"slow or failing: back by {', '.join(f'{points} in {name}' for name, points in demotions.items())}")
     parts += [
-        f"key {key['key']} of {len(keys)} rests {duration_words(key['rests_s'])} more ({key['reason']})" for key in _resting(keys)
+        f"the key with index {key['key']} of {len(keys)} rests {duration_words(key['rests_s'])} more ({key['reason']})"
+        for key in _resting(keys)
     ]
     return ", ".join(parts)
 

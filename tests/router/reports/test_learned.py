@@ -36,7 +36,7 @@ def test_a_person_reads_why_a_provider_is_asked_later_than_its_place_says() -> N
 
     assert (
         "ollama: its answers have drifted: behind the others for 4 min more, slow or failing: back by 2 in coding, "
-        "key 1 of 2 rests 41 s more (rate-limit)"
+        "the key with index 1 of 2 rests 41 s more (rate-limit)"
     ) in shown
     assert "2 of them wait for a place" in shown
 
