@@ -21,7 +21,7 @@ from router.config.checks import (
     NotEmpty,
 )
 
-ProviderKind = Literal["openai_compat", "anthropic"]
+ProviderKind = Literal["openai_compat", "anthropic", "openai_responses", "gemini", "ollama"]
 Reasoning = Literal["strip", "pass", "convert", "echo"]
 NullContent = Literal["null", "empty"]
 ServerTools = Literal["drop", "refuse"]

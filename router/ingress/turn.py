@@ -33,7 +33,6 @@ from router.routing.capability_gate import Needs, needs_of_body, output_limit
 from router.routing.profile import ProfileChoice, choose
 from router.routing.session import AgentTag, agent_of, session_key
 from router.wire.anthropic.deferred_tools import refuse_deferred
-from router.wire.body_edits import append_system
 from router.wire.dialect import Dialect, EventEncoder, ReplyOptions
 from router.wire.intake import read_json, take_router_keys
 from router.wire.message_cut import cut_messages
@@ -354,7 +353,7 @@ class Turn:
         if not self.hints:
             return body
         spliced = Splicer(body)
-        append_system(spliced, self.dialect.name, "\n\n".join(self.hints))
+        self.dialect.append_system(spliced, "\n\n".join(self.hints))
         return spliced.result()
 
     def _is_foreign(self, config: ProviderConfig) -> Callable[[str], bool] | None:
