@@ -1,4 +1,4 @@
-"""`python -m router`: `serve`, also when no command is named; every other command is in `router/cli.py` or `router/cli_setup.py`."""
+"""`python -m router`: `serve`, also when no command is named; the others are in `router/cli.py` and `router/cli_setup.py`."""
 
 from __future__ import annotations
 

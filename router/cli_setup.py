@@ -70,7 +70,7 @@ def env(options: ServeOptions, *, client: str | None, url: str | None, shell: st
     from router.onboarding.client_facts import facts_of  # noqa: PLC0415 - same
     from router.onboarding.client_setup import Shell, shown  # noqa: PLC0415 - same
 
-    if client not in CLIENTS:
+    if client is None or client not in CLIENTS:
         click.echo(f"{'which client?' if client is None else f'{client} is not known:'} one of {', '.join(CLIENTS)}", err=True)
         sys.exit(EXIT_USAGE)
     loaded = load_or_end(evolve(options, needs_tokens=False))

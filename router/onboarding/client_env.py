@@ -101,7 +101,7 @@ def gemini(facts: RouterFacts) -> Setup:
 
 
 def opencode(facts: RouterFacts) -> Setup:
-    """opencode."""
+    """Opencode."""
     limit: Mapping[str, object] = {}
     if facts.window is not None:
         limit = {"limit": {"context": facts.window, "output": output_of(facts.window)}}

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from router.config.edit import with_values
+from router.config.edit import over, with_values
 
 PLACEHOLDER = "local"  # clients want a token, and a router without one takes any
 
@@ -91,16 +91,8 @@ def _merged_json(text: str, values: Mapping[str, object]) -> str:
         raise ValueError(f"is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - what is wrong is the file, not a caller's argument
-    result = _over(document, values)
+    result = over(document, values)
     return text if result == document else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-
-
-def _over(document: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
-    result = dict(document)
-    for key, value in values.items():
-        here = result.get(key)
-        result[key] = _over(here if isinstance(here, dict) else {}, value) if isinstance(value, Mapping) else value
-    return result
 
 
 def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 import orjson
 import trio
@@ -51,7 +52,7 @@ def spots_of(environ: Mapping[str, str], usual: Iterable[Spot] = USUAL_SPOTS) ->
     """Return where to look: the usual addresses, and that of OLLAMA_HOST before them."""
     url = ollama_url(environ["OLLAMA_HOST"]) if environ.get("OLLAMA_HOST", "").strip() else None
     named = () if url is None else (Spot(usual=ServerKind.OLLAMA, url=url),)
-    return tuple({spot.url: spot for spot in (*named, *usual)}.values())
+    return (*named, *(spot for spot in usual if spot.url != url))
 
 
 def keys_in(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -105,25 +106,29 @@ class _Door:
             return None
 
 
-async def _look(spot: Spot, found: dict[str, LocalServer]) -> None:
-    door = _Door(client=HttpxClient(provider="init"), url=spot.url)
-    ask = _ask_ollama if spot.usual is ServerKind.OLLAMA else _ask_openai
+@asynccontextmanager
+async def _open_door(url: str) -> AsyncIterator[_Door]:
+    door = _Door(client=HttpxClient(provider="init"), url=url)
     try:
+        yield door
+    finally:
+        with trio.move_on_after(CLOSE_S, shield=True):
+            await door.client.aclose()
+
+
+async def _look(spot: Spot, found: dict[str, LocalServer]) -> None:
+    ask = _ask_ollama if spot.usual is ServerKind.OLLAMA else _ask_openai
+    async with _open_door(spot.url) as door:
         with trio.move_on_after(LOOK_S):
             if (server := await ask(door)) is not None:
                 found[spot.url] = server
-    finally:
-        await _close(door)
 
 
 async def _look_for_router(url: str, found: list[str]) -> None:
-    door = _Door(client=HttpxClient(provider="init"), url=url)
-    try:
+    async with _open_door(url) as door:
         with trio.move_on_after(LOOK_S):
             if _is_router(await door.ask("/")):
                 found.append(url)
-    finally:
-        await _close(door)
 
 
 async def _ask_ollama(door: _Door) -> LocalServer | None:
@@ -158,11 +163,6 @@ async def _ask_openai(door: _Door) -> LocalServer | None:
 async def _keep(door: _Door, path: str, told: dict[str, object], model: str | None = None) -> None:
     """Put an answer into `told` by its path, or by the model that is asked about."""
     told[path if model is None else model] = await door.ask(path, b"" if model is None else orjson.dumps({"model": model}))
-
-
-async def _close(door: _Door) -> None:
-    with trio.move_on_after(CLOSE_S, shield=True):
-        await door.client.aclose()
 
 
 def _is_router(page: object) -> bool:
