@@ -54,19 +54,16 @@ async def open_server(pages: Pages) -> AsyncIterator[str]:
 async def _answer(pages: Pages, stream: trio.SocketStream) -> None:
     connection = h11.Connection(h11.SERVER)
     target, body = "", b""
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await stream.receive_some(65_536))
-        elif isinstance(event, h11.Request):
-            target = event.target.decode()
-        elif isinstance(event, h11.Data):
-            body += event.data
-        elif isinstance(event, h11.EndOfMessage):
-            await _send(connection, stream, pages.get(target, 404), body)
-            return
-        else:
-            return
+    async for received in stream:
+        connection.receive_data(received)
+        while (event := connection.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Request):
+                target = event.target.decode()
+            elif isinstance(event, h11.Data):
+                body += event.data
+            else:
+                await _send(connection, stream, pages.get(target, 404), body)
+                return
 
 
 async def _send(
