@@ -17,7 +17,7 @@ CLAUDE_ROOM = 8_000  # between its prompt and the first compaction; with less it
 LARGEST_OUTPUT = 32_000  # what Claude Code asks for by itself
 SHARE_OF_OUTPUT = 8  # of a window, for one answer
 PATIENCE_MS = 1_800_000  # half an hour: a processor reads 20,000 tokens in up to 10 minutes, more than once
-NAMES_CLAUDE = frozenset({"claude", "anthropic-sdk"})
+NAMES_CLAUDE = frozenset({"claude", "vscode", "anthropic-sdk"})
 
 
 def claude(facts: RouterFacts) -> Setup:
@@ -57,6 +57,16 @@ def claude(facts: RouterFacts) -> Setup:
         notes=(*_window_notes(facts), *_token_notes(facts), *_second_key_notes(facts)),
         file_format=FileFormat.JSON,
         file="~/.claude/settings.json",
+    )
+
+
+def vscode(facts: RouterFacts) -> Setup:
+    """Claude Code in the terminal of VS Code, for every shell that it opens."""
+    inside = claude(facts)
+    env = {one.name: f"${{env:{one.value}}}" if one.is_reference else one.value for one in inside.variables}
+    document = {f"terminal.integrated.env.{system}": env for system in ("linux", "osx", "windows")}
+    return Setup(
+        document=document, notes=inside.notes, file_format=FileFormat.JSON, file=".vscode/settings.json", shows_document=True
     )
 
 
@@ -210,6 +220,7 @@ def google_genai(facts: RouterFacts) -> Setup:
 
 CLIENTS: Mapping[str, Callable[[RouterFacts], Setup]] = {
     "claude": claude,
+    "vscode": vscode,
     "codex": codex,
     "gemini": gemini,
     "opencode": opencode,
