@@ -55,7 +55,7 @@ async def _answer(pages: Pages, stream: trio.SocketStream) -> None:
     connection = h11.Connection(h11.SERVER)
     target, body = "", b""
     async for received in stream:
-        connection.receive_data(received)
+        connection.receive_data(bytes(received))
         while (event := connection.next_event()) is not h11.NEED_DATA:
             if isinstance(event, h11.Request):
                 target = event.target.decode()
