@@ -70,7 +70,9 @@ class Gemini:
             candidate: dict[str, Any] = {"content": {"role": "model", "parts": _parts(said)}, "finishReason": "STOP", "index": 0}
             return orjson.dumps({"candidates": [candidate], "usageMetadata": usage, **head})
         parts = [piece for part in _parts(said) for piece in _pieces(part)]
-        frames = [{"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}], **head} for part in parts]
+        frames: list[dict[str, Any]] = [
+            {"candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0}], **head} for part in parts
+        ]
         last: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP", "index": 0}
         frames.append({"candidates": [last], "usageMetadata": usage, **head})
         return b"".join(map(data, frames))
