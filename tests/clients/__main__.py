@@ -5,6 +5,7 @@ Ends with 1 if a cell failed. `--keep DIR` leaves what each client sent, printed
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +19,13 @@ from tests.clients.cells import Case, Cell, Result, cells, run_cell
 from tests.clients.matrix import table, tell
 from tests.clients.upstream.server import KINDS
 
+WIDTH = 200  # of a row with five kinds; a narrower terminal wraps it
+# `all` is what needs no model: the embedded one takes most of an hour
 CASES = {
     "direct": (Case.DIRECT,),
     "tool": (Case.TOOL,),
     "kill": (Case.KILL_HEAD, Case.KILL_TEXT),
+    "embedded": (Case.EMBEDDED,),
     "all": (Case.DIRECT, Case.TOOL, Case.KILL_HEAD, Case.KILL_TEXT),
 }
 
@@ -36,6 +40,11 @@ async def run_all(console: Console, wanted: Sequence[Cell], directory: Path) -> 
         tell(console, result)
         results.append(result)
     return results
+
+
+def has_model() -> bool:
+    """Tell whether the extra `local` is installed."""
+    return importlib.util.find_spec("xllamacpp") is not None
 
 
 def report(console: Console, results: Sequence[Result]) -> None:
@@ -55,7 +64,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--case", choices=CASES, default="all")
     parser.add_argument("--keep", type=Path, help="leave everything there, an empty directory")
     given = parser.parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=WIDTH)
+    if given.case == "embedded" and not has_model():
+        console.print("The embedded model is not installed. Run `make setup-local`.")
+        return 1
     if absent := missing():
         console.print(f"Not installed: {', '.join(absent)}. Run `make clients`.")
         return 1

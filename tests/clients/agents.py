@@ -24,9 +24,12 @@ def _nothing(url: str) -> Mapping[str, str]:
 
 @frozen(kw_only=True)
 class Agent:
-    """One client. `models` are the names it is given: they change what it sends. `files` are paths below its home."""
+    """One client. `kind` is the API that it speaks; `models` are the names it is given: they change what it sends.
+
+    `files` are paths below its home."""
 
     name: str
+    kind: str
     package: str
     program: str
     models: tuple[str, ...]
@@ -80,6 +83,7 @@ def _codex_arguments(prompt: str, model: str, url: str) -> Sequence[str]:
         "model_providers.router.base_url": f"{url}/v1",
         "model_providers.router.env_key": "ROUTER_KEY",
         "model_providers.router.wire_api": "responses",
+        "model_providers.router.stream_idle_timeout_ms": 1_800_000,  # its own 300 s are too short for a model on a processor
     }
     pairs = [word for key, value in settings.items() for word in ("-c", f"{key}={json.dumps(value)}")]
     # its sandbox needs user namespaces, which a container need not have; the directory is a scratch one
@@ -120,6 +124,7 @@ def _gemini_files(url: str) -> Mapping[str, str]:
 AGENTS = (
     Agent(
         name="claude",
+        kind="anthropic",
         package="@anthropic-ai/claude-code",
         program="claude",
         models=("claude-sonnet-4-6", "coding"),  # for a name that is not Anthropic's it sends another prompt and a system turn
@@ -128,6 +133,7 @@ AGENTS = (
     ),
     Agent(
         name="codex",
+        kind="openai_responses",
         package="@openai/codex",
         program="codex",
         models=("coding", "gpt-5.5", "gpt-6.2-sol"),  # names that it knows bring freeform tools, the newest a JavaScript one
@@ -137,6 +143,7 @@ AGENTS = (
     ),
     Agent(
         name="gemini",
+        kind="gemini",
         package="@google/gemini-cli",
         program="gemini",
         models=("gemini-2.5-flash", "auto"),  # for `auto` it first asks a small model how hard the question is

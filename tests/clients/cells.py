@@ -1,29 +1,30 @@
 """One cell of the matrix: a client, what it is pointed at, and whether its turn came to the right end.
 
 A turn is right when the client ends with 0 and prints a sentence that the upstream could only say after the client had
-read the file for it."""
+read the file for it. A real model may answer what it likes: there the client has to end by itself, and say something."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tests.clients.agents import Agent
+from tests.clients.line import EMBEDDED, next_kind, open_direct, open_embedded, open_scripted
 from tests.clients.running import Ran, run_agent
-from tests.clients.tap import Exchange, Tap, open_tap
+from tests.clients.tap import Exchange, Tap
 from tests.clients.upstream.script import note_with, prompt_for, sentence_with
-from tests.clients.upstream.server import KINDS, SPEAKERS, Death
-from tests.e2e.daemon import ProcessFailed, free_port, open_program, open_router, router_config
+from tests.clients.upstream.server import Death
+from tests.e2e.daemon import ProcessFailed
 
 TURN_S = 150.0  # a turn takes 2 to 15 s; Codex and Claude Code retry for longer than a minute before they give up
-NATIVE = {"claude": "anthropic", "codex": "openai_responses", "gemini": "gemini"}
+EMBEDDED_TURN_S = 3600.0  # 20,000 tokens of prompt are read for minutes on two cores, and each turn is two requests at least
 
 
 class Case(StrEnum):
@@ -33,6 +34,7 @@ class Case(StrEnum):
     TOOL = "tool"
     KILL_HEAD = "kill-head"
     KILL_TEXT = "kill-text"
+    EMBEDDED = "embedded"
 
 
 DEATHS = {Case.KILL_HEAD: Death.HEAD, Case.KILL_TEXT: Death.TEXT}
@@ -50,7 +52,9 @@ class Cell:
 
 @frozen(kw_only=True)
 class Result:
-    """How it went. `problem` is "" for a right turn; `rejected` are the requests that the client was refused."""
+    """How it went. `problem` is "" for a right turn; `asked` is what the router says of each request.
+
+    `rejected` are the requests that the client was refused, by whomever."""
 
     cell: Cell
     problem: str
@@ -58,23 +62,18 @@ class Result:
     took_s: float
     requests: int = 0
     rejected: tuple[str, ...] = ()
-    chain: tuple[str, ...] = ()
-    kept_in: Path | None = field(default=None)
+    asked: tuple[str, ...] = ()
+    directory: Path
 
 
 def cells(cases: Sequence[Case], agents: Sequence[Agent], kinds: Sequence[str]) -> list[Cell]:
-    """Return the cells of these cases; those without the router are one for each client and model."""
+    """Return the cells of these cases: each client and model at each kind, or at the one end that the case has."""
     found: list[Cell] = []
     for case in cases:
         for agent in agents:
-            own = [NATIVE[agent.name]] if case is Case.DIRECT else kinds
-            found += [Cell(case=case, agent=agent, model=model, kind=kind) for model in agent.models for kind in own]
+            ends = {Case.DIRECT: [agent.kind], Case.EMBEDDED: [EMBEDDED]}.get(case, kinds)
+            found += [Cell(case=case, agent=agent, model=model, kind=kind) for model in agent.models for kind in ends]
     return found
-
-
-def next_kind(kind: str) -> str:
-    """Return the API of the provider that takes over: another one than the first provider's."""
-    return KINDS[(KINDS.index(kind) + 1) % len(KINDS)]
 
 
 async def run_cell(cell: Cell, directory: Path) -> Result:
@@ -83,24 +82,26 @@ async def run_cell(cell: Cell, directory: Path) -> Result:
     note = directory / "work" / "note.txt"
     note.parent.mkdir(parents=True)
     note.write_text(note_with(word))
+    limit_s = EMBEDDED_TURN_S if cell.case is Case.EMBEDDED else TURN_S
     try:
         async with _open_line(cell, directory) as tap:
             ran = await run_agent(
-                cell.agent, prompt=prompt_for(str(note)), model=cell.model, url=tap.url, directory=directory, limit_s=TURN_S
+                cell.agent, prompt=prompt_for(str(note)), model=cell.model, url=tap.url, directory=directory, limit_s=limit_s
             )
             seen = tap.exchanges()
     except ProcessFailed as failed:
-        return Result(cell=cell, problem="the router did not start", words=_last_line(str(failed)), took_s=0.0, kept_in=directory)
+        words = last_line(str(failed))
+        return Result(cell=cell, problem="the router did not start", words=words, took_s=0.0, directory=directory)
     _keep(seen, directory)
     return Result(
         cell=cell,
-        problem=problem_of(ran, sentence_with(word)) or _unproven(cell, directory),
+        problem=_problem(cell, ran, word, directory),
         words=ran.last_words,
         took_s=ran.took_s,
         requests=len(seen),
         rejected=tuple(str(exchange) for exchange in seen if not 200 <= exchange.status < 300),
-        chain=_chains(directory),
-        kept_in=directory,
+        asked=tuple(asked_line(event) for event in _events(directory) if event["event"] == "request-complete"),
+        directory=directory,
     )
 
 
@@ -110,56 +111,71 @@ def problem_of(ran: Ran, sentence: str) -> str:
         return "out of time"
     if ran.code:
         return f"exit code {ran.code}"
-    if sentence not in " ".join(ran.stdout.split()):
-        return "another answer"
-    return ""
+    return "" if sentence in " ".join(ran.stdout.split()) else "another answer"
 
 
-@asynccontextmanager
-async def _open_line(cell: Cell, directory: Path) -> AsyncIterator[Tap]:
-    """Open everything between the client and its model: tap, router and upstreams; without the router for DIRECT."""
-    async with AsyncExitStack() as stack:
-        death = DEATHS.get(cell.case)
-        kinds = [cell.kind] if death is None else [cell.kind, next_kind(cell.kind)]
-        providers: list[dict[str, Any]] = []
-        port = 0
-        for number, kind in enumerate(kinds):
-            port = free_port()
-            argv = ["-m", "tests.clients.upstream", "--kind", kind, "--port", str(port)]
-            argv += ["--record", str(directory / f"upstream-{number}.jsonl")]
-            argv += ["--death", death] if death is not None and not number else []
-            await stack.enter_async_context(open_program(argv, port=port, directory=directory, ready_path="/health"))
-            providers.append(provider_of(kind, port, name=f"{'first' if not number else 'second'}"))
-        if cell.case is not Case.DIRECT:
-            config = router_config(free_port(), providers=providers)
-            router = await stack.enter_async_context(open_router(config, directory=directory))
-            port = router.port
-        yield await stack.enter_async_context(open_tap(port))
+def problem_at_a_model(ran: Ran) -> str:
+    """Return why a turn with a model that answers as it likes did not end well: it has to end by itself, with a word."""
+    if ran.code is None:
+        return "out of time"
+    return "" if (ran.stdout if not ran.code else ran.stdout + ran.stderr).strip() else "ended without a word"
 
 
-def provider_of(kind: str, port: int, *, name: str) -> dict[str, Any]:
-    """Return the `[[providers]]` table of a scripted upstream."""
-    base_url = f"http://127.0.0.1:{port}{SPEAKERS[kind].base_path}"
-    return {"name": name, "kind": kind, "base_url": base_url, "model": "scripted"}
+def asked_line(event: dict[str, Any]) -> str:
+    """Return what the router's log says of one request: who was asked, what came of it."""
+    first_s = f"{event['ttft_ms'] / 1000:.1f} s" if event["ttft_ms"] is not None else "no token"
+    form = "streamed" if event["stream"] else "whole"
+    counts = f"{event['input_tokens']} tokens in, {event['output_tokens']} out"
+    return f"{' > '.join(event['chain'])} ({form}, {event['outcome']}, first token {first_s}, {counts})"
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says something."""
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def _open_line(cell: Cell, directory: Path) -> AbstractAsyncContextManager[Tap]:
+    match cell.case:
+        case Case.DIRECT:
+            return open_direct(cell.kind, directory)
+        case Case.EMBEDDED:
+            return open_embedded(directory)
+        case Case.TOOL:
+            return open_scripted([cell.kind], directory)
+        case Case.KILL_HEAD | Case.KILL_TEXT:
+            return open_scripted([cell.kind, next_kind(cell.kind)], directory, death=DEATHS[cell.case])
+        case never:
+            assert_never(never)
+
+
+def _problem(cell: Cell, ran: Ran, word: str, directory: Path) -> str:
+    if cell.case is Case.EMBEDDED:
+        return problem_at_a_model(ran)
+    return problem_of(ran, sentence_with(word)) or _unproven(cell, directory)
 
 
 def _unproven(cell: Cell, directory: Path) -> str:
     """Return what is missing at the upstreams: a result brought by the client, and a death where one was asked for."""
-    rows = [json.loads(line) for path in sorted(directory.glob("upstream-*.jsonl")) for line in path.read_text().splitlines()]
-    if not any(row["results"] and row["status"] == 200 for row in rows):
-        return "no tool result reached an upstream"
+    rows = list(_rows(directory.glob("upstream-*.jsonl")))
     if refused := [row for row in rows if row["status"] >= 400]:
         return f"the upstream refused {refused[0]['method']} {refused[0]['target']}"
+    if not any(row["results"] for row in rows):
+        return "no tool result reached an upstream"
     if cell.case in DEATHS and not (directory / "upstream-1.jsonl").exists():
         return "the first provider answered after all"
     return ""
 
 
-def _chains(directory: Path) -> tuple[str, ...]:
-    """Return who was asked for each request, from the router's log."""
-    lines = [line for path in directory.glob("program-*.log") for line in path.read_text(errors="replace").splitlines()]
-    events = [json.loads(line) for line in lines if line.startswith('{"ts"')]
-    return tuple(" > ".join(event["chain"]) for event in events if event["event"] == "request-complete")
+def _events(directory: Path) -> list[dict[str, Any]]:
+    """Return the events of the router's log; no other program here writes such lines."""
+    return [row for row in _rows(directory.glob("program-*.log")) if "event" in row]
+
+
+def _rows(paths: Iterator[Path]) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        for line in path.read_text(errors="replace").splitlines():
+            if line.startswith("{"):
+                yield json.loads(line)
 
 
 def _keep(seen: Sequence[Exchange], directory: Path) -> None:
@@ -167,7 +183,3 @@ def _keep(seen: Sequence[Exchange], directory: Path) -> None:
         for exchange in seen:
             row = {"request": str(exchange), "headers": exchange.headers, "body": exchange.body.decode(errors="replace")}
             out.write(json.dumps(row) + "\n")
-
-
-def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")

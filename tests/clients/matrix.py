@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.clients.cells import Case, Result
+from tests.clients.cells import DEATHS, Case, Result
+
+OWN = "its own API"  # the column of the case that has one end per client
 
 
 def table(case: Case, results: Sequence[Result]) -> Table:
     """Return the matrix of one case; a cell that was not run says so."""
-    kinds = list(dict.fromkeys(result.cell.kind for result in results))
+    column_of = {id(result): OWN if case is Case.DIRECT else result.cell.kind for result in results}
+    kinds = list(dict.fromkeys(column_of.values()))
     rows = list(dict.fromkeys((result.cell.agent.name, result.cell.model) for result in results))
-    cells = {(r.cell.agent.name, r.cell.model, r.cell.kind): r for r in results}
+    cells = {(r.cell.agent.name, r.cell.model, column_of[id(r)]): r for r in results}
     drawn = Table("client", "model", *kinds, title=f"case {case}")
     for name, model in rows:
         drawn.add_row(name, model, *(mark(cells.get((name, model, kind))) for kind in kinds))
@@ -34,11 +37,11 @@ def tell(console: Console, result: Result) -> None:
     """Print one finished cell: what the client said, what it was refused, who answered."""
     cell = result.cell
     console.print(f"{cell.case} {cell.agent.name} {cell.model} {cell.kind}: {mark(result)}", markup=False)
-    if result.problem or cell.case in {Case.KILL_HEAD, Case.KILL_TEXT}:
+    if result.problem or cell.case in {*DEATHS, Case.EMBEDDED}:
         console.print(f"    it said: {result.words}", markup=False)
-        for chain in result.chain:
-            console.print(f"    asked: {chain}", markup=False)
+        for line in result.asked:
+            console.print(f"    asked: {line}", markup=False)
     for line in result.rejected:
         console.print(f"    refused: {line}", markup=False)
     if result.problem:
-        console.print(f"    kept in {result.kept_in}", markup=False)
+        console.print(f"    its files: {result.directory}", markup=False)

@@ -91,8 +91,9 @@ async def _pump(source: trio.SocketStream, sink: trio.SocketStream, kept: bytear
 def exchanges_of(connection: Connection) -> list[Exchange]:
     """Return the requests of one connection, each with its status; bytes that are no HTTP end the list."""
     server, client = h11.Connection(h11.SERVER), h11.Connection(h11.CLIENT)
-    server.receive_data(bytes(connection.asked))
-    client.receive_data(bytes(connection.answered))
+    for side, data in ((server, connection.asked), (client, connection.answered)):
+        if data:  # nothing at all would be read as the end of the connection
+            side.receive_data(bytes(data))
     found: list[Exchange] = []
     try:
         while (request := _next_request(server)) is not None:

@@ -12,7 +12,7 @@ CREATED_AT = "2026-01-01T00:00:00.000000Z"
 
 
 def read(body: Json, target: str) -> Asked:
-    """Return what a chat request says; without `stream` it asks for one. Ollama pairs a result with its call by the tool's name."""
+    """Return what a chat request says; without `stream` it asks for one. A result belongs to the call of the same tool."""
     messages = dicts(body.get("messages"))
     calls = [call for message in messages for call in dicts(message.get("tool_calls"))]
     functions = [tool["function"] for tool in dicts(body.get("tools")) if "function" in tool]

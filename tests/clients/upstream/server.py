@@ -21,7 +21,8 @@ from tests.fakes.pieces import Piece
 from tests.fakes.sender import Sender, send_json
 from tests.fakes.upstream import Exchange
 
-SPEAKERS = {module.SPEAKER.kind: module.SPEAKER for module in (chat, messages, responses, gemini, ollama)}
+_ALL = (chat.SPEAKER, messages.SPEAKER, responses.SPEAKER, gemini.SPEAKER, ollama.SPEAKER)
+SPEAKERS = {speaker.kind: speaker for speaker in _ALL}
 KINDS = tuple(SPEAKERS)
 
 DELTA_PAUSE_S = 0.05  # the pace of a model of 20 tokens/s: each delta is a read of its own

@@ -26,7 +26,7 @@ class Reads(Protocol):
 
 @frozen(kw_only=True)
 class Speaker:
-    """One vendor's API. `facts` are the routes beside generation, by path; `base_path` is what a provider's `base_url` ends in."""
+    """One vendor's API. `facts` are the routes beside generation, by path; `base_path` is the end of a provider's `base_url`."""
 
     kind: str
     is_route: Callable[[str], bool]
