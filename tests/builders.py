@@ -20,6 +20,7 @@ from router.wire.sse import SseFramer
 
 CHAT = DialectName.OPENAI_CHAT
 ANTHROPIC = DialectName.ANTHROPIC
+PLAIN = (ANTHROPIC, CHAT)  # whose bodies rules read as they are: what is special to the others has tests of its own
 
 
 Step = bytes | float | ProviderFailed
