@@ -12,7 +12,7 @@ from attrs import frozen
 
 from tests.conformance import sources
 from tests.conformance.bench import Bench, Check, Failed, Needs, expect, read_success
-from tests.conformance.dialects import EVERY, Dialect
+from tests.conformance.dialects import CHAT, EVERY, Dialect
 from tests.conformance.http import Ask, End, NoAnswer, open_live
 from tests.conformance.scripts import FIRST_WORD, OSLO, PARIS, TOKENS, WORDS, Fault, Script, broken, same_arguments, speech
 from tests.conformance.shape import short
@@ -42,6 +42,7 @@ def answer_checks() -> tuple[Check, ...]:
         )
         for dialect in EVERY
         for row in _ROWS
+        if not (row.run is _call_with_stop and dialect is CHAT)  # a server may hand on a chat stream as it is
     )
 
 

@@ -13,6 +13,7 @@ from tests.conformance.http import Answer, Ask, Headers
 from tests.conformance.shape import Json, as_json, at, count, entries, lacks, short, text
 
 BETAS = "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,conformance-unknown-2026-01-01"
+BILLING = "x-anthropic-billing-header:"
 DISCOVERY_S = 3.0  # Claude Code's own limit
 HELLO_S = 3.0  # it waits for HEAD / before the first turn
 BURST = 20  # what /context sends at once is 19
@@ -38,7 +39,7 @@ def client_headers(bench: Bench) -> Headers:
 def client_turn(bench: Bench, prompt: str, *, is_stream: bool = True, model: str | None = None) -> Json:
     """Return a first turn in the shape that Claude Code sends, in small."""
     cached = {"cache_control": {"type": "ephemeral"}}
-    billing = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.197.000; cc_entrypoint=cli; cch=00000;"}
+    billing = {"type": "text", "text": f"{BILLING} cc_version=2.1.197.000; cc_entrypoint=cli; cch=00000;"}
     system = [billing, {"type": "text", "text": "You are a coding agent.", **cached}]
     reminder = {"type": "text", "text": "<system-reminder>\nAnswer briefly.\n</system-reminder>"}
     content = [reminder, {"type": "text", "text": prompt, **cached}]

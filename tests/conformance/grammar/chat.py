@@ -112,13 +112,16 @@ class _Reader:
             self._check_calls()
         return Told(
             text="".join(self.texts),
-            calls=tuple(Call(name=call["name"], arguments=call["arguments"]) for _, call in sorted(self.calls.items())),
+            calls=() if self.error else self._whole_calls(),  # one that an error cut off cannot be whole
             stop=STOPS.get(self.finish, Stop.OTHER) if self.finish else None,
             error=self.error,
             tokens=self.tokens,
             is_closed=bool(self.dones or self.error),
             violations=tuple(self.wrong.found),
         )
+
+    def _whole_calls(self) -> tuple[Call, ...]:
+        return tuple(Call(name=call["name"], arguments=call["arguments"]) for _, call in sorted(self.calls.items()))
 
     def _check_calls(self) -> None:
         if (STOPS.get(self.finish) is Stop.TOOL) != bool(self.calls) and self.finish in {"stop", "tool_calls"}:
