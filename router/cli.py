@@ -281,6 +281,35 @@ def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
     sys.exit(trio.run(act, units))
 
 
+@click.command()
+@click.argument("source", metavar="IN.yaml", type=click.Path(path_type=Path))
+@click.argument("target", metavar="[OUT.toml]", required=False, type=click.Path(path_type=Path))
+@click.option("--capabilities", type=click.Path(path_type=Path), help="Also the rules of a model-capabilities.yaml.")
+@click.option("--mode", type=click.Choice(("strict-compat",)), help="Write CodeRouter's behaviour wherever ours differs.")
+@click.option("--report", "is_report", is_flag=True, help="Tell of every key that is not simply taken over, not only of losses.")
+@click.option("--force", "is_forced", is_flag=True, help="Replace OUT.toml where it is there.")
+def convert(
+    source: Path, target: Path | None, capabilities: Path | None, mode: str | None, *, is_report: bool, is_forced: bool
+) -> None:
+    """Turn CodeRouter's providers.yaml into a router.toml, on stdout or in OUT.toml.
+
+    Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
+    from router.onboarding.convert_files import Job  # noqa: PLC0415 - same as in `check`
+
+    job = Job(
+        source=source,
+        target=target,
+        capabilities=capabilities,
+        is_strict=mode is not None,
+        is_report=is_report,
+        is_forced=is_forced,
+        environ=os.environ,
+        show=lambda text: click.echo(text, nl=False),
+        tell=lambda line: click.echo(line, err=True),
+    )
+    sys.exit(job.run())
+
+
 COMMANDS: tuple[click.Command, ...] = (
     check,
     explain,
@@ -292,4 +321,5 @@ COMMANDS: tuple[click.Command, ...] = (
     provider_command("probe", "Ask a provider something small now; the result counts."),
     reload,
     service,
+    convert,
 )
