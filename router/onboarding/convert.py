@@ -174,7 +174,7 @@ def _by_line(mistake: Mistake) -> tuple[int, str]:
 
 
 def _told(yaml: Yaml, draft: Draft) -> tuple[Told, ...]:
-    repeated = [Note(kind=NoteKind.WARNING, path=path, message=_TWICE) for path in yaml.repeated]
+    repeated = [Note(kind=NoteKind.LOOK, path=path, message=_TWICE) for path in yaml.repeated]
     notes = sorted((*draft.notes, *repeated), key=lambda note: yaml.lines.line_of(note.path))
     return tuple(
         Told(

@@ -35,7 +35,7 @@ class NoteKind(StrEnum):
 
     DROPPED = "dropped"  # it asked for something, and nothing here does it
     CHANGED = "changed"  # it stands for something that acts otherwise
-    WARNING = "warning"  # it acts as it did, and is worth a look
+    LOOK = "worth a look"  # it acts as it did, and is worth a look
     RENAMED = "renamed"
     LEFT_OUT = "left out"  # it asked for nothing
 
@@ -106,7 +106,7 @@ class Draft:
             inner: object = [] if isinstance(following, int) else {}
             if isinstance(here, list) and part == len(here):
                 here.append(inner)
-            here = here[part] if isinstance(here, list) else here.setdefault(part, inner)
+            here = here[int(part)] if isinstance(here, list) else here.setdefault(part, inner)
         if isinstance(here, list):
             here.append(value)
         else:
@@ -121,7 +121,9 @@ class Draft:
         return to
 
     def starts(self, to: KeyPath, origin: KeyPath) -> None:
-        """Say where a table comes from before it has a value."""
+        """Say where a table comes from before it has a value; the member of an array is there from now on."""
+        if isinstance(to[-1], int):
+            self.put(to, {}, origin)
         self._origins[to] = origin
 
     def note(self, kind: NoteKind, path: KeyPath, message: str) -> None:

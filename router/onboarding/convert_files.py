@@ -18,7 +18,7 @@ from router.onboarding.convert_draft import NoteKind, Yaml
 CLEAN, REFUSED, UNCLEAN = 0, 1, 2  # exit codes (routing.md 19.4)
 _MISSING = "convert needs PyYAML: make setup-convert, or pip install 'nursery-router[convert]'"
 _NO_NAME = Path("router.toml")  # what is said of the text where it goes to stdout
-_ALWAYS_TOLD = (NoteKind.DROPPED, NoteKind.CHANGED, NoteKind.WARNING)
+_ALWAYS_TOLD = (NoteKind.DROPPED, NoteKind.CHANGED, NoteKind.LOOK)
 _CAPABILITIES = Path("~/.coderouter/model-capabilities.yaml")
 
 Tell = Callable[[str], None]

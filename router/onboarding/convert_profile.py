@@ -96,7 +96,7 @@ def _write_loop_action(draft: Draft, section: Section, key: str, value: Any) -> 
     draft.put((*section.to, key), lax(value, ProfileConfig, key), section.at(key))
     if value == "break" and section.values.get("max_tool_calls") != 0:
         draft.put((*section.to, "max_tool_calls_action"), "break", section.at(key))
-        draft.note(NoteKind.WARNING, section.at(key), _COUNTED)
+        draft.note(NoteKind.LOOK, section.at(key), _COUNTED)
 
 
 _PROFILE = Keys(

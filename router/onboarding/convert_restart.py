@@ -30,6 +30,9 @@ def write_restart(draft: Draft, section: Section, key: str, line: Any) -> None: 
     if not line.strip():
         draft.note(NoteKind.LEFT_OUT, path, "is empty")
         return
+    if "\0" in line:
+        draft.fault(path, "holds a NUL character")
+        return
     try:
         words = shlex.split(line)
     except ValueError:
@@ -38,7 +41,7 @@ def write_restart(draft: Draft, section: Section, key: str, line: Any) -> None: 
     variables, argv = _apart(words)
     if _is_for_a_shell(line, argv):
         draft.put(short, [*_SHELL, line], path)
-        draft.note(NoteKind.WARNING, path, _IN_A_SHELL)
+        draft.note(NoteKind.LOOK, path, _IN_A_SHELL)
     elif stays_in_foreground((PurePath(argv[0]).name, *argv[1:])):
         # the server stood all the time under CodeRouter: nothing stops it for being idle
         _write_table(draft, section, key, {"mode": "managed", "argv": argv, "env": variables, "idle_stop_s": 0})

@@ -56,7 +56,9 @@ def unwritable(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield path, "is not finite"
-    elif value is not None and not isinstance(value, bool | int):
+    elif value is None:
+        yield path, "is null"
+    elif not isinstance(value, bool | int):
         yield path, "is a value that only YAML has (a date, a set, bytes)"
 
 
