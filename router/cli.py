@@ -20,7 +20,6 @@ from attrs import evolve
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
-from router.domain.request import DialectName
 from router.errors import ConfigError, InvalidRequest
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
-ROUTES = {"/v1/messages": DialectName.ANTHROPIC, "/v1/chat/completions": DialectName.OPENAI_CHAT}
-QUESTION = b'{"model":"","max_tokens":1024,"messages":[{"role":"user","content":"Hello"}]}'  # what `explain` asks without a body
+ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/models/MODEL:generateContent", "/api/chat")
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -98,22 +96,24 @@ def check(options: ServeOptions) -> None:
 
 @click.command()
 @config_options
-@click.option(
-    "--route", type=click.Choice(tuple(ROUTES)), default="/v1/messages", show_default=True, help="Which API the body is for."
-)
+@click.option("--route", default=ROUTES[0], show_default=True, help=f"Which API the body is for: {', '.join(ROUTES)}.")
 @click.option("--body", type=click.File("rb"), help="File with the request's JSON body, - for stdin; else a short question.")
 @click.option("--profile", help="As the X-Router-Profile header would say.")
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header that the client sends; repeatable.")
 def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None, headers: tuple[str, ...]) -> None:
     """Show every decision for a request: who would answer, how it is asked, what the guards do; nothing is sent."""
-    from router.ingress.dry_run import DryRun, Letter  # noqa: PLC0415 - same as in `check`
+    from router.ingress.dry_run import DryRun, Letter, question_for, route_of  # noqa: PLC0415 - same as in `check`
     from router.reports.explain import print_explanation  # noqa: PLC0415 - same
+
+    asked = route_of(route)
+    if asked is None:
+        raise click.BadParameter(f"{route} is none of {', '.join(ROUTES)}", param_hint="--route")
 
     loaded = load_or_end(evolve(options, needs_tokens=False))
     told = {**_headers(headers), **({} if profile is None else {"x-router-profile": profile})}
-    letter = Letter(path=route, dialect=ROUTES[route], headers=told)
+    letter = Letter(path=route, route=asked, headers=told)
     try:
-        print_explanation(DryRun.of(loaded).explain(letter, QUESTION if body is None else body.read()))
+        print_explanation(DryRun.of(loaded).explain(letter, question_for(asked) if body is None else body.read()))
     except InvalidRequest as error:
         click.echo(error.line, err=True)
         sys.exit(EXIT_USAGE)
@@ -281,35 +281,6 @@ def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
     sys.exit(trio.run(act, units))
 
 
-@click.command()
-@click.argument("source", metavar="IN.yaml", type=click.Path(path_type=Path))
-@click.argument("target", metavar="[OUT.toml]", required=False, type=click.Path(path_type=Path))
-@click.option("--capabilities", type=click.Path(path_type=Path), help="Also the rules of a model-capabilities.yaml.")
-@click.option("--mode", type=click.Choice(("strict-compat",)), help="Write CodeRouter's behaviour wherever ours differs.")
-@click.option("--report", "is_report", is_flag=True, help="Tell of every key that is not simply taken over, not only of losses.")
-@click.option("--force", "is_forced", is_flag=True, help="Replace OUT.toml where it is there.")
-def convert(
-    source: Path, target: Path | None, capabilities: Path | None, mode: str | None, *, is_report: bool, is_forced: bool
-) -> None:
-    """Turn CodeRouter's providers.yaml into a router.toml, on stdout or in OUT.toml.
-
-    Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
-    from router.onboarding.convert_files import Job  # noqa: PLC0415 - same as in `check`
-
-    job = Job(
-        source=source,
-        target=target,
-        capabilities=capabilities,
-        is_strict=mode is not None,
-        is_report=is_report,
-        is_forced=is_forced,
-        environ=os.environ,
-        show=lambda text: click.echo(text, nl=False),
-        tell=lambda line: click.echo(line, err=True),
-    )
-    sys.exit(job.run())
-
-
 COMMANDS: tuple[click.Command, ...] = (
     check,
     explain,
@@ -321,5 +292,4 @@ COMMANDS: tuple[click.Command, ...] = (
     provider_command("probe", "Ask a provider something small now; the result counts."),
     reload,
     service,
-    convert,
 )

@@ -12,21 +12,23 @@ from router.config.locate import KeyPath
 from router.config.schema import CapabilitiesConfig, ProviderConfig
 from router.config.schema_provider import ProviderKind
 
-# the one kind that a key means something for
-KIND_OF_KEY: Mapping[str, ProviderKind] = {
-    "base_url_exact": "openai_compat",
-    "reasoning_effort": "openai_compat",
-    "files": "openai_compat",
-    "keep_attribution": "openai_compat",
-    "forward_user": "openai_compat",
-    "null_content": "openai_compat",
-    "empty_result_text": "openai_compat",
-    "max_stop": "openai_compat",
-    "prefill_style": "openai_compat",
-    "effort": "anthropic",
-    "auto_cache": "anthropic",
-    "allow_betas": "anthropic",
-    "drop_betas": "anthropic",
+_CHAT: frozenset[ProviderKind] = frozenset({"openai_compat"})
+_ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
+
+# the kinds that a key means something for, where these are not all
+KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
+    "base_url_exact": _CHAT,
+    "reasoning_effort": _CHAT,
+    "files": _CHAT,
+    "forward_user": _CHAT,
+    "null_content": _CHAT,
+    "empty_result_text": _CHAT,
+    "max_stop": _CHAT,
+    "prefill_style": _CHAT,
+    "effort": _ANTHROPIC,
+    "auto_cache": _ANTHROPIC,
+    "allow_betas": _ANTHROPIC,
+    "drop_betas": _ANTHROPIC,
 }
 _MARKED = "strip_stop_markers"  # the one filter that looks for them
 _FOR_THE_READER = ("chat", "streaming")  # capabilities that never keep a request away
@@ -34,8 +36,8 @@ _FOR_THE_READER = ("chat", "streaming")  # capabilities that never keep a reques
 
 def keys_out_of_place(provider: ProviderConfig) -> Iterator[tuple[KeyPath, str]]:
     """Yield (path within the provider, what is wrong with it there) for each key that does nothing."""
-    for key, kind in KIND_OF_KEY.items():
-        if provider.kind != kind and _is_set(provider, key):
+    for key, kinds in KINDS_OF_KEY.items():
+        if provider.kind not in kinds and _is_set(provider, key):
             yield (key,), f"{key} means nothing for kind {provider.kind}"
     if provider.max_concurrency is None and _is_set(provider, "queue_timeout_s"):
         yield ("queue_timeout_s",), "queue_timeout_s means nothing without max_concurrency"

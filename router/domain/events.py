@@ -89,12 +89,15 @@ class ThinkingRedacted:
 
 @frozen(kw_only=True)
 class ToolStarted:
-    """A call begins; slots count from 0 in order of appearance. `id` is "" where the upstream gave none that is of use."""
+    """A call begins; slots count from 0 in order of appearance. `id` is "" where the upstream gave none that is of use.
+
+    `signature` is what its vendor wants back with the call in later turns, byte for byte (Gemini's thought signature, R-73)."""
 
     slot: int
     id: str
     name: str
     kind: ToolKind = ToolKind.FUNCTION
+    signature: str = ""
 
 
 @frozen
@@ -165,6 +168,7 @@ class SaidCall:
     name: str
     json_text: str
     kind: ToolKind = ToolKind.FUNCTION
+    signature: str = ""
 
 
 SaidBlock = SaidText | SaidThinking | SaidCall
@@ -210,7 +214,7 @@ class _Folding:
             case ToolDelta(_, json_text):
                 self.fragments.append(json_text)
             case ToolStarted():
-                self.open(SaidCall(id=event.id, name=event.name, json_text="", kind=event.kind))
+                self.open(SaidCall(id=event.id, name=event.name, json_text="", kind=event.kind, signature=event.signature))
             case ToolDone():
                 self.end()
             case ThinkingSigned(signature):

@@ -81,12 +81,13 @@ class Thinking:
 
 @frozen(kw_only=True)
 class ToolUse:
-    """A call that the model made. `input` is its argument object."""
+    """A call that the model made. `input` is its argument object; `signature` is its vendor's, "" without one (R-73)."""
 
     id: str
     name: str
     input: JsonObject = field(factory=dict)
     kind: ToolKind = ToolKind.FUNCTION
+    signature: str = ""
     path: str = field(default="", eq=False)
 
 

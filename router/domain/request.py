@@ -16,6 +16,9 @@ class DialectName(StrEnum):
 
     ANTHROPIC = "anthropic"
     OPENAI_CHAT = "openai_chat"
+    OPENAI_RESPONSES = "openai_responses"
+    GEMINI = "gemini"
+    OLLAMA = "ollama"
 
 
 class ThinkingMode(StrEnum):

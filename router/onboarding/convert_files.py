@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from router.config.mistakes import error_lines
 from router.errors import ConfigError, Mistake
 from router.onboarding.convert import Conversion, convert
 from router.onboarding.convert_draft import NoteKind, Yaml
+from router.onboarding.safe_write import replace_text
 
 CLEAN, REFUSED, UNCLEAN = 0, 1, 2  # exit codes (routing.md 19.4)
 _MISSING = "convert needs PyYAML: make setup-convert, or pip install 'nursery-router[convert]'"
@@ -58,8 +58,8 @@ class Job:
         for read in (self.source, self.capabilities):
             if read is not None and self.target.exists() and read.exists() and self.target.samefile(read):
                 raise _refusal(self.target, "is what is read: name another file for the TOML")
-        if self.target.exists() and not self.is_forced:
-            raise _refusal(self.target, "is there already: --force replaces it")
+        if os.path.lexists(self.target) and not self.is_forced:
+            raise _refusal(self.target, "is there already: --force replaces it and keeps a copy")
 
     def _conversion(self) -> Conversion:
         return convert(
@@ -75,9 +75,11 @@ class Job:
             self.show(text)
             return
         try:
-            write_private(self.target, text)
+            backup = replace_text(self.target, text)
         except OSError as error:
             raise _refusal(self.target, f"cannot be written: {error.strerror}") from error
+        if backup is not None:
+            self.tell(f"kept: {backup}, what was there before")
 
     def _report(self, conversion: Conversion) -> Iterator[str]:
         for note in conversion.notes:
@@ -105,23 +107,7 @@ def read_yaml_file(path: Path) -> Yaml:
         if error.name != "yaml":
             raise
         raise _refusal(path, _MISSING) from error
-    text = read_text(path)
-    return read_yaml(text, str(path))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Put a text in the place of a file, for its owner alone: `extra_body` may hold what others must not read.
-
-    A file that is there is replaced whole or not at all; a link stays one. Raises OSError."""
-    place = path.resolve()
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    return read_yaml(read_text(path), str(path))
 
 
 def _refusal(path: Path, message: str) -> ConfigError:

@@ -48,9 +48,12 @@ COUNT_TOKENS_S = 3.0  # wire.md 20.2: then the local estimate answers
 DIALECT_OF_KIND: Mapping[str, DialectName] = {
     "openai_compat": DialectName.OPENAI_CHAT,
     "anthropic": DialectName.ANTHROPIC,
+    "openai_responses": DialectName.OPENAI_RESPONSES,
+    "gemini": DialectName.GEMINI,
+    "ollama": DialectName.OLLAMA,
 }
 
-_EVENT_STREAM = "text/event-stream"
+_STREAMS = ("text/event-stream", "application/x-ndjson")
 _UNTYPED = ("", "text/plain", "application/octet-stream")  # what servers call a stream that they do not type
 _BYTES_PER_TOKEN = 4  # of a body whose tokens nobody has counted
 _NOT_COUNTED = frozenset({404, 405, 501})
@@ -240,7 +243,7 @@ class HttpProvider:
         now = trio.current_time()
         first_by = min(now + limits.first_byte_s, ends_by)
         request = HttpRequest(
-            url=self.urls.complete,
+            url=self.urls.complete_for(is_stream=call.stream),
             headers=self.headers[turn.key.index].headers(call.client_headers, self._refused.betas),
             content=body.content,
             timeouts=HttpTimeouts(connect_s=limits.connect_s, head_s=first_by - now, idle_s=limits.idle_s),
@@ -260,7 +263,7 @@ class HttpProvider:
                 status=answer.status,
             )
         media_type = by_name.get("content-type", "").partition(";")[0].strip().lower()
-        is_event_stream = media_type == _EVENT_STREAM or (call.stream and media_type in _UNTYPED)
+        is_event_stream = media_type in _STREAMS or (call.stream and media_type in _UNTYPED)
         return HttpReply(
             provider=self.name,
             info=OpenInfo(
@@ -270,6 +273,7 @@ class HttpProvider:
                 notes=body.notes,
                 tool_names=body.tool_names,
             ),
+            framer=self.bodies.dialect.framer(self.name),
             answer=answer if call.reads_on is None else CountedAnswer(answer=answer, reads_on=call.reads_on),
             first_by=until.first_by,
             ends_by=until.ends_by,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 from attrs import evolve, field, frozen
 
+from router.config.rules import is_loopback
 from router.config.schema import ProviderConfig
 from router.domain.request import DialectName, Note
 from router.ports import UpstreamCall
@@ -16,12 +17,12 @@ from router.providers.remedies import Refused
 from router.providers.slots import ID_SLOT, set_slot
 from router.wire.anthropic.deferred_tools import VENDOR_HOST, settle_deferred
 from router.wire.anthropic.history_thinking import drop_all_thinking, drop_foreign_thinking
-from router.wire.body_edits import BodyEditor, DictEditor, append_system, apply_field_lists, merge_extra_body
+from router.wire.attribution import drop_attribution
+from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, merge_extra_body
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
 from router.wire.splice import Splicer
 
-_USAGE = {"include_usage": True}
 # top-level fields without which the answer is one to another question, by what the client is told of it (wire.md 2.2)
 _MEANINGS: Mapping[str, str] = {
     "thinking": "thinking",
@@ -80,9 +81,9 @@ class BodyPlan:
         lost: tuple[Note, ...] = ()
         if self.dialect.name is DialectName.ANTHROPIC:
             lost = drop_all_thinking(sent) if without_thinking else drop_foreign_thinking(sent, call.is_foreign)
+            if not self.target.keep_attribution:
+                lost += drop_attribution(sent)
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
-        if (sent.get("stream") is True) is not call.stream:
-            sent.set("stream", call.stream)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -91,7 +92,6 @@ class BodyPlan:
             raise ValueError("an upstream call holds the client's bytes or a neutral request")
         encoded = self.dialect.encode_request(call.neutral, self.target)
         sent = DictEditor(encoded.body)
-        sent.set("stream", call.stream)
         notes = self._finish(sent, call, refused)
         content = orjson.dumps(encoded.body)
         if without_thinking:
@@ -109,13 +109,12 @@ class BodyPlan:
     def _finish(self, body: BodyEditor, call: UpstreamCall, refused: Refused) -> tuple[Note, ...]:
         """Make the edits that both ways share; the provider's lists come last, so that they reach what we add."""
         merge_extra_body(body, self.extra_body)
-        body.set("model", self.target.model)
+        self.dialect.finish_body(body, model=self.target.model, stream=call.stream)
         if self.dialect.name is DialectName.OPENAI_CHAT:
-            _ask_for_usage(body, is_stream=call.stream)
             set_slot(body, call.session_key, self.slots)
         text = self.append_system_prompt if call.append_system_prompt is None else call.append_system_prompt
         if text:
-            append_system(body, self.dialect.name, text)
+            self.dialect.append_system(body, text)
         return self._apply_lists(body, refused)
 
     def _apply_lists(self, body: BodyEditor, refused: Refused) -> tuple[Note, ...]:
@@ -160,7 +159,7 @@ def _target(config: ProviderConfig) -> UpstreamTarget:
         prefill=config.prefill,
         prefill_style=config.prefill_style,
         files=config.files,
-        keep_attribution=config.keep_attribution,
+        keep_attribution=_keeps_attribution(config),
         forward_user=config.forward_user,
         null_content=config.null_content,
         empty_result_text=config.empty_result_text,
@@ -171,13 +170,8 @@ def _target(config: ProviderConfig) -> UpstreamTarget:
     )
 
 
-def _ask_for_usage(body: BodyEditor, *, is_stream: bool) -> None:
-    """Ask for the usage chunk of a stream; the relay takes it out again for a client that did not (wire.md 21)."""
-    options = body.get("stream_options")
-    if not is_stream:
-        if options is not None:
-            body.remove("stream_options")  # refused without `stream`
-    elif not isinstance(options, dict):
-        body.set("stream_options", _USAGE)
-    elif options.get("include_usage") is not True:
-        body.set("stream_options", options | _USAGE)
+def _keeps_attribution(config: ProviderConfig) -> bool:
+    """Tell whether the client's billing line goes up: to those who may bill by it, no server of this machine among them."""
+    if config.keep_attribution is not None:
+        return config.keep_attribution
+    return config.kind == "anthropic" and not is_loopback(urlsplit(config.base_url).hostname or "")

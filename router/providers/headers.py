@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from attrs import field, frozen
 
 from router.config.schema import ProviderConfig
+from router.config.schema_provider import ProviderKind
 from router.config.secret import Secret
 
 DEFAULT_ANTHROPIC_VERSION = "2023-06-01"
@@ -17,6 +18,7 @@ VERSION = "anthropic-version"
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
+_KEY_HEADERS: Mapping[ProviderKind, str] = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 _OF_THE_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade"})
 
 
@@ -68,7 +70,7 @@ def plan_headers(
         "accept": "*/*",
         "accept-encoding": "identity",  # what comes is relayed byte for byte
         "user-agent": user_agent,
-        **_authorization(credential, is_anthropic=is_anthropic),
+        **_authorization(credential, config.kind),
     }
     return HeaderPlan(
         fixed=_raw((name, value) for name, value in {**ours, **configured}.items() if name not in _OF_THE_CONNECTION),
@@ -80,11 +82,11 @@ def plan_headers(
     )
 
 
-def _authorization(credential: Secret | None, *, is_anthropic: bool) -> dict[str, str]:
+def _authorization(credential: Secret | None, kind: ProviderKind) -> dict[str, str]:
     if credential is None:
         return {}
-    if is_anthropic:
-        return {"x-api-key": credential.reveal()}
+    if (name := _KEY_HEADERS.get(kind)) is not None:
+        return {name: credential.reveal()}
     return {"authorization": f"Bearer {credential.reveal()}"}
 
 

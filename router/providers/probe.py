@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import assert_never
 
+import orjson
 import trio
 from attrs import frozen
 
@@ -24,7 +25,7 @@ from router.providers.reply import read_error
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts, is_good
 from router.wire.ending import bad_response
 from router.wire.error_words import server_state
-from router.wire.probe_reply import ProbeReader, check_model_list, probe_body, read_whole
+from router.wire.probe_reply import ProbeReader, check_model_list, read_whole
 
 MAX_LIST_BYTES = 8 * 1024 * 1024  # of memory for one probe; far above any honest list of models
 
@@ -126,16 +127,15 @@ def probe_plan(provider: ProviderConfig, config: RouterConfig) -> ProbePlan:
 
 
 async def _complete(provider: HttpProvider) -> Answered:
-    stream = provider.config.capabilities.streaming
+    dialect, stream = provider.bodies.dialect, provider.config.capabilities.streaming
     call = UpstreamCall(
         neutral=None,
-        same_dialect_body=probe_body(provider.config.model, stream=stream),
+        same_dialect_body=orjson.dumps(dialect.probe_body(provider.config.model, stream=stream)),
         client_headers={},
         stream=stream,
         append_system_prompt="",
         is_unhurried=True,
     )
-    dialect = provider.bodies.dialect
     async with provider.open(call) as reply:
         if not reply.info.is_event_stream:
             return Answered(reply.info.status, read_whole(dialect, provider.name, await reply.read_body()))

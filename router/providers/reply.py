@@ -14,7 +14,7 @@ from router.errors import FailureReason, ProviderFailed
 from router.ports import OpenInfo, ReadsOn
 from router.providers.failures import MAX_ERROR_BYTES, ErrorAnswer
 from router.providers.transport import HttpAnswer
-from router.wire.sse import SseFramer
+from router.wire.dialect import Framer
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # wire.md 19.2
 ERROR_BODY_S = 1.0  # an error's body is worth no longer wait: the next provider stands by
@@ -57,10 +57,7 @@ class HttpReply:
     _ends_by: float = field(alias="ends_by")
     _until: float = field(alias="first_by")  # of the next read
     _on_settle: Callable[[Usage], None] = field(alias="on_settle")
-    _framer: SseFramer = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._framer = SseFramer(self.provider)
+    _framer: Framer = field(alias="framer")
 
     async def receive(self) -> tuple[Frame, ...]:
         """Return all whole frames of one network read, () at the end of the body.

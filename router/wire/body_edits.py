@@ -7,13 +7,14 @@ from typing import Any, Protocol
 
 from attrs import define
 
-from router.domain.request import DialectName, Note
+from router.domain.request import Note
 
 # without these a request means something else, so a list of allowed fields need not name them
 _ALWAYS_ALLOWED = frozenset(
-    {"model", "messages", "system", "stream", "stream_options", "tools", "tool_choice", "max_tokens"} | {"max_completion_tokens"}
+    {"model", "messages", "system", "stream", "stream_options", "tools", "tool_choice", "max_tokens"}
+    | {"max_completion_tokens", "input", "instructions", "max_output_tokens", "options"}
+    | {"contents", "systemInstruction", "toolConfig", "generationConfig"}
 )
-_INSTRUCTIONS = ("system", "developer")
 
 
 class BodyEditor(Protocol):
@@ -109,37 +110,6 @@ def apply_field_lists(
         for key in [key for key in body.keys() if key not in allowed]:  # noqa: SIM118 - an editor is no dict
             _leave_out(body, key, notes)
     return tuple(notes)
-
-
-def append_system(body: BodyEditor, dialect: DialectName, text: str) -> None:
-    """Add the provider's or profile's own instruction after the client's, whose cache marks stay where they are."""
-    if dialect is DialectName.ANTHROPIC:
-        _append_to_system(body, text)
-    else:
-        _append_to_first_system_message(body, text)
-
-
-def _append_to_system(body: BodyEditor, text: str) -> None:
-    system = body.get("system")
-    if isinstance(system, list):
-        body.insert_item("system", len(system), {"type": "text", "text": text})
-    else:
-        body.set("system", f"{system}\n\n{text}" if system else text)
-
-
-def _append_to_first_system_message(body: BodyEditor, text: str) -> None:
-    messages = body.get("messages") or []
-    for index, message in enumerate(messages):
-        if message.get("role") in _INSTRUCTIONS:
-            body.set_item("messages", index, message | {"content": _longer(message.get("content"), text)})
-            return
-    body.insert_item("messages", 0, {"role": "system", "content": text})
-
-
-def _longer(content: object, text: str) -> str | list[Any]:
-    if isinstance(content, list):
-        return [*content, {"type": "text", "text": text}]
-    return f"{content}\n{text}".strip() if isinstance(content, str) else text
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

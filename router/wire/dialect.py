@@ -6,17 +6,18 @@ ids and time come in through `Minting`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from router.domain.events import NeutralEvent, StopReason, Usage
 from router.domain.frame import Frame
 from router.domain.messages import ToolUse
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import FailureReason, ProviderFailed, RouterError
+from router.wire.body_edits import BodyEditor
 
 
 class Verdict(StrEnum):
@@ -87,13 +88,17 @@ class ReplyOptions:
     """Facts of one attempt that shape what a client reads.
 
     `thinking` is what becomes of reasoning: `strip`, `pass` or `convert`, after wire.md 13's rule for clients that did
-    not ask. `model` fills what an upstream leaves out. `provider` names failures and goes into the router's signature."""
+    not ask. `model` fills what an upstream leaves out. `provider` names failures and goes into the router's signature.
+    `asked` is the client's own parsed body, for a dialect whose answers repeat it or depend on its tools. `is_array` asks for a
+    stream in the form of one JSON array (wire.md 11)."""
 
     model: str
     provider: str = ""
     thinking: str = "strip"
     include_usage: bool = True
     tool_names: dict[str, str] | None = None
+    asked: Mapping[str, Any] = field(factory=dict, repr=False)
+    is_array: bool = False
 
 
 @frozen(kw_only=True)
@@ -126,6 +131,16 @@ class Partial:
         )
 
 
+class Framer(Protocol):
+    """The bytes of one upstream stream, in any cut, to its frames; the `raw` of all frames joined is the stream."""
+
+    def feed(self, chunk: bytes) -> tuple[Frame, ...]:
+        """Return the frames that end in this chunk. Raises ProviderFailed(bad-response) for one that is too large."""
+
+    def close(self) -> tuple[Frame, ...]:
+        """Return what the body ended with."""
+
+
 class EventDecoder(Protocol):
     """Upstream frames to neutral events, in any cut; one per stream."""
 
@@ -151,6 +166,9 @@ class EventEncoder(Protocol):
 
     def cut(self, partial: Partial) -> bytes:
         """Return the frames that end a broken answer as one that the client keeps: nothing follows (wire.md 16.2)."""
+
+    def progress(self) -> bytes:
+        """Return an event that says that the answer goes on, for a client that counts events and no comments; b"" for none."""
 
 
 class FrameReader(Protocol):
@@ -220,7 +238,37 @@ class Dialect(Protocol):
         """Return the usage that a whole reply tells, None where it tells none."""
 
     last_frame: bytes
-    """What ends every complete stream: `message_stop`, `[DONE]`."""
+    """What ends every complete stream and an upstream may forget: `message_stop`, `[DONE]`; b"" for none."""
+
+    is_commented: bool
+    """Its streams are server-sent events whose readers skip comments."""
+
+    is_plain: bool
+    """Its bodies are read as they are by whoever looks into `messages`, `tools` and `system`; others by way of chat's."""
+
+    streams_unasked: bool
+    """A client that says nothing of `stream` wants one."""
+
+    def framer(self, provider: str = "") -> Framer:
+        """Return a fresh framer for the bytes of one stream; `provider` names it in failures."""
+
+    def stream_type(self, options: ReplyOptions) -> str:
+        """Return the content type of a client's stream."""
 
     def keepalive(self, *, started: bool) -> bytes:
         """Return the keep-alive frame before or after the first event, b"" for a dialect that has none (wire.md 18)."""
+
+    def tells_in_stream(self, error: RouterError) -> bool:
+        """Tell whether a client that asked for a stream must read this error in one, with status 200 (wire.md 10.2)."""
+
+    def finish_body(self, body: BodyEditor, *, model: str, stream: bool) -> None:
+        """Make the edits that every upstream body gets: the provider's model, whether it streams, what we ask for besides."""
+
+    def append_system(self, body: BodyEditor, text: str) -> None:
+        """Add an instruction behind the client's own, whose cache marks stay where they are."""
+
+    def probe_body(self, model: str, *, stream: bool) -> dict[str, Any]:
+        """Return the smallest request: one token (supervision.md 21.7)."""
+
+    def count_reply(self, tokens: int) -> dict[str, Any]:
+        """Return the answer to a request that asks how many tokens its prompt has."""

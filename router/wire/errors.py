@@ -1,7 +1,7 @@
 """Errors as clients read them: the only place with status codes for clients (wire.md 17.2, 17.3).
 
-One table gives each kind its status and its words in the three shapes that
-exist: Anthropic's, OpenAI's (chat and Responses share it) and Gemini's.
+One table gives each kind its status and its words in the four shapes that
+exist: Anthropic's, OpenAI's (chat and Responses share it), Gemini's and Ollama's.
 Messages name providers and statuses, never URLs, keys or prompt text."""
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class ErrorShape(StrEnum):
     ANTHROPIC = "anthropic"
     OPENAI = "openai"
     GEMINI = "gemini"
+    OLLAMA = "ollama"  # one text, with the statuses of OpenAI's
 
 
 @frozen(kw_only=True)
@@ -48,7 +49,13 @@ class Rendered:
     body: bytes
 
 
-SHAPES = {DialectName.ANTHROPIC: ErrorShape.ANTHROPIC, DialectName.OPENAI_CHAT: ErrorShape.OPENAI}
+SHAPES = {
+    DialectName.ANTHROPIC: ErrorShape.ANTHROPIC,
+    DialectName.OPENAI_CHAT: ErrorShape.OPENAI,
+    DialectName.OPENAI_RESPONSES: ErrorShape.OPENAI,
+    DialectName.GEMINI: ErrorShape.GEMINI,
+    DialectName.OLLAMA: ErrorShape.OLLAMA,
+}
 _SHAPE_BY_NAME = {str(name): shape for name, shape in SHAPES.items()}
 
 MAX_MESSAGE_CHARS = 500
@@ -119,14 +126,19 @@ def render(error: RouterError, dialect: DialectName | ErrorShape, request_id: st
     status = _status(error, shape)
     if isinstance(error, UpstreamClientError) and _hands_through(error, shape):
         return Rendered(status=status, headers=_headers(error, status, error.content_type or _JSON), body=error.body)
-    body: dict[str, Any] = {"error": error_fields(error, shape)}
+    body = error_document(error, shape)
     if shape is ErrorShape.ANTHROPIC:
         body = {"type": "error", **body, "request_id": request_id}
     return Rendered(status=status, headers=_headers(error, status, _JSON), body=orjson.dumps(body))
 
 
+def error_document(error: RouterError, shape: ErrorShape) -> dict[str, Any]:
+    """Return the object that holds the error under `error`, the same in a body and in a stream's last frame."""
+    return {"error": _message(error) if shape is ErrorShape.OLLAMA else error_fields(error, shape)}
+
+
 def error_fields(error: RouterError, shape: ErrorShape) -> dict[str, Any]:
-    """Return the object under `error`, the same in a body and in a stream's error frame."""
+    """Return the object under `error` in a shape that has one there."""
     words = _words(error)
     message = _message(error)
     match shape:
@@ -137,6 +149,8 @@ def error_fields(error: RouterError, shape: ErrorShape) -> dict[str, Any]:
                 message = f"{message}; try again in {_retry_after(error)}s"  # Codex reads the number from the text
             param = error.param if isinstance(error, InvalidRequest) else None
             return {"message": message, "type": words.openai, "param": param, "code": words.code, **_details(error)}
+        case ErrorShape.OLLAMA:
+            raise ValueError("Ollama's errors are a text: see error_document")
         case ErrorShape.GEMINI:
             fields: dict[str, Any] = {"code": _status(error, shape), "message": message, "status": words.gemini}
             if error.kind is ErrorKind.RATE_LIMITED:

@@ -15,13 +15,12 @@ _CLIENT_PATHS = {
         "user": "metadata",
         "reasoning_effort": "output_config.effort",
     },
-    DialectName.OPENAI_CHAT: {},
 }
 
 
 def client_path(request: NeutralRequest, name: str) -> str:
     """Return where the client wrote a neutral field, for a note."""
-    return _CLIENT_PATHS[request.dialect].get(name, name)
+    return _CLIENT_PATHS.get(request.dialect, {}).get(name, name)
 
 
 def carry_extras(

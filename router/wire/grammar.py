@@ -7,9 +7,11 @@ is what the vendors' SDKs and the agents rely on (wire.md 22, 24; R-38)."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from router.domain.frame import Frame
+from router.wire.dialect import Framer
 from router.wire.json_text import parse_object
 from router.wire.sse import SseFramer
 
@@ -28,8 +30,10 @@ class GrammarViolation(AssertionError):
 class GrammarMonitor(ABC):
     """Follows one stream; `feed` takes any cut, `close` the end of the body. Both raise GrammarViolation."""
 
+    new_framer: Callable[[], Framer] = SseFramer
+
     def __init__(self) -> None:
-        self._framer = SseFramer()
+        self._framer = self.new_framer()
         self.is_over = False  # the dialect's last frame was seen
 
     def feed(self, data: bytes) -> None:

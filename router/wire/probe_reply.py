@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from router.domain.events import Stopped
 from router.domain.frame import Frame
 from router.wire.dialect import Dialect, InbandError, Minting, ReplyOptions, Verdict
@@ -16,13 +14,8 @@ from router.wire.ending import bad_response
 from router.wire.inband import failed, inband_error
 from router.wire.json_text import parse_object
 
+_MODEL = ("model", "modelVersion")
 _NO_MINTING = Minting(new_id=lambda prefix: prefix, now=lambda: 0)  # nobody reads what is decoded
-
-
-def probe_body(model: str, *, stream: bool) -> bytes:
-    """Return the body that asks for one token; both dialects spell it alike."""
-    said = [{"role": "user", "content": "hi"}]
-    return orjson.dumps({"model": model, "max_tokens": 1, "messages": said, "stream": stream})
 
 
 class ProbeReader:
@@ -70,8 +63,8 @@ def check_model_list(provider: str, body: bytes) -> None:
 
 def told_model(document: Mapping[str, Any], provider: str) -> str:
     """Return the model that a chunk, an event or a reply names, "" for none. Raises ProviderFailed(bad-response) for no text."""
-    message = document.get("message")
-    named = message.get("model") if isinstance(message, dict) else document.get("model")
+    holders = (document.get("message"), document.get("response"), document)
+    named = next((told for holder in holders if isinstance(holder, dict) for key in _MODEL if (told := holder.get(key))), None)
     if named is None:
         return ""
     if not isinstance(named, str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from router.domain.request import DialectName
+from router.errors import RouterError
+from router.wire.anthropic import body as messages_body
 from router.wire.anthropic import check as messages_check
 from router.wire.anthropic import encode_stream as messages_out
 from router.wire.anthropic import history as messages_history
@@ -13,8 +15,9 @@ from router.wire.anthropic import request as messages_request
 from router.wire.anthropic.decode_stream import MessagesDecoder
 from router.wire.anthropic.frames import MessagesFrameReader
 from router.wire.anthropic.grammar import MessagesMonitor
-from router.wire.dialect import Dialect
+from router.wire.dialect import Dialect, ReplyOptions
 from router.wire.grammar import GrammarMonitor
+from router.wire.openai_chat import body as chat_body
 from router.wire.openai_chat import check as chat_check
 from router.wire.openai_chat import encode_stream as chat_out
 from router.wire.openai_chat import history as chat_history
@@ -23,9 +26,34 @@ from router.wire.openai_chat import request as chat_request
 from router.wire.openai_chat.decode_stream import ChatDecoder
 from router.wire.openai_chat.frames import ChatFrameReader
 from router.wire.openai_chat.grammar import ChatMonitor
+from router.wire.sse import SseFramer
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
-class Messages:
+class _Dialect:
+    """What most dialects have in common: server-sent events, and errors told before the head of a stream."""
+
+    framer = SseFramer
+    is_commented = True
+    is_plain = False
+    streams_unasked = False
+    last_frame = b""
+
+    @staticmethod
+    def stream_type(options: ReplyOptions) -> str:
+        """Return the type of server-sent events."""
+        del options
+        return EVENT_STREAM
+
+    @staticmethod
+    def tells_in_stream(error: RouterError) -> bool:
+        """Return False: the status tells it."""
+        del error
+        return False
+
+
+class Messages(_Dialect):
     """Anthropic Messages."""
 
     name = DialectName.ANTHROPIC
@@ -42,10 +70,15 @@ class Messages:
     reply_stop = staticmethod(messages_reply.reply_stop)
     reply_usage = staticmethod(messages_reply.reply_usage)
     keepalive = staticmethod(messages_out.keepalive)
+    finish_body = staticmethod(messages_body.finish_body)
+    append_system = staticmethod(messages_body.append_system)
+    probe_body = staticmethod(messages_body.probe_body)
+    count_reply = staticmethod(messages_body.count_reply)
+    is_plain = True
     last_frame = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
-class Chat:
+class Chat(_Dialect):
     """OpenAI chat completions."""
 
     name = DialectName.OPENAI_CHAT
@@ -62,6 +95,11 @@ class Chat:
     reply_stop = staticmethod(chat_reply.reply_stop)
     reply_usage = staticmethod(chat_reply.reply_usage)
     keepalive = staticmethod(chat_out.keepalive)
+    finish_body = staticmethod(chat_body.finish_body)
+    append_system = staticmethod(chat_body.append_system)
+    probe_body = staticmethod(messages_body.probe_body)
+    count_reply = staticmethod(messages_body.count_reply)
+    is_plain = True
     last_frame = b"data: [DONE]\n\n"
 
 

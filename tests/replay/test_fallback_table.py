@@ -23,7 +23,7 @@ from router.ingress.generation import Generation
 from router.providers.adapter import HttpProvider, build_provider
 from supervisors.health_board import HealthBoard
 from supervisors.health_policy import health_policies
-from tests.builders import ANTHROPIC, CHAT, ScriptedProvider, a_profile
+from tests.builders import ANTHROPIC, CHAT, PLAIN, ScriptedProvider, a_profile
 from tests.replay.fallback_answers import ANSWERS
 from tests.replay.fallback_forms import OTHER, Side
 from tests.replay.fallback_refusals import BEYOND, STATUSES, UNANSWERED
@@ -105,8 +105,8 @@ EVERY = [
     for condition, rows in TABLE.items()
     for row in rows
     for is_stream in (False, True)
-    for kind in DialectName
-    for client in DialectName
+    for kind in PLAIN
+    for client in PLAIN
 ]
 CELLS = [cell for cell in EVERY if cell.excuse is None]
 

@@ -123,6 +123,10 @@ class MessagesEncoder:
         )
         return b"".join((signed, self._close(), told, self._stop(Stopped(reason=partial.stop))))
 
+    def progress(self) -> bytes:
+        """Return nothing: pings count as events for this dialect's clients."""
+        return b""
+
     def _start(self, event: Started) -> bytes:
         self._is_running = True
         self._usage = event.usage or self._usage

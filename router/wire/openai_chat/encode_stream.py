@@ -86,6 +86,10 @@ class ChatEncoder:
         self._usage = partial.usage
         return self._stop(Stopped(reason=StopReason.LENGTH))
 
+    def progress(self) -> bytes:
+        """Return nothing: comments are enough for this dialect's clients."""
+        return b""
+
     def _thinking(self, text: str) -> bytes:
         if self._options.thinking != "pass":  # this dialect has no reasoning of its own (wire.md 13)
             return b""

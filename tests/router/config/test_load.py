@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.config.load import read_text
-from router.config.out_of_place import KIND_OF_KEY
+from router.config.out_of_place import KINDS_OF_KEY
 from router.config.schema import RestartConfig
 from router.errors import ConfigError, Mistake
 from tests.router.config.texts import SMALL, mistakes_in, read, told, warned
@@ -229,7 +229,7 @@ def test_what_only_a_managed_server_heeds_and_a_restart_that_nobody_makes_are_wa
     ]
 
 
-@pytest.mark.parametrize("key", KIND_OF_KEY)
+@pytest.mark.parametrize("key", KINDS_OF_KEY)
 def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
     value = {
         "allow_betas": '["a"]',
@@ -241,7 +241,7 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
     }
     set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')
     as_anthropic = set_here.replace('model = "m"', 'model = "m"\nkind = "anthropic"')
-    right, wrong = (set_here, as_anthropic) if KIND_OF_KEY[key] == "openai_compat" else (as_anthropic, set_here)
+    right, wrong = (set_here, as_anthropic) if "openai_compat" in KINDS_OF_KEY[key] else (as_anthropic, set_here)
 
     assert warned(right) == []
     assert [(kind, path) for kind, path, _ in warned(wrong)] == [("no-effect", f"providers[0].{key}")]

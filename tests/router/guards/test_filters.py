@@ -31,9 +31,10 @@ from router.domain.events import (
 from router.guards.filters import FilterRules, filter_stages
 from router.guards.stages import Chain
 from router.wire.reasoning import router_signature
+from router.wire.registry import DIALECTS
 from router.wire.sse import SseFramer
 from tests import vectors
-from tests.router.wire.drive import CHAT, DECODERS, minting, options_of
+from tests.router.wire.drive import CHAT, minting, options_of
 
 CASES: dict[str, dict[str, Any]] = {case["name"]: case for case in vectors.load("filters/cases.json")["cases"]}
 END = Stopped(reason=StopReason.END)
@@ -333,7 +334,7 @@ def test_names_that_changed_something_are_told_in_the_fixed_order() -> None:
 
 def test_the_recorded_stream_with_think_tags_says_hello() -> None:
     folder = "streams/openai_to_anthropic/22_think_tags_filter"
-    decoder = DECODERS[CHAT](options_of(vectors.load(f"{folder}.expected.json")), minting())
+    decoder = DIALECTS[CHAT].decoder(options_of(vectors.load(f"{folder}.expected.json")), minting())
     framer = SseFramer()
     frames = [*framer.feed((vectors.WIRE / f"{folder}.sse").read_bytes()), *framer.close()]
     events = [event for frame in frames for event in decoder.feed(frame)]

@@ -29,9 +29,11 @@ from router.guards.tool_loop import (
     rejection,
 )
 from router.wire.errors import render
+from router.wire.registry import DIALECTS
 from tests import vectors
+from tests.builders import PLAIN
 from tests.router.guards.conversations import REMINDER, RESULT, agent, calls, calls_with, made_since, says
-from tests.router.wire.drive import ANTHROPIC, ENCODERS, client_events, minting, options_of
+from tests.router.wire.drive import ANTHROPIC, client_events, minting, options_of
 
 DEFAULT = loop_rules(ProfileConfig(name="p", providers=("a",)))
 NAMES = {"A": ("Read", {"path": "a"}), "B": ("Read", {"path": "b"}), "C": ("Bash", {"command": "ls"}), "D": ("Bash", {})}
@@ -273,7 +275,7 @@ def broken(letters: str, strict: LoopRules) -> GuardRejected:
     return error
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 def test_errors_are_those_of_the_vectors_in_every_dialect(dialect: DialectName) -> None:
     loop = broken("AAA", rules(action="break"))
     count = broken("ABCD", rules(max_calls=3, count_action="break"))
@@ -290,11 +292,11 @@ def test_errors_are_those_of_the_vectors_in_every_dialect(dialect: DialectName) 
         vectors.assert_matches(expected["body"], orjson.loads(rendered.body))
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 def test_a_stream_that_has_begun_ends_in_the_same_error(dialect: DialectName) -> None:
     error = broken("AAA", rules(action="break"))
 
-    told = client_events(ENCODERS[dialect](options_of({}), minting()).failed(error))[0]["error"]
+    told = client_events(DIALECTS[dialect].encoder(options_of({}), minting()).failed(error))[0]["error"]
 
     assert told["type"] == "invalid_request_error"
     assert told["tool_loop"] == {"profile": "p", "tool_name": "Read", "repeat_count": 3, "threshold": 3, "window": 5}

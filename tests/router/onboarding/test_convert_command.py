@@ -55,7 +55,7 @@ def test_a_target_that_is_there_stays_as_it_is(source: Path, tmp_path: Path) -> 
     result = run(source, target)
 
     assert (result.exit_code, result.stdout, target.read_text()) == (1, "", "mine")
-    assert result.stderr == f"{target}: is there already: --force replaces it\n"
+    assert result.stderr == f"{target}: is there already: --force replaces it and keeps a copy\n"
 
 
 def test_force_replaces_the_target_and_keeps_a_link(source: Path, tmp_path: Path) -> None:
@@ -67,6 +67,8 @@ def test_force_replaces_the_target_and_keeps_a_link(source: Path, tmp_path: Path
 
     assert (result.exit_code, link.is_symlink()) == (0, True)
     assert "allow_paid = true" in real.read_text()
+    assert (tmp_path / "real.toml.bak").read_text() == "mine"
+    assert "real.toml.bak, what was there before" in result.stderr
 
 
 def test_what_is_read_is_never_written_over(source: Path) -> None:
@@ -111,10 +113,10 @@ def test_what_cannot_be_read_ends_with_1(tmp_path: Path, name: str, content: byt
 
 
 def test_a_place_that_cannot_be_written_ends_with_1(source: Path, tmp_path: Path) -> None:
-    result = run(source, tmp_path / "no" / "such" / "router.toml")
+    result = run(source, source / "router.toml")
 
     assert result.exit_code == 1
-    assert "cannot be written: No such file or directory" in result.stderr
+    assert "cannot be written: Not a directory" in result.stderr
 
 
 def test_a_loss_is_told_without_being_asked_for_and_ends_with_2(source: Path) -> None:

@@ -31,8 +31,9 @@ from router.routing.echo import MIN_ECHO, is_run
 from router.routing.seam import Seam
 from router.wire.dialect import EventEncoder, ReplyOptions
 from router.wire.prefill import CHAT_STYLES
+from router.wire.registry import DIALECTS
 from router.wire.sse import SseFramer
-from tests.router.wire.drive import ANTHROPIC, CHAT, DECODERS, ENCODERS, assert_grammatical, client_events, minting
+from tests.router.wire.drive import ANTHROPIC, CHAT, assert_grammatical, client_events, minting
 
 ANSWERS = {path.stem: path.read_text("utf-8").rstrip() for path in sorted((Path(__file__).parent / "answers").glob("*.txt"))}
 CALLS = {"with_call": ('{"file_path":"router/cli.py"}', '{"file_path":"tests/router/test_cli.py"}')}
@@ -137,14 +138,14 @@ def record(pieces: Iterable[str], calls: Sequence[str], dialect: DialectName) ->
         parts = (arguments[:12], arguments[12:])
         events += [ToolStarted(slot=slot, id=f"t{slot}", name="Read"), *(ToolDelta(slot, part) for part in parts), ToolDone(slot)]
     reason = StopReason.TOOL_USE if calls else StopReason.END
-    encoder = ENCODERS[dialect](OPTIONS, minting())
+    encoder = DIALECTS[dialect].encoder(OPTIONS, minting())
     return [encoder.encode(event) for event in (*events, UsageSeen(Usage(input=5, output=7)), Stopped(reason=reason))]
 
 
 def go_on(cut: Cut, script: Script, rng: Random) -> Result | None:
     """Return how the cut answer ends; None where nobody is asked to go on so, or where it would be the exact rest."""
     target = rng.choice((CHAT, ANTHROPIC))
-    client = _Client(encoder=ENCODERS[target](OPTIONS, minting()))
+    client = _Client(encoder=DIALECTS[target].encoder(OPTIONS, minting()))
     if client.read(cut.body, cut.source):  # nothing was missing
         return client.result(cut.name, target) if script is Script.REST else None
     made = after_break(client.said)
@@ -197,7 +198,7 @@ class _Client:
 
     def read(self, body: bytes, source: DialectName) -> bool:
         """Pass an upstream's stream on; tell whether it came to its end."""
-        decoder, framer = DECODERS[source](OPTIONS, minting()), SseFramer()
+        decoder, framer = DIALECTS[source].decoder(OPTIONS, minting()), SseFramer()
         try:
             for frame in (*framer.feed(body), *framer.close()):
                 self._pass(decoder.feed(frame))

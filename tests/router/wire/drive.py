@@ -11,27 +11,11 @@ from attrs import define, field, frozen
 from router.domain.frame import Frame
 from router.domain.request import DialectName
 from router.errors import ProviderFailed, StreamBroken
-from router.wire.anthropic.decode_stream import MessagesDecoder
-from router.wire.anthropic.encode_stream import MessagesEncoder
-from router.wire.anthropic.frames import MessagesFrameReader
-from router.wire.anthropic.grammar import MessagesMonitor
 from router.wire.dialect import EventDecoder, EventEncoder, FrameReader, Minting, ReplyOptions, Verdict
-from router.wire.grammar import GrammarMonitor
-from router.wire.openai_chat.decode_stream import ChatDecoder
-from router.wire.openai_chat.encode_stream import ChatEncoder
-from router.wire.openai_chat.frames import ChatFrameReader
-from router.wire.openai_chat.grammar import ChatMonitor
 from router.wire.reasoning import is_shown
-from router.wire.sse import SseFramer
+from router.wire.registry import DIALECTS, MONITORS
 
 ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
-DECODERS: dict[DialectName, type[ChatDecoder | MessagesDecoder]] = {ANTHROPIC: MessagesDecoder, CHAT: ChatDecoder}
-ENCODERS: dict[DialectName, type[ChatEncoder | MessagesEncoder]] = {ANTHROPIC: MessagesEncoder, CHAT: ChatEncoder}
-READERS: dict[DialectName, type[ChatFrameReader | MessagesFrameReader]] = {
-    ANTHROPIC: MessagesFrameReader,
-    CHAT: ChatFrameReader,
-}
-MONITORS: dict[DialectName, type[GrammarMonitor]] = {ANTHROPIC: MessagesMonitor, CHAT: ChatMonitor}
 
 
 def minting() -> Minting:
@@ -48,6 +32,7 @@ def options_of(case: dict[str, Any]) -> ReplyOptions:
         provider=told.get("provider", "local"),
         thinking=told.get("reasoning", "strip"),
         include_usage=told.get("include_usage", True),
+        asked=told.get("asked", {}),
     )
 
 
@@ -101,12 +86,12 @@ def drive(chunks: Iterable[bytes], source: DialectName, target: DialectName, opt
     """Return what a client of `target` gets for an upstream body of `source` that comes in these chunks."""
     ids = minting()
     run = _Drive(
-        decoder=DECODERS[source](options, ids),
-        encoder=ENCODERS[target](options, ids),
-        reader=READERS[source](),
+        decoder=DIALECTS[source].decoder(options, ids),
+        encoder=DIALECTS[target].encoder(options, ids),
+        reader=DIALECTS[source].frame_reader(),
         shows_thinking=is_shown(options.thinking),
     )
-    framer = SseFramer()
+    framer = DIALECTS[source].framer()
     try:
         for chunk in chunks:
             run.take(framer.feed(chunk))
@@ -120,9 +105,9 @@ def drive(chunks: Iterable[bytes], source: DialectName, target: DialectName, opt
     return Driven(out=b"".join(run.out), outcome="complete")
 
 
-def client_events(out: bytes) -> list[Any]:
+def client_events(out: bytes, dialect: DialectName = ANTHROPIC) -> list[Any]:
     """Return what a client reads: the JSON of each event, `[DONE]` as a string."""
-    framer = SseFramer()
+    framer = DIALECTS[dialect].framer()
     frames = [frame for frame in (*framer.feed(out), *framer.close()) if frame.data]
     return ["[DONE]" if frame.data == b"[DONE]" else orjson.loads(frame.data) for frame in frames]
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.request import DialectName
-from router.wire.body_edits import BodyEditor, DictEditor, append_system, apply_field_lists, merge_extra_body
+from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, merge_extra_body
+from router.wire.registry import DIALECTS
 from router.wire.splice import Splicer
 
 Edit = Callable[[BodyEditor], object]
@@ -94,14 +95,14 @@ def test_a_renamed_field_keeps_its_spelling() -> None:
 def test_an_instruction_joins_the_system_of_a_messages_body(system: object, expected: object) -> None:
     body = {"system": system, "messages": []}
 
-    assert edited(body, lambda b: append_system(b, DialectName.ANTHROPIC, "new"))["system"] == expected
+    assert edited(body, lambda b: DIALECTS[DialectName.ANTHROPIC].append_system(b, "new"))["system"] == expected
 
 
 def test_an_instruction_leaves_cache_marks_of_system_blocks_byte_for_byte() -> None:
     block = b'{ "type":"text" , "text":"old","cache_control":{"ttl": "1h","type":"ephemeral"}}'
     splicer = Splicer(b'{"system":[' + block + b"]}")
 
-    append_system(splicer, DialectName.ANTHROPIC, "new")
+    DIALECTS[DialectName.ANTHROPIC].append_system(splicer, "new")
 
     assert splicer.result() == b'{"system":[' + block + b',{"type":"text","text":"new"}]}'
 
@@ -119,7 +120,7 @@ def test_an_instruction_leaves_cache_marks_of_system_blocks_byte_for_byte() -> N
     ],
 )
 def test_an_instruction_joins_the_first_system_message_of_a_chat_body(messages: list[Any], expected: object) -> None:
-    sent = edited({"messages": messages}, lambda b: append_system(b, DialectName.OPENAI_CHAT, "new"))["messages"]
+    sent = edited({"messages": messages}, lambda b: DIALECTS[DialectName.OPENAI_CHAT].append_system(b, "new"))["messages"]
 
     assert sent[0] == expected
     assert sent[1:] == [message for message in messages if message["role"] == "user"]
@@ -129,7 +130,7 @@ def test_an_instruction_leaves_the_other_messages_byte_for_byte() -> None:
     other = b'{"content" : "hi","role":"user","x":1.0}'
     splicer = Splicer(b'{"messages":[{"role":"system","content":"a"}, ' + other + b"]}")
 
-    append_system(splicer, DialectName.OPENAI_CHAT, "b")
+    DIALECTS[DialectName.OPENAI_CHAT].append_system(splicer, "b")
 
     assert splicer.result() == b'{"messages":[{"role":"system","content":"a\\nb"},' + other + b"]}"
 

@@ -26,7 +26,9 @@ from router.errors import FailureReason, ProviderFailed, StreamBroken
 from router.wire.dialect import EventEncoder, Partial, ReplyOptions
 from router.wire.grammar import GrammarViolation
 from router.wire.reasoning import is_router_signature
-from tests.router.wire.drive import ANTHROPIC, CHAT, ENCODERS, MONITORS, assert_grammatical, client_events, minting
+from router.wire.registry import DIALECTS, MONITORS
+from tests.builders import PLAIN
+from tests.router.wire.drive import ANTHROPIC, CHAT, assert_grammatical, client_events, minting
 from tests.router.wire.test_encode_stream import answers
 
 START = Started(id="1", model="m", created=7)
@@ -41,7 +43,7 @@ PARTIAL = Partial(
 
 def begun(dialect: DialectName, *events: NeutralEvent, include_usage: bool = True) -> tuple[EventEncoder, bytes]:
     """Return an encoder that has said these events, and its bytes."""
-    encoder = ENCODERS[dialect](ReplyOptions(model="m", thinking="pass", include_usage=include_usage), minting())
+    encoder = DIALECTS[dialect].encoder(ReplyOptions(model="m", thinking="pass", include_usage=include_usage), minting())
     return encoder, b"".join(encoder.encode(event) for event in events)
 
 
@@ -63,7 +65,7 @@ def ending(dialect: DialectName, *events: NeutralEvent, partial: Partial = PARTI
         ((START, TEXT, Stopped(reason=StopReason.END)), False),
     ],
 )
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 def test_cut_is_possible_while_the_answer_runs_and_no_call_is_open(
     dialect: DialectName, events: tuple[NeutralEvent, ...], *, can_cut: bool
 ) -> None:
@@ -72,7 +74,7 @@ def test_cut_is_possible_while_the_answer_runs_and_no_call_is_open(
     assert encoder.can_cut is can_cut
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 def test_after_an_error_nothing_can_be_cut(dialect: DialectName) -> None:
     encoder, _ = begun(dialect, START, TEXT)
 
@@ -85,7 +87,7 @@ def test_after_an_error_nothing_can_be_cut(dialect: DialectName) -> None:
 def test_answer_cut_wherever_that_is_possible_is_grammatical(events: list[NeutralEvent], data: st.DataObject) -> None:
     told = events[: data.draw(st.integers(1, len(events) - 1))] if len(events) > 1 else events
 
-    for dialect in DialectName:
+    for dialect in PLAIN:
         encoder, out = begun(dialect, *told)
         if encoder.can_cut:
             assert_grammatical(out + encoder.cut(PARTIAL), dialect)

@@ -29,12 +29,12 @@ from router.wire.anthropic.encode_stream import keepalive as messages_keepalive
 from router.wire.anthropic.reply import encode_reply
 from router.wire.dialect import ReplyOptions
 from router.wire.openai_chat.encode_stream import keepalive as chat_keepalive
+from router.wire.registry import DIALECTS, MONITORS
 from tests import vectors
+from tests.builders import PLAIN
 from tests.router.wire.drive import (
     ANTHROPIC,
     CHAT,
-    ENCODERS,
-    MONITORS,
     assert_grammatical,
     client_events,
     drive,
@@ -76,13 +76,13 @@ def answers(draw: st.DrawFn) -> list[NeutralEvent]:
 
 
 def encode(events: list[NeutralEvent], dialect: DialectName, options: ReplyOptions = OPTIONS) -> bytes:
-    encoder = ENCODERS[dialect](options, minting())
+    encoder = DIALECTS[dialect].encoder(options, minting())
     return b"".join(encoder.encode(event) for event in events)
 
 
 @given(events=answers())
 def test_every_clean_sequence_is_a_grammatical_stream(events: list[NeutralEvent]) -> None:
-    for dialect in DialectName:
+    for dialect in PLAIN:
         assert_grammatical(encode(events, dialect), dialect)
 
 
@@ -91,8 +91,8 @@ def test_stream_that_fails_anywhere_ends_grammatically(events: list[NeutralEvent
     told = events[: data.draw(st.integers(0, len(events) - 1))]
     error = StreamBroken(provider="local", reason=FailureReason.CONNECTION, message="reset")
 
-    for dialect in DialectName:
-        encoder = ENCODERS[dialect](OPTIONS, minting())
+    for dialect in PLAIN:
+        encoder = DIALECTS[dialect].encoder(OPTIONS, minting())
         out = b"".join(encoder.encode(event) for event in told)
         assert_grammatical(out + encoder.failed(error), dialect)
 
@@ -102,7 +102,7 @@ def test_keep_alive_fits_anywhere(events: list[NeutralEvent], data: st.DataObjec
     at = data.draw(st.integers(0, len(events) - 1))
 
     for dialect, keepalive in ((ANTHROPIC, messages_keepalive), (CHAT, chat_keepalive)):
-        encoder = ENCODERS[dialect](OPTIONS, minting())
+        encoder = DIALECTS[dialect].encoder(OPTIONS, minting())
         frames = [encoder.encode(event) for event in events]
         assert_grammatical(b"".join([*frames[:at], keepalive(started=at > 0), *frames[at:]]), dialect)
 
@@ -161,21 +161,21 @@ def test_start_tells_the_usage_that_is_known_then() -> None:
     }
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 def test_error_before_the_first_event_has_the_words_of_its_kind(dialect: DialectName) -> None:
-    out = ENCODERS[dialect](OPTIONS, minting()).failed(ShuttingDown(message="the router is stopping"))
+    out = DIALECTS[dialect].encoder(OPTIONS, minting()).failed(ShuttingDown(message="the router is stopping"))
 
     assert_grammatical(out, dialect)
     words = {ANTHROPIC: "overloaded_error", CHAT: "shutting_down"}
     assert words[dialect].encode() in out
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 def test_midstream_error_is_the_frame_of_its_vector(dialect: DialectName) -> None:
     (vector,) = [f for f in vectors.load("errors/stream_frames.json")["frames"] if f["dialect"] == dialect]
     error = StreamBroken(provider="local", reason=FailureReason.CONNECTION, message="reset")
 
-    out = ENCODERS[dialect](OPTIONS, minting()).failed(error)
+    out = DIALECTS[dialect].encoder(OPTIONS, minting()).failed(error)
 
     vectors.assert_matches(vector["frame"], out.decode())
 
@@ -189,4 +189,4 @@ def test_arguments_that_are_no_object_are_kept_under_raw_in_a_whole_reply() -> N
 
 
 def test_monitors_know_every_dialect() -> None:
-    assert MONITORS.keys() == set(DialectName)
+    assert MONITORS.keys() == DIALECTS.keys()

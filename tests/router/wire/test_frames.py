@@ -16,8 +16,10 @@ from router.errors import FailureReason
 from router.wire.anthropic.frames import MessagesFrameReader
 from router.wire.dialect import Verdict
 from router.wire.openai_chat.frames import ChatFrameReader
+from router.wire.registry import DIALECTS
 from tests import vectors
-from tests.router.wire.drive import ANTHROPIC, CHAT, READERS
+from tests.builders import PLAIN
+from tests.router.wire.drive import ANTHROPIC, CHAT
 
 ADVERSARIAL = st.sampled_from(
     [
@@ -123,20 +125,20 @@ def test_frame_means_this_in_every_spelling(dialect: DialectName, document: dict
         json.dumps(document).replace('"type"', '"\\u0074ype"').replace('"content"', '"cont\\u0065nt"'),
     ]
 
-    assert [READERS[dialect]().verdict(frame(spelling)) for spelling in spellings] == [verdict] * len(spellings)
+    assert [DIALECTS[dialect].frame_reader().verdict(frame(spelling)) for spelling in spellings] == [verdict] * len(spellings)
 
 
 @every_frame
 def test_half_a_frame_is_malformed(dialect: DialectName, document: dict[str, Any], verdict: Verdict) -> None:
     text = json.dumps(document)
 
-    assert READERS[dialect]().verdict(frame(text[:-1])) is Verdict.MALFORMED
+    assert DIALECTS[dialect].frame_reader().verdict(frame(text[:-1])) is Verdict.MALFORMED
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 @pytest.mark.parametrize(("data", "verdict"), [("", Verdict.NEUTRAL), ("[1]", Verdict.MALFORMED), ("5", Verdict.MALFORMED)])
 def test_frame_without_an_object(dialect: DialectName, data: str, verdict: Verdict) -> None:
-    assert READERS[dialect]().verdict(frame(data)) is verdict
+    assert DIALECTS[dialect].frame_reader().verdict(frame(data)) is verdict
 
 
 @given(words=st.lists(ADVERSARIAL, min_size=1).map("".join))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from router.domain.request import DialectName
 from router.wire.grammar import GrammarViolation
-from tests.router.wire.drive import ANTHROPIC, CHAT, MONITORS, assert_grammatical
+from router.wire.registry import MONITORS
+from tests.router.wire.drive import ANTHROPIC, CHAT, assert_grammatical
 
 Event = dict[str, Any]
 START: Event = {

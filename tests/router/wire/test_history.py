@@ -14,6 +14,7 @@ from router.domain.request import DialectName
 from router.guards.human_turn import is_human
 from router.wire.dialect import UpstreamTarget
 from router.wire.registry import DIALECTS
+from tests.builders import PLAIN
 from tests.router.guards.conversations import REMINDER, agent, asking, calls, says
 
 JSON = st.recursive(
@@ -32,7 +33,7 @@ CONVERSATIONS: dict[str, Sequence[Message]] = {
 }
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 @pytest.mark.parametrize("conversation", CONVERSATIONS.values(), ids=CONVERSATIONS)
 def test_it_is_read_from_its_end_as_it_is_decoded(conversation: Sequence[Message], dialect: DialectName) -> None:
     wire = DIALECTS[dialect]
@@ -47,7 +48,7 @@ def test_it_is_read_from_its_end_as_it_is_decoded(conversation: Sequence[Message
     assert [(call.name, call.input) for call in found] == [(call.name, call.input) for call in expected]
 
 
-@pytest.mark.parametrize("dialect", DialectName)
+@pytest.mark.parametrize("dialect", PLAIN)
 @given(messages=JSON)
 def test_any_document_can_be_read(messages: Any, dialect: DialectName) -> None:  # noqa: ANN401 - any JSON
     list(DIALECTS[dialect].recent_calls({"messages": messages}))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 import pytest
 
 from router.domain.request import DialectName
 from router.errors import FailureReason, ProviderFailed
-from router.wire.probe_reply import ProbeReader, probe_body, told_model
+from router.wire.probe_reply import ProbeReader, told_model
 from router.wire.registry import DIALECTS
 from router.wire.sse import SseFramer
 from tests.builders import ANTHROPIC, CHAT, anthropic_stream, chat_stream
@@ -15,7 +14,7 @@ from tests.builders import ANTHROPIC, CHAT, anthropic_stream, chat_stream
 
 @pytest.mark.parametrize("dialect", [ANTHROPIC, CHAT])
 def test_a_probe_is_a_request_that_its_dialect_reads(dialect: DialectName) -> None:
-    request = DIALECTS[dialect].decode_request(orjson.loads(probe_body("m", stream=True)))
+    request = DIALECTS[dialect].decode_request(DIALECTS[dialect].probe_body("m", stream=True))
 
     assert (request.model, request.max_tokens, request.stream, len(request.messages)) == ("m", 1, True, 1)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from router.domain.frame import Frame
 from router.domain.request import DialectName
 from router.wire.touch import Touches, frame_touch, touch_reply
+from tests.builders import PLAIN
 
 EVERYTHING = Touches(strip_reasoning=True, drop_usage=True, echo_model="asked")
 STRIP = Touches(strip_reasoning=True)
@@ -50,7 +51,7 @@ def chunk(delta: object, **more: object) -> dict[str, Any]:
     return {"model": "up", "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}
 
 
-@given(_DOCUMENTS, st.sampled_from(DialectName), _TOUCHES)
+@given(_DOCUMENTS, st.sampled_from(PLAIN), _TOUCHES)
 def test_no_document_of_an_upstream_breaks_an_edit(document: dict[str, Any], dialect: DialectName, touches: Touches) -> None:
     touch = frame_touch(dialect, touches)
 

@@ -16,9 +16,10 @@ from router.domain.request import DialectName
 from router.errors import FailureReason, StreamBroken
 from router.wire.anthropic.reply import encode_reply as encode_messages
 from router.wire.openai_chat.reply import encode_reply as encode_chat
+from router.wire.registry import DIALECTS
 from router.wire.sse import SseFramer
 from tests import vectors
-from tests.router.wire.drive import ANTHROPIC, CHAT, DECODERS, ENCODERS, client_events, drive, minting, options_of
+from tests.router.wire.drive import ANTHROPIC, CHAT, client_events, drive, minting, options_of
 
 pytestmark = pytest.mark.slow  # importing an SDK and building its client takes its time
 
@@ -55,7 +56,7 @@ def read_chat(out: bytes) -> list[ChatCompletionChunk]:
 
 
 def events_of(body: bytes, case: dict[str, Any], source: DialectName) -> list[NeutralEvent]:
-    decoder, framer = DECODERS[source](options_of(case), minting()), SseFramer()
+    decoder, framer = DIALECTS[source].decoder(options_of(case), minting()), SseFramer()
     frames = [*framer.feed(body), *framer.close()]
     return [*(event for frame in frames for event in decoder.feed(frame)), *decoder.close()]
 
@@ -107,6 +108,6 @@ def test_both_sdks_raise_at_a_midstream_error() -> None:
     options = options_of({})
 
     with pytest.raises(anthropic.APIStatusError, match="broke off"):
-        read_messages(ENCODERS[ANTHROPIC](options, minting()).failed(error))
+        read_messages(DIALECTS[ANTHROPIC].encoder(options, minting()).failed(error))
     with pytest.raises(openai.APIError, match="broke off"):
-        read_chat(ENCODERS[CHAT](options, minting()).failed(error))
+        read_chat(DIALECTS[CHAT].encoder(options, minting()).failed(error))
