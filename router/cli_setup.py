@@ -1,5 +1,4 @@
-"""The commands that set things up: `init` writes a first configuration, `convert` one out of CodeRouter's, `env` says what a
-client needs (routing.md 17.2)."""
+"""The commands that set things up: a first configuration, one out of CodeRouter's, what a client needs (routing.md 17.2)."""
 
 from __future__ import annotations
 

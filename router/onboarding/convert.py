@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ _ORDER = (
     "audit",
     "request_log",
 )
+# a value in a complaint: 20 characters or more without a blank, a digit among them
+_QUOTED = re.compile(r"'(?=[^' ]*[0-9])[^' ]{20,}'")
 _UNCLEAN = (NoteKind.DROPPED, NoteKind.CHANGED)
 _TWICE = "is said twice: the last one counts, as it did"
 
@@ -156,7 +159,8 @@ def _refuse(yaml: Yaml, draft: Draft, *, is_whole: bool = True) -> None:
     if faults:
         first = {fault.path: fault for fault in reversed(faults)}  # one per place
         mistakes = (
-            Mistake(path=dotted(path), message=fault.message, line=yaml.lines.line_of(path)) for path, fault in first.items()
+            Mistake(path=dotted(path), message=_masked(fault.message), line=yaml.lines.line_of(path))
+            for path, fault in first.items()
         )
         raise ConfigError(source=yaml.name, mistakes=tuple(sorted(mistakes, key=_by_line)))
 
@@ -167,6 +171,11 @@ def _judged(draft: Draft, *, is_whole: bool) -> Iterator[Fault]:
     judged = structure(draft.document, RouterConfig)
     for fault in (*(judged if isinstance(judged, tuple) else ()), *(broken_rules(draft.document) if is_whole else ())):
         yield evolve(fault, path=draft.origin(fault.path))
+
+
+def _masked(message: str) -> str:
+    """Return a complaint without values that could be keys in the place of something else; their line says which they are."""
+    return _QUOTED.sub(lambda found: found.group() if "://" in found.group() else "***", message)
 
 
 def _by_line(mistake: Mistake) -> tuple[int, str]:

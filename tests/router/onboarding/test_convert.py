@@ -16,12 +16,10 @@ from click.testing import CliRunner, Result
 from router.__main__ import main
 from router.config.load import Surroundings, load
 from router.config.schema import LoadedConfig
-from router.domain.request import DialectName
-from router.ingress.dry_run import DryRun, Letter
+from router.ingress.dry_run import DryRun, Letter, route_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "convert"
 SHAPES = ("auto", "auto-custom", "nvidia-nim", "raspberrypi", "note-2026", "v2-context-budget", "main", "self-healing")
-DIALECTS = {"/v1/messages": DialectName.ANTHROPIC, "/v1/chat/completions": DialectName.OPENAI_CHAT}
 KINDS = "dropped|changed|worth a look|renamed|left out"
 NOTE = re.compile(rf"^[^:]+:[0-9]+: (?P<path>[^:]+): (?P<kind>{KINDS}): ")
 WARNING = re.compile(r"^[^:]+:[0-9]+: (?P<path>[^:]+): when it is read: ")
@@ -80,7 +78,9 @@ def test_a_request_gets_the_profile_and_the_order_that_it_got(
     shape: str, request_: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     path = request_.get("path", "/v1/messages")
-    letter = Letter(path=path, dialect=DIALECTS[path], headers=request_.get("headers", {}))
+    route = route_of(path)
+    assert route is not None
+    letter = Letter(path=path, route=route, headers=request_.get("headers", {}))
     body = {"model": "some-model", "max_tokens": 64, **request_["body"]}
 
     explanation = DryRun.of(read(shape, *words)).explain(letter, json.dumps(body).encode())
