@@ -115,7 +115,7 @@ def _strip_reasoning(document: dict[str, Any], on_strip: OnStrip | None) -> bool
             if key in said:
                 del said[key]
                 is_changed = True
-        is_changed = _strip_parts(said) or is_changed
+        is_changed = _strip_parts(said) | _strip_details(said) | is_changed
     if is_changed and on_strip is not None:
         on_strip()
     return is_changed
@@ -130,6 +130,19 @@ def _strip_parts(said: dict[str, Any]) -> bool:
     is_text = all(isinstance(part, dict) and part.get("type") == "text" for part in rest)
     said["content"] = text_of(rest) if is_text else rest
     return True
+
+
+def _strip_details(said: dict[str, Any]) -> bool:
+    """Take the readable parts out of `reasoning_details`: what is encrypted shows nothing, and later turns need it (OpenRouter)."""
+    details = said.get("reasoning_details")
+    if not isinstance(details, list):
+        return False
+    kept = [part for part in details if not isinstance(part, dict) or not (part.get("text") or part.get("summary"))]
+    if kept:
+        said["reasoning_details"] = kept
+    else:
+        del said["reasoning_details"]
+    return len(kept) < len(details) or not kept
 
 
 def _sayings(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
