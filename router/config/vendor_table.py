@@ -136,7 +136,9 @@ def _values(vendor: Vendor) -> Mapping[str, Any]:
 def _mistakes(vendor: Vendor) -> list[Mistake]:
     """Return what is wrong with the defaults of one row."""
     where = f"{vendor.name}.defaults"
-    told = [Mistake(path=f"{where}.{key}", message="is not for a vendor to say") for key in sorted(vendor.defaults.keys() - MAY_SET)]
+    told = [
+        Mistake(path=f"{where}.{key}", message="is not for a vendor to say") for key in sorted(vendor.defaults.keys() - MAY_SET)
+    ]
     parsed = structure({**_ANY_PROVIDER, **vendor.defaults}, ProviderConfig)
     if isinstance(parsed, tuple):
         told += [Mistake(path=f"{where}.{dotted(fault.path)}", message=fault.message) for fault in parsed]

@@ -2,7 +2,8 @@
 
 Shapes seen in the wild: `{"error": {...}}` and `{"type": "error", "error": {...}}` of the vendors, `{"error": "text"}` of
 Ollama, `{"object": "error", ...}` of vLLM, `{"detail": ...}` of FastAPI servers, `{"message": {"detail": [...]}}` of Mistral,
-a list around it (Gemini), the error of a vendor as text inside another's (OpenRouter's `metadata.raw`), HTML of a gateway, plain text, and any of them cut."""
+a list around it (Gemini), the error of a vendor as text inside another's (OpenRouter's `metadata.raw`), HTML of a gateway,
+plain text, and any of them cut."""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ _OVERFLOW = re.compile(
     r"|context (?:length|size|window|limit)[^.]{0,30}(?:exceed|overflow|reached|is only)"
     r"|exceed(?:s|ed)?[^.]{0,40}context (?:length|size|window|limit)"
     r"|(?:longer|greater|larger) than the[^.]{0,30}(?:context|maximum model) (?:length|size|window)"
-    r"|cannot truncate prompt with n_keep|maximum prompt length|prompt exceeds max length|exceeded model token limit|context the overflows"
+    r"|cannot truncate prompt with n_keep"
+    r"|maximum prompt length|prompt exceeds max length|exceeded model token limit|context the overflows"
     r"|(?:input )?token count[^.]{0,30} exceeds the maximum|too many (?:input )?tokens|exceeds the maximum number of tokens"
     r"|`inputs` (?:tokens \+|must have less than)|range of input length",
     _I,

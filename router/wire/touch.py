@@ -133,7 +133,7 @@ def _strip_parts(said: dict[str, Any]) -> bool:
 
 
 def _strip_details(said: dict[str, Any]) -> bool:
-    """Take the readable parts out of `reasoning_details`: what is encrypted shows nothing, and later turns need it (OpenRouter)."""
+    """Take the readable parts out of `reasoning_details`: what is encrypted shows nothing, and is needed later."""
     details = said.get("reasoning_details")
     if not isinstance(details, list):
         return False

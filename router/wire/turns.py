@@ -42,8 +42,9 @@ def arrange(
 ) -> list[Turn]:
     """Return the conversation as turns: user and assistant alternate, and results answer all calls and nothing else.
 
-    `fit` changes or leaves out single blocks, `sendable` gives a call's id the form that the upstream takes. An assistant's turn of which nothing is left between two user turns stays
-    as an empty one if `keeps_empty`, else the user turns become one."""
+    `fit` changes or leaves out single blocks, `sendable` gives a call's id the form that the upstream takes. An assistant's
+    turn of which nothing is left between two user turns stays as an empty one if `keeps_empty`, else the user turns become
+    one."""
     return _pair(_alternate(messages, fit, notes, keeps_empty=keeps_empty), notes, sendable)
 
 

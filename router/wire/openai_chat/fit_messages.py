@@ -65,7 +65,7 @@ def _fitted(message: Mapping[str, Any], rules: MessageRules) -> dict[str, Any]:
     return fitted if rules.sendable is None else _with_id(fitted, "tool_call_id", rules.sendable)
 
 
-def _with_id(node: Any, key: str, sendable: Callable[[str], str]) -> Any:  # noqa: ANN401 - JSON of a client
+def _with_id(node: Any, key: str, sendable: Callable[[str], str]) -> Any:
     """Return the object with its id in the upstream's form; what has none, or is no object, as it is."""
     if isinstance(node, dict) and isinstance(call_id := node.get(key), str):
         return {**node, key: sendable(call_id)}

@@ -25,7 +25,8 @@ def written_pages() -> str:
 
 def _section(vendor: Vendor) -> str:
     rows = "\n".join(map(_row, vendor.facts))
-    return f"### {vendor.title}\n\n{_reached(vendor)}\n\n{_defaults(vendor)}\n\n| about | what | sets | from |\n|---|---|---|---|\n{rows}\n"
+    head = "| about | what | sets | from |\n|---|---|---|---|"
+    return f"### {vendor.title}\n\n{_reached(vendor)}\n\n{_defaults(vendor)}\n\n{head}\n{rows}\n"
 
 
 def _reached(vendor: Vendor) -> str:

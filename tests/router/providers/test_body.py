@@ -267,7 +267,7 @@ HISTORY = (
 )
 
 
-def with_vendor_of(name: str) -> dict[str, object]:
+def with_vendor_of(name: str) -> dict[str, Any]:
     """Return the keys of a provider that goes by this row."""
     return {key: getattr(with_vendor(a_provider("p", vendor=name), ()), key) for key in read_vendors()[name].defaults}
 
