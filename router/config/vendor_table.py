@@ -108,7 +108,7 @@ def vendor_of(provider: ProviderConfig) -> Vendor | None:
 def with_vendor(provider: ProviderConfig, said: Collection[str]) -> ProviderConfig:
     """Return the provider with its vendor's defaults for the keys that the user has not `said`."""
     vendor = vendor_of(provider)
-    values = {} if vendor is None else {key: value for key, value in _values(vendor).items() if key not in said}
+    values = {} if vendor is None else {key: value for key, value in _values(vendor, provider).items() if key not in said}
     return evolve(provider, **values) if values else provider
 
 
@@ -117,7 +117,7 @@ def vendor_use(provider: ProviderConfig) -> VendorUse | None:
     vendor = vendor_of(provider)
     if vendor is None:
         return None
-    same = {key: getattr(provider, key) == value for key, value in _values(vendor).items()}
+    same = {key: getattr(provider, key) == value for key, value in _values(vendor, provider).items()}
     return VendorUse(
         vendor=vendor,
         taken=tuple(key for key, is_same in same.items() if is_same),
@@ -125,12 +125,18 @@ def vendor_use(provider: ProviderConfig) -> VendorUse | None:
     )
 
 
-def _values(vendor: Vendor) -> Mapping[str, Any]:
-    """Return the row's defaults as the values that a provider holds."""
+def _values(vendor: Vendor, provider: ProviderConfig) -> Mapping[str, Any]:
+    """Return the row's defaults as the values that a provider holds; what its `extra_body` adds is not taken out again."""
     parsed = structure({**_ANY_PROVIDER, **vendor.defaults}, ProviderConfig)
     if isinstance(parsed, tuple):
         raise TypeError(f"a row that was never checked: {vendor.name}")
-    return {key: getattr(parsed, key) for key in vendor.defaults}
+    own = provider.extra_body
+    fitted = evolve(
+        parsed,
+        drop_fields=tuple(name for name in parsed.drop_fields if name not in own),
+        allow_fields=None if parsed.allow_fields is None else tuple(dict.fromkeys([*parsed.allow_fields, *own])),
+    )
+    return {key: getattr(fitted, key) for key in vendor.defaults}
 
 
 def _mistakes(vendor: Vendor) -> list[Mistake]:

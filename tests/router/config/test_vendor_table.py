@@ -83,6 +83,18 @@ def test_defaults_stand_in_for_what_the_file_does_not_say_and_never_for_what_it_
     assert "reasoning_content" in found.drop_message_fields
 
 
+def test_what_the_file_adds_to_each_body_is_not_taken_out_again_by_a_default() -> None:
+    found = provider('vendor = "mistral"\nextra_body = { stream_options = {}, new_field = 1, top_p = 0.5 }')
+    use = vendor_use(found)
+
+    assert found.drop_fields == ()
+    assert found.allow_fields is not None
+    assert found.allow_fields[-2:] == ("stream_options", "new_field")
+    assert found.allow_fields.count("top_p") == 1
+    assert use is not None
+    assert use.own == ()
+
+
 def test_what_the_command_line_sets_counts_as_said() -> None:
     text = SMALL.replace('model = "m"', 'model = "m"\nvendor = "mistral"')
 
