@@ -23,7 +23,6 @@ KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "call_ids": _CHAT,
     "reasoning_effort": _CHAT,
     "files": _CHAT,
-    "keep_attribution": _CHAT,
     "forward_user": _CHAT,
     "null_content": _CHAT,
     "empty_result_text": _CHAT,

@@ -6,7 +6,6 @@ import orjson
 import pytest
 from attrs import evolve
 
-from router.config.vendor_table import read_vendors, with_vendor
 from router.domain.request import DialectName
 from router.errors import InvalidRequest
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
@@ -259,78 +258,50 @@ def test_a_chat_upstream_is_offered_every_tool_at_once() -> None:
     assert b"defer_loading" not in body.content
 
 
-HISTORY = (
-    b'{"model":"asked","stream":true,"messages":[{"role":"user","content":"hi","name":"ann"},'
-    b'{"role":"assistant","content":null,"reasoning_content":"Hm.","tool_calls":[{"id":"call_1","type":"function",'
-    b'"function":{"name":"read","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"x"}],'
-    b'"seed":1,"max_completion_tokens":9,"user":"u","store":false,"temperature":0.5}'
-)
+BILLED = "x-anthropic-billing-header: cc_version=2; cch=%s;"
+AGENT = b'{"type":"text","text":"You are an agent.","cache_control":{"type":"ephemeral"}, "x":1.50}'
 
 
-def with_vendor_of(name: str) -> dict[str, Any]:
-    """Return the keys of a provider that goes by this row."""
-    return {key: getattr(with_vendor(a_provider("p", vendor=name), ()), key) for key in read_vendors()[name].defaults}
+def billed(nonce: str, *, system: bytes | None = None) -> bytes:
+    blocks = b'[{"type":"text","text":"%b"},%b]' % ((BILLED % nonce).encode(), AGENT)
+    return b'{"model":"m","max_tokens":5,"system":%b,"messages":[{"role":"user","content":"hi"}]}' % (system or blocks)
 
 
-def test_mistral_gets_the_fields_that_it_knows_under_its_names_and_ids_of_its_form() -> None:
-    body = spliced(HISTORY, stream=True, **with_vendor_of("mistral"))
-
-    assert body.keys() == {"model", "stream", "messages", "random_seed", "max_tokens", "temperature"}
-    assert (body["random_seed"], body["max_tokens"]) == (1, 9)
-    user, said, result = body["messages"]
-    assert "name" not in user
-    assert "reasoning_content" not in said
-    assert said["tool_calls"][0]["id"] == result["tool_call_id"]
-    assert len(result["tool_call_id"]) == 9
+def head_sent(base_url: str, nonce: str, **keys: object) -> bytes:
+    """Return what stands before the model's name in a server's cache: all that is the same in each turn."""
+    body = plan(ANTHROPIC, base_url=base_url, **keys).encode(same_dialect(billed(nonce), ANTHROPIC), Refused()).content
+    return body[body.index(b'"system"') :]
 
 
-def test_a_translated_conversation_has_mistrals_ids_on_both_sides() -> None:
-    history = [
-        {"role": "user", "content": "read"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_01", "name": "read", "input": {}}] * 2},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_01", "content": "a"}] * 2},
-    ]
-    request = DIALECTS[ANTHROPIC].decode_request({"model": "m", "max_tokens": 5, "messages": history})
-    call = evolve(translated(stream=True), neutral=request)
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:8080", "http://localhost:8080/v1", "http://[::1]:8080"])
+def test_a_local_servers_prefix_cache_is_not_spoilt_by_the_line_a_client_is_billed_by(base_url: str) -> None:
+    first, second = (head_sent(base_url, nonce) for nonce in ("aaa", "bbb"))
 
-    body = sent(plan(**with_vendor_of("mistral")).encode(call, Refused()))
-
-    asked = [call["id"] for call in body["messages"][1]["tool_calls"]]
-    assert [message["tool_call_id"] for message in body["messages"][2:4]] == asked
-    assert [len(call_id) for call_id in asked] == [9, 9]
-    assert len(set(asked)) == 2
-    assert "stream_options" not in body
+    assert first == second
+    assert AGENT in first
 
 
-def test_deepseek_is_told_with_each_call_what_was_thought_or_nothing() -> None:
-    history = [
-        {"role": "user", "content": "read"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "read", "input": {}}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "a"}]},
-        {"role": "assistant", "content": "done"},
-        {"role": "user", "content": "thanks"},
-    ]
-    thinking = {"type": "enabled", "budget_tokens": 2048}
-    request = DIALECTS[ANTHROPIC].decode_request({"model": "m", "max_tokens": 5, "messages": history, "thinking": thinking})
-    call = evolve(translated(stream=False), neutral=request)
-
-    body = sent(plan(**with_vendor_of("deepseek")).encode(call, Refused()))
-
-    assert [message.get("reasoning_content") for message in body["messages"]] == [None, "", None, None, None]
-    assert body["reasoning_effort"] == "high"  # the least that it knows
+def test_the_line_reaches_those_who_bill_by_it() -> None:
+    assert b"cch=aaa" in head_sent("https://api.anthropic.com", "aaa")
+    assert b"cch=aaa" in head_sent("http://127.0.0.1:8080", "aaa", keep_attribution=True)
+    assert b"cch=aaa" not in head_sent("https://gateway.example", "aaa", keep_attribution=False)
 
 
 @pytest.mark.parametrize(
-    ("vendor", "gone"),
-    [("groq", {"logprobs", "logit_bias"}), ("xai", {"presence_penalty"}), ("nvidia", {"stream_options", "prompt_cache_key"})],
+    ("system", "left"),
+    [
+        (b'"x-anthropic-billing-header: cch=1;\\nYou are an agent."', "You are an agent."),
+        (b'"x-anthropic-billing-header: cch=1;"', None),
+        (b'[{"type":"text","text":"x-anthropic-billing-header: cch=1;"}]', None),
+        (
+            b'[{"type":"text","text":"x-anthropic-billing-header: cch=1;\\nYou are"}]',
+            [{"type": "text", "text": "You are"}],
+        ),
+        (b'"You are an agent."', "You are an agent."),
+    ],
 )
-def test_what_a_vendor_refuses_is_not_sent(vendor: str, gone: set[str]) -> None:
-    text = (
-        b'{"messages":[],"stream":true,"logprobs":true,"logit_bias":{},"presence_penalty":0.1,"prompt_cache_key":"k",'
-        b'"stream_options":{"include_usage":true},"seed":3}'
-    )
+def test_only_the_line_itself_is_taken(system: bytes, left: object) -> None:
+    told = plan(ANTHROPIC, base_url="http://127.0.0.1:1").encode(same_dialect(billed("1", system=system), ANTHROPIC), Refused())
 
-    body = spliced(text, stream=True, **with_vendor_of(vendor))
-
-    assert not gone & body.keys()
-    assert body["seed"] == 3
+    assert sent(told).get("system") == left
+    assert [note.reason for note in told.notes] == ([] if system == b'"You are an agent."' else ["client attribution block"])
