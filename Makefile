@@ -146,7 +146,7 @@ lock: $(VENV)/.stamp-dev ## write requirements/*.txt anew; UPGRADE=1 for the new
 	PYTHON=$(PY) .ci/lock
 
 fixtures-index: ## write tests/fixtures/SHA256SUMS anew after a deliberate change of a vector
-	cd tests/fixtures && find captures wire -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+	cd tests/fixtures && find captures vendors wire -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
 
 clean: ## remove the virtual environment, the clients and every cache
 	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
