@@ -18,6 +18,9 @@ _ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
+    "vendor": _CHAT,
+    "drop_message_fields": _CHAT,
+    "call_ids": _CHAT,
     "reasoning_effort": _CHAT,
     "files": _CHAT,
     "forward_user": _CHAT,
