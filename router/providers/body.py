@@ -19,6 +19,7 @@ from router.wire.anthropic.history_thinking import drop_all_thinking, drop_forei
 from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, merge_extra_body
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
+from router.wire.openai_responses.history_reasoning import drop_all_reasoning, drop_foreign_reasoning
 from router.wire.splice import Splicer
 
 # top-level fields without which the answer is one to another question, by what the client is told of it (wire.md 2.2)
@@ -80,6 +81,8 @@ class BodyPlan:
         if self.dialect.name is DialectName.ANTHROPIC:
             lost = drop_all_thinking(sent) if without_thinking else drop_foreign_thinking(sent, call.is_foreign)
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
+        elif self.dialect.name is DialectName.OPENAI_RESPONSES:
+            lost = drop_all_reasoning(sent) if without_thinking else drop_foreign_reasoning(sent)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -92,7 +95,8 @@ class BodyPlan:
         content = orjson.dumps(encoded.body)
         if without_thinking:
             spliced = Splicer(content)
-            notes += drop_all_thinking(spliced)
+            is_responses = self.dialect.name is DialectName.OPENAI_RESPONSES
+            notes += drop_all_reasoning(spliced) if is_responses else drop_all_thinking(spliced)
             content = spliced.result()
         return UpstreamBody(content=content, notes=encoded.notes + notes, tool_names=encoded.tool_names or {})
 

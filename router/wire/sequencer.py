@@ -119,9 +119,7 @@ class Sequencer:
         self._end_thinking()
         self._open = _Open.NOTHING
 
-    def begin(
-        self, *, call_id: str = "", name: str = "", is_whole: bool = False, kind: ToolKind = ToolKind.FUNCTION
-    ) -> Call:
+    def begin(self, *, call_id: str = "", name: str = "", is_whole: bool = False, kind: ToolKind = ToolKind.FUNCTION) -> Call:
         """Take a new call; with `is_whole` id and name are final, and it opens as soon as it is its turn."""
         call = Call(id=call_id, name=name, kind=kind)
         self._pending.append(call)

@@ -67,7 +67,5 @@ def _extras(body: dict[str, Any]) -> dict[str, Any]:
     if _output_schema(body) is not None or (text.get("format") or {}).get("type") in (None, "text"):
         text.pop("format", None)
     reasoning = {key: value for key, value in (body.get("reasoning") or {}).items() if key != "effort"}
-    for key, rest in (("text", text), ("reasoning", reasoning)):
-        if any(value is not None for value in rest.values()):
-            extras[key] = rest
-    return extras
+    rests = {"text": text, "reasoning": reasoning}
+    return extras | {key: rest for key, rest in rests.items() if any(value is not None for value in rest.values())}
