@@ -127,7 +127,7 @@ def _with_grammar(description: str, wanted: object) -> str:
     if not isinstance(wanted, dict) or wanted.get("type") != "grammar":
         return description
     definition = str(wanted.get("definition", ""))[:MAX_GRAMMAR]
-    return f"{description}\n\nThe input must match this {wanted.get('syntax', '')} grammar:\n{definition}"
+    return f"{description}\n\nThe input must match this {wanted.get('syntax', '')} grammar:\n{definition}".lstrip()
 
 
 def _hosted(raw: dict[str, Any], path: str) -> VendorTool:

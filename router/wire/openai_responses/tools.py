@@ -78,7 +78,7 @@ class ToolBook:
         for tool in tools:
             raw, namespace = tool.raw, None
             if tool.kind == "namespace":
-                namespace, raw = str(raw.get("name")), _objects(raw.get("tools"))[0]
+                namespace, raw = str(raw.get("name")), _first_object(raw.get("tools"))
             form = _form(raw)
             if form is not None:
                 book.add(tool.name, Named(name=_name(raw, form), form=form, namespace=namespace))
@@ -152,9 +152,9 @@ def _name(tool: Mapping[str, Any], form: Form) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _objects(value: object) -> list[dict[str, Any]]:
-    found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-    return found or [{}]
+def _first_object(value: object) -> dict[str, Any]:
+    listed = value if isinstance(value, list) else []
+    return next((item for item in listed if isinstance(item, dict)), {})
 
 
 _FORM_WORDS = frozenset(form.value for form in Form)
