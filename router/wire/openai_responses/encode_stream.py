@@ -226,11 +226,14 @@ class ResponsesEncoder:
         return b"".join((opened.delta_start, json_line(text), opened.delta_end % (self._sequence - 1)))
 
     def _close(self, *, status: str = "completed", signature: str = "") -> bytes:
-        opened, self._open = self._open, None
+        opened = self._open
         if opened is None:
             return b""
         if opened.named is not None:
-            return self._close_call(opened, opened.named)
+            arguments = b"" if opened.pieces else self._delta("{}")
+            self._open = None
+            return arguments + self._close_call(opened, opened.named)
+        self._open = None
         text = opened.text
         if opened.is_text:
             self._has_spoken = True
@@ -249,7 +252,7 @@ class ResponsesEncoder:
     def _close_call(self, opened: _Open, named: Named) -> bytes:
         """Tell a call whole; one whose arguments were cut off is incomplete, whatever else is said."""
         self._has_spoken = True
-        text = opened.text or "{}"
+        text = opened.text
         status = "incomplete" if parse_object(text.encode("utf-8", "replace")) is None else "completed"
         item = call_item(opened.id, opened.call_id, named, text, status)
         match named.form:
