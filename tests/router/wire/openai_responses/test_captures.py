@@ -14,7 +14,7 @@ from anthropic.types.message_create_params import MessageCreateParamsStreaming
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from pydantic import TypeAdapter
 
-from router.domain.events import Started, Stopped, StopReason, ToolDelta, ToolDone, ToolStarted
+from router.domain.events import NeutralEvent, Started, Stopped, StopReason, ToolDelta, ToolDone, ToolStarted
 from router.wire.anthropic import request as anthropic
 from router.wire.dialect import ReplyOptions, UpstreamTarget
 from router.wire.openai_chat import request as openai_chat
@@ -76,7 +76,7 @@ def test_codex_through_the_neutral_form_is_what_it_sent(codex: dict[str, Any]) -
 
 def test_a_model_that_knows_functions_only_calls_codexs_nested_tool_by_its_own_name(codex: dict[str, Any]) -> None:
     encoder = ResponsesEncoder(ReplyOptions(model="m", asked=codex), minting())
-    called = [
+    called: list[NeutralEvent] = [
         Started(id="1", model="m", created=7),
         ToolStarted(slot=0, id="call_2", name="multi_agent_v1__spawn_agent"),
         ToolDelta(0, '{"message":"go"}'),

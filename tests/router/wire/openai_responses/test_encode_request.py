@@ -158,7 +158,7 @@ def test_a_client_of_this_dialect_is_repeated_item_by_item(
 
 
 def test_items_that_only_the_vendor_knows_come_through_as_they_are() -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"},
         {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}},
         {"type": "message", "role": "user", "content": [{"type": "vendor_part", "x": 1}]},
