@@ -14,6 +14,7 @@ from router.config.schema_provider import ProviderKind
 
 _CHAT: frozenset[ProviderKind] = frozenset({"openai_compat"})
 _ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
+_RESPONSES: frozenset[ProviderKind] = frozenset({"openai_responses"})
 
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
@@ -21,12 +22,13 @@ KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "vendor": _CHAT,
     "drop_message_fields": _CHAT,
     "call_ids": _CHAT,
-    "reasoning_effort": _CHAT,
-    "files": _CHAT,
-    "forward_user": _CHAT,
+    "reasoning_effort": _CHAT | _RESPONSES,
+    "files": _CHAT | _RESPONSES,
+    "forward_user": _CHAT | _RESPONSES,
     "null_content": _CHAT,
     "empty_result_text": _CHAT,
     "max_stop": _CHAT,
+    "prefill": _CHAT | _ANTHROPIC,
     "prefill_style": _CHAT,
     "effort": _ANTHROPIC,
     "auto_cache": _ANTHROPIC,

@@ -22,6 +22,7 @@ from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, me
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
 from router.wire.openai_chat.fit_messages import MessageRules, fit_messages
+from router.wire.openai_responses.history_reasoning import drop_all_reasoning, drop_foreign_reasoning
 from router.wire.splice import Splicer
 
 # top-level fields without which the answer is one to another question, by what the client is told of it (wire.md 2.2)
@@ -87,6 +88,8 @@ class BodyPlan:
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
         elif self.dialect.name is DialectName.OPENAI_CHAT and (rules := MessageRules.of(self.target)) is not None:
             lost = fit_messages(sent, rules)
+        elif self.dialect.name is DialectName.OPENAI_RESPONSES:
+            lost = drop_all_reasoning(sent) if without_thinking else drop_foreign_reasoning(sent)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -99,7 +102,8 @@ class BodyPlan:
         content = orjson.dumps(encoded.body)
         if without_thinking:
             spliced = Splicer(content)
-            notes += drop_all_thinking(spliced)
+            is_responses = self.dialect.name is DialectName.OPENAI_RESPONSES
+            notes += drop_all_reasoning(spliced) if is_responses else drop_all_thinking(spliced)
             content = spliced.result()
         return UpstreamBody(content=content, notes=encoded.notes + notes, tool_names=encoded.tool_names or {})
 

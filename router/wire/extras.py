@@ -15,6 +15,11 @@ _CLIENT_PATHS = {
         "user": "metadata",
         "reasoning_effort": "output_config.effort",
     },
+    DialectName.OPENAI_RESPONSES: {
+        "max_tokens": "max_output_tokens",
+        "reasoning_effort": "reasoning",
+        "response_format.json_schema": "text.format",
+    },
 }
 
 
@@ -31,5 +36,5 @@ def carry_extras(
         is_taken = key in _SHARED and key in (target.allow_fields or ())
         if request.dialect is dialect or is_taken:
             body.setdefault(key, value)
-        else:
+        elif all(note.path != key for note in notes):  # a part of it may have been told already
             notes.append(Note(path=key))

@@ -26,6 +26,15 @@ from router.wire.openai_chat import request as chat_request
 from router.wire.openai_chat.decode_stream import ChatDecoder
 from router.wire.openai_chat.frames import ChatFrameReader
 from router.wire.openai_chat.grammar import ChatMonitor
+from router.wire.openai_responses import body as responses_body
+from router.wire.openai_responses import check as responses_check
+from router.wire.openai_responses import encode_stream as responses_out
+from router.wire.openai_responses import history as responses_history
+from router.wire.openai_responses import reply as responses_reply
+from router.wire.openai_responses import request as responses_request
+from router.wire.openai_responses.decode_stream import ResponsesDecoder
+from router.wire.openai_responses.frames import ResponsesFrameReader
+from router.wire.openai_responses.grammar import ResponsesMonitor
 from router.wire.sse import SseFramer
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -103,8 +112,40 @@ class Chat(_Dialect):
     last_frame = b"data: [DONE]\n\n"
 
 
-DIALECTS: Mapping[DialectName, Dialect] = {dialect.name: dialect for dialect in (Messages(), Chat())}
+class Responses(_Dialect):
+    """OpenAI Responses."""
+
+    name = DialectName.OPENAI_RESPONSES
+    decode_request = staticmethod(responses_request.decode_request)
+    check_request = staticmethod(responses_check.check_request)
+    recent_calls = staticmethod(responses_history.recent_calls)
+    encode_request = staticmethod(responses_request.encode_request)
+    decode_reply = staticmethod(responses_reply.decode_reply)
+    encode_reply = staticmethod(responses_reply.encode_reply)
+    decoder = ResponsesDecoder
+    encoder = responses_out.ResponsesEncoder
+    frame_reader = ResponsesFrameReader
+    reply_verdict = staticmethod(responses_reply.reply_verdict)
+    reply_stop = staticmethod(responses_reply.reply_stop)
+    reply_usage = staticmethod(responses_reply.reply_usage)
+    keepalive = staticmethod(responses_out.keepalive)
+    tells_in_stream = staticmethod(responses_out.tells_in_stream)
+    finish_body = staticmethod(responses_body.finish_body)
+    append_system = staticmethod(responses_body.append_system)
+    probe_body = staticmethod(responses_body.probe_body)
+    count_reply = staticmethod(responses_body.count_reply)
+
+
+DIALECTS: Mapping[DialectName, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        Messages(),
+        Chat(),
+        Responses(),
+    )
+}
 MONITORS: Mapping[DialectName, type[GrammarMonitor]] = {
     DialectName.ANTHROPIC: MessagesMonitor,
     DialectName.OPENAI_CHAT: ChatMonitor,
+    DialectName.OPENAI_RESPONSES: ResponsesMonitor,
 }

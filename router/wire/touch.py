@@ -18,6 +18,7 @@ from router.wire.openai_chat.stream import is_thinking_part, text_of
 REASONING_KEYS = ("reasoning", "reasoning_content")
 OnStrip = Callable[[], None]  # called whenever reasoning was taken out
 TAG_KEY = "coderouter_provider"  # the original's name, for the tools that read it
+_HOLDERS = {DialectName.ANTHROPIC: "message", DialectName.OPENAI_RESPONSES: "response"}  # where the opening event names it
 _TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
 _THINKING = b'"thinking"'  # a part of a content list (Mistral)
@@ -100,7 +101,8 @@ def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | N
     """Put `model` in the place of the upstream's, where both are; tell whether anything changed."""
     if model is None:
         return False
-    holder = document.get("message") if dialect is DialectName.ANTHROPIC and "message" in document else document
+    key = _HOLDERS.get(dialect)
+    holder = document[key] if key is not None and key in document else document
     if not isinstance(holder, dict) or not isinstance(holder.get("model"), str):
         return False
     holder["model"] = model

@@ -20,10 +20,14 @@ from router.wire.registry import DIALECTS
 from tests.builders import a_provider
 from tests.vectors import load, names
 
-CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT}
+CLIENTS = {
+    "anthropic": DialectName.ANTHROPIC,
+    "openai": DialectName.OPENAI_CHAT,
+    "responses": DialectName.OPENAI_RESPONSES,
+}
 ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "vendor", "drop_message_fields"}  # not read by an encoder
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
-FOLDERS = ["anthropic_to_openai", "openai_to_anthropic"]
+FOLDERS = ["anthropic_to_openai", "openai_to_anthropic", "responses_to_openai"]
 
 
 @define
@@ -42,7 +46,7 @@ def requests() -> Iterator[NeutralRequest]:
     """Yield every request vector of both dialects, and one without a limit whose answer is begun."""
     for folder in FOLDERS:
         client = DIALECTS[CLIENTS[folder.partition("_")[0]]]
-        yield client.decode_request({"messages": BEGUN})
+        yield client.decode_request({"messages": BEGUN, "input": BEGUN})
         for name in names(f"requests/{folder}"):
             yield client.decode_request(load(f"requests/{folder}/{name}.json")["input"])
 

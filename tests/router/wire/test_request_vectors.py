@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,16 +10,26 @@ import pytest
 from router.wire.anthropic import request as anthropic
 from router.wire.dialect import UpstreamTarget
 from router.wire.openai_chat import request as openai_chat
+from router.wire.openai_responses import request as openai_responses
 from tests import marks
 from tests.marks import comes_later
 from tests.vectors import assert_matches, load, names
 
-DIALECTS = {"anthropic": anthropic, "openai": openai_chat}
-FOLDERS = ["anthropic_to_openai", "openai_to_anthropic"]
-LATER = ["responses_to_openai", "responses_to_anthropic", "gemini_to_openai"]
+DIALECTS = {
+    "anthropic": anthropic,
+    "openai": openai_chat,
+    "responses": openai_responses,
+}
+FOLDERS = {
+    "anthropic_to_openai": 16,
+    "openai_to_anthropic": 7,
+    "responses_to_openai": 3,
+    "responses_to_anthropic": 1,
+}
+LATER = ["gemini_to_openai"]
 
 
-def vectors(folders: list[str]) -> list[str]:
+def vectors(folders: Iterable[str]) -> list[str]:
     return [f"requests/{folder}/{name}" for folder in folders for name in names(f"requests/{folder}")]
 
 
@@ -66,5 +77,5 @@ def test_the_other_dialects_are_translated(path: str) -> None:
     assert_matches(vector["expected"], body)
 
 
-def test_all_vectors_of_the_two_dialects_are_here() -> None:
-    assert [len(vectors([folder])) for folder in FOLDERS] == [16, 7]
+def test_all_vectors_of_these_dialects_are_here() -> None:
+    assert {folder: len(vectors([folder])) for folder in FOLDERS} == FOLDERS
