@@ -7,13 +7,20 @@ from typing import Any
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.wire.dialect import UpstreamTarget
 
-_SHARED = frozenset({"top_k"})  # means the same wherever a server takes it; sent only to those that list it (wire.md 5)
+# means the same wherever a server takes it, by the client's names for it; sent only to those that list it (wire.md 5)
+_SHARED = {"top_k": "top_k", "generationConfig.topK": "top_k"}
 
 _CLIENT_PATHS = {
     DialectName.ANTHROPIC: {
         "stop": "stop_sequences",
         "user": "metadata",
         "reasoning_effort": "output_config.effort",
+    },
+    DialectName.GEMINI: {
+        "stop": "generationConfig.stopSequences",
+        "max_tokens": "generationConfig.maxOutputTokens",
+        "thinking": "generationConfig.thinkingConfig",
+        "reasoning_effort": "generationConfig.thinkingConfig",
     },
 }
 
@@ -28,8 +35,10 @@ def carry_extras(
 ) -> None:
     """Add the client's other fields to a body of its own dialect; to another dialect they are noted and left out."""
     for key, value in request.extras.items():
-        is_taken = key in _SHARED and key in (target.allow_fields or ())
-        if request.dialect is dialect or is_taken:
+        shared = _SHARED.get(key)
+        if request.dialect is dialect:
             body.setdefault(key, value)
+        elif shared is not None and shared in (target.allow_fields or ()):
+            body.setdefault(shared, value)
         else:
             notes.append(Note(path=key))

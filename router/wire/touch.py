@@ -20,7 +20,8 @@ TAG_KEY = "coderouter_provider"  # the original's name, for the tools that read 
 _TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
 _USAGE = b'"usage"'
-_MODEL = b'"model"'
+_MODEL = b'"model'
+_MODEL_KEYS = {DialectName.GEMINI: "modelVersion"}  # where it is not `model`
 
 
 @frozen(kw_only=True)
@@ -98,9 +99,10 @@ def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | N
     if model is None:
         return False
     holder = document.get("message") if dialect is DialectName.ANTHROPIC and "message" in document else document
-    if not isinstance(holder, dict) or not isinstance(holder.get("model"), str):
+    key = _MODEL_KEYS.get(dialect, "model")
+    if not isinstance(holder, dict) or not isinstance(holder.get(key), str):
         return False
-    holder["model"] = model
+    holder[key] = model
     return True
 
 
