@@ -14,13 +14,14 @@ from router.config.schema_provider import ProviderKind
 
 _CHAT: frozenset[ProviderKind] = frozenset({"openai_compat"})
 _ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
+_GEMINI: frozenset[ProviderKind] = frozenset({"gemini"})
 
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
-    "reasoning_effort": _CHAT,
+    "reasoning_effort": _CHAT | _GEMINI,
     "files": _CHAT,
-    "keep_attribution": _CHAT,
+    "keep_attribution": _CHAT | _GEMINI,
     "forward_user": _CHAT,
     "null_content": _CHAT,
     "empty_result_text": _CHAT,
