@@ -21,7 +21,6 @@ KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
     "reasoning_effort": _CHAT | _GEMINI,
     "files": _CHAT,
-    "keep_attribution": _CHAT | _GEMINI,
     "forward_user": _CHAT,
     "null_content": _CHAT,
     "empty_result_text": _CHAT,

@@ -160,7 +160,7 @@ class ProviderConfig:
     prefill: bool = False
     prefill_style: PrefillStyleName = "trailing"
     files: bool = False
-    keep_attribution: bool = False
+    keep_attribution: bool | None = None  # None: kept by anthropic upstreams elsewhere, not by servers on this machine
     forward_user: bool = False
     auto_cache: bool = False
     usage_estimate: bool = False

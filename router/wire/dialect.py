@@ -246,6 +246,9 @@ class Dialect(Protocol):
     is_plain: bool
     """Its bodies are read as they are by whoever looks into `messages`, `tools` and `system`; others by way of chat's."""
 
+    streams_unasked: bool
+    """A client that says nothing of `stream` wants one."""
+
     def framer(self, provider: str = "") -> Framer:
         """Return a fresh framer for the bytes of one stream; `provider` names it in failures."""
 
