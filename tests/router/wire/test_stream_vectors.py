@@ -1,4 +1,4 @@
-"""Every stream vector of the two built dialects, in every cut, through the grammar monitor of its client."""
+"""Every stream vector of the built dialects, in every cut, through the grammar monitor of its client."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import vectors
-from tests.router.wire.drive import ANTHROPIC, CHAT, Driven, assert_grammatical, client_events, drive, options_of
+from tests.router.wire.drive import ANTHROPIC, CHAT, GEMINI, Driven, assert_grammatical, client_events, drive, options_of
 
-FOLDERS = {"openai_to_anthropic": (CHAT, ANTHROPIC), "anthropic_to_openai": (ANTHROPIC, CHAT)}
+FOLDERS = {
+    "openai_to_anthropic": (CHAT, ANTHROPIC),
+    "anthropic_to_openai": (ANTHROPIC, CHAT),
+    "openai_to_gemini": (CHAT, GEMINI),
+}
 # what stands between decoder and encoder makes these: tests/replay has them, in the same cuts
 WITH_A_GUARD = {"16_truncated_surface", "22_think_tags_filter", "23_repair_at_end"}
 NAMES = [

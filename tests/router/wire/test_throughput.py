@@ -8,7 +8,7 @@ import pytest
 
 from router.domain.request import DialectName
 from router.wire.dialect import ReplyOptions
-from tests.router.wire.drive import ANTHROPIC, CHAT, drive
+from tests.router.wire.drive import ANTHROPIC, CHAT, GEMINI, drive
 
 CHUNKS = 10_000
 REQUIRED_PER_S = 20_000  # five to eight times that was seen
@@ -29,6 +29,13 @@ CHAT_CALL = [
 ]
 MESSAGES_TEXT = [MESSAGES_DELTA + b'{"type":"text_delta","text":" token %d"}}\n\n' % n for n in range(CHUNKS)]
 
+GEMINI_TEXT = [
+    b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":" token %d"}]},"index":0}],'
+    b'"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":%d},"modelVersion":"m","responseId":"r"}\n\n' % (n, n)
+    for n in range(CHUNKS)
+]
+GEMINI_END = b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"finishReason":"STOP","index":0}]}\n\n'
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -37,8 +44,16 @@ MESSAGES_TEXT = [MESSAGES_DELTA + b'{"type":"text_delta","text":" token %d"}}\n\
         ([*CHAT_TEXT, CHAT_END], CHAT, ANTHROPIC),
         ([*CHAT_CALL, CHAT_END], CHAT, ANTHROPIC),
         ([*MESSAGES_TEXT, MESSAGES_END], ANTHROPIC, CHAT),
+        ([*CHAT_TEXT, CHAT_END], CHAT, GEMINI),
+        ([*GEMINI_TEXT, GEMINI_END], GEMINI, ANTHROPIC),
     ],
-    ids=["chat to messages, text", "chat to messages, arguments", "messages to chat, text"],
+    ids=[
+        "chat to messages, text",
+        "chat to messages, arguments",
+        "messages to chat, text",
+        "chat to Gemini",
+        "Gemini to messages",
+    ],
 )
 def test_small_chunks_pass_faster_than_required(chunks: list[bytes], source: DialectName, target: DialectName) -> None:
     began = time.process_time()
