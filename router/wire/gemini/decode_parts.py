@@ -104,10 +104,12 @@ def _file(part: dict[str, Any], path: str) -> Block:
     media_type = _media_type(held) or guessed_image(url)
     family = media_type.partition("/")[0]
     if url.startswith(_STORES) or _host(url) == VENDOR_HOST:
-        document = Document(title=title, media_type=media_type)
-        return opaque(
-            part, "fileData", path, text=document_placeholder(document, FOREIGN_FILE), loss=_LOSSES.get(family, "document")
+        words = (
+            image_placeholder(Image(media_type=media_type), FOREIGN_FILE)
+            if family == "image"
+            else document_placeholder(Document(title=title, media_type=media_type), FOREIGN_FILE)
         )
+        return opaque(part, "fileData", path, text=words, loss=_LOSSES.get(family, "document"))
     if family in ("audio", "video"):
         return opaque(part, "fileData", path, text=f"[{media_type} omitted: {NOT_SUPPORTED}]", loss=_LOSSES[family])
     if family == "image":

@@ -24,7 +24,7 @@ CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT
 ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas"}  # not read by an encoder
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
 FOLDERS = ["anthropic_to_openai", "openai_to_anthropic", "gemini_to_openai"]
-# of every kind: `allow_fields` is read again by the lists that each body goes through, and an encoder looks only for `top_k` in it
+# of every kind: each body goes through the lists that read `allow_fields`; an encoder looks only for `top_k` in it
 OF_ALL = {"reasoning", "max_output_tokens", "allow_fields"}
 
 
