@@ -15,6 +15,7 @@ from router.config.schema_provider import ProviderKind
 _CHAT: frozenset[ProviderKind] = frozenset({"openai_compat"})
 _ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
 _RESPONSES: frozenset[ProviderKind] = frozenset({"openai_responses"})
+_GEMINI: frozenset[ProviderKind] = frozenset({"gemini"})
 
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
@@ -22,7 +23,7 @@ KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "vendor": _CHAT,
     "drop_message_fields": _CHAT,
     "call_ids": _CHAT,
-    "reasoning_effort": _CHAT | _RESPONSES,
+    "reasoning_effort": _CHAT | _RESPONSES | _GEMINI,
     "files": _CHAT | _RESPONSES,
     "forward_user": _CHAT | _RESPONSES,
     "null_content": _CHAT,

@@ -176,7 +176,7 @@ class ProviderConfig:
     allow_betas: tuple[str, ...] | None = None  # None: all pass
     drop_betas: tuple[str, ...] = ()
     reasoning: Reasoning = "strip"
-    reasoning_effort: bool | tuple[str, ...] = False  # chat upstreams: true, or the levels taken
+    reasoning_effort: bool | tuple[str, ...] = False  # chat and Gemini upstreams: true, or the levels taken
     effort: bool | tuple[str, ...] = False  # anthropic upstreams: the same
     default_max_tokens: int = field(default=8192, validator=AtLeast(1))
     prefill: bool = False

@@ -7,7 +7,8 @@ from typing import Any
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.wire.dialect import UpstreamTarget
 
-_SHARED = frozenset({"top_k"})  # means the same wherever a server takes it; sent only to those that list it (wire.md 5)
+# means the same wherever a server takes it, by the client's names for it; sent only to those that list it (wire.md 5)
+_SHARED = {"top_k": "top_k", "generationConfig.topK": "top_k"}
 
 _CLIENT_PATHS = {
     DialectName.ANTHROPIC: {
@@ -19,6 +20,12 @@ _CLIENT_PATHS = {
         "max_tokens": "max_output_tokens",
         "reasoning_effort": "reasoning",
         "response_format.json_schema": "text.format",
+    },
+    DialectName.GEMINI: {
+        "stop": "generationConfig.stopSequences",
+        "max_tokens": "generationConfig.maxOutputTokens",
+        "thinking": "generationConfig.thinkingConfig",
+        "reasoning_effort": "generationConfig.thinkingConfig",
     },
 }
 
@@ -33,8 +40,10 @@ def carry_extras(
 ) -> None:
     """Add the client's other fields to a body of its own dialect; to another dialect they are noted and left out."""
     for key, value in request.extras.items():
-        is_taken = key in _SHARED and key in (target.allow_fields or ())
-        if request.dialect is dialect or is_taken:
+        shared = _SHARED.get(key)
+        if request.dialect is dialect:
             body.setdefault(key, value)
+        elif shared is not None and shared in (target.allow_fields or ()):
+            body.setdefault(shared, value)
         elif all(note.path != key for note in notes):  # a part of it may have been told already
             notes.append(Note(path=key))

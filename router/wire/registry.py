@@ -16,6 +16,15 @@ from router.wire.anthropic.decode_stream import MessagesDecoder
 from router.wire.anthropic.frames import MessagesFrameReader
 from router.wire.anthropic.grammar import MessagesMonitor
 from router.wire.dialect import Dialect, ReplyOptions
+from router.wire.gemini import body as gemini_body
+from router.wire.gemini import check as gemini_check
+from router.wire.gemini import encode_stream as gemini_out
+from router.wire.gemini import history as gemini_history
+from router.wire.gemini import reply as gemini_reply
+from router.wire.gemini import request as gemini_request
+from router.wire.gemini.decode_stream import GeminiDecoder
+from router.wire.gemini.frames import GeminiFrameReader
+from router.wire.gemini.grammar import GeminiMonitor
 from router.wire.grammar import GrammarMonitor
 from router.wire.openai_chat import body as chat_body
 from router.wire.openai_chat import check as chat_check
@@ -136,16 +145,43 @@ class Responses(_Dialect):
     count_reply = staticmethod(responses_body.count_reply)
 
 
+class Gemini(_Dialect):
+    """Gemini's generateContent."""
+
+    name = DialectName.GEMINI
+    decode_request = staticmethod(gemini_request.decode_request)
+    check_request = staticmethod(gemini_check.check_request)
+    recent_calls = staticmethod(gemini_history.recent_calls)
+    encode_request = staticmethod(gemini_request.encode_request)
+    decode_reply = staticmethod(gemini_reply.decode_reply)
+    encode_reply = staticmethod(gemini_reply.encode_reply)
+    decoder = GeminiDecoder
+    encoder = gemini_out.GeminiEncoder
+    frame_reader = GeminiFrameReader
+    reply_verdict = staticmethod(gemini_reply.reply_verdict)
+    reply_stop = staticmethod(gemini_reply.reply_stop)
+    reply_usage = staticmethod(gemini_reply.reply_usage)
+    keepalive = staticmethod(gemini_out.keepalive)
+    stream_type = staticmethod(gemini_out.stream_type)
+    finish_body = staticmethod(gemini_body.finish_body)
+    append_system = staticmethod(gemini_body.append_system)
+    probe_body = staticmethod(gemini_body.probe_body)
+    count_reply = staticmethod(gemini_body.count_reply)
+    is_commented = False
+
+
 DIALECTS: Mapping[DialectName, Dialect] = {
     dialect.name: dialect
     for dialect in (
         Messages(),
         Chat(),
         Responses(),
+        Gemini(),
     )
 }
 MONITORS: Mapping[DialectName, type[GrammarMonitor]] = {
     DialectName.ANTHROPIC: MessagesMonitor,
     DialectName.OPENAI_CHAT: ChatMonitor,
     DialectName.OPENAI_RESPONSES: ResponsesMonitor,
+    DialectName.GEMINI: GeminiMonitor,
 }

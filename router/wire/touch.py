@@ -23,7 +23,8 @@ _TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
 _THINKING = b'"thinking"'  # a part of a content list (Mistral)
 _USAGE = b'"usage"'
-_MODEL = b'"model"'
+_MODEL = b'"model'
+_MODEL_KEYS = {DialectName.GEMINI: "modelVersion"}  # where it is not `model`
 
 
 @frozen(kw_only=True)
@@ -101,11 +102,12 @@ def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | N
     """Put `model` in the place of the upstream's, where both are; tell whether anything changed."""
     if model is None:
         return False
-    key = _HOLDERS.get(dialect)
-    holder = document[key] if key is not None and key in document else document
-    if not isinstance(holder, dict) or not isinstance(holder.get("model"), str):
+    within = _HOLDERS.get(dialect)
+    holder = document[within] if within is not None and within in document else document
+    key = _MODEL_KEYS.get(dialect, "model")
+    if not isinstance(holder, dict) or not isinstance(holder.get(key), str):
         return False
-    holder["model"] = model
+    holder[key] = model
     return True
 
 

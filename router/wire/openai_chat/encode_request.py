@@ -103,7 +103,7 @@ class _Encoder:
         elif request.reasoning_effort is not None:
             self.notes.append(Note(path=client_path(request, "reasoning_effort"), kind="thinking"))
         elif request.thinking is not ThinkingMode.DISABLED:
-            self.notes.append(Note(path="thinking", kind="thinking"))
+            self.notes.append(Note(path=client_path(request, "thinking"), kind="thinking"))
 
     def _wanted_effort(self) -> str | None:
         request = self.request
