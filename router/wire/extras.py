@@ -15,7 +15,11 @@ _CLIENT_PATHS = {
         "user": "metadata",
         "reasoning_effort": "output_config.effort",
     },
+    DialectName.OLLAMA: {"stop": "options.stop", "reasoning_effort": "think", "output_schema": "format"},
 }
+# Ollama's `options` that chat bodies have at their top, named and meant alike: extras of their own, whoever the client is
+SAMPLING_OPTIONS = ("top_k", "seed", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
+_EXTRA_PATHS = {DialectName.OLLAMA: {key: f"options.{key}" for key in SAMPLING_OPTIONS}}
 
 
 def client_path(request: NeutralRequest, name: str) -> str:
@@ -32,4 +36,4 @@ def carry_extras(
         if request.dialect is dialect or is_taken:
             body.setdefault(key, value)
         else:
-            notes.append(Note(path=key))
+            notes.append(Note(path=_EXTRA_PATHS.get(request.dialect, {}).get(key, key)))

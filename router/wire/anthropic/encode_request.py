@@ -22,7 +22,7 @@ from router.wire.anthropic.cache_marks import add_cache_marks
 from router.wire.anthropic.encode_messages import MessageEncoder
 from router.wire.anthropic.encode_thinking import effort_config, settle_thinking, thinking_config
 from router.wire.dialect import EncodedRequest, UpstreamTarget
-from router.wire.extras import carry_extras
+from router.wire.extras import carry_extras, client_path
 from router.wire.fit import Fitter
 from router.wire.functions import names_to_send, offered_tools, resolve_choice
 from router.wire.schema_profile import function_schema
@@ -157,7 +157,10 @@ class _Encoder:
         output: dict[str, Any] = {}
         if effort := effort_config(request, target, self.notes):
             output["effort"] = effort
-        if schema := request.output_schema:
+        schema = request.output_schema
+        if schema is not None and not schema.schema:  # the API has no word for JSON of any shape
+            self.notes.append(Note(path=client_path(request, "output_schema")))
+        elif schema is not None:
             output["format"] = {"type": "json_schema", "schema": schema.schema}
             if request.dialect is not DialectName.ANTHROPIC:
                 self._note_lost_output(schema)
