@@ -14,22 +14,24 @@ from router.config.schema_provider import ProviderKind
 
 _CHAT: frozenset[ProviderKind] = frozenset({"openai_compat"})
 _ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
+_OLLAMA: frozenset[ProviderKind] = frozenset({"ollama"})
 
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
-    "reasoning_effort": _CHAT,
+    "reasoning_effort": _CHAT | _OLLAMA,
     "files": _CHAT,
-    "keep_attribution": _CHAT,
+    "keep_attribution": _CHAT | _OLLAMA,
     "forward_user": _CHAT,
     "null_content": _CHAT,
-    "empty_result_text": _CHAT,
+    "empty_result_text": _CHAT | _OLLAMA,
     "max_stop": _CHAT,
     "prefill_style": _CHAT,
     "effort": _ANTHROPIC,
     "auto_cache": _ANTHROPIC,
     "allow_betas": _ANTHROPIC,
     "drop_betas": _ANTHROPIC,
+    "keep_alive": _OLLAMA,
 }
 _MARKED = "strip_stop_markers"  # the one filter that looks for them
 _FOR_THE_READER = ("chat", "streaming")  # capabilities that never keep a request away

@@ -9,8 +9,6 @@ from attrs import define, field
 
 from router.domain.messages import Block, Image, Role, Text, Thinking, ToolResult, ToolUse
 from router.wire.dialect import UpstreamTarget
-from router.wire.fit import NOT_SUPPORTED
-from router.wire.media import image_placeholder
 from router.wire.turns import Turn, result_media, result_text
 
 
@@ -39,6 +37,7 @@ class MessageEncoder:
     def _assistant(self, blocks: Sequence[Block]) -> dict[str, Any]:
         texts: list[str] = []
         thoughts: list[str] = []
+        images: list[str] = []
         calls: list[dict[str, Any]] = []
         self._called = {}
         for block in blocks:
@@ -51,8 +50,10 @@ class MessageEncoder:
                 case Thinking():
                     thoughts.append(block.text)
                 case Image():
-                    texts.append(image_placeholder(block, NOT_SUPPORTED))
+                    images.append(block.data or "")
         message: dict[str, Any] = {"role": "assistant", "content": "\n".join(texts)}
+        if images:
+            message["images"] = images
         if thoughts:
             message["thinking"] = "\n".join(thoughts)
         if calls:

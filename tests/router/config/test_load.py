@@ -238,10 +238,13 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
         "empty_result_text": '"-"',
         "max_stop": "5",
         "prefill_style": '"vllm"\nprefill = true',
+        "keep_alive": '"10m"',
     }
     set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')
-    as_anthropic = set_here.replace('model = "m"', 'model = "m"\nkind = "anthropic"')
-    right, wrong = (set_here, as_anthropic) if "openai_compat" in KINDS_OF_KEY[key] else (as_anthropic, set_here)
+    by_kind = {kind: set_here.replace('model = "m"', f'model = "m"\nkind = "{kind}"') for kind in ("anthropic", "ollama")}
+    by_kind["openai_compat"] = set_here
+    right = next(text for kind, text in by_kind.items() if kind in KINDS_OF_KEY[key])
+    wrong = next(text for kind, text in by_kind.items() if kind not in KINDS_OF_KEY[key])
 
     assert warned(right) == []
     assert [(kind, path) for kind, path, _ in warned(wrong)] == [("no-effect", f"providers[0].{key}")]

@@ -21,7 +21,9 @@ from tests.builders import a_provider
 from tests.vectors import load, names
 
 CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT}
-ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas"}  # not read by an encoder
+ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "keep_alive"}  # not read by an encoder
+# read for every kind, by the body plan and by what continues a broken answer, though not by every encoder
+FOR_ALL = {"reasoning", "max_output_tokens", "allow_fields", "prefill"}
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
 FOLDERS = ["anthropic_to_openai", "openai_to_anthropic"]
 
@@ -57,7 +59,7 @@ def keys_read_by(dialect: DialectName) -> set[str]:
 
 def test_each_encoder_reads_the_keys_of_its_kind_and_none_of_the_others() -> None:
     by_kind = {kind: keys_read_by(dialect) for kind, dialect in DIALECT_OF_KIND.items() if dialect in DIALECTS}
-    configured = {attribute.name for attribute in fields(UpstreamTarget)} - {"reasoning", "max_output_tokens"}
+    configured = {attribute.name for attribute in fields(UpstreamTarget)} - FOR_ALL
     readers = {key: {kind for kind, read in by_kind.items() if key in read} for key in configured}
 
     assert {key: kinds for key, kinds in readers.items() if kinds != by_kind.keys() and kinds} == {

@@ -16,6 +16,7 @@ from router.wire.reasoning import is_shown
 from router.wire.registry import DIALECTS, MONITORS
 
 ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
+OLLAMA = DialectName.OLLAMA
 
 
 def minting() -> Minting:

@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import vectors
-from tests.router.wire.drive import ANTHROPIC, CHAT, Driven, assert_grammatical, client_events, drive, options_of
+from tests.router.wire.drive import ANTHROPIC, CHAT, OLLAMA, Driven, assert_grammatical, client_events, drive, options_of
 
-FOLDERS = {"openai_to_anthropic": (CHAT, ANTHROPIC), "anthropic_to_openai": (ANTHROPIC, CHAT)}
+FOLDERS = {
+    "openai_to_anthropic": (CHAT, ANTHROPIC),
+    "anthropic_to_openai": (ANTHROPIC, CHAT),
+    "ollama_to_anthropic": (OLLAMA, ANTHROPIC),
+}
 # what stands between decoder and encoder makes these: tests/replay has them, in the same cuts
 WITH_A_GUARD = {"16_truncated_surface", "22_think_tags_filter", "23_repair_at_end"}
 NAMES = [
