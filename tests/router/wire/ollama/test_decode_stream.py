@@ -116,7 +116,7 @@ def test_arguments_of_any_shape_are_an_object(arguments: object, text: str) -> N
 
 
 def test_several_calls_of_one_line_are_several() -> None:
-    calls = [{"function": {"name": name, "arguments": {}}} for name in ("A", "B")]
+    calls: list[dict[str, Any]] = [{"function": {"name": name, "arguments": {}}} for name in ("A", "B")]
 
     assert [block.name for block in said(line(tool_calls=calls)) if isinstance(block, SaidCall)] == ["A", "B"]
 
