@@ -8,7 +8,7 @@ import pytest
 
 from router.domain.request import DialectName
 from router.wire.dialect import ReplyOptions
-from tests.router.wire.drive import ANTHROPIC, CHAT, drive
+from tests.router.wire.drive import ANTHROPIC, CHAT, OLLAMA, drive
 
 CHUNKS = 10_000
 REQUIRED_PER_S = 20_000  # five to eight times that was seen
@@ -28,6 +28,9 @@ CHAT_CALL = [
     ],
 ]
 MESSAGES_TEXT = [MESSAGES_DELTA + b'{"type":"text_delta","text":" token %d"}}\n\n' % n for n in range(CHUNKS)]
+OLLAMA_HEAD = b'{"model":"q","created_at":"2026-11-22T00:00:00Z","message":{"role":"assistant","content":'
+OLLAMA_TEXT = [OLLAMA_HEAD + b'" token %d"},"done":false}\n' % n for n in range(CHUNKS)]
+OLLAMA_END = OLLAMA_HEAD + b'""},"done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":4}\n'
 
 
 @pytest.mark.slow
@@ -37,8 +40,16 @@ MESSAGES_TEXT = [MESSAGES_DELTA + b'{"type":"text_delta","text":" token %d"}}\n\
         ([*CHAT_TEXT, CHAT_END], CHAT, ANTHROPIC),
         ([*CHAT_CALL, CHAT_END], CHAT, ANTHROPIC),
         ([*MESSAGES_TEXT, MESSAGES_END], ANTHROPIC, CHAT),
+        ([*OLLAMA_TEXT, OLLAMA_END], OLLAMA, ANTHROPIC),
+        ([*CHAT_TEXT, CHAT_END], CHAT, OLLAMA),
     ],
-    ids=["chat to messages, text", "chat to messages, arguments", "messages to chat, text"],
+    ids=[
+        "chat to messages, text",
+        "chat to messages, arguments",
+        "messages to chat, text",
+        "ollama to messages, text",
+        "chat to ollama, text",
+    ],
 )
 def test_small_chunks_pass_faster_than_required(chunks: list[bytes], source: DialectName, target: DialectName) -> None:
     began = time.process_time()
