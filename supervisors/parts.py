@@ -20,11 +20,13 @@ from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
 from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
+from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
 from router.providers.http import HttpxClient
+from router.providers.ollama_state import OllamaWatch
 from router.providers.probe import HttpProber
 from router.state.directory import state_directory
 from router.state.restore import Known, restore, unknown_names
@@ -187,6 +189,9 @@ class _Late:
         parts = self.get()
         parts.ledger.resume(restore(opened.rows, _known(parts.loaded.config)).spend)
 
+    def learn_state(self, provider: str, state: ServerState | None) -> None:
+        self.get().tree.memory.servers.learn(provider, state)
+
     async def probe_now(self, provider: str) -> ProbeResult:
         return await self.get().probes.probe_now(provider)
 
@@ -258,7 +263,13 @@ def build(
         provider_of=late.provider,
         new_client=lambda name: HttpxClient(provider=name, dial=seams.dial),
     )
-    probing = Probing(prober=prober, settings=lambda: _probe_settings(late, config), wall=seams.wall, is_ready=processes.is_ready)
+    probing = Probing(
+        prober=prober,
+        settings=lambda: _probe_settings(late, config),
+        wall=seams.wall,
+        is_ready=processes.is_ready,
+        glance=OllamaWatch(provider_of=late.provider, learn=late.learn_state).glance,
+    )
     tree = Tree(
         health=board,
         sink=board,

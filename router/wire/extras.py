@@ -27,7 +27,11 @@ _CLIENT_PATHS = {
         "thinking": "generationConfig.thinkingConfig",
         "reasoning_effort": "generationConfig.thinkingConfig",
     },
+    DialectName.OLLAMA: {"stop": "options.stop", "reasoning_effort": "think", "output_schema": "format"},
 }
+# Ollama's `options` that chat bodies have at their top, named and meant alike: extras of their own, whoever the client is
+SAMPLING_OPTIONS = ("top_k", "seed", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
+_EXTRA_PATHS = {DialectName.OLLAMA: {key: f"options.{key}" for key in SAMPLING_OPTIONS}}
 
 
 def client_path(request: NeutralRequest, name: str) -> str:
@@ -45,5 +49,7 @@ def carry_extras(
             body.setdefault(key, value)
         elif shared is not None and shared in (target.allow_fields or ()):
             body.setdefault(shared, value)
-        elif all(note.path != key for note in notes):  # a part of it may have been told already
-            notes.append(Note(path=key))
+        else:
+            path = _EXTRA_PATHS.get(request.dialect, {}).get(key, key)
+            if all(note.path != path for note in notes):  # a part of it may have been told already
+                notes.append(Note(path=path))

@@ -94,6 +94,8 @@ def _touched(frame: Frame, dialect: DialectName, touches: Touches, on_strip: OnS
     is_renamed = _rename_model(chunk, dialect, touches.echo_model)
     if not is_stripped and not is_renamed:
         return frame.raw
+    if dialect is DialectName.OLLAMA:  # a line of JSON is the whole frame
+        return orjson.dumps(chunk) + b"\n"
     name = b"event: " + frame.event + b"\n" if frame.event else b""
     return name + b"data: " + orjson.dumps(chunk) + b"\n\n"
 

@@ -151,7 +151,10 @@ class _Encoder:
         output: dict[str, Any] = {}
         if effort := effort_config(request, target, self.notes):
             output["effort"] = effort
-        if schema := request.output_schema:
+        schema = request.output_schema
+        if schema is not None and not schema.schema:  # the API has no word for JSON of any shape
+            self.notes.append(Note(path=client_path(request, "output_schema")))
+        elif schema is not None:
             output["format"] = {"type": "json_schema", "schema": schema.schema}
             if request.dialect is not DialectName.ANTHROPIC:
                 self._note_lost_output(schema)
