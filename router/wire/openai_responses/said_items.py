@@ -22,6 +22,7 @@ from router.wire.sequencer import Call, Sequencer
 
 _INPUT_START, _INPUT_END = '{"input":"', '"}'
 _TEXTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
+_TEXT_KINDS = ("message", "reasoning")
 _PARAGRAPH = "\n\n"  # between the parts of a summary, which are paragraphs
 
 
@@ -71,7 +72,7 @@ class SaidItems:
             tool_kind = KINDS.get(item.form, ToolKind.FUNCTION)
             item.call = self.sequencer.begin(call_id=call_id, name=name, is_whole=is_whole, kind=tool_kind)
             self.chars += len(name)
-        elif kind not in ("message", "reasoning"):
+        elif kind not in _TEXT_KINDS:
             self.counts["hosted_items"] += 1
         if item_id := _string(raw.get("id")):
             self._by_id[item_id] = item
@@ -88,11 +89,15 @@ class SaidItems:
         return self._last if not item_id else None
 
     def grow(self, event: Mapping[str, Any], kind: str) -> SaidItem | None:
-        """Return the item that a delta belongs to; one that nobody announced begins here. None for another kind's."""
+        """Return the item that a delta belongs to; one that nobody announced begins here. None for a piece of no use.
+
+        Some servers count every item as their first, so the place of one may be that of another kind."""
         item_id, index = event.get("item_id"), event.get("output_index")
         item = self.find(item_id, index)
         if item is None:
             item = self.added({"type": kind, "id": item_id}, index)
+        elif item.kind != kind and kind in _TEXT_KINDS:
+            item = self.added({"type": kind, "id": item_id}, None)
         return item if item.kind == kind and not item.is_done else None
 
     def text(self, item: SaidItem, text: str) -> None:

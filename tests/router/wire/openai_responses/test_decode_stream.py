@@ -127,6 +127,13 @@ def test_a_call_is_the_same_whatever_the_server_leaves_out(events: list[Event]) 
     assert (call.id, call.name, call.json_text.replace(" ", "")) == ("call_1", "X", '{"a":1}')
 
 
+def test_items_that_all_have_the_same_place_are_told_apart_by_their_kind() -> None:
+    thought = [added(0, **REASONING), delta("reasoning_summary_text", "rs_1", 0, "a", summary_index=0)]
+    spoken = [delta("output_text", "msg_1", 0, "Hello"), done(0, **message("Hello"))]
+
+    assert reply(*thought, *spoken, ended()).blocks[-1] == SaidText(text="Hello")
+
+
 def test_a_call_that_contradicts_its_pieces_is_never_run() -> None:
     begun = [added(0, **function("")), delta("function_call_arguments", "fc_1", 0, '{"a":1}')]
 
