@@ -21,6 +21,7 @@ from router.wire.attribution import drop_attribution
 from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, merge_extra_body
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
+from router.wire.openai_chat.fit_messages import MessageRules, fit_messages
 from router.wire.splice import Splicer
 
 # top-level fields without which the answer is one to another question, by what the client is told of it (wire.md 2.2)
@@ -84,6 +85,8 @@ class BodyPlan:
             if not self.target.keep_attribution:
                 lost += drop_attribution(sent)
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
+        elif self.dialect.name is DialectName.OPENAI_CHAT and (rules := MessageRules.of(self.target)) is not None:
+            lost = fit_messages(sent, rules)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -164,6 +167,8 @@ def _target(config: ProviderConfig) -> UpstreamTarget:
         null_content=config.null_content,
         empty_result_text=config.empty_result_text,
         max_stop=config.max_stop,
+        call_ids=config.call_ids,
+        drop_message_fields=config.drop_message_fields,
         server_tools=config.server_tools,
         schema_profile=config.schema_profile,
         allow_fields=config.allow_fields,

@@ -69,6 +69,8 @@ class UpstreamTarget:
     null_content: str = "null"
     empty_result_text: str = ""
     max_stop: int = 4
+    drop_message_fields: tuple[str, ...] = ()
+    call_ids: str = "any"  # a key of tool_names.CALL_IDS
     server_tools: str = "drop"
     schema_profile: str = "none"
     allow_fields: tuple[str, ...] | None = None

@@ -21,7 +21,7 @@ from tests.builders import a_provider
 from tests.vectors import load, names
 
 CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT, "gemini": DialectName.GEMINI}
-ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas"}  # not read by an encoder
+ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "vendor", "drop_message_fields"}  # not read by an encoder
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
 FOLDERS = ["anthropic_to_openai", "openai_to_anthropic", "gemini_to_openai"]
 # of every kind: each body goes through the lists that read `allow_fields`; an encoder looks only for `top_k` in it
