@@ -19,14 +19,10 @@ _GEMINI: frozenset[ProviderKind] = frozenset({"gemini"})
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
-<<<<<<< HEAD
-    "reasoning_effort": _CHAT | _GEMINI,
-=======
     "vendor": _CHAT,
     "drop_message_fields": _CHAT,
     "call_ids": _CHAT,
-    "reasoning_effort": _CHAT,
->>>>>>> main
+    "reasoning_effort": _CHAT | _GEMINI,
     "files": _CHAT,
     "forward_user": _CHAT,
     "null_content": _CHAT,

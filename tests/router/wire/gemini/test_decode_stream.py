@@ -115,7 +115,16 @@ def test_what_its_vendor_ran_is_text() -> None:
         ("MAX_TOKENS", StopReason.LENGTH),
         *[
             (word, StopReason.CONTENT_FILTER)
-            for word in ("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_OTHER", "MODEL_ARMOR")
+            for word in (
+                "SAFETY",
+                "RECITATION",
+                "LANGUAGE",
+                "BLOCKLIST",
+                "PROHIBITED_CONTENT",
+                "SPII",
+                "IMAGE_OTHER",
+                "MODEL_ARMOR",
+            )
         ],
         ("CONTINUATION", StopReason.PAUSE),
         ("OTHER", StopReason.UNKNOWN),
