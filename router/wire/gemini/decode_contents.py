@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -18,14 +19,41 @@ _CONTENT_KEYS = frozenset({"role", "parts"})
 
 
 @define
-class ContentDecoder:
-    """Decodes the contents of one body, in their order; notes go to `notes`.
+class _Waiting:
+    """The calls of one turn of the model that nothing has answered yet, oldest first."""
 
-    `_waiting` holds the calls of the latest turn of the model that nothing has answered yet: a result without an id, or
-    with one that no call has, belongs to the oldest of them with its name."""
+    by_id: dict[str, deque[ToolUse]] = field(factory=dict)
+    by_name: dict[str, deque[ToolUse]] = field(factory=dict)
+    answers: set[str] = field(factory=set)  # the paths of the calls that have one
+
+    def add(self, call: ToolUse) -> None:
+        self.by_id.setdefault(call.id, deque()).append(call)
+        self.by_name.setdefault(call.name, deque()).append(call)
+
+    def answered(self, call_id: str, name: str) -> str:
+        """Return the id of the call that a result belongs to, which does not wait any longer.
+
+        A result without an id, or with one that no call has, belongs to the oldest call of its name."""
+        call = self._oldest(self.by_id.get(call_id)) or self._oldest(self.by_name.get(name))
+        if call is None:
+            return call_id or name
+        self.answers.add(call.path)
+        return call.id
+
+    def _oldest(self, calls: deque[ToolUse] | None) -> ToolUse | None:
+        while calls:
+            call = calls.popleft()
+            if call.path not in self.answers:
+                return call
+        return None
+
+
+@define
+class ContentDecoder:
+    """Decodes the contents of one body, in their order; notes go to `notes`."""
 
     notes: list[Note]
-    _waiting: list[ToolUse] = field(init=False, factory=list)
+    _waiting: _Waiting = field(init=False, factory=_Waiting)
     _is_answering: bool = field(init=False, default=False)
 
     def decode(self, contents: list[dict[str, Any]]) -> tuple[Message, ...]:
@@ -51,7 +79,7 @@ class ContentDecoder:
             self.notes += [Note(path=f"{path}.{key}") for key in content if key not in _CONTENT_KEYS and content[key] is not None]
         is_model = content.get("role") == "model"
         if is_model and self._is_answering:
-            self._waiting.clear()
+            self._waiting = _Waiting()
         self._is_answering = not is_model
         blocks = tuple(self._blocks(content.get("parts") or [], path))
         return Message(role=Role.ASSISTANT if is_model else Role.USER, content=blocks, path=path)
@@ -80,7 +108,7 @@ class ContentDecoder:
             signature=of_its_vendor(part.get(SIGNATURE)),
             path=path,
         )
-        self._waiting.append(call)
+        self._waiting.add(call)
         return call
 
     def _result(self, response: dict[str, Any], path: str) -> ToolResult:
@@ -90,18 +118,8 @@ class ContentDecoder:
             block = decode_media(part, f"{path}.functionResponse.parts[{index}]", self.notes)
             if block is not None:
                 content.append(block)
-        return ToolResult(call_id=self._answered(response), content=tuple(content), is_error=is_error, path=path)
-
-    def _answered(self, response: dict[str, Any]) -> str:
-        """Return the id of the call that a result belongs to, and do not let the call wait any longer."""
-        call_id, name = response.get("id") or "", response.get("name") or ""
-        call = next((call for call in self._waiting if call.id == call_id), None)
-        if call is None:
-            call = next((call for call in self._waiting if call.name == name), None)
-        if call is None:
-            return call_id or name
-        self._waiting.remove(call)
-        return call.id
+        call_id = self._waiting.answered(response.get("id") or "", response.get("name") or "")
+        return ToolResult(call_id=call_id, content=tuple(content), is_error=is_error, path=path)
 
 
 def _thought(text: str, signature: str, path: str) -> Thinking | None:

@@ -21,7 +21,7 @@ from router.wire.gemini.decode_config import CONFIG
 from router.wire.gemini.encode_config import ConfigEncoder
 from router.wire.gemini.encode_contents import ContentEncoder
 from router.wire.schema_profile import function_schema
-from router.wire.tool_names import MAX_NAME
+from router.wire.tool_names import map_tool_names
 from router.wire.turns import Turn, arrange, ask_for_begun
 
 _MODES = {ChoiceMode.AUTO: "AUTO", ChoiceMode.REQUIRED: "ANY", ChoiceMode.NAMED: "ANY", ChoiceMode.NONE: "NONE"}
@@ -149,17 +149,8 @@ def _function_names(request: NeutralRequest, tools: Sequence[Tool | VendorTool])
     names = names_to_send(request, tools)
     told = {tool.name for tool in tools if isinstance(tool, Tool)}
     told.update(block.name for message in request.messages for block in message.content if isinstance(block, ToolUse))
-    taken = {names.get(name, name) for name in told}
-    for name in sorted(told):
-        sent = names.get(name, name)
-        if not _BEGINS_WELL.match(sent):
-            names[name] = _prefixed(sent, taken)
-            taken.add(names[name])
-    return names
-
-
-def _prefixed(name: str, taken: set[str]) -> str:
-    prefix = "_"
-    while (free := (prefix + name)[:MAX_NAME]) in taken:
-        prefix += "_"
-    return free
+    sent = {name: names.get(name, name) for name in told}
+    # with a character in front that no API takes, so that they are made over like all such names
+    odd = {name: f".{spelled}" for name, spelled in sent.items() if not _BEGINS_WELL.match(spelled)}
+    mapped = map_tool_names({*sent.values(), *odd.values()}) if odd else {}
+    return names | {name: mapped[dotted] for name, dotted in odd.items()}

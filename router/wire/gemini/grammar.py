@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import getincrementaldecoder
 from typing import Any
 
@@ -9,7 +10,7 @@ from router.domain.frame import Frame
 from router.wire.grammar import GrammarMonitor, need, need_object
 from router.wire.json_scan import JsonScan
 
-_BLANKS = " \t\r\n"
+_MARK = re.compile(r"[^ \t\r\n]")
 
 
 class GeminiMonitor(GrammarMonitor):
@@ -37,6 +38,10 @@ class GeminiMonitor(GrammarMonitor):
         if self._array is not None:
             need(self._array.is_closed, "the array is not closed")
         super().close()
+
+    def _frame(self, frame: Frame) -> None:
+        need(frame.data or not frame.raw.strip(), f"a comment or a frame without data: {frame.raw!r}")
+        super()._frame(frame)
 
     def event(self, frame: Frame) -> None:
         """Check one chunk."""
@@ -79,37 +84,39 @@ class _Array:
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._scan = JsonScan()
         self._held: list[str] = []  # of the element that is open
-        self._due = "["  # what has to stand between elements next; "" for an element
+        self._due = "["  # the marks that may stand next, outside of elements
 
     def feed(self, data: bytes) -> list[bytes]:
         text = self._decoder.decode(data)
         elements: list[bytes] = []
-        while text:
+        at = 0
+        while at < len(text):
             if not self._held:
-                text = self._between(text.lstrip(_BLANKS))
+                at = self._between(text, at)
                 continue
-            end = self._scan.feed(text)
-            self._held.append(text[:end])
+            end = self._scan.feed(text, at)
+            self._held.append(text[at:end])
             if end is None:
                 break
             elements.append("".join(self._held).encode())
             self._held, self._scan, self._due = [], JsonScan(), ",]"
-            text = text[end:]
+            at = end
         return elements
 
-    def _between(self, text: str) -> str:
-        """Read one mark between elements, or see that one begins; return what is left to be read."""
-        if not text:
-            return text
-        need(not self.is_closed, f"text behind the array: {text!r}")
-        if not self._due:
-            need(text.startswith("{"), f"an element that is no object: {text!r}")
+    def _between(self, text: str, at: int) -> int:
+        """Read one mark between elements, or see that one begins; return the place of what follows."""
+        found = _MARK.search(text, at)
+        if found is None:
+            return len(text)
+        mark, at = found[0], found.end()
+        need(not self.is_closed, f"text behind the array: {mark!r}")
+        need(mark in self._due, f"an array with another mark than {self._due}: {mark!r}")
+        if mark == "{":
             self._held.append("")
-            return text
-        need(text[0] in self._due, f"no comma between elements: {text!r}")
-        self.is_closed = text[0] == "]"
-        self._due = ""
-        return text[1:]
+            return at - 1
+        self.is_closed = mark == "]"
+        self._due = "{]" if mark == "[" else "{"
+        return at
 
 
 def _need_part(part: Any) -> None:

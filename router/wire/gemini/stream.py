@@ -11,9 +11,17 @@ from router.wire.dialect import InbandError, Verdict
 from router.wire.ending import token_count
 from router.wire.gemini.decode_parts import code_fence
 
-_FILTERED = ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE")
-_IMAGE = "IMAGE_"  # the same words for images that the model made
-_REASONS = {"STOP": StopReason.END, "MAX_TOKENS": StopReason.LENGTH, **dict.fromkeys(_FILTERED, StopReason.CONTENT_FILTER)}
+_FILTERED = (
+    *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE"),
+    *("ESCALATION", "MODEL_ARMOR", "PUP_LIMITED_DISABLED"),
+)
+_IMAGE = "IMAGE_"  # the same for images that the model made
+_REASONS = {
+    "STOP": StopReason.END,
+    "MAX_TOKENS": StopReason.LENGTH,
+    "CONTINUATION": StopReason.PAUSE,
+    **dict.fromkeys(_FILTERED, StopReason.CONTENT_FILTER),
+}
 # the model said something that its own server could not read: another try may do better
 _FAULTS = frozenset(
     {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"}
@@ -96,7 +104,7 @@ def finish_of(body: Mapping[str, Any], candidate: Mapping[str, Any] | None) -> s
 
 def stop_of(finish: str) -> StopReason:
     """Return the stop reason that a word stands for."""
-    return _REASONS.get(finish.removeprefix(_IMAGE), StopReason.UNKNOWN)
+    return StopReason.CONTENT_FILTER if finish.startswith(_IMAGE) else _REASONS.get(finish, StopReason.UNKNOWN)
 
 
 def fault_of(finish: str) -> InbandError | None:

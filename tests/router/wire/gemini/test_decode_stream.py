@@ -115,8 +115,18 @@ def test_what_its_vendor_ran_is_text() -> None:
         ("MAX_TOKENS", StopReason.LENGTH),
         *[
             (word, StopReason.CONTENT_FILTER)
-            for word in ("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY")
+            for word in (
+                "SAFETY",
+                "RECITATION",
+                "LANGUAGE",
+                "BLOCKLIST",
+                "PROHIBITED_CONTENT",
+                "SPII",
+                "IMAGE_OTHER",
+                "MODEL_ARMOR",
+            )
         ],
+        ("CONTINUATION", StopReason.PAUSE),
         ("OTHER", StopReason.UNKNOWN),
         ("SOMETHING_NEW", StopReason.UNKNOWN),
         ("MALFORMED_FUNCTION_CALL", StopReason.UNKNOWN),

@@ -225,17 +225,17 @@ def test_choice_words(mode: ChoiceMode, word: str) -> None:
     assert body["toolConfig"] == {"functionCallingConfig": {"mode": word}}
 
 
-def test_names_that_begin_with_a_digit_get_an_underscore_and_stay_apart() -> None:
+def test_names_that_begin_with_a_digit_are_made_over_and_stay_apart() -> None:
     tools = tuple(Tool(name=name) for name in ("3d", "_3d", "-x", "a b"))
 
     encoded = encode(asking(HI, model(ToolUse(id="1", name="3d")), tools=tools))
 
     sent = [function["name"] for function in encoded.body["tools"][0]["functionDeclarations"]]
-    assert sent[:3] == ["__3d", "_3d", "_-x"]
+    assert [name[:4] for name in sent] == ["_3d_", "_3d", "_-x_", "a_b_"]
     assert encoded.tool_names is not None
     assert [encoded.tool_names.get(name, name) for name in sent] == ["3d", "_3d", "-x", "a b"]
-    assert encoded.body["contents"][1]["parts"][0]["functionCall"]["name"] == "__3d"
-    assert encoded.body["contents"][2]["parts"][0]["functionResponse"]["name"] == "__3d"
+    assert encoded.body["contents"][1]["parts"][0]["functionCall"]["name"] == sent[0]
+    assert encoded.body["contents"][2]["parts"][0]["functionResponse"]["name"] == sent[0]
 
 
 def test_a_foreign_server_tool_is_left_out_or_refused() -> None:

@@ -78,7 +78,8 @@ def texts_of(chunks: list[dict[str, Any]]) -> list[tuple[object, str]]:
     """Return the answer's calls, and its texts and thoughts joined as far as nothing stands between them."""
     said: list[tuple[object, str]] = []
     for part in [part for told in chunks for part in told["candidates"][0]["content"]["parts"]]:
-        key = part["functionCall"]["id"] if "functionCall" in part else part.get("thought", False)
+        call = part.get("functionCall")
+        key = (call["name"], orjson.dumps(call["args"])) if call else part.get("thought", False)
         text = part.get("text", "")
         if said and said[-1][0] == key and "functionCall" not in part:
             said[-1] = (key, said[-1][1] + text)
