@@ -19,9 +19,11 @@ _OLLAMA: frozenset[ProviderKind] = frozenset({"ollama"})
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
+    "vendor": _CHAT,
+    "drop_message_fields": _CHAT,
+    "call_ids": _CHAT,
     "reasoning_effort": _CHAT | _OLLAMA,
     "files": _CHAT,
-    "keep_attribution": _CHAT | _OLLAMA,
     "forward_user": _CHAT,
     "null_content": _CHAT,
     "empty_result_text": _CHAT | _OLLAMA,

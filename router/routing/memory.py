@@ -16,6 +16,7 @@ from router.routing.adaptive import Adaptive
 from router.routing.drift_watch import DriftWatch
 from router.routing.origins import Origins
 from router.routing.servers import Servers
+from router.routing.signatures import CallSignatures
 from router.routing.sticky import Sticky
 
 Backend = tuple[str, str, str, str]
@@ -32,6 +33,7 @@ class Memory:
     origins: Origins = field(factory=Origins)
     calls: CallHistory = field(factory=CallHistory)
     servers: Servers = field(factory=Servers)
+    signatures: CallSignatures = field(factory=CallSignatures)
     _backends: Mapping[str, Backend] = field(factory=dict)
 
     def take_over(self, providers: Iterable[ProviderConfig]) -> None:

@@ -21,7 +21,8 @@ from tests.builders import a_provider
 from tests.vectors import load, names
 
 CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT}
-ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "keep_alive"}  # not read by an encoder
+# not read by an encoder
+ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "keep_alive", "vendor", "drop_message_fields"}
 # read for every kind, by the body plan and by what continues a broken answer, though not by every encoder
 FOR_ALL = {"reasoning", "max_output_tokens", "allow_fields", "prefill"}
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
