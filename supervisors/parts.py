@@ -258,18 +258,7 @@ def build(
         redact=redactor.redact,
         is_stopping=lambda: drain.is_started,
     )
-    prober = HttpProber(
-        config=late.config,
-        provider_of=late.provider,
-        new_client=lambda name: HttpxClient(provider=name, dial=seams.dial),
-    )
-    probing = Probing(
-        prober=prober,
-        settings=lambda: _probe_settings(late, config),
-        wall=seams.wall,
-        is_ready=processes.is_ready,
-        glance=OllamaWatch(provider_of=late.provider, learn=late.learn_state).glance,
-    )
+    probing = _probing(late, config, seams, processes)
     tree = Tree(
         health=board,
         sink=board,
@@ -312,6 +301,21 @@ def build(
 def _known(config: RouterConfig) -> Known:
     """Return whose rows are kept: everybody's who is configured, able or not."""
     return Known(providers=[provider.name for provider in config.providers], groups=group_ids(config.providers))
+
+
+def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Processes) -> Probing:
+    prober = HttpProber(
+        config=late.config,
+        provider_of=late.provider,
+        new_client=lambda name: HttpxClient(provider=name, dial=seams.dial),
+    )
+    return Probing(
+        prober=prober,
+        settings=lambda: _probe_settings(late, config),
+        wall=seams.wall,
+        is_ready=processes.is_ready,
+        glance=OllamaWatch(provider_of=late.provider, learn=late.learn_state).glance,
+    )
 
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:

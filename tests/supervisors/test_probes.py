@@ -6,7 +6,6 @@ from math import inf
 
 import pytest
 import trio
-from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.domain.health import (
@@ -21,8 +20,8 @@ from router.domain.health import (
 )
 from router.domain.health_events import Operated, OperatorAction, ProbeVerdict
 from router.errors import FailureReason
-from supervisors.probes import Probes, ProbeSkip
-from tests.supervisors.probing_in_memory import COMPLETE, DEAD, MODELS, Chance, a_plan, a_world, scheduled
+from supervisors.probes import ProbeSkip
+from tests.supervisors.probing_in_memory import COMPLETE, DEAD, Chance, a_plan, a_world, scheduled
 
 WARNS = HealthPolicy(threshold=2)
 
@@ -363,52 +362,3 @@ async def test_d25_a_jump_of_the_clock_spreads_the_probes_over_one_interval(
     await trio.sleep(60)
 
     assert [world.prober.times(name) for name in "abc"] == [[65], [83], [113]]
-
-
-async def test_a_model_that_is_spared_is_asked_for_its_list_until_its_provider_has_got_worse(
-    nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:
-    world = a_world()
-    world.prober.plans["p"] = a_plan(spares_model=True)
-
-    await scheduled(nursery, world)
-    await trio.sleep(130)
-    world.fail()
-    await trio.sleep(1)
-
-    assert world.prober.classes() == [MODELS, MODELS, COMPLETE]
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-async def test_what_servers_tell_of_their_models_is_looked_at_once_a_minute_whether_probes_are_on_or_not(
-    nursery: trio.Nursery, autojump_clock: MockClock, *, enabled: bool
-) -> None:
-    world, looks = a_world("p", "off", "paid", "down", "gone", enabled=enabled), []
-    world.prober.plans |= {"off": a_plan(is_enabled=False), "paid": a_plan(is_gated=True)}
-    del world.prober.plans["gone"]
-    world.ready = {"down": False}
-
-    async def glance(provider: str) -> None:
-        looks.append((provider, round(trio.current_time())))
-        await trio.lowlevel.checkpoint()
-
-    began = round(trio.current_time())
-    probes = Probes(board=world.board, probing=evolve(world.probing(), glance=glance), random=world.chance, observer=world.seen)
-    await nursery.start(probes.run)
-    await trio.sleep(130)
-
-    assert looks == [("p", began), ("p", began + 60), ("p", began + 120)]
-
-
-async def test_nobody_looks_at_the_model_of_an_excluded_provider(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
-    world, looks = a_world(health=lambda _: excluded()), []
-
-    async def glance(provider: str) -> None:
-        looks.append(provider)
-        await trio.lowlevel.checkpoint()
-
-    probes = Probes(board=world.board, probing=evolve(world.probing(), glance=glance), random=world.chance, observer=world.seen)
-    await nursery.start(probes.run)
-    await trio.sleep(130)
-
-    assert looks == []
