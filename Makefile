@@ -25,7 +25,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny setup-clients run demo fake test e2e replay sim soak bench clients check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert run demo fake test e2e replay sim soak bench clients check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
@@ -38,6 +38,8 @@ setup: $(VENV)/.stamp-dev ## virtual environment with everything that tests and 
 setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.1 GB)
 
 setup-local-tiny: $(VENV)/.stamp-local-tiny ## the 0.3 GB model of the tests
+
+setup-convert: $(VENV)/.stamp-convert ## what `nursery-router convert` reads YAML with; `make setup` has it, too
 
 $(PY):
 	@.ci/find-python $(PYTHON) >/dev/null
@@ -62,6 +64,10 @@ $(VENV)/.stamp-local: requirements/local.txt | $(VENV)/.stamp-base
 
 $(VENV)/.stamp-local-tiny: requirements/local-tiny.txt | $(VENV)/.stamp-base
 	$(INSTALL) --quiet -r requirements/local-tiny.txt
+	@touch $@
+
+$(VENV)/.stamp-convert: requirements/convert.txt | $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/convert.txt
 	@touch $@
 
 setup-clients: $(CLIENTS)/.stamp ## the coding agents of tests/clients/package.json, from the npm registry (0.9 GB)

@@ -1,4 +1,4 @@
-"""The commands that set things up: `init` writes a first configuration, `env` says what a client needs (routing.md 17.2)."""
+"""The commands that set things up: a first configuration, one out of CodeRouter's, what a client needs (routing.md 17.2)."""
 
 from __future__ import annotations
 
@@ -87,6 +87,35 @@ def env(options: ServeOptions, *, client: str | None, url: str | None, shell: st
         click.echo(f"# {note}", err=True)
     if setup.file is not None and setup.shows_document:
         click.echo(f"# for {setup.file}; --write merges it into the file that is there", err=True)
+
+
+@click.command()
+@click.argument("source", metavar="IN.yaml", type=click.Path(path_type=Path))
+@click.argument("target", metavar="[OUT.toml]", required=False, type=click.Path(path_type=Path))
+@click.option("--capabilities", type=click.Path(path_type=Path), help="Also the rules of a model-capabilities.yaml.")
+@click.option("--mode", type=click.Choice(("strict-compat",)), help="Write CodeRouter's behaviour wherever ours differs.")
+@click.option("--report", "is_report", is_flag=True, help="Tell of every key that is not simply taken over, not only of losses.")
+@click.option("--force", "is_forced", is_flag=True, help="Replace OUT.toml where it is there.")
+def convert(
+    source: Path, target: Path | None, capabilities: Path | None, mode: str | None, *, is_report: bool, is_forced: bool
+) -> None:
+    """Turn CodeRouter's providers.yaml into a router.toml, on stdout or in OUT.toml.
+
+    Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
+    from router.onboarding.convert_files import Job  # noqa: PLC0415 - same as in `init`
+
+    job = Job(
+        source=source,
+        target=target,
+        capabilities=capabilities,
+        is_strict=mode is not None,
+        is_report=is_report,
+        is_forced=is_forced,
+        environ=os.environ,
+        show=lambda text: click.echo(text, nl=False),
+        tell=lambda line: click.echo(line, err=True),
+    )
+    sys.exit(job.run())
 
 
 def _environment(env_files: tuple[Path, ...]) -> Mapping[str, str]:
@@ -183,4 +212,4 @@ def _echo(lines: Iterable[str], *, err: bool = False) -> None:
         click.echo(line, err=err)
 
 
-SETUP_COMMANDS: tuple[click.Command, ...] = (init, env)
+SETUP_COMMANDS: tuple[click.Command, ...] = (init, env, convert)

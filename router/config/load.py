@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
 from router.config.advice import advise, advise_empty_profiles, advise_unconfigured, advise_unset_keys
+from router.config.commands import stays_in_foreground
 from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Advice, Document, Fault, Override, apply_all, tables
 from router.config.locate import locate
@@ -22,8 +23,6 @@ from router.config.structure import keys_of, structure, unknown_key
 from router.config.vendor_table import with_vendor
 from router.errors import ConfigError, Mistake
 
-# programs that stay in the foreground: as a oneshot each would be ended at its time limit (routing.md 19.3)
-_FOREGROUND = (("ollama", "serve"), ("llama-server",), ("vllm", "serve"), ("mlx_lm.server",))
 _NOT_FOR_DEFAULTS = ("name", "providers")
 
 
@@ -128,8 +127,7 @@ def _with_restart(provider: ProviderConfig) -> ProviderConfig:
     argv = provider.restart_command
     if argv is None:
         return provider
-    stays = any(argv[: len(words)] == words for words in _FOREGROUND)
-    return evolve(provider, restart=RestartConfig(mode="managed" if stays else "oneshot", argv=argv))
+    return evolve(provider, restart=RestartConfig(mode="managed" if stays_in_foreground(argv) else "oneshot", argv=argv))
 
 
 def _with_vendors(config: RouterConfig, document: Document) -> RouterConfig:
