@@ -3,6 +3,8 @@
 # The set-up is a chain of stamp files inside the virtual environment, so that each command installs what it needs, once.
 
 VENV ?= .venv
+# where tests/clients/agents.py looks for them
+CLIENTS := .clients
 ARGS ?=
 # of `make sim`: worlds, virtual hours of each, the first seed (from the clock where it is not given)
 SEEDS ?= 40
@@ -23,7 +25,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny run demo fake test e2e replay sim soak bench check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert run demo fake test e2e replay sim soak bench clients check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
@@ -36,6 +38,8 @@ setup: $(VENV)/.stamp-dev ## virtual environment with everything that tests and 
 setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.1 GB)
 
 setup-local-tiny: $(VENV)/.stamp-local-tiny ## the 0.3 GB model of the tests
+
+setup-convert: $(VENV)/.stamp-convert ## what `nursery-router convert` reads YAML with; `make setup` has it, too
 
 $(PY):
 	@.ci/find-python $(PYTHON) >/dev/null
@@ -60,6 +64,22 @@ $(VENV)/.stamp-local: requirements/local.txt | $(VENV)/.stamp-base
 
 $(VENV)/.stamp-local-tiny: requirements/local-tiny.txt | $(VENV)/.stamp-base
 	$(INSTALL) --quiet -r requirements/local-tiny.txt
+	@touch $@
+
+$(VENV)/.stamp-convert: requirements/convert.txt | $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/convert.txt
+	@touch $@
+
+setup-clients: $(CLIENTS)/.stamp ## the coding agents of tests/clients/package.json, from the npm registry (0.9 GB)
+
+# No package's own script runs, but for the one that puts Claude Code's program in its place. No lock file: it would record
+# the addresses that this machine fetches from, and package.json names exact releases of packages that bundle what they need.
+$(CLIENTS)/.stamp: tests/clients/package.json
+	@command -v npm >/dev/null || { echo "npm is not on PATH: install Node.js 20 or newer." >&2; exit 1; }
+	@mkdir -p $(CLIENTS)
+	cp $< $(CLIENTS)/package.json
+	npm install --prefix $(CLIENTS) --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel error
+	node $(CLIENTS)/node_modules/@anthropic-ai/claude-code/install.cjs
 	@touch $@
 
 compile: | $(PY) ## bytecode of the environment and of the source: the first start is then as quick as the second
@@ -97,6 +117,9 @@ sim: $(VENV)/.stamp-dev ## simulated worlds of the whole daemon: make sim SEEDS=
 bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the table of docs/performance.md
 	$(PY) -m tests.bench $(ARGS)
 
+clients: $(VENV)/.stamp-dev $(CLIENTS)/.stamp ## Claude Code, Codex and gemini-cli against the router: make clients ARGS='--client codex --case tool'
+	@$(PY) -m tests.clients $(ARGS)
+
 soak: $(VENV)/.stamp-dev ## ten minutes of faults: do tasks, descriptors and memory stay flat? make soak ARGS='--minutes 60'
 	$(PY) -m tests.soak $(ARGS)
 
@@ -123,8 +146,8 @@ lock: $(VENV)/.stamp-dev ## write requirements/*.txt anew; UPGRADE=1 for the new
 	PYTHON=$(PY) .ci/lock
 
 fixtures-index: ## write tests/fixtures/SHA256SUMS anew after a deliberate change of a vector
-	cd tests/fixtures && find captures wire -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+	cd tests/fixtures && find captures vendors wire -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
 
-clean: ## remove the virtual environment and every cache
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove the virtual environment, the clients and every cache
+	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find router supervisors tests -name __pycache__ -type d -prune -exec rm -rf {} +

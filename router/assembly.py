@@ -36,7 +36,7 @@ from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
 from router.routing.limits import Fairness, FairnessRules
 from router.routing.memory import Memory
-from router.routing.profile import ProfileTable, model_ids
+from router.routing.profile import ProfileTable, match_model, model_ids
 from router.routing.unbooked import Unbooked
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
@@ -254,9 +254,9 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
 
     async def answer_model(exchange: Exchange, route: ModelRoute) -> None:
         if route.operation is Operation.COUNT_TOKENS:
-            await count_tokens(exchange, generation)
+            await count_tokens(exchange, generation, route)
         else:
-            await handle(exchange, tree.canary.generation if tree.canary.admits(exchange.headers) else generation)
+            await handle(exchange, tree.canary.generation if tree.canary.admits(exchange.headers) else generation, route)
 
     tokens = [token.reveal() for token in loaded.secrets.client_tokens]
     return Front(
@@ -321,6 +321,14 @@ class Source:
     def model_ids(self) -> tuple[str, ...]:
         """Return the ids of `GET /v1/models`."""
         return model_ids(self.deployed.current.generation.table, self.deployed.current.loaded.config)
+
+    def model_window(self, name: str) -> int:
+        """Return the context window of whoever is asked first for a model, in tokens."""
+        generation = self.deployed.current.generation
+        match = match_model(generation.table, name)
+        named = generation.table.modes.get(name) if match is None else match.profile
+        profile = generation.profiles[named or generation.table.default]
+        return generation.capabilities[profile.providers[0]].window
 
     def _provider(
         self,

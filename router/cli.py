@@ -20,7 +20,6 @@ from attrs import evolve
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
-from router.domain.request import DialectName
 from router.errors import ConfigError, InvalidRequest
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
-ROUTES = {"/v1/messages": DialectName.ANTHROPIC, "/v1/chat/completions": DialectName.OPENAI_CHAT}
-QUESTION = b'{"model":"","max_tokens":1024,"messages":[{"role":"user","content":"Hello"}]}'  # what `explain` asks without a body
+ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/models/MODEL:generateContent", "/api/chat")
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -98,22 +96,24 @@ def check(options: ServeOptions) -> None:
 
 @click.command()
 @config_options
-@click.option(
-    "--route", type=click.Choice(tuple(ROUTES)), default="/v1/messages", show_default=True, help="Which API the body is for."
-)
+@click.option("--route", default=ROUTES[0], show_default=True, help=f"Which API the body is for: {', '.join(ROUTES)}.")
 @click.option("--body", type=click.File("rb"), help="File with the request's JSON body, - for stdin; else a short question.")
 @click.option("--profile", help="As the X-Router-Profile header would say.")
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header that the client sends; repeatable.")
 def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None, headers: tuple[str, ...]) -> None:
     """Show every decision for a request: who would answer, how it is asked, what the guards do; nothing is sent."""
-    from router.ingress.dry_run import DryRun, Letter  # noqa: PLC0415 - same as in `check`
+    from router.ingress.dry_run import DryRun, Letter, question_for, route_of  # noqa: PLC0415 - same as in `check`
     from router.reports.explain import print_explanation  # noqa: PLC0415 - same
+
+    asked = route_of(route)
+    if asked is None:
+        raise click.BadParameter(f"{route} is none of {', '.join(ROUTES)}", param_hint="--route")
 
     loaded = load_or_end(evolve(options, needs_tokens=False))
     told = {**_headers(headers), **({} if profile is None else {"x-router-profile": profile})}
-    letter = Letter(path=route, dialect=ROUTES[route], headers=told)
+    letter = Letter(path=route, route=asked, headers=told)
     try:
-        print_explanation(DryRun.of(loaded).explain(letter, QUESTION if body is None else body.read()))
+        print_explanation(DryRun.of(loaded).explain(letter, question_for(asked) if body is None else body.read()))
     except InvalidRequest as error:
         click.echo(error.line, err=True)
         sys.exit(EXIT_USAGE)

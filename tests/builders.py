@@ -16,7 +16,8 @@ from router.domain.frame import Frame
 from router.domain.request import DialectName, Note
 from router.errors import ProviderFailed
 from router.ports import OpenInfo, ReadsOn, UpstreamCall
-from router.wire.sse import SseFramer
+from router.wire.dialect import Framer
+from router.wire.registry import DIALECTS
 
 CHAT = DialectName.OPENAI_CHAT
 ANTHROPIC = DialectName.ANTHROPIC
@@ -52,8 +53,12 @@ class ScriptedReply:
     info: OpenInfo
     reads_on: ReadsOn | None = None
     settled: Usage | None = None
-    _framer: SseFramer = field(factory=SseFramer)
+    dialect: DialectName = CHAT
+    _framer: Framer = field(init=False)
     _next: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._framer = DIALECTS[self.dialect].framer()
 
     async def receive(self) -> tuple[Frame, ...]:
         while (chunk := await self._chunk()) is not None:
@@ -119,7 +124,7 @@ class ScriptedProvider:
                     is_event_stream=script.is_event_stream,
                     notes=script.notes,
                 )
-                yield ScriptedReply(script=script, info=info, reads_on=call.reads_on)
+                yield ScriptedReply(script=script, info=info, reads_on=call.reads_on, dialect=self.dialect)
             finally:
                 self.open_now -= 1
 

@@ -159,7 +159,7 @@ def test_the_fixtures_are_those_of_the_index() -> None:
     index = {line[66:]: line[:64] for line in (FIXTURES / "SHA256SUMS").read_text().splitlines()}
     there = {
         path.relative_to(FIXTURES).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("captures", "wire")
+        for folder in ("captures", "vendors", "wire")
         for path in (FIXTURES / folder).rglob("*")
         if path.is_file()
     }

@@ -167,6 +167,22 @@ class EnvNames:
 
 
 @frozen
+class HeaderName:
+    """The name of a header that a request may carry beside those of its connection."""
+
+    text: str = "a header name"
+
+    def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
+        """Raise ValueError for a name that cannot be sent, and for one that the connection says by itself."""
+        if value is None:
+            return
+        if _HEADER_NAME.fullmatch(value) is None:
+            raise ValueError(f"{value!r} is not {self.text}")
+        if value.lower() in HEADERS_OF_THE_CONNECTION:
+            raise ValueError(f"{value!r} cannot be set: the connection says it by itself")
+
+
+@frozen
 class Headers:
     """A table of header names and values that HTTP can carry."""
 

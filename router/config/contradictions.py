@@ -40,7 +40,7 @@ def _routes_that_nobody_serves(config: RouterConfig) -> Iterator[Advice]:
     for index, rule in enumerate(_auto_router(config).rules):
         for path, route in _routes(rule.match, ("auto_router", "rules", index, "match")):
             if usual_path(route) not in MODEL_ROUTES:
-                message = f"{route!r} never holds: the routes are {' and '.join(MODEL_ROUTES)}"
+                message = f"{route!r} never holds: the routes are {', '.join(MODEL_ROUTES)}"
                 yield Advice("no-effect", path, message)
 
 

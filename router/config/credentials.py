@@ -66,6 +66,15 @@ def fetch_secrets(config: RouterConfig, environ: Mapping[str, str]) -> Secrets:
     )
 
 
+def is_installed(distribution: str) -> bool:
+    """Tell whether a distribution is there, as `requires` of a provider asks."""
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def install_command(missing: tuple[str, ...]) -> str:
     """Return the command that installs the distributions: an extra of ours that holds them all, else their names."""
     wanted = {_canonical(name) for name in missing}
@@ -92,7 +101,7 @@ class _Found:
 
     def add(self, provider: ProviderConfig) -> None:
         """Fetch one provider's credential and headers, and look for its packages."""
-        missing = tuple(name for name in provider.requires if not _is_installed(name))
+        missing = tuple(name for name in provider.requires if not is_installed(name))
         if missing:
             detail = f"{', '.join(missing)} not installed: {install_command(missing)}"
             self.unconfigured[provider.name] = Unconfigured(reason="missing-package", detail=detail)
@@ -189,14 +198,6 @@ def _optional(environ: Mapping[str, str], name: str | None) -> Secret | None:
 
 def _tokens(text: str) -> list[str]:
     return [token.strip() for token in text.split(",") if token.strip()]
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _own_requirements() -> list[str]:

@@ -10,8 +10,9 @@ from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
 from router.config.advice import advise, advise_empty_profiles, advise_unconfigured, advise_unset_keys
+from router.config.commands import stays_in_foreground
 from router.config.credentials import fetch_secrets, missing_tokens
-from router.config.document import Advice, Document, Fault, Override, apply_all
+from router.config.document import Advice, Document, Fault, Override, apply_all, tables
 from router.config.locate import locate
 from router.config.origin import environment_overrides, flag_overrides
 from router.config.overrides import apply_sets
@@ -19,10 +20,9 @@ from router.config.places import Places, by_line
 from router.config.rules import broken_rules
 from router.config.schema import ConfigWarning, LoadedConfig, ProfileConfig, ProviderConfig, RestartConfig, RouterConfig
 from router.config.structure import keys_of, structure, unknown_key
+from router.config.vendor_table import with_vendor
 from router.errors import ConfigError, Mistake
 
-# programs that stay in the foreground: as a oneshot each would be ended at its time limit (routing.md 19.3)
-_FOREGROUND = (("ollama", "serve"), ("llama-server",), ("vllm", "serve"), ("mlx_lm.server",))
 _NOT_FOR_DEFAULTS = ("name", "providers")
 
 
@@ -68,7 +68,7 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     unset = advise_unset_keys(config, secrets.unset_keys)
     empty = advise_empty_profiles(config, secrets.unconfigured)
     warnings = _warnings([*advise(config, document), *skipped, *unset, *empty], text, overrides)
-    return LoadedConfig(config=config, secrets=secrets, warnings=warnings, path=path)
+    return LoadedConfig(config=_with_vendors(config, document), secrets=secrets, warnings=warnings, path=path)
 
 
 def _unreadable(path: Path, message: str) -> ConfigError:
@@ -127,8 +127,13 @@ def _with_restart(provider: ProviderConfig) -> ProviderConfig:
     argv = provider.restart_command
     if argv is None:
         return provider
-    stays = any(argv[: len(words)] == words for words in _FOREGROUND)
-    return evolve(provider, restart=RestartConfig(mode="managed" if stays else "oneshot", argv=argv))
+    return evolve(provider, restart=RestartConfig(mode="managed" if stays_in_foreground(argv) else "oneshot", argv=argv))
+
+
+def _with_vendors(config: RouterConfig, document: Document) -> RouterConfig:
+    """Put the vendors' defaults in; after the warnings, which are about what the user has written."""
+    said = [table.keys() for _, table in tables(document, "providers")]
+    return evolve(config, providers=tuple(map(with_vendor, config.providers, said)))
 
 
 def _warnings(advice: Iterable[Advice], text: str, overrides: tuple[Override, ...]) -> tuple[ConfigWarning, ...]:

@@ -23,13 +23,26 @@ def resolve_config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
     chosen = named or (Path(environ["ROUTER_CONFIG"]) if environ.get("ROUTER_CONFIG", "").strip() else None)
     if chosen is not None:
         return chosen.expanduser()
-    candidates = [_user_file(environ), *_checkout_file()]
+    candidates = [user_file(environ), *_checkout_file()]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
     tried = ", ".join(map(str, candidates))
     message = f"no configuration found (tried {tried}): name one with --config or ROUTER_CONFIG"
     raise ConfigError(source="router.toml", mistakes=(Mistake(path="", message=message),))
+
+
+def user_file(environ: Mapping[str, str]) -> Path:
+    """Return where the user's own configuration is looked for, also where there is none."""
+    home = Path(environ.get("XDG_CONFIG_HOME", ""))
+    base = home if home.is_absolute() else Path.home() / ".config"  # the XDG rule: a relative one is ignored
+    return base / "router" / "router.toml"
+
+
+def first_file(environ: Mapping[str, str]) -> Path:
+    """Return the file that is looked for before all others, where none is named: a new one belongs there."""
+    named = environ.get("ROUTER_CONFIG", "").strip()
+    return Path(named).expanduser() if named else user_file(environ)
 
 
 def environment_overrides(document: Document, environ: Mapping[str, str]) -> Iterator[Override]:
@@ -50,12 +63,6 @@ def flag_overrides(document: Document, *, mode: str | None, log_level: str | Non
         yield Override(origin="--mode", path=DEFAULT_PROFILE, value=_profile_of(document, mode.strip()))
     if log_level is not None:
         yield Override(origin="--log-level", path=("server", "log_level"), value=log_level)
-
-
-def _user_file(environ: Mapping[str, str]) -> Path:
-    home = Path(environ.get("XDG_CONFIG_HOME", ""))
-    base = home if home.is_absolute() else Path.home() / ".config"  # the XDG rule: a relative one is ignored
-    return base / "router" / "router.toml"
 
 
 def _checkout_file() -> list[Path]:

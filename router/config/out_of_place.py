@@ -19,9 +19,11 @@ _RESPONSES: frozenset[ProviderKind] = frozenset({"openai_responses"})
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "base_url_exact": _CHAT,
+    "vendor": _CHAT,
+    "drop_message_fields": _CHAT,
+    "call_ids": _CHAT,
     "reasoning_effort": _CHAT | _RESPONSES,
     "files": _CHAT | _RESPONSES,
-    "keep_attribution": _CHAT | _RESPONSES,
     "forward_user": _CHAT | _RESPONSES,
     "null_content": _CHAT,
     "empty_result_text": _CHAT,

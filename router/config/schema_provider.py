@@ -15,6 +15,7 @@ from router.config.checks import (
     EachOf,
     EnvName,
     EnvNames,
+    HeaderName,
     Headers,
     HttpUrl,
     Matches,
@@ -27,6 +28,24 @@ NullContent = Literal["null", "empty"]
 ServerTools = Literal["drop", "refuse"]
 SchemaProfile = Literal["none", "openai", "gemini", "llama_cpp"]
 PrefillStyleName = Literal["trailing", "vllm"]  # the lines of wire/prefill.py
+CallIds = Literal["any", "mistral"]
+VendorName = Literal[  # the rows of router/data/vendors.toml
+    "auto",
+    "none",
+    "azure",
+    "deepseek",
+    "gemini",
+    "groq",
+    "llama_cpp",
+    "lm_studio",
+    "mistral",
+    "nvidia",
+    "ollama",
+    "openai",
+    "openrouter",
+    "vllm",
+    "xai",
+]
 ToolStream = Literal["native", "buffered"]
 ToolArgs = Literal["stream", "whole", "auto"]
 ToolRepair = Literal["off", "strict", "balanced", "eager"]
@@ -115,6 +134,7 @@ class ProviderConfig:
     kind: ProviderKind = "openai_compat"
     base_url: str = field(validator=HttpUrl())
     base_url_exact: bool = False
+    vendor: VendorName = "auto"  # whose habits are the defaults of keys below: auto goes by the host of base_url
     model: str = field(validator=Matches(r"[ -~]*", "a text of ASCII characters"))  # also told in a header
     aliases: tuple[str, ...] = ()
     enabled: bool = True
@@ -122,6 +142,7 @@ class ProviderConfig:
     api_key_env: str | None = field(default=None, validator=EnvName())
     api_key_envs: tuple[str, ...] = field(default=(), validator=EnvNames())  # several keys, each with its own limits
     credential_file: str | None = field(default=None, validator=NotEmpty("a file name"))
+    key_header: str | None = field(default=None, validator=HeaderName())  # None: that of the kind
     requires: tuple[str, ...] = ()  # distributions that must be installed
 
     timeout_s: float = field(default=30.0, validator=Between(1, _DAY_S))
@@ -151,6 +172,7 @@ class ProviderConfig:
     allow_fields: tuple[str, ...] | None = None  # None: the fields of the dialect
     drop_fields: tuple[str, ...] = ()
     rename_fields: Mapping[str, str] = field(factory=dict)
+    drop_message_fields: tuple[str, ...] = ()
     allow_betas: tuple[str, ...] | None = None  # None: all pass
     drop_betas: tuple[str, ...] = ()
     reasoning: Reasoning = "strip"
@@ -160,12 +182,13 @@ class ProviderConfig:
     prefill: bool = False
     prefill_style: PrefillStyleName = "trailing"
     files: bool = False
-    keep_attribution: bool = False
+    keep_attribution: bool | None = None  # None: kept by anthropic upstreams elsewhere, not by servers on this machine
     forward_user: bool = False
     auto_cache: bool = False
     usage_estimate: bool = False
     null_content: NullContent = "null"
     empty_result_text: str = ""
+    call_ids: CallIds = "any"
     max_stop: int = field(default=4, validator=Between(0, 1000))
     server_tools: ServerTools = "drop"
     schema_profile: SchemaProfile = "none"

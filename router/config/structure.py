@@ -15,6 +15,7 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, Iterabl
 from cattrs.gen import make_dict_structure_fn, override
 
 from router.config.checks import NOT_A_STRING
+from router.config.commands import needs_shell
 from router.config.document import Fault
 from router.config.locate import KeyPath
 from router.config.schema import CommandLine, RouterConfig
@@ -23,7 +24,6 @@ Hook = Callable[[Any, Any], Any]
 _T = TypeVar("_T")
 
 _NULL = {"$null": True}  # TOML has no null (routing.md 19.1)
-_SHELL_ONLY = "|&;<>()$`*?~\n"  # characters that mean something to a shell and nothing to the system
 _TOML_WORDS = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "an array", dict: "a table"}
 
 
@@ -162,7 +162,7 @@ def _command(value: object, _: object) -> CommandLine:
         return CommandLine(tuple(value))
     if not isinstance(value, str):
         raise _expected("a string or a non-empty array of strings", value)
-    if any(char in _SHELL_ONLY for char in value):
+    if needs_shell(value):
         raise Misfit("needs a shell, and none is used: write the program and its arguments as an array")
     try:
         words = tuple(shlex.split(value))

@@ -12,24 +12,20 @@ from router.ports import OpenInfo
 
 Headers = list[tuple[str, str]]
 
-SSE_HEADERS = (
-    ("content-type", "text/event-stream; charset=utf-8"),
-    ("cache-control", "no-cache, no-transform"),
-    ("x-accel-buffering", "no"),
-)
+_STREAM_HEADERS = (("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"))
 JSON_HEADERS = (("content-type", "application/json"),)
-RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after")  # prefixes, since lists go stale (R-42)
+RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after", "x-codex-")  # prefixes, since lists go stale (R-42)
 UPSTREAM_ID = "x-router-upstream-request-id"  # `request-id` and `x-request-id` are the router's own (docs/decisions/014)
 
 
-def early_headers(record: Record) -> Headers:
-    """Return the head of a stream that nobody answers yet."""
-    return [*SSE_HEADERS, *_way(record)]
+def early_headers(record: Record, stream_type: str) -> Headers:
+    """Return the head of a stream that nobody answers yet, or that only tells an error."""
+    return [*_typed(stream_type), *_way(record)]
 
 
-def answer_headers(record: Record, info: OpenInfo, *, is_sse: bool, is_same_dialect: bool, degraded: str) -> Headers:
+def answer_headers(record: Record, info: OpenInfo, *, stream_type: str | None, is_same_dialect: bool, degraded: str) -> Headers:
     """Return the head of an answer; `degraded` are the kinds of what was left out of the request."""
-    headers = [*(SSE_HEADERS if is_sse else JSON_HEADERS), *_way(record)]
+    headers = [*_typed(stream_type), *_way(record)]
     if degraded:
         headers.append(("x-router-degraded", degraded))
     if is_same_dialect:
@@ -44,6 +40,11 @@ def error_headers(record: Record, error: RouterError, dialect: DialectName) -> H
     if isinstance(error, UpstreamClientError) and error.dialect == dialect and failure is not None:
         headers += _relayed(failure.headers)
     return headers
+
+
+def _typed(stream_type: str | None) -> Headers:
+    """Return the head's first lines, of a stream of this type, or of one JSON body."""
+    return [*JSON_HEADERS] if stream_type is None else [("content-type", stream_type), *_STREAM_HEADERS]
 
 
 def _way(record: Record, *, is_over: bool = False) -> Headers:

@@ -14,7 +14,7 @@ import orjson
 import trio
 from attrs import define
 
-from router.errors import InvalidRequest, OverCapacity, RouterError, ShuttingDown
+from router.errors import InvalidRequest, NotFound, OverCapacity, RouterError, ShuttingDown
 from router.ingress.asgi_types import Receive, Scope, Send
 from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange, NewId, hex_id
@@ -83,7 +83,7 @@ class Front:
             # Quart would route an absolute target by its path, past every check that looked at the whole of it (stack.md)
             raise InvalidRequest(message="the request target must be a path that starts with /")
         self.gate.check_host(exchange.headers)
-        target = find_target(exchange.method, exchange.path)
+        target = find_target(exchange.method, exchange.path, exchange.query)
         if target in OPEN_PAGES:
             return target
         if target is Page.ADMIN:
@@ -118,6 +118,8 @@ class Front:
                 body = {"status": "alive"}
             case Page.READYZ:
                 status, body = (503, {"status": "stopping"}) if self.drain.is_started else (200, {"status": "ready"})
+            case Page.STORED:
+                raise NotFound(message="no answer is kept here: send the whole conversation with each request")
             case _:
                 await exchange.discard_body()
         await exchange.respond(status, [("content-type", "application/json")], orjson.dumps(body))

@@ -25,6 +25,7 @@ from router.ingress.learning import Learning
 from router.ingress.rank_facts import rank_facts
 from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
+from router.ingress.routes import ModelRoute
 from router.ingress.stream_answer import StreamAnswer
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
@@ -35,12 +36,12 @@ from router.routing.chain_events import tell_plan
 from router.routing.dispatch import Walk
 
 
-async def handle(exchange: Exchange, generation: Generation) -> None:
+async def handle(exchange: Exchange, generation: Generation, route: ModelRoute) -> None:
     """Answer one request on a model route; the answer, or its error, is complete when this returns."""
     record = Record(exchange=exchange, observer=generation.observer)
     try:
         body = await exchange.read_body(generation.config.server.max_body_bytes)
-        turn = Turn.read(generation, exchange, body)
+        turn = Turn.read(generation, exchange, route, body)
         record.choice, record.model, record.is_stream = turn.choice, turn.model, turn.is_stream
         guards = Guards(turn=turn, record=record)
         guards.before()
@@ -75,9 +76,8 @@ class Handler:
 
     async def stream(self) -> None:
         """Answer with a stream; an error after the head is the dialect's own event. Raises RouterError before it."""
-        writer = StreamWriter(
-            exchange=self.exchange, dialect=self.turn.dialect, early_headers=partial(early_headers, self.record)
-        )
+        early = partial(early_headers, self.record, self.turn.stream_type)
+        writer = StreamWriter(exchange=self.exchange, dialect=self.turn.dialect, early_headers=early)
         if self.turn.generation.config.server.grammar_check:
             self.exchange.tap(self._checked)
         failed: RouterError | None = None
@@ -108,9 +108,13 @@ class Handler:
         return GrammarCheck(send=send, record=self.record, tally=self.turn.generation.tally)
 
     async def _fail(self, writer: StreamWriter, error: RouterError) -> None:
-        """End the stream in its dialect's error event where the head is out already. Raises the error where it is not."""
+        """End the stream in its dialect's error event where the head is out already, or where only that is understood.
+
+        Raises the error elsewhere: its status tells it."""
         if not self.exchange.is_head_sent:
-            raise error
+            if not self.turn.dialect.tells_in_stream(error):
+                raise error
+            await writer.commit(early_headers(self.record, self.turn.stream_type))
         self.record.failed(error)
         await writer.finish(self.turn.encoder(None).failed(error))
 

@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: always an answer; asked of a native provider first, else estimated here (wire.md 20.2)."""
+"""How many tokens a prompt has: always an answer; of Messages a native provider is asked first, else estimated (wire.md 20.2)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from router.domain.request import DialectName
 from router.ingress.answer_headers import JSON_HEADERS
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
+from router.ingress.routes import ModelRoute
 from router.ingress.turn import Turn
 from router.ports import Provider
 
 
-async def count_tokens(exchange: Exchange, generation: Generation) -> None:
-    """Answer `{"input_tokens": n}`. Raises InvalidRequest; what happens upstream never shows and feeds no health (R-34)."""
+async def count_tokens(exchange: Exchange, generation: Generation, route: ModelRoute) -> None:
+    """Answer in the dialect's form. Raises InvalidRequest; what happens upstream never shows and feeds no health (R-34)."""
     body = await exchange.read_body(generation.config.server.max_body_bytes)
-    turn = Turn.read(generation, exchange, body)
+    turn = Turn.read(generation, exchange, route, body)
     turn.dialect.check_request(turn.document)
-    provider = native_provider(generation, turn)
+    is_messages = turn.dialect.name is DialectName.ANTHROPIC
+    provider = native_provider(generation, turn) if is_messages else None
     told = None if provider is None else await provider.count_tokens(body, exchange.headers)
     count = turn.count() if told is None else told
     counted_by = None if told is None or provider is None else provider.name
@@ -34,7 +36,7 @@ async def count_tokens(exchange: Exchange, generation: Generation) -> None:
     headers = [*JSON_HEADERS, ("x-router-profile", turn.choice.profile)]
     if counted_by is not None:
         headers.append(("x-router-provider", counted_by))
-    await exchange.respond(200, headers, orjson.dumps({"input_tokens": count}))
+    await exchange.respond(200, headers, orjson.dumps(turn.dialect.count_reply(count)))
 
 
 def native_provider(generation: Generation, turn: Turn) -> Provider | None:

@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from math import inf
 
+import orjson
 from attrs import field, frozen
 
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.domain.health import ProviderStatus, Unconfigured
-from router.domain.request import DialectName
 from router.domain.spend import Blocked, CapScope, Standing
-from router.errors import InvalidRequest
+from router.errors import InvalidRequest, MethodNotAllowed, NotFound
 from router.guards.context_budget import BudgetVerdict, usable_window
 from router.guards.tool_loop import rejection
 from router.ingress.canary import Unheard
 from router.ingress.generation import Generation
 from router.ingress.guarding import budget_verdict, tool_verdict
 from router.ingress.rank_facts import rank_facts
+from router.ingress.routes import ModelRoute, Operation, find_target
 from router.ingress.turn import Turn
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
 from router.providers.remedies import Refused
@@ -42,12 +43,30 @@ _SAID = "I will look at the file, and then"  # any answer that has begun
 _PERIODS: Mapping[CapScope, str] = {CapScope.DAY: "today"}
 
 
+_QUESTION = b'{"model":"","max_tokens":1024,"messages":[{"role":"user","content":"Hello"}]}'
+
+
+def route_of(path: str) -> ModelRoute | None:
+    """Return the route that a path is of, None for one that asks no model for an answer."""
+    try:
+        target = find_target("POST", path)
+    except (NotFound, MethodNotAllowed):
+        return None
+    return target if isinstance(target, ModelRoute) and target.operation is Operation.GENERATE else None
+
+
+def question_for(route: ModelRoute) -> bytes:
+    """Return a short question in a route's own words."""
+    dialect = DIALECTS[route.dialect]
+    return _QUESTION if dialect.is_plain else orjson.dumps(dialect.probe_body("", stream=False))
+
+
 @frozen(kw_only=True)
 class Letter:
     """A request that did not come over a connection. `headers` are by lower-case name."""
 
     path: str
-    dialect: DialectName
+    route: ModelRoute
     headers: Mapping[str, str] = field(factory=dict)
     request_id: str = "explain"
     opened_at: float = 0.0
@@ -131,7 +150,7 @@ class DryRun:
 
         Raises InvalidRequest and its leaves for a request that would be refused before the first provider is asked."""
         generation = self.generation
-        turn = Turn.read(generation, letter, body)
+        turn = Turn.read(generation, letter, letter.route, body)
         turn.dialect.check_request(turn.document)
         verdict = tool_verdict(turn)
         turn.hints = verdict.hints

@@ -15,6 +15,7 @@ from router.wire.grammar import GrammarMonitor, GrammarViolation
 from router.wire.registry import MONITORS
 
 # what a monitor stumbles over in a frame whose members are of other types than it reads
+_STREAMS = (b"text/event-stream", b"application/x-ndjson")
 _OTHER_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
 
@@ -69,4 +70,4 @@ def _broken_rule(monitor: GrammarMonitor, message: Message) -> str | None:
 
 
 def _is_stream(message: Message) -> bool:
-    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"])
+    return any(name == b"content-type" and value.startswith(_STREAMS) for name, value in message["headers"])

@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 from router.domain.request import DialectName
 from router.errors import NotFound
 from router.ingress.models import models_page, one_model
+from router.ingress.models_ollama import running_page, show_page, tags_page, version_page
 from router.ingress.ops import admin_pages, json_page, ops_pages
 from router.ingress.routes import guess_dialect
 from router.ingress.status_report import StatusSource
@@ -43,11 +44,31 @@ def build_app(source: StatusSource, control: Control, observer: Observer, *, sta
 
     @app.get("/v1/models")
     async def models() -> Response:
-        return json_page(models_page(asked_dialect(), source.model_ids(), started_at, request.args))
+        return json_page(models_page(asked_dialect(), source.model_ids(), started_at, request.args, source.model_window))
 
     @app.get("/v1/models/<path:name>")
     async def model(name: str) -> Response:
-        return json_page(one_model(asked_dialect(), source.model_ids(), started_at, name))
+        return json_page(one_model(asked_dialect(), source.model_ids(), started_at, name, source.model_window))
+
+    app.add_url_rule("/v1beta/models", view_func=models)
+    app.add_url_rule("/v1beta/models/<path:name>", view_func=model)
+
+    @app.get("/api/tags")
+    async def tags() -> Response:
+        return json_page(tags_page(source.model_ids(), started_at))
+
+    @app.get("/api/ps")
+    async def running() -> Response:
+        return json_page(running_page())
+
+    @app.get("/api/version")
+    async def version() -> Response:
+        return json_page(version_page())
+
+    @app.post("/api/show")
+    async def show() -> Response:
+        asked = await request.get_json(force=True, silent=True)
+        return json_page(show_page(asked, source.model_ids(), started_at, source.model_window))
 
     return app
 

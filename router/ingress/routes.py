@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from urllib.parse import parse_qs
 
 from attrs import frozen
 
@@ -20,10 +21,16 @@ class Operation(StrEnum):
 
 @frozen(kw_only=True)
 class ModelRoute:
-    """A route of `chat.py`: whose wire, and what for."""
+    """A route of `chat.py`: whose wire, and what for.
+
+    `model` and `is_stream` are what a path says in the place of the body, None where it is the body's to say; `is_array`
+    asks for a stream as one JSON array (wire.md 11)."""
 
     dialect: DialectName
     operation: Operation = Operation.GENERATE
+    model: str | None = None
+    is_stream: bool | None = None
+    is_array: bool = False
 
 
 class Page(StrEnum):
@@ -36,6 +43,7 @@ class Page(StrEnum):
     HEALTHZ = "healthz"
     STATUS = "status"
     MODELS = "models"
+    STORED = "stored"  # answers that a client could fetch again, of which there are none
     ADMIN = "admin"
 
 
@@ -49,6 +57,8 @@ _GET = ("GET", "HEAD")
 _MESSAGES = ModelRoute(dialect=DialectName.ANTHROPIC)
 _COUNT = ModelRoute(dialect=DialectName.ANTHROPIC, operation=Operation.COUNT_TOKENS)
 _CHAT = ModelRoute(dialect=DialectName.OPENAI_CHAT)
+_RESPONSES = ModelRoute(dialect=DialectName.OPENAI_RESPONSES)
+_OLLAMA = ModelRoute(dialect=DialectName.OLLAMA)
 
 _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/v1/messages": (("POST",), _MESSAGES),
@@ -57,6 +67,14 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/v1/v1/messages/count_tokens": (("POST",), _COUNT),
     "/v1/chat/completions": (("POST",), _CHAT),
     "/chat/completions": (("POST",), _CHAT),
+    "/v1/responses": (("POST",), _RESPONSES),
+    "/responses": (("POST",), _RESPONSES),
+    "/api/chat": (("POST",), _OLLAMA),
+    "/api/tags": (_GET, Page.MODELS),
+    "/api/ps": (_GET, Page.MODELS),
+    "/api/version": (_GET, Page.MODELS),
+    "/api/show": (("POST",), Page.MODELS),
+    "/v1beta/models": (_GET, Page.MODELS),
     "/v1/models": (_GET, Page.MODELS),
     "/": (_GET, Page.ROOT),
     "/api/hello": (_GET, Page.QUIET),
@@ -69,6 +87,9 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
 }
 _PREFIXES: tuple[tuple[str, tuple[str, ...], Target], ...] = (
     ("/v1/models/", _GET, Page.MODELS),
+    ("/v1beta/models/", _GET, Page.MODELS),
+    ("/v1/responses/", ("GET", "DELETE", "POST"), Page.STORED),
+    ("/responses/", ("GET", "DELETE", "POST"), Page.STORED),
     ("/api/event_logging/", ("POST",), Page.QUIET),
     ("/admin/providers/", ("POST",), Page.ADMIN),
 )
@@ -77,11 +98,20 @@ _HOT: Mapping[tuple[str, str], Target] = {
 }
 
 
-def find_target(method: str, path: str) -> Target:
+# what a Gemini path asks for behind its last colon: the operation, and whether it streams
+_VERBS: Mapping[str, tuple[Operation, bool]] = {
+    "generateContent": (Operation.GENERATE, False),
+    "streamGenerateContent": (Operation.GENERATE, True),
+    "countTokens": (Operation.COUNT_TOKENS, False),
+}
+_OF_GEMINI = ("/v1beta/models/", "/v1/models/", "/v1beta/tunedModels/")
+
+
+def find_target(method: str, path: str, query: str = "") -> Target:
     """Return what answers a request. Raises NotFound, or MethodNotAllowed with the methods that the path has."""
     if (target := _HOT.get((method, path))) is not None:
         return target
-    methods, target = _PATHS.get(path) or _by_prefix(path)
+    methods, target = _PATHS.get(path) or _of_gemini(path, query) or _by_prefix(path)
     if method not in methods:
         raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}; use {methods[0]}", allow=methods)
     return target
@@ -91,9 +121,31 @@ def guess_dialect(path: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> Dial
     """Return whose errors the caller reads. The model list is everybody's: there the headers tell (wire.md 20.1)."""
     if path.startswith(("/v1/messages", "/v1/v1/messages")):
         return DialectName.ANTHROPIC
+    if path.startswith("/v1beta") or (path.startswith("/v1/models/") and path.rpartition(":")[2] in _VERBS):
+        return DialectName.GEMINI
+    if path.startswith("/api/"):
+        return DialectName.OLLAMA
     if path.startswith("/v1/models") and any(name in _ANTHROPIC_HEADERS for name, _ in raw_headers):
         return DialectName.ANTHROPIC
     return DialectName.OPENAI_CHAT
+
+
+def _of_gemini(path: str, query: str) -> tuple[tuple[str, ...], Target] | None:
+    """Return the route of a path that ends in a verb, None for others. A model's name may hold slashes and colons."""
+    named, _, verb = path.rpartition(":")
+    start = next((start for start in _OF_GEMINI if named.startswith(start) and len(named) > len(start)), None)
+    if start is None or verb not in _VERBS:
+        return None
+    operation, is_stream = _VERBS[verb]
+    is_array = is_stream and "sse" not in parse_qs(query).get("alt", ())
+    route = ModelRoute(
+        dialect=DialectName.GEMINI,
+        operation=operation,
+        model=named.removeprefix(start),
+        is_stream=is_stream,
+        is_array=is_array,
+    )
+    return ("POST",), route
 
 
 def _by_prefix(path: str) -> tuple[tuple[str, ...], Target]:

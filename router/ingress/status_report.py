@@ -72,6 +72,9 @@ class StatusSource(Protocol):
     def model_ids(self) -> tuple[str, ...]:
         """Return the ids of `GET /v1/models`."""
 
+    def model_window(self, name: str) -> int:
+        """Return the context window of whoever is asked first for a model of these, in tokens."""
+
 
 def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str, object]:
     """Return the body of `/status`; `now` on trio's clock, `wall` aware."""

@@ -60,13 +60,13 @@ class StreamAnswer:
         """Send the answer as a stream. Raises ProviderFailed only before its first byte."""
         self.record.answered(answer)
         turn = self.turn
-        encoder = self._encoder = turn.encoder(answer)
+        encoder = self._encoder = self.writer.encoder = turn.encoder(answer)
         if answer.document is not None:
             return await self._replay(answer, encoder)
         staging = turn.staging(answer.config)
         pipeline = self._pipeline(answer, staging)
         self.exchange.failure_frames = encoder.failed
-        await self.writer.commit(self.whole.headers(answer, is_sse=True))
+        await self.writer.commit(self.whole.headers(answer, stream_type=self.turn.stream_type))
         return await self._relay(answer, pipeline, staging)
 
     async def _relay(self, answer: Answer, pipeline: Pipeline, staging: Staging) -> RelayEnd:
@@ -102,7 +102,7 @@ class StreamAnswer:
         """Send a whole reply as the stream that the client asked for (wire.md 8.4)."""
         events = self.whole.events(answer)
         out = b"".join(encoder.encode(event) for event in events)
-        await self.writer.commit(self.whole.headers(answer, is_sse=True))
+        await self.writer.commit(self.whole.headers(answer, stream_type=self.turn.stream_type))
         return await self._finish(answer, out, self.whole.end_of(answer, events))
 
     def _pipeline(self, answer: Answer, staging: Staging) -> Pipeline:
@@ -117,6 +117,7 @@ class StreamAnswer:
                 shows_thinking=turn.shows_thinking(config),
                 touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
                 on_frame=self._signatures(config),
+                drops_comments=not upstream.is_commented,
                 stage=StagedChat(new_stage=staging.new, minting=turn.generation.minting) if has_stage else None,
             )
         if turn.keeps_text:
@@ -136,6 +137,7 @@ class StreamAnswer:
             stage=stage,
             listener=self._said,
             on_frame=self._signatures(config) if upstream is turn.dialect else None,
+            on_call=turn.remember_call,
             echo_model=turn.touches(config).echo_model,
         )
 
@@ -221,7 +223,7 @@ class StreamAnswer:
     async def _finish(self, answer: Answer, out: bytes, end: RelayEnd) -> RelayEnd:
         """Send the last bytes, and behind them what was found of the whole answer: the head is long gone."""
         self.whole.learning.saw(answer.config, end, trio.current_time())
-        if (drift := self.record.drift) is not Severity.NONE:
+        if (drift := self.record.drift) is not Severity.NONE and self.turn.dialect.is_commented:
             out += b": x-router-drift: %b\n\n" % str(drift).encode()
         await self.writer.finish(out)
         return end

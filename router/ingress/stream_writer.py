@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from router.ingress.exchange import Exchange
-from router.wire.dialect import Dialect
+from router.wire.dialect import Dialect, EventEncoder
+
+PROGRESS_S = 60.0  # Codex gives up after 300 s without an event (wire.md 10.2)
 
 Headers = Sequence[tuple[str, str]]
 
@@ -23,8 +25,10 @@ class StreamWriter:
     exchange: Exchange
     dialect: Dialect
     early_headers: Callable[[], Headers]  # what is known when the grace is over
+    encoder: EventEncoder | None = None  # of the answer, once there is one
     _has_begun: bool = False  # an event of the answer, not only a keep-alive, has been written
     _is_writing: bool = False
+    _said_at: float = field(factory=trio.current_time)  # by the upstream, or in its place for a client that waits
 
     async def commit(self, headers: Headers) -> None:
         """Send the head, unless the grace has sent it."""
@@ -34,6 +38,7 @@ class StreamWriter:
     async def write(self, data: bytes) -> None:
         """Send bytes of the answer; returns when the connection took them (back-pressure)."""
         self._has_begun = True
+        self._said_at = trio.current_time()
         self._is_writing = True
         await self.exchange.write(data)
         self._is_writing = False
@@ -58,4 +63,13 @@ class StreamWriter:
             elif self._is_writing:
                 await trio.sleep(keepalive_s)  # a slow reader is no silence
             else:
-                await self.exchange.write(self.dialect.keepalive(started=self._has_begun))
+                await self.exchange.write(self._sign_of_life())
+
+    def _sign_of_life(self) -> bytes:
+        """Return what says that the answer goes on: in a long silence an event, for clients that count no comments."""
+        now = trio.current_time()
+        if self._has_begun and self.encoder is not None and now - self._said_at >= PROGRESS_S:
+            self._said_at = now
+            if said := self.encoder.progress():
+                return said
+        return self.dialect.keepalive(started=self._has_begun)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define, evolve, field
 
 from router.config.schema import ProfileConfig, ProviderConfig
+from router.domain.events import ToolStarted
 from router.domain.messages import Tool
 from router.domain.request import DialectName, NeutralRequest, ThinkingMode
 from router.guards.context_budget import BudgetVerdict, apply, client_indices, usable_window
 from router.guards.drift import tools_expected
 from router.guards.repair_rules import RepairRules
 from router.guards.tokens import Calibration, count_tokens_body
+from router.ingress.choosing import Asking, choose_profile
 from router.ingress.generation import Generation
+from router.ingress.question import Question
+from router.ingress.routes import ModelRoute
 from router.ingress.staging import (
     StageRules,
     Staging,
@@ -28,13 +32,11 @@ from router.ingress.staging import (
 )
 from router.ports import OpenInfo, Provider, ReadsOn, UpstreamCall
 from router.routing.answer import Answer
-from router.routing.auto_facts import Facts
 from router.routing.capability_gate import Needs, needs_of_body, output_limit
-from router.routing.profile import ProfileChoice, choose
+from router.routing.profile import ProfileChoice
 from router.routing.session import AgentTag, agent_of, session_key
 from router.wire.anthropic.deferred_tools import refuse_deferred
 from router.wire.dialect import Dialect, EventEncoder, ReplyOptions
-from router.wire.intake import read_json, take_router_keys
 from router.wire.message_cut import cut_messages
 from router.wire.shape import as_integer
 from router.wire.splice import Splicer
@@ -42,32 +44,6 @@ from router.wire.touch import Touches
 
 _TOLD_SESSIONS = ("prompt_cache_key", "metadata")
 _NO_CONVERSATION = [{"role": "user", "content": "-"}]
-_PROFILE_HEADERS = ("x-router-profile", "x-coderouter-profile")
-_MODE_HEADERS = ("x-router-mode", "x-coderouter-mode")
-
-
-class Asking(Protocol):
-    """What a turn has to know of its exchange."""
-
-    @property
-    def dialect(self) -> DialectName:
-        """What the client speaks."""
-
-    @property
-    def path(self) -> str:
-        """The route that it came by."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The client's, by lower-case name."""
-
-    @property
-    def request_id(self) -> str:
-        """What the log calls it."""
-
-    @property
-    def opened_at(self) -> float:
-        """When it came, on trio's clock."""
 
 
 @define(kw_only=True)
@@ -77,12 +53,10 @@ class Turn:
     generation: Generation
     dialect: Dialect
     body: bytes = field(repr=False)
-    document: dict[str, Any] = field(repr=False)
+    question: Question
     headers: Mapping[str, str]
     choice: ProfileChoice
     profile: ProfileConfig
-    model: str
-    is_stream: bool
     agent: AgentTag  # who of a client's agents asks, as far as it is told without looking into the conversation
     session: str | None  # the key of the conversation; None too where nothing of this configuration asks for it
     hints: tuple[str, ...] = ()  # of the guards, to the model
@@ -92,40 +66,41 @@ class Turn:
     _is_validated: bool = False
 
     @classmethod
-    def read(cls, generation: Generation, exchange: Asking, body: bytes) -> Turn:
+    def read(cls, generation: Generation, exchange: Asking, route: ModelRoute, body: bytes) -> Turn:
         """Return the request of one exchange. Raises InvalidRequest and its leaves."""
-        document = read_json(body)
-        keys = take_router_keys(document)
-        model = document.get("model")
-        model = model if isinstance(model, str) else ""
-        mode = keys.mode or _first(exchange.headers, _MODE_HEADERS)
-        is_stream = document.get("stream") is True
-        session = session_key(exchange.headers, document) if generation.keeps_sessions else None
-        facts = Facts(document=document, headers=exchange.headers, path=exchange.path, model=model, is_stream=is_stream)
-        choice = choose(
-            generation.table,
-            body_profile=keys.profile,
-            header_profile=_first(exchange.headers, _PROFILE_HEADERS),
-            mode=mode,
-            model=model,
-            facts=facts,
-            remembered_profile=generation.memory.sticky.profile_of(session, exchange.opened_at) if session else None,
-        )
-        _tell_choice(generation, exchange.request_id, choice, mode)
+        question = Question.read(generation.dialects, route, body)
+        view = question.view
+        session = session_key(exchange.headers, view) if generation.keeps_sessions else None
+        choice, counted_tokens = choose_profile(generation, exchange, question, session)
         return cls(
             generation=generation,
-            dialect=generation.dialects[exchange.dialect],
+            dialect=generation.dialects[route.dialect],
             body=body,
-            document=document,
+            question=question,
             headers=exchange.headers,
             choice=choice,
             profile=generation.profiles[choice.profile],
-            model=model,
-            is_stream=is_stream,
             session=session,
-            agent=agent_of(exchange.headers, {key: document.get(key) for key in _TOLD_SESSIONS}),
-            counted_tokens=facts.estimated_tokens_if_known or 0,
+            agent=agent_of(exchange.headers, {key: view.get(key) for key in _TOLD_SESSIONS}),
+            counted_tokens=counted_tokens,
+            neutral=question.neutral,
+            is_validated=question.neutral is not None,
         )
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The client's own body, parsed; read-only."""
+        return self.question.document
+
+    @property
+    def model(self) -> str:
+        """What the client calls the model, "" where it does not."""
+        return self.question.model
+
+    @property
+    def is_stream(self) -> bool:
+        """The client wants a stream."""
+        return self.question.is_stream
 
     def sticky_provider(self, now: float) -> str | None:
         """Return who answered this session in its profile last, where the profile keeps its sessions (routing.md 9.4)."""
@@ -142,12 +117,17 @@ class Turn:
         if self.choice.auto is not None and self.choice.auto.binds:
             sticky.settle(self.session, self.profile.name, now)
 
+    def remember_call(self, call: ToolStarted) -> None:
+        """Keep what the call's vendor wants back with it, for a client that cannot carry it."""
+        self.generation.memory.signatures.remember(call.id, call.name, call.signature)
+
     def call(
         self, provider: Provider, config: ProviderConfig, *, cut: BudgetVerdict | None = None, reads_on: ReadsOn | None = None
     ) -> UpstreamCall:
         """Return the request for one provider, without what is `cut`. Raises InvalidRequest for a body that cannot be read."""
         forced = self.forced(config)
-        is_same = provider.dialect is self.dialect.name and not forced
+        is_cut = cut is not None and bool(cut.removed) and not self.dialect.is_plain  # whose bytes nobody here can cut
+        is_same = provider.dialect is self.dialect.name and not forced and not is_cut
         if is_same and not self._is_validated:
             self.dialect.check_request(self.document)
             self._is_validated = True
@@ -184,6 +164,8 @@ class Turn:
     def request_for(self, config: ProviderConfig, cut: BudgetVerdict | None) -> NeutralRequest:
         """Return the neutral form for one provider, with what the guards have changed. Raises InvalidRequest."""
         request = self.neutral() if cut is None else apply(self.neutral(), cut)
+        if self.dialect_of(config).name is DialectName.GEMINI:
+            request = self.generation.memory.signatures.put_back(request)
         if self.hints:
             request = evolve(request, system=request.system + self.hints)
         forced = self.forced(config)
@@ -197,12 +179,10 @@ class Turn:
         """Return what becomes of the provider's reasoning for this client: strip, pass or convert (wire.md 13)."""
         upstream = self.dialect_of(config)
         if upstream is self.dialect:
-            return "pass" if upstream.name is DialectName.ANTHROPIC or config.reasoning == "pass" else "strip"
+            return "pass" if upstream.name is not DialectName.OPENAI_CHAT or config.reasoning == "pass" else "strip"
         if self.dialect.name is DialectName.OPENAI_CHAT:
             return "pass" if config.reasoning == "pass" else "strip"
-        if config.reasoning == "strip" or self.neutral().thinking in (None, ThinkingMode.DISABLED):
-            return "strip"
-        return "convert"
+        return "strip" if config.reasoning == "strip" or not self._asks_for_reasoning() else "convert"
 
     def touches(self, config: ProviderConfig) -> Touches:
         """Return the edits that a same-dialect answer needs (wire.md 21)."""
@@ -220,7 +200,7 @@ class Turn:
         history = self.generation.memory.calls
         waits = config.tool_args == "whole" or (config.tool_args == "auto" and history.is_doubtful(config.name))
         mode = repair_mode(config)
-        offers = mode != "off" and bool(self.document.get("tools") or self.document.get("functions"))
+        offers = mode != "off" and bool(self.question.view.get("tools") or self.question.view.get("functions"))
         repair = self._repair_rules(mode) if offers and may_call(self.offer()) else None
         return Staging(rules=StageRules(repair=repair, filters=filters, whole_arguments=waits))
 
@@ -231,7 +211,7 @@ class Turn:
         moves the blocks of Messages. Of several answers only the first would be left."""
         if self.asks_for_several:
             return False
-        if config.tool_args != "stream" and self.document.get("tools"):
+        if self.question.is_array or (config.tool_args != "stream" and self.question.view.get("tools")):
             return True
         return staging.rules.any() and self.dialect.name is not DialectName.OPENAI_CHAT
 
@@ -266,11 +246,18 @@ class Turn:
             thinking=self.thinking(config),
             include_usage=self._wants_usage(),
             tool_names=dict(info.tool_names) or None,
+            asked=self.document,
+            is_array=self.question.is_array,
         )
 
     def error_options(self) -> ReplyOptions:
         """Return options for an encoder that will only say an error."""
-        return ReplyOptions(model=self.model, include_usage=False)
+        return ReplyOptions(model=self.model, include_usage=False, asked=self.document, is_array=self.question.is_array)
+
+    @property
+    def stream_type(self) -> str:
+        """The content type of this client's stream."""
+        return self.dialect.stream_type(self.error_options())
 
     def input_estimate(self, config: ProviderConfig) -> int:
         """Return the input tokens by our own count for a provider with `usage_estimate`, 0 for any other. Counted once."""
@@ -287,7 +274,7 @@ class Turn:
     def count(self) -> int:
         """Return the input tokens by our own count, without any provider's correction. Counted once."""
         if not self.counted_tokens:
-            self.counted_tokens = count_tokens_body(self.document)
+            self.counted_tokens = count_tokens_body(self.question.view)
         return self.counted_tokens
 
     def priced_tokens(self, config: ProviderConfig) -> int:
@@ -297,12 +284,12 @@ class Turn:
     @property
     def needs(self) -> Needs:
         """What a provider must be able to do for this request."""
-        return needs_of_body(self.document, self.dialect.name, self._needed_tokens())
+        return needs_of_body(self.question.view, self.dialect.name, self._needed_tokens())
 
     @property
     def max_tokens(self) -> int | None:
         """The longest answer that the client asks for, None where it does not say."""
-        return output_limit(self.document, self.dialect.name)
+        return output_limit(self.question.view, self.dialect.name)
 
     @property
     def asks_for_several(self) -> bool:
@@ -322,7 +309,7 @@ class Turn:
     def forced(self, config: ProviderConfig) -> tuple[Tool, ...]:
         """Return the tools of which an answer must be a call, for a provider that cannot be told so (wire.md 14)."""
         can = self.generation.capabilities[config.name]
-        if (can.tools.value is not False and can.tool_choice.value is not False) or not self.document.get("tool_choice"):
+        if (can.tools.value is not False and can.tool_choice.value is not False) or not self.question.view.get("tool_choice"):
             return ()
         return forced_tools(self.offer())
 
@@ -356,6 +343,14 @@ class Turn:
         self.dialect.append_system(spliced, "\n\n".join(self.hints))
         return spliced.result()
 
+    def _asks_for_reasoning(self) -> bool:
+        """Tell whether the client wants to see reasoning; one of Responses does where it names an effort (wire.md 13)."""
+        request = self.neutral()
+        if request.thinking is not None:
+            return request.thinking is not ThinkingMode.DISABLED
+        is_responses = self.dialect.name is DialectName.OPENAI_RESPONSES
+        return is_responses and request.reasoning_effort not in (None, "none")
+
     def _is_foreign(self, config: ProviderConfig) -> Callable[[str], bool] | None:
         if not self.generation.signs:
             return None
@@ -366,28 +361,8 @@ class Turn:
         return RepairRules.of(functions(offer), mode=mode, parallel=offer.parallel_tools is not False)
 
     def _is_buffered(self, config: ProviderConfig) -> bool:
-        return config.tool_stream == "buffered" and bool(self.document.get("tools"))
+        return config.tool_stream == "buffered" and bool(self.question.view.get("tools"))
 
     def _wants_usage(self) -> bool:
         options = self.document.get("stream_options")
         return isinstance(options, dict) and options.get("include_usage") is True
-
-
-def _tell_choice(generation: Generation, request_id: str, choice: ProfileChoice, mode: str | None) -> None:
-    """Tell the events of a choice; it is made without a word."""
-    tell, ids = generation.observer.event, {"request_id": request_id}
-    if choice.why == "mode":
-        tell("mode-alias-resolved", {**ids, "mode": mode, "profile": choice.profile})
-    if (name := choice.unmatched_model) and generation.table.is_news(name):
-        tell("model-unmatched", {**ids, "model": name, "profile": choice.profile})
-    if (auto := choice.auto) is None or auto.is_remembered:
-        return
-    facts = {"resolved_profile": auto.profile, "signals": auto.signals}
-    if auto.rule_id is None:
-        tell("auto-router-fallthrough", {**ids, **facts})
-    else:
-        tell("auto-router-resolved", {**ids, "rule_id": auto.rule_id, **facts})
-
-
-def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((value for name in names if (value := headers.get(name))), None)

@@ -49,13 +49,13 @@ class WholeAnswer:
         await self.exchange.respond(200, headers, body)
         return end
 
-    def headers(self, answer: Answer, *, is_sse: bool = False) -> Headers:
-        """Return the head of the answer."""
+    def headers(self, answer: Answer, *, stream_type: str | None = None) -> Headers:
+        """Return the head of the answer, as one JSON body where no type of a stream is told."""
         turn = self.turn
         return answer_headers(
             self.record,
             answer.info,
-            is_sse=is_sse,
+            stream_type=stream_type,
             is_same_dialect=turn.dialect_of(answer.config) is turn.dialect,
             degraded=turn.degraded(answer.info),
         )
@@ -66,7 +66,10 @@ class WholeAnswer:
         Raises ProviderFailed for one that cannot be read, or has no whole call to run."""
         staging = self.turn.staging(answer.config, goes_on=before is not None)
         decoded = self._decoded(answer)
-        has_call = any(isinstance(event, ToolStarted) for event in decoded)
+        called = [event for event in decoded if isinstance(event, ToolStarted)]
+        for call in called:
+            self.turn.remember_call(call)
+        has_call = bool(called)
         own = staging.new(has_call=has_call) if staging.rules.any() else None
         stages = tuple(stage for stage in (before, own) if stage is not None)
         stage = Chain(stages) if stages else None

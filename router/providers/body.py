@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 from attrs import evolve, field, frozen
 
+from router.config.rules import is_loopback
 from router.config.schema import ProviderConfig
 from router.domain.request import DialectName, Note
 from router.ports import UpstreamCall
@@ -16,9 +17,11 @@ from router.providers.remedies import Refused
 from router.providers.slots import ID_SLOT, set_slot
 from router.wire.anthropic.deferred_tools import VENDOR_HOST, settle_deferred
 from router.wire.anthropic.history_thinking import drop_all_thinking, drop_foreign_thinking
+from router.wire.attribution import drop_attribution
 from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, merge_extra_body
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
+from router.wire.openai_chat.fit_messages import MessageRules, fit_messages
 from router.wire.openai_responses.history_reasoning import drop_all_reasoning, drop_foreign_reasoning
 from router.wire.splice import Splicer
 
@@ -80,9 +83,13 @@ class BodyPlan:
         lost: tuple[Note, ...] = ()
         if self.dialect.name is DialectName.ANTHROPIC:
             lost = drop_all_thinking(sent) if without_thinking else drop_foreign_thinking(sent, call.is_foreign)
+            if not self.target.keep_attribution:
+                lost += drop_attribution(sent)
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
         elif self.dialect.name is DialectName.OPENAI_RESPONSES:
             lost = drop_all_reasoning(sent) if without_thinking else drop_foreign_reasoning(sent)
+        elif self.dialect.name is DialectName.OPENAI_CHAT and (rules := MessageRules.of(self.target)) is not None:
+            lost = fit_messages(sent, rules)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -159,12 +166,21 @@ def _target(config: ProviderConfig) -> UpstreamTarget:
         prefill=config.prefill,
         prefill_style=config.prefill_style,
         files=config.files,
-        keep_attribution=config.keep_attribution,
+        keep_attribution=_keeps_attribution(config),
         forward_user=config.forward_user,
         null_content=config.null_content,
         empty_result_text=config.empty_result_text,
         max_stop=config.max_stop,
+        call_ids=config.call_ids,
+        drop_message_fields=config.drop_message_fields,
         server_tools=config.server_tools,
         schema_profile=config.schema_profile,
         allow_fields=config.allow_fields,
     )
+
+
+def _keeps_attribution(config: ProviderConfig) -> bool:
+    """Tell whether the client's billing line goes up: to those who may bill by it, no server of this machine among them."""
+    if config.keep_attribution is not None:
+        return config.keep_attribution
+    return config.kind == "anthropic" and not is_loopback(urlsplit(config.base_url).hostname or "")

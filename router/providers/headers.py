@@ -19,6 +19,7 @@ VERSION = "anthropic-version"
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 _KEY_HEADERS: Mapping[ProviderKind, str] = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
+_BEARER = "authorization"  # the only one whose value has a word before the key
 _OF_THE_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade"})
 
 
@@ -70,7 +71,7 @@ def plan_headers(
         "accept": "*/*",
         "accept-encoding": "identity",  # what comes is relayed byte for byte
         "user-agent": user_agent,
-        **_authorization(credential, config.kind),
+        **_authorization(credential, config),
     }
     return HeaderPlan(
         fixed=_raw((name, value) for name, value in {**ours, **configured}.items() if name not in _OF_THE_CONNECTION),
@@ -82,12 +83,11 @@ def plan_headers(
     )
 
 
-def _authorization(credential: Secret | None, kind: ProviderKind) -> dict[str, str]:
+def _authorization(credential: Secret | None, config: ProviderConfig) -> dict[str, str]:
     if credential is None:
         return {}
-    if (name := _KEY_HEADERS.get(kind)) is not None:
-        return {name: credential.reveal()}
-    return {"authorization": f"Bearer {credential.reveal()}"}
+    name = (config.key_header or _KEY_HEADERS.get(config.kind) or _BEARER).lower()
+    return {name: f"Bearer {credential.reveal()}" if name == _BEARER else credential.reveal()}
 
 
 def _flags(value: str) -> tuple[str, ...]:

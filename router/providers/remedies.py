@@ -39,13 +39,15 @@ _ESSENTIAL = frozenset(
 _SIGNATURE = re.compile(r"signature.*thinking|thinking.*signature", re.IGNORECASE | re.DOTALL)
 _FIELD = re.compile(
     r"(?:unsupported|unknown|unrecognized|unexpected)"
-    r" (?:parameter|field|name|property|argument|request argument|keyword argument)(?: supplied)?:? [`'\"]?(?P<a>\w+)"
+    r" (?:parameter|field|name|property|argument|request argument|keyword argument)(?:\(s\))?(?: supplied)?:? [`'\"]?(?P<a>\w+)"
     r"|(?<![\w.\]])(?P<b>\w+): extra inputs are not permitted"  # a path with a dot is inside a field
+    r"|'extra_forbidden', 'loc': \('body', '(?P<f>\w+)'\)|\bbody -> (?P<g>\w+)\s{1,8}extra inputs are not permitted"  # NIM
     r"|extraneous key \[(?P<c>\w+)\]"
     r"|(?:argument|parameter) not supported[^:]{0,30}: (?P<d>\w+)"
     r"|(?:property|parameter|field)? ?[`'\"](?P<e>\w+)[`'\"] (?:is|are) (?:not supported|unsupported|not permitted)",
     re.IGNORECASE,
 )
+_ASKED_FOR_USAGE = "stream_options"  # put in here: what is wrong inside it is not the client's either
 _INSTEAD = re.compile(r"use [`'\"](\w+)[`'\"] instead", re.IGNORECASE)
 
 
@@ -130,6 +132,8 @@ class Refused:
 def _field_name(text: ErrorText) -> str | None:
     """Return the top-level field that an upstream names, None for a path into one."""
     if text.param is not None:
+        if text.param.startswith(_ASKED_FOR_USAGE):
+            return _ASKED_FOR_USAGE
         return text.param if re.fullmatch(r"\w+", text.param) else None
     found = _FIELD.search(text.text)
     return None if found is None else next(group for group in found.groups() if group is not None)

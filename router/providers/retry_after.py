@@ -16,6 +16,7 @@ _RESET = re.compile(r"(?:anthropic|x)-ratelimit(?:-[a-z0-9-]+)?-reset(?:-[a-z0-9
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
 _WHOLE_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s|d))+")
 _TRY_AGAIN = re.compile(r"(?:try again|retry) in (?:about )?((?:\d+(?:\.\d+)?(?:ms|h|m|s|d))+)")
+_AFTER_SECONDS = re.compile(r"(?:try again|retry) (?:in|after) (\d{1,9}) seconds?\b")  # Azure
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -79,8 +80,10 @@ def _milliseconds(value: str | None) -> float | None:
 
 
 def _worded(text: str) -> float | None:
-    found = _TRY_AGAIN.search(text.lower())
-    return None if found is None else _seconds(found[1])
+    text = text.lower()
+    if (found := _TRY_AGAIN.search(text)) is not None:
+        return _seconds(found[1])
+    return None if (found := _AFTER_SECONDS.search(text)) is None else float(found[1])
 
 
 def _seconds(duration: str) -> float:

@@ -8,6 +8,7 @@ from rich.text import Text
 from router.config.advice import why_not_asked
 from router.config.rules import AUTO
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig
+from router.config.vendor_table import vendor_of
 from router.reports.plain import THE_SERVERS, plain_console, plain_table, shown_url
 
 
@@ -30,10 +31,16 @@ def provider_state(loaded: LoadedConfig, provider: ProviderConfig) -> str:
 
 def _providers(loaded: LoadedConfig) -> Table:
     rows = (
-        (one.name, one.kind, shown_url(one.base_url), one.model or THE_SERVERS, provider_state(loaded, one))
+        (one.name, one.kind, _vendor(one), shown_url(one.base_url), one.model or THE_SERVERS, provider_state(loaded, one))
         for one in loaded.config.providers
     )
-    return plain_table(("provider", "kind", "url", "model", "state"), rows)
+    return plain_table(("provider", "kind", "vendor", "url", "model", "state"), rows)
+
+
+def _vendor(provider: ProviderConfig) -> str:
+    """Return whose habits the provider's keys have for defaults (docs/vendors.md), a dash for nobody's."""
+    vendor = vendor_of(provider)
+    return "-" if vendor is None else vendor.name
 
 
 def _profiles(loaded: LoadedConfig) -> Table:

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import orjson
 from attrs import field, frozen
 
-from router.config.schema import LoadedConfig, ServerConfig
+from router.config.address import address_of
+from router.config.schema import LoadedConfig
 from router.config.secret import Secret
 
 CONNECT_S = 3.0  # it listens on this machine, or is not there
 ANSWER_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what the daemon may be bound to
 
 
 class DaemonUnreachableError(Exception):
@@ -105,9 +105,3 @@ def _check(url: str) -> None:
         is_url = False
     if not is_url:
         raise ValueError(f"{url!r} is no base URL such as http://127.0.0.1:8088")
-
-
-def address_of(server: ServerConfig) -> str:
-    """Return the base URL at which this machine reaches a daemon of that configuration."""
-    host = _EVERY_ADDRESS.get(server.host, server.host)
-    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from attrs import fields
 
 from router.config.schema import ProviderConfig
+from router.config.vendor_table import VendorUse, vendor_use
 from router.guards.context_budget import BudgetVerdict, overflow_error
 from router.providers.capabilities import Capabilities, Flag
 from router.reports.words import fact_words
@@ -29,6 +30,8 @@ _MAX_NOTES = 6  # of what is left out; the count says how many more
 def provider_rows(explanation: Explanation, view: ProviderView) -> Iterator[Row]:
     """Yield what is decided for one provider of the request's profile."""
     yield "can do", capabilities_words(view.capabilities)
+    if (use := vendor_use(view.config)) is not None:
+        yield "vendor", _vendor(use)
     if view.fit.lacking or view.fit.lossy:
         yield "lacks", ", ".join(_lacks(view))
     yield "window", _window(view)
@@ -50,6 +53,12 @@ def capabilities_words(capabilities: Capabilities) -> str:
     known = [f"{name} {fact_words(flag.value)} ({flag.origin})" for name, flag in flags.items() if flag.value is not None]
     unknown = [name for name, flag in flags.items() if flag.value is None and name != "suitability"]
     return ", ".join([*known, *([f"not known: {' '.join(unknown)}"] if unknown else [])])
+
+
+def _vendor(use: VendorUse) -> str:
+    """Return whose habits are heeded, and who says each of its keys."""
+    keys = [*(f"{key} (vendor)" for key in use.taken), *(f"{key} (provider)" for key in use.own)]
+    return f"{use.vendor.title}: {', '.join(keys) or 'nothing is changed'}"
 
 
 def _lacks(view: ProviderView) -> Iterator[str]:

@@ -121,7 +121,13 @@ def prefill_style(config: ProviderConfig) -> PrefillStyle | None:
     before it has said something, and newer Claude models refuse the request."""
     if not config.prefill:
         return None
-    return MESSAGES if config.kind == "anthropic" else CHAT_STYLES[config.prefill_style]
+    match config.kind:
+        case "anthropic":
+            return MESSAGES
+        case "openai_compat":
+            return CHAT_STYLES[config.prefill_style]
+        case _:
+            return None
 
 
 def prefilled(request: NeutralRequest, text: str, style: PrefillStyle, *, said_tokens: int = 0) -> Prefill | None:

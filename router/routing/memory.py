@@ -15,6 +15,7 @@ from router.guards.whole_arguments import CallHistory
 from router.routing.adaptive import Adaptive
 from router.routing.drift_watch import DriftWatch
 from router.routing.origins import Origins
+from router.routing.signatures import CallSignatures
 from router.routing.sticky import Sticky
 
 Backend = tuple[str, str, str, str]
@@ -30,6 +31,7 @@ class Memory:
     drift: DriftWatch = field(factory=DriftWatch)
     origins: Origins = field(factory=Origins)
     calls: CallHistory = field(factory=CallHistory)
+    signatures: CallSignatures = field(factory=CallSignatures)
     _backends: Mapping[str, Backend] = field(factory=dict)
 
     def take_over(self, providers: Iterable[ProviderConfig]) -> None:

@@ -84,6 +84,7 @@ class RawPipeline:
     touch: Touch | None = None
     stage: FrameStage | None = None
     on_frame: Callable[[Frame], None] | None = None  # sees each frame that passes
+    drops_comments: bool = False  # for clients that would trip over one
     shows_thinking: bool = False  # reasoning is an answer for this client
     failure: ProviderFailed | None = None
     is_done: bool = False
@@ -116,6 +117,8 @@ class RawPipeline:
         """Return what the client gets for the frames of one read, up to a failure."""
         out: list[bytes] = []
         for frame in frames:
+            if self.drops_comments and not frame.data:
+                continue
             if self._judge(frame):
                 if self.on_frame is not None:
                     self.on_frame(frame)

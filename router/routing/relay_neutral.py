@@ -49,6 +49,7 @@ class NeutralPipeline:
     stage: Stage | None = None
     listener: Listener | None = None
     on_frame: Callable[[Frame], None] | None = None  # sees each frame as it came
+    on_call: Callable[[ToolStarted], None] | None = None  # hears the calls that their vendor has signed
     echo_model: str | None = None  # what the client asked for, where it shall read that instead of the upstream's
     failure: ProviderFailed | None = None
     is_done: bool = False
@@ -142,6 +143,9 @@ class NeutralPipeline:
                 self.calls.piece(event)
             elif isinstance(event, ToolDone):
                 self.calls.done()
+            elif isinstance(event, ToolStarted):
+                if event.signature and self.on_call is not None:
+                    self.on_call(event)
             elif isinstance(event, Stopped):
                 self.stop = event.reason
                 self.calls.stop(event)

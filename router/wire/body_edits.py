@@ -38,6 +38,9 @@ class BodyEditor(Protocol):
     def set_item(self, key: str, index: int, value: object) -> object:
         """Replace one item of an array."""
 
+    def set_items(self, key: str, values: Mapping[int, object]) -> object:
+        """Replace items of an array, by their index."""
+
     def insert_item(self, key: str, index: int, value: object) -> object:
         """Put an item into an array, before the one at `index`."""
 
@@ -73,6 +76,10 @@ class DictEditor:
         """Replace one item of an array."""
         items = self.body[key]
         self.body[key] = [*items[:index], value, *items[index + 1 :]]
+
+    def set_items(self, key: str, values: Mapping[int, object]) -> None:
+        """Replace items of an array, by their index."""
+        self.body[key] = [values.get(index, item) for index, item in enumerate(self.body[key])]
 
     def insert_item(self, key: str, index: int, value: object) -> None:
         """Put an item into an array, before the one at `index`."""

@@ -69,6 +69,8 @@ class UpstreamTarget:
     null_content: str = "null"
     empty_result_text: str = ""
     max_stop: int = 4
+    drop_message_fields: tuple[str, ...] = ()
+    call_ids: str = "any"  # a key of tool_names.CALL_IDS
     server_tools: str = "drop"
     schema_profile: str = "none"
     allow_fields: tuple[str, ...] | None = None
@@ -245,6 +247,9 @@ class Dialect(Protocol):
 
     is_plain: bool
     """Its bodies are read as they are by whoever looks into `messages`, `tools` and `system`; others by way of chat's."""
+
+    streams_unasked: bool
+    """A client that says nothing of `stream` wants one."""
 
     def framer(self, provider: str = "") -> Framer:
         """Return a fresh framer for the bytes of one stream; `provider` names it in failures."""

@@ -1,8 +1,9 @@
 """What an upstream's error body says, whichever server wrote it.
 
 Shapes seen in the wild: `{"error": {...}}` and `{"type": "error", "error": {...}}` of the vendors, `{"error": "text"}` of
-Ollama, `{"object": "error", ...}` of vLLM, `{"detail": ...}` of FastAPI servers, a list around it (Gemini), the error of
-a vendor as text inside another's (OpenRouter's `metadata.raw`), HTML of a gateway, plain text, and any of them cut."""
+Ollama, `{"object": "error", ...}` of vLLM, `{"detail": ...}` of FastAPI servers, `{"message": {"detail": [...]}}` of Mistral,
+a list around it (Gemini), the error of a vendor as text inside another's (OpenRouter's `metadata.raw`), HTML of a gateway,
+plain text, and any of them cut."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def _error_objects(node: object, depth: int = 8) -> Iterator[Mapping[str, object
             yield from _error_objects(item, depth - 1)
     elif isinstance(node, dict):
         yield node
-        for key in ("error", "errors", "detail", "metadata"):
+        for key in ("error", "errors", "detail", "metadata", "message"):
             yield from _error_objects(node.get(key), depth - 1)
         yield from _error_objects(_embedded(node.get("raw")), depth - 1)
 

@@ -32,6 +32,7 @@ _LOAD_FAILED = re.compile(r"failed to load (?:the )?model|model failed to load|e
 _LOADING = re.compile(r"loading (?:the )?model|model (?:is |\S+ is )?(?:still |currently |being )?load(?:ing|ed right now)\b", _I)
 _NO_MONEY = re.compile(r"credit balance is too low|insufficient (?:credits?|balance|funds|quota)|exceeded your current quota", _I)
 _OVERLOADED = re.compile(r"\boverloaded\b|at capacity|slow down", _I)
+_CRASHED = re.compile(r"\bmodel (?:has )?crashed\b", _I)  # LM Studio, to whatever was asked
 _MISSING = re.compile(
     r"model\b.{0,120}?(?:not found|does not exist|is not available|not loaded|unknown)|(?:unknown|invalid|no such) model"
     r"|is not a valid model|no endpoints found|try pulling it first|no models? loaded",
@@ -55,6 +56,7 @@ _OVERFLOW = re.compile(
     r"|context (?:length|size|window|limit)[^.]{0,30}(?:exceed|overflow|reached|is only)"
     r"|exceed(?:s|ed)?[^.]{0,40}context (?:length|size|window|limit)"
     r"|(?:longer|greater|larger) than the[^.]{0,30}(?:context|maximum model) (?:length|size|window)"
+    r"|cannot truncate prompt with n_keep"
     r"|maximum prompt length|prompt exceeds max length|exceeded model token limit|context the overflows"
     r"|(?:input )?token count[^.]{0,30} exceeds the maximum|too many (?:input )?tokens|exceeds the maximum number of tokens"
     r"|`inputs` (?:tokens \+|must have less than)|range of input length",
@@ -65,7 +67,7 @@ _OVERFLOW_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_err
 # Is it the prompt that does not fit, or the prompt together with the room asked for the answer? (wire.md 17.2)
 _COMPLETION = re.compile(r"max_(?:completion_|output_|new_)?tokens|(?:in|for) the (?:completion|output)|completion tokens", _I)
 _LIMIT = re.compile(
-    r"(?:maximum (?:context|prompt|model) length(?: of| is)?|must be <=|context limit:[\d +,]*>|length of only)"
+    r"(?:maximum (?:context|prompt|model) length(?: of| is)?|must be <=|context limit:[\d +,]*>|length (?:of|is) only)"
     r"\D{0,12}(\d[\d,]{0,18})",
     _I,
 )
@@ -131,6 +133,7 @@ _REFUSAL_RULES: tuple[_Rule, ...] = (
     *_MODEL_RULES,
     (FailureReason.PAYMENT_REQUIRED, _NO_MONEY_WORDS, _NO_MONEY),
     (FailureReason.MODEL_MISSING, _MISSING_WORDS, _MISSING),
+    (FailureReason.UPSTREAM_5XX, frozenset(), _CRASHED),
     (FailureReason.UNSUPPORTED_PARAMETER, _UNSUPPORTED_WORDS, _UNSUPPORTED),
 )
 

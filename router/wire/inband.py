@@ -22,7 +22,7 @@ _FAULT = HTTPStatus.INTERNAL_SERVER_ERROR  # an error that names no status is th
 
 def inband_error(body: Mapping[str, object]) -> InbandError | None:
     """Return the error that a frame or a whole body holds, classified; None for one that holds none."""
-    error = body.get("error")
+    error = body.get("error") or _inner_error(body)
     if not error:
         if body.get("object") != "error" and body.get("type") != "error":
             return None
@@ -33,6 +33,18 @@ def inband_error(body: Mapping[str, object]) -> InbandError | None:
     reason = server_state(status or _FAULT, text) or reason_of(status or _FAULT, text)
     message = scrubbed(text.text or str(fields.get("message") or fields.get("code") or fields.get("type") or ""))
     return InbandError(reason=reason, message=message, status=status, transient=is_transient(reason))
+
+
+def _inner_error(body: Mapping[str, object]) -> object:
+    """Return the error of a choice (OpenRouter), or of Groq's own field, as a chunk or a reply of chat has it."""
+    choices = body.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choice := choices[0], Mapping):
+        if error := choice.get("error"):
+            return error
+        if choice.get("finish_reason") == "error":
+            return "the model's answer ended in an error"
+    groq = body.get("x_groq")
+    return groq.get("error") if isinstance(groq, Mapping) else None
 
 
 def failed(provider: str, error: InbandError) -> ProviderFailed:

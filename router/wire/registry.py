@@ -46,6 +46,7 @@ class _Dialect:
     framer = SseFramer
     is_commented = True
     is_plain = False
+    streams_unasked = False
     last_frame = b""
 
     @staticmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -133,8 +133,13 @@ class Splicer:
 
     def set_item(self, key: str, index: int, value: object) -> Splicer:
         """Replace one item of an array; its other items keep their bytes."""
+        return self.set_items(key, {index: value})
+
+    def set_items(self, key: str, values: Mapping[int, object]) -> Splicer:
+        """Replace items of an array, by their index; its other items keep their bytes."""
         items = self._items(key)
-        items[index] = orjson.dumps(value)
+        for index, value in values.items():
+            items[index] = orjson.dumps(value)
         return self.set_raw(key, joined(items))
 
     def insert_item(self, key: str, index: int, value: object) -> Splicer:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+import string
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 
 MAX_NAME = 64  # OpenAI's limit for function names and ids; Anthropic takes as much and more
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+_MISTRAL = re.compile(r"[A-Za-z0-9]{9}")
+_LETTERS = string.ascii_letters + string.digits
 
 
 def map_tool_names(names: Collection[str]) -> dict[str, str]:
@@ -33,9 +36,22 @@ def sendable_id(call_id: str) -> str:
     return call_id if _PLAIN.fullmatch(call_id) else "call_" + _digest(call_id)[:24]
 
 
-def numbered_id(call_id: str, count: int) -> str:
+def mistral_id(call_id: str) -> str:
+    """Return the id itself where it is nine letters and digits, all that Mistral takes, else a stable stand-in of that form.
+
+    53 bits of the id's hash are in it: of a thousand calls no two become one, but for one conversation in 10^10."""
+    if _MISTRAL.fullmatch(call_id):
+        return call_id
+    number = int(_digest(call_id), 16)
+    return "".join(_LETTERS[number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(9))
+
+
+CALL_IDS: Mapping[str, Callable[[str], str]] = {"any": sendable_id, "mistral": mistral_id}  # by the provider's `call_ids`
+
+
+def numbered_id(call_id: str, count: int, sendable: Callable[[str], str] = sendable_id) -> str:
     """Return the id for the `count`-th call that carries it: the id, then `-2`, `-3` and so on."""
-    return call_id if count == 1 else sendable_id(f"{call_id}-{count}")
+    return call_id if count == 1 else sendable(f"{call_id}-{count}")
 
 
 def _free_name(name: str, taken: set[str]) -> str:

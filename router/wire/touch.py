@@ -13,6 +13,7 @@ from attrs import frozen
 from router.domain.frame import Frame
 from router.domain.request import DialectName
 from router.wire.json_text import parse_object
+from router.wire.openai_chat.stream import is_thinking_part, text_of
 
 REASONING_KEYS = ("reasoning", "reasoning_content")
 OnStrip = Callable[[], None]  # called whenever reasoning was taken out
@@ -20,6 +21,7 @@ TAG_KEY = "coderouter_provider"  # the original's name, for the tools that read 
 _HOLDERS = {DialectName.ANTHROPIC: "message", DialectName.OPENAI_RESPONSES: "response"}  # where the opening event names it
 _TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
+_THINKING = b'"thinking"'  # a part of a content list (Mistral)
 _USAGE = b'"usage"'
 _MODEL = b'"model"'
 
@@ -72,6 +74,7 @@ def tag_reply(body: bytes, provider: str) -> bytes:
 def _patterns(touches: Touches) -> tuple[bytes, ...]:
     wanted = (
         (touches.strip_reasoning, _REASONING),
+        (touches.strip_reasoning, _THINKING),
         (touches.drop_usage, _USAGE),
         (touches.echo_model is not None, _MODEL),
     )
@@ -114,9 +117,34 @@ def _strip_reasoning(document: dict[str, Any], on_strip: OnStrip | None) -> bool
             if key in said:
                 del said[key]
                 is_changed = True
+        is_changed = _strip_parts(said) | _strip_details(said) | is_changed
     if is_changed and on_strip is not None:
         on_strip()
     return is_changed
+
+
+def _strip_parts(said: dict[str, Any]) -> bool:
+    """Take reasoning out of a content list; what is left of texts alone is a text, which every client reads."""
+    content = said.get("content")
+    if not isinstance(content, list) or not any(map(is_thinking_part, content)):
+        return False
+    rest = [part for part in content if not is_thinking_part(part)]
+    is_text = all(isinstance(part, dict) and part.get("type") == "text" for part in rest)
+    said["content"] = text_of(rest) if is_text else rest
+    return True
+
+
+def _strip_details(said: dict[str, Any]) -> bool:
+    """Take the readable parts out of `reasoning_details`: what is encrypted shows nothing, and is needed later."""
+    details = said.get("reasoning_details")
+    if not isinstance(details, list):
+        return False
+    kept = [part for part in details if not isinstance(part, dict) or not (part.get("text") or part.get("summary"))]
+    if kept:
+        said["reasoning_details"] = kept
+    else:
+        del said["reasoning_details"]
+    return len(kept) < len(details) or not kept
 
 
 def _sayings(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ NO_RESULT = "[no result recorded]"
 
 _MISPLACED = {Role.USER: (ToolUse, Thinking), Role.ASSISTANT: (ToolResult,), Role.SYSTEM: (ToolUse, ToolResult, Thinking)}
 
+Sendable = Callable[[str], str]
 _OpenCalls = dict[str, deque[ToolUse]]  # by the client's id: the renamed calls that wait for a result, oldest first
 
 
@@ -32,13 +33,19 @@ class Turn:
 
 
 def arrange(
-    messages: Iterable[Message], fit: Callable[[Block], Block | None], notes: list[Note], *, keeps_empty: bool
+    messages: Iterable[Message],
+    fit: Callable[[Block], Block | None],
+    notes: list[Note],
+    *,
+    keeps_empty: bool,
+    sendable: Sendable = sendable_id,
 ) -> list[Turn]:
     """Return the conversation as turns: user and assistant alternate, and results answer all calls and nothing else.
 
-    `fit` changes or leaves out single blocks. An assistant's turn of which nothing is left between two user turns stays
-    as an empty one if `keeps_empty`, else the user turns become one."""
-    return _pair(_alternate(messages, fit, notes, keeps_empty=keeps_empty), notes)
+    `fit` changes or leaves out single blocks, `sendable` gives a call's id the form that the upstream takes. An assistant's
+    turn of which nothing is left between two user turns stays as an empty one if `keeps_empty`, else the user turns become
+    one."""
+    return _pair(_alternate(messages, fit, notes, keeps_empty=keeps_empty), notes, sendable)
 
 
 def result_text(result: ToolResult) -> str:
@@ -99,13 +106,13 @@ def _as_reminder(block: Block) -> Block:
     return Text(f"<system-reminder>\n{block.text}\n</system-reminder>") if isinstance(block, Text) else block
 
 
-def _pair(turns: list[Turn], notes: list[Note]) -> list[Turn]:
+def _pair(turns: list[Turn], notes: list[Note], sendable: Sendable) -> list[Turn]:
     paired: list[Turn] = []
     used: dict[str, int] = {}
     calls: _OpenCalls = {}
     for turn in turns:
         if turn.role is Role.ASSISTANT:
-            calls = _rename_calls(turn, used)
+            calls = _rename_calls(turn, used, sendable)
         else:
             _take_results(turn, calls, notes)
             _answer_rest(turn, calls, notes)
@@ -118,19 +125,19 @@ def _pair(turns: list[Turn], notes: list[Note]) -> list[Turn]:
     return paired
 
 
-def _rename_calls(turn: Turn, used: dict[str, int]) -> _OpenCalls:
+def _rename_calls(turn: Turn, used: dict[str, int], sendable: Sendable) -> _OpenCalls:
     """Give each call of the turn an id that can be sent and that no earlier call has; return the calls as open."""
     calls: _OpenCalls = {}
     for index, block in enumerate(turn.blocks):
         if isinstance(block, ToolUse):
-            new_id = _unused_id(sendable_id(block.id), used)
+            new_id = _unused_id(sendable(block.id), used, sendable)
             call = block if new_id == block.id else evolve(block, id=new_id)
             turn.blocks[index] = call
             calls.setdefault(block.id, deque()).append(call)
     return calls
 
 
-def _unused_id(call_id: str, used: dict[str, int]) -> str:
+def _unused_id(call_id: str, used: dict[str, int], sendable: Sendable) -> str:
     """Return the id, or it with a number where an earlier call has it.
 
     Over the whole conversation: servers that count calls per answer repeat ids from turn to turn. `used` keeps, for
@@ -138,7 +145,7 @@ def _unused_id(call_id: str, used: dict[str, int]) -> str:
     numbered = call_id
     while numbered in used:
         used[call_id] += 1
-        numbered = numbered_id(call_id, used[call_id])
+        numbered = numbered_id(call_id, used[call_id], sendable)
     used[numbered] = 1
     return numbered
 

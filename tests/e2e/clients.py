@@ -104,11 +104,11 @@ def arguments_of(api: Api, event: Event) -> str:
 
 
 @asynccontextmanager
-async def open_raw_request(running: Running, api: Api, body: dict[str, Any]) -> AsyncIterator[trio.SocketStream]:
+async def open_raw_request(running: Running, path: str, body: dict[str, Any]) -> AsyncIterator[trio.SocketStream]:
     """Yield a bare connection on which the request was sent: the test decides when it closes, and sees every byte."""
     payload = json.dumps(body).encode()
     head = (
-        f"POST {api} HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(payload)}\r\n\r\n"
     )
     connection = await trio.open_tcp_stream("127.0.0.1", running.port)

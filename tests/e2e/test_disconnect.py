@@ -14,11 +14,15 @@ import pytest
 import trio
 from attrs import frozen
 
+from router.domain.request import DialectName
+from router.wire.registry import DIALECTS
 from tests.e2e.clients import Api, open_client, open_raw_request, request_body
 from tests.e2e.conftest import Size
 from tests.e2e.daemon import Running
 from tests.fakes.plans import BEFORE_HEAD, Break, How, Plan
 from tests.fakes.upstream import Exchange, Upstream
+from tests.replay.speech.common import Ask
+from tests.replay.speech.every import SPEAKERS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -40,24 +44,31 @@ AFTER_FIRST_BYTE = Phase(name="after the first byte", after=2, awaited=b"word1")
 PHASES = (BEFORE_FIRST_BYTE, AFTER_FIRST_BYTE)
 
 
-@pytest.mark.parametrize("api", Api)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name)
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 async def test_the_upstream_sees_every_client_that_leaves(
-    router: Running, upstream: Upstream, size: Size, tell: Callable[[str], None], *, api: Api, phase: Phase, stream: bool
+    router: Running,
+    upstream: Upstream,
+    size: Size,
+    tell: Callable[[str], None],
+    *,
+    dialect: DialectName,
+    phase: Phase,
+    stream: bool,
 ) -> None:
-    delays = await departures(router, upstream, size, api, phase, stream=stream)
+    delays = await departures(router, upstream, size, dialect, phase, stream=stream)
 
     p99 = delays[int(len(delays) * 0.99)]
-    tell(f"{api} {'stream' if stream else 'whole'}, {phase.name}: p50 {median(delays) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")
+    tell(f"{dialect} {'stream' if stream else 'whole'}, {phase.name}: p50 {median(delays) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")
     assert p99 < P99_BOUND_S
 
 
 async def test_departed_clients_leave_nothing_behind(
     router: Running, upstream: Upstream, size: Size, tell: Callable[[str], None]
 ) -> None:
-    for stream, phase, api in product([True, False], PHASES, Api):
-        await departures(router, upstream, size, api, phase, stream=stream)
+    for stream, phase, dialect in product([True, False], PHASES, DIALECTS):
+        await departures(router, upstream, size, dialect, phase, stream=stream)
 
     statuses: list[int] = []
     async with trio.open_nursery() as nursery:
@@ -68,11 +79,14 @@ async def test_departed_clients_leave_nothing_behind(
     async with open_client(router) as client:
         assert (await client.get("/status")).json()["in_flight"] == 0
     after = await router.settled_descriptors()
-    tell(f"descriptors at the start and after {8 * size.clients} departures: {router.descriptors_at_start}, {after}")
+    gone = 4 * len(DIALECTS) * size.clients
+    tell(f"descriptors at the start and after {gone} departures: {router.descriptors_at_start}, {after}")
     assert after <= router.descriptors_at_start
 
 
-async def departures(router: Running, upstream: Upstream, size: Size, api: Api, phase: Phase, *, stream: bool) -> list[float]:
+async def departures(
+    router: Running, upstream: Upstream, size: Size, dialect: DialectName, phase: Phase, *, stream: bool
+) -> list[float]:
     """Have the clients leave, one after the other; return when the upstream saw it, in seconds, in order of size."""
     upstream.exchanges.clear()
     aborts_before = upstream.aborts
@@ -80,17 +94,20 @@ async def departures(router: Running, upstream: Upstream, size: Size, api: Api, 
     left_at: dict[str, float] = {}
     async with trio.open_nursery() as nursery:
         for number in range(size.clients):
-            nursery.start_soon(partial(leave, router, api, number, left_at, stream=stream, phase=phase))
+            nursery.start_soon(partial(leave, router, dialect, number, left_at, stream=stream, phase=phase))
     with trio.move_on_after(SEEN_WITHIN_S):
         await upstream.wait_until(lambda: upstream.aborts - aborts_before == size.clients)
     assert upstream.aborts - aborts_before == size.clients, "a client left and its upstream call went on"
     return sorted(seen_after(exchange, left_at) for exchange in upstream.exchanges)
 
 
-async def leave(running: Running, api: Api, number: int, left_at: dict[str, float], *, stream: bool, phase: Phase) -> None:
+async def leave(
+    running: Running, dialect: DialectName, number: int, left_at: dict[str, float], *, stream: bool, phase: Phase
+) -> None:
     """Send one request, leave in the phase, and note when."""
     text = f"client {number}."
-    async with open_raw_request(running, api, request_body(api, stream=stream, text=text)) as connection:
+    path, body = SPEAKERS[dialect].ask(Ask(text=text), stream=stream)
+    async with open_raw_request(running, path, body) as connection:
         received = b""
         while stream and phase.awaited not in received:
             received += await connection.receive_some(65_536)

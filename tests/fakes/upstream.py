@@ -22,7 +22,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 
@@ -76,12 +76,16 @@ class Exchange:
         return decoded
 
 
+Respond = Callable[[Exchange, Sender], Awaitable[None]]
+
+
 @define(kw_only=True)
 class Upstream:
     """The fake's settings and what it saw. Written by its connection tasks, read by the test that owns it."""
 
     port: int
     default: Plan
+    respond: Respond | None = None  # answers in the place of every plan
     is_loading: bool = False  # a llama.cpp server that still loads its model: 503 everywhere
     exchanges: list[Exchange] = field(factory=list)
     connections_open: int = 0
@@ -120,12 +124,14 @@ class Upstream:
 
 
 @asynccontextmanager
-async def open_upstream(*, port: int = 0, default: Plan | None = None) -> AsyncIterator[Upstream]:
-    """Listen on 127.0.0.1 and answer until the context is left; open connections are then reset."""
+async def open_upstream(*, port: int = 0, default: Plan | None = None, respond: Respond | None = None) -> AsyncIterator[Upstream]:
+    """Listen on 127.0.0.1 and answer until the context is left; open connections are then reset.
+
+    `respond` writes the answers itself and knows no plans."""
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
         bound: int = listeners[0].socket.getsockname()[1]
-        upstream = Upstream(port=bound, default=default or Plan())
+        upstream = Upstream(port=bound, default=default or Plan(), respond=respond)
 
         async def handler(stream: trio.SocketStream) -> None:
             await _serve_connection(upstream, stream)
@@ -165,7 +171,7 @@ async def _serve_request(upstream: Upstream, stream: trio.SocketStream, conn: h1
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch_client, upstream, stream, conn, exchange, nursery.cancel_scope)
         try:
-            await _answer(upstream, exchange, sender)
+            await (upstream.respond(exchange, sender) if upstream.respond else _answer(upstream, exchange, sender))
         except ConnectionGone:
             _note_abort(upstream, exchange)
         nursery.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from router.domain.messages import ChoiceMode, JsonObject, Message, Role, Text, 
 from router.domain.request import DialectName, NeutralRequest, Note, OutputSchema, ThinkingMode
 from router.wire.anthropic.check import check_request
 from router.wire.anthropic.decode_blocks import BlockDecoder, text_of
+from router.wire.anthropic.deferred_tools import is_placeholder
 from router.wire.anthropic.vendor_tools import vendor_tool
 from router.wire.shape import as_integer, read_integer, read_number
 
@@ -55,7 +56,13 @@ class _Decoder:
             model=body.get("model") or "",
             system=system,
             messages=messages,
-            tools=tuple([self._tool(tool, f"tools[{index}]") for index, tool in enumerate(body.get("tools") or ())]),
+            tools=tuple(
+                [
+                    self._tool(tool, f"tools[{index}]")
+                    for index, tool in enumerate(body.get("tools") or ())
+                    if not is_placeholder(tool)
+                ]
+            ),
             tool_choice=_choice(choice),
             parallel_tools=_parallel_tools(choice),
             max_tokens=read_integer(body, "max_tokens", notes),

@@ -22,6 +22,7 @@ _FLAG = "defer_loading"
 _SEARCH = "tool_search_"  # begins the type of a search tool, and the name in a call of it
 _SEARCH_RESULT = "tool_search_tool_result"
 _REFERENCE = "tool_reference"
+_PLACEHOLDER = "DeferredToolPlaceholder"  # Claude Code's: with it a list of tools is never without a deferred one
 
 
 class Deferral(StrEnum):
@@ -72,6 +73,11 @@ def has_deferred(document: Mapping[str, object]) -> bool:
     return any(True for _ in _deferred(document))
 
 
+def is_placeholder(tool: Mapping[str, object]) -> bool:
+    """Tell whether a tool stands for others that are not told yet: no model is to call it."""
+    return tool.get("name") == _PLACEHOLDER and tool.get(_FLAG) is True
+
+
 def reference_words(block: Mapping[str, object]) -> str:
     """Return what a reference to a tool says, in the words that other dialects read."""
     return f"[{_REFERENCE} {block.get('tool_name', '')}]"
@@ -112,9 +118,9 @@ def _expand_tools(body: Splicer, notes: list[Note]) -> None:
         tool = orjson.loads(raw)
         if not isinstance(tool, dict):
             kept.append(raw)
-        elif _is_search(tool):
+        elif _is_search(tool) or is_placeholder(tool):
             dropped.append(tool.get("name"))
-            notes.append(Note(path=f"tools[{index}]", reason=f"{tool['type']}: every tool is offered at once"))
+            notes.append(Note(path=f"tools[{index}]", reason=f"{tool.get('type', _PLACEHOLDER)}: every tool is offered at once"))
         else:
             kept.append(Splicer(raw).remove(_FLAG).result() if _FLAG in tool else raw)
     if kept == before:

@@ -21,6 +21,7 @@ from router.domain.request import DialectName, NeutralRequest, Note, OutputSchem
 from router.wire.anthropic.cache_marks import add_cache_marks
 from router.wire.anthropic.encode_messages import MessageEncoder
 from router.wire.anthropic.encode_thinking import effort_config, settle_thinking, thinking_config
+from router.wire.attribution import without_attribution
 from router.wire.dialect import EncodedRequest, UpstreamTarget
 from router.wire.extras import carry_extras, client_path
 from router.wire.fit import Fitter
@@ -52,8 +53,8 @@ class _Encoder:
         turns = arrange(request.messages, self._fitter().fit, notes, keeps_empty=False)
         self._settle_prefill(turns)
         body: dict[str, Any] = {"model": target.model, "max_tokens": self._max_tokens()}
-        if request.system:
-            body["system"] = "\n".join(request.system)
+        if system := without_attribution(request.system, self.notes, keeps=self.target.keep_attribution):
+            body["system"] = "\n".join(system)
         body["messages"] = MessageEncoder(names=names).messages(turns)
         if tools:
             body["tools"] = [self._tool(tool, names) for tool in tools]

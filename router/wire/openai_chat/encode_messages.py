@@ -53,7 +53,7 @@ class MessageEncoder:
         message: dict[str, Any] = {"role": "assistant", "content": "\n".join(texts)}
         if not texts and calls:
             message["content"] = "" if self.target.null_content == "empty" else None
-        if thoughts:
+        if thoughts or (calls and self.target.reasoning == "echo"):  # "" where there was none: without the field it is refused
             message["reasoning_content"] = "\n".join(thoughts)
         if calls:
             message["tool_calls"] = calls

@@ -17,6 +17,7 @@ from router.wire.functions import names_to_send, offered_tools, resolve_choice
 from router.wire.openai_chat.encode_messages import PDF, MessageEncoder
 from router.wire.openai_chat.tools import encode_choice, encode_tools
 from router.wire.prefill import CHAT_STYLES
+from router.wire.tool_names import CALL_IDS
 from router.wire.turns import arrange
 
 
@@ -36,7 +37,8 @@ class _Encoder:
         tools = offered_tools(request, DialectName.OPENAI_CHAT, notes, server_tools=target.server_tools)
         names = names_to_send(request, tools)
         choice = resolve_choice(request.tool_choice, tools, notes)
-        turns = arrange(request.messages, self._fitter().fit, notes, keeps_empty=True)
+        sendable = CALL_IDS[target.call_ids]
+        turns = arrange(request.messages, self._fitter().fit, notes, keeps_empty=True, sendable=sendable)
         system = without_attribution(request.system, notes, keeps=target.keep_attribution)
         body: dict[str, Any] = {
             "model": target.model,

@@ -68,7 +68,12 @@ def reasoning_of(delta: Mapping[str, Any]) -> str:
     told = [text for key in ("reasoning_content", "reasoning") if isinstance(text := delta.get(key), str) and text]
     if told:
         return told[0] if len(set(told)) == 1 else "".join(told)
-    return text_of(delta.get("reasoning_details"))
+    return text_of(delta.get("reasoning_details")) or "".join(map(_thought, _parts(delta.get("content"))))
+
+
+def is_thinking_part(part: object) -> bool:
+    """Tell whether a part of a content list holds reasoning, as Mistral's do."""
+    return isinstance(part, dict) and part.get("type") == "thinking"
 
 
 def decode_usage(body: Mapping[str, Any]) -> Usage | None:
@@ -84,11 +89,14 @@ def decode_usage(body: Mapping[str, Any]) -> Usage | None:
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
     if cached is None:
         cached = token_count(usage.get("prompt_cache_hit_tokens"))  # DeepSeek's own name
+    written = _detail(usage, "prompt_tokens_details", "cache_write_tokens")  # OpenRouter
+    reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
     return Usage(
-        input=max(0, (prompt or 0) - (cached or 0)),
-        output=output or 0,
+        input=max(0, (prompt or 0) - (cached or 0) - (written or 0)),
+        output=(output or 0) + _reasoning_beside(usage, prompt or 0, output or 0, reasoning or 0),
         cache_read=cached,
-        reasoning=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        cache_write=written,
+        reasoning=reasoning,
         cost_usd=reported_cost(usage),
     )
 
@@ -116,6 +124,19 @@ def client_id(upstream_id: str) -> str:
 def _detail(usage: Mapping[str, Any], group: str, key: str) -> int | None:
     details = usage.get(group)
     return token_count(details.get(key)) if isinstance(details, dict) else None
+
+
+def _reasoning_beside(usage: Mapping[str, Any], prompt: int, output: int, reasoning: int) -> int:
+    """Return the tokens of reasoning that `completion_tokens` leaves out, as xAI does: its total has them."""
+    return reasoning if token_count(usage.get("total_tokens")) == prompt + output + reasoning else 0
+
+
+def _thought(part: object) -> str:
+    return text_of(part.get("thinking")) if isinstance(part, dict) and is_thinking_part(part) else ""
+
+
+def _parts(content: object) -> list[Any]:
+    return content if isinstance(content, list) else []
 
 
 def _part_texts(parts: list[Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from router.__main__ import main
 from router.config.schema_profile import DRIFT_JUDGED_FROM
-from router.domain.routes import MODEL_ROUTES, usual_path
+from router.domain.routes import GEMINI_ROUTE, MODEL_ROUTES, usual_path
 from router.ingress.routes import ModelRoute, find_target
 from tests.router.config.texts import SMALL, read, warned
 
@@ -37,7 +37,7 @@ def test_a_route_that_is_served_is_no_warning_in_any_spelling(path: str) -> None
     assert warned(TWO_RULES.replace("stream = true", f'path = "{path}"')) == []
 
 
-@pytest.mark.parametrize("path", ["/v1/message", "/v1/messages/count_tokens", "/v1/responses", "/status", "/"])
+@pytest.mark.parametrize("path", ["/v1/message", "/v1/messages/count_tokens", "/v1/embeddings", "/api/tags", "/status", "/"])
 def test_a_route_that_no_model_answers_is_warned_about(path: str) -> None:
     assert warned(TWO_RULES.replace("stream = true", f'path = "{path}"')) == [
         ("no-effect", "auto_router.rules[1].match.path", 20)
@@ -49,8 +49,10 @@ def test_a_route_that_no_model_answers_is_warned_about(path: str) -> None:
 
 @pytest.mark.parametrize("route", MODEL_ROUTES)
 def test_the_routes_of_rules_are_routes_of_the_router(route: str) -> None:
-    assert isinstance(find_target("POST", route), ModelRoute)
-    assert usual_path(route) == route
+    asked = f"{route}/m:generateContent" if route == GEMINI_ROUTE else route
+
+    assert isinstance(find_target("POST", asked), ModelRoute)
+    assert usual_path(asked) == usual_path(route) == route
 
 
 @pytest.mark.parametrize("resolve", ["off", "exact"])

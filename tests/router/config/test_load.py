@@ -239,6 +239,9 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
         "null_content": '"empty"',
         "empty_result_text": '"-"',
         "max_stop": "5",
+        "vendor": '"groq"',
+        "drop_message_fields": '["name"]',
+        "call_ids": '"mistral"',
         "prefill_style": '"vllm"\nprefill = true',
     }
     set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')

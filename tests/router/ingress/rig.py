@@ -18,7 +18,9 @@ from router.ingress.chat import handle
 from router.ingress.drain import Drain
 from router.ingress.front_serve import serve
 from router.ingress.generation import Generation
+from router.ingress.routes import ModelRoute, find_target
 from router.ports import Spending
+from router.providers.adapter import DIALECT_OF_KIND
 from router.routing.dispatch import Upstreams
 from router.routing.limits import Fairness
 from router.routing.memory import Memory
@@ -38,8 +40,14 @@ from tests.builders import (
 )
 from tests.router.ingress.memory import Conversation
 
-PATHS = {DialectName.ANTHROPIC: "/v1/messages", DialectName.OPENAI_CHAT: "/v1/chat/completions"}
-KINDS = {DialectName.ANTHROPIC: "anthropic", DialectName.OPENAI_CHAT: "openai_compat"}
+PATHS = {
+    DialectName.ANTHROPIC: "/v1/messages",
+    DialectName.OPENAI_CHAT: "/v1/chat/completions",
+    DialectName.OPENAI_RESPONSES: "/v1/responses",
+    DialectName.GEMINI: "/v1beta/models/m:streamGenerateContent?alt=sse",
+    DialectName.OLLAMA: "/api/chat",
+}
+KINDS = {dialect: kind for kind, dialect in DIALECT_OF_KIND.items()}
 QUESTION: Mapping[str, Any] = {"model": "m", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -121,17 +129,21 @@ class Rig:
         headers: Sequence[tuple[str, str]] = (),
         leave_after_s: float | None = None,
         generation: Generation | None = None,
+        path: str = "",
     ) -> Conversation:
         """Return the whole conversation over one body as it is; with a `generation` that remembers what came before."""
         length = ("content-length", str(len(body)))
-        talk = Conversation("POST", PATHS[dialect], headers=[*headers, length])
+        path, _, query = (path or PATHS[dialect]).partition("?")
+        talk = Conversation("POST", path, headers=[*headers, length], query=query)
+        route = find_target("POST", path, query)
+        assert isinstance(route, ModelRoute)
         talk.part(body)
         exchange = talk.exchange(dialect, self.drain)
         async with trio.open_nursery() as nursery:
             if leave_after_s is not None:
                 nursery.start_soon(_leave, talk, leave_after_s)
             with self.drain.counted():
-                await serve(exchange, partial(handle, generation=generation or self.generation()), self.observer)
+                await serve(exchange, partial(handle, generation=generation or self.generation(), route=route), self.observer)
             nursery.cancel_scope.cancel()
         return talk
 

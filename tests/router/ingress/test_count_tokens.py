@@ -10,16 +10,19 @@ import pytest
 from router.domain.request import DialectName
 from router.ingress.count_tokens import count_tokens
 from router.ingress.front_serve import serve
+from router.ingress.routes import ModelRoute, Operation
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import QUESTION, Rig
+
+COUNT = ModelRoute(dialect=ANTHROPIC, operation=Operation.COUNT_TOKENS)
 
 
 async def counted(rig: Rig) -> Conversation:
     body = orjson.dumps(QUESTION)
     talk = Conversation("POST", "/v1/messages/count_tokens", headers=[("content-length", str(len(body)))])
     talk.part(body)
-    await serve(talk.exchange(), partial(count_tokens, generation=rig.generation()), rig.observer)
+    await serve(talk.exchange(), partial(count_tokens, generation=rig.generation(), route=COUNT), rig.observer)
     return talk
 
 

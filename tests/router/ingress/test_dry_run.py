@@ -28,6 +28,7 @@ from router.domain.spend import CapScope
 from router.errors import InvalidRequest, UnknownProfile
 from router.guards.tool_loop import Act
 from router.ingress.dry_run import DryRun, Letter
+from router.ingress.routes import ModelRoute
 from router.routing.explanation import Explanation, Way
 from router.wire.anthropic.deferred_tools import Deferral
 from tests.builders import ANTHROPIC, CHAT, a_config, a_profile, a_provider
@@ -56,7 +57,7 @@ def a_file(*providers: ProviderConfig, profile: ProfileConfig | None = None, **t
 def explained(
     loaded: LoadedConfig, dialect: DialectName = ANTHROPIC, *, headers: Mapping[str, str] | None = None, **body: object
 ) -> Explanation:
-    letter = Letter(path=PATHS[dialect], dialect=dialect, headers=headers or {})
+    letter = Letter(path=PATHS[dialect], route=ModelRoute(dialect=dialect), headers=headers or {})
     return DryRun.of(loaded).explain(letter, orjson.dumps({**QUESTION, **body}))
 
 

@@ -70,3 +70,17 @@ def test_one_model_is_shown_and_an_unknown_one_is_not_found() -> None:
     assert shown["id"] == "coding"
     with pytest.raises(NotFound):
         one_model(DialectName.ANTHROPIC, IDS, CREATED, "claude-x")
+
+
+def test_gemini_clients_get_names_methods_and_windows() -> None:
+    page = models_page(DialectName.GEMINI, ("coding",), CREATED, {}, lambda _name: 32_768)
+
+    entry = {
+        "name": "models/coding",
+        "displayName": "coding",
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "inputTokenLimit": 32_768,
+        "outputTokenLimit": 32_768,
+    }
+    assert page == {"models": [entry]}
+    assert one_model(DialectName.GEMINI, ("coding",), CREATED, "coding", lambda _name: 32_768) == entry

@@ -10,12 +10,15 @@ import pytest
 from router.domain.request import DialectName
 from router.ingress.count_tokens import count_tokens
 from router.ingress.front_serve import serve
+from router.ingress.routes import ModelRoute, Operation
 from tests.builders import ANTHROPIC, CHAT, ScriptedProvider
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import Rig
 
 ROBOT = b'{"max_tokens":10,"messages":[{"role":"robot","content":"x"}]}'
 WORDS = "messages[0].role: must be user, assistant or system"
+
+COUNT = ModelRoute(dialect=ANTHROPIC, operation=Operation.COUNT_TOKENS)
 
 
 def rig(upstream: DialectName = ANTHROPIC) -> Rig:
@@ -53,7 +56,9 @@ async def test_counting_refuses_in_the_same_words() -> None:
     talk.part(ROBOT)
     bench = rig()
 
-    await serve(talk.exchange(ANTHROPIC, bench.drain), partial(count_tokens, generation=bench.generation()), bench.observer)
+    await serve(
+        talk.exchange(ANTHROPIC, bench.drain), partial(count_tokens, generation=bench.generation(), route=COUNT), bench.observer
+    )
 
     assert talk.status == 400
     assert orjson.loads(talk.body)["error"]["message"] == WORDS

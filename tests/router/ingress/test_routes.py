@@ -7,6 +7,7 @@ from router.errors import MethodNotAllowed, NotFound
 from router.ingress.routes import ModelRoute, Operation, Page, Target, find_target, guess_dialect
 
 ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
+RESPONSES, GEMINI, OLLAMA = DialectName.OPENAI_RESPONSES, DialectName.GEMINI, DialectName.OLLAMA
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,19 @@ ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
         ("POST", "/v1/v1/messages/count_tokens", ModelRoute(dialect=ANTHROPIC, operation=Operation.COUNT_TOKENS)),
         ("POST", "/v1/chat/completions", ModelRoute(dialect=CHAT)),
         ("POST", "/chat/completions", ModelRoute(dialect=CHAT)),
+        ("POST", "/v1/responses", ModelRoute(dialect=RESPONSES)),
+        ("POST", "/responses", ModelRoute(dialect=RESPONSES)),
+        ("GET", "/v1/responses/resp_1", Page.STORED),
+        ("DELETE", "/v1/responses/resp_1", Page.STORED),
+        ("POST", "/v1/responses/compact", Page.STORED),
+        ("POST", "/v1/responses/resp_1/cancel", Page.STORED),
+        ("POST", "/api/chat", ModelRoute(dialect=OLLAMA)),
+        ("GET", "/api/tags", Page.MODELS),
+        ("GET", "/api/ps", Page.MODELS),
+        ("GET", "/api/version", Page.MODELS),
+        ("POST", "/api/show", Page.MODELS),
+        ("GET", "/v1beta/models", Page.MODELS),
+        ("GET", "/v1beta/models/gemini-2.5-pro", Page.MODELS),
         ("GET", "/v1/models", Page.MODELS),
         ("GET", "/v1/models/vendor/name", Page.MODELS),
         ("HEAD", "/", Page.ROOT),
@@ -32,6 +46,35 @@ ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
 )
 def test_every_route_of_the_specification_has_its_target(method: str, path: str, target: Target) -> None:
     assert find_target(method, path) == target
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "route"),
+    [
+        ("/v1beta/models/m:generateContent", "", ModelRoute(dialect=GEMINI, model="m", is_stream=False)),
+        ("/v1beta/models/m:streamGenerateContent", "alt=sse", ModelRoute(dialect=GEMINI, model="m", is_stream=True)),
+        ("/v1beta/models/m:streamGenerateContent", "key=k&alt=sse", ModelRoute(dialect=GEMINI, model="m", is_stream=True)),
+        (
+            "/v1beta/models/m:streamGenerateContent",
+            "key=alt=sse",
+            ModelRoute(dialect=GEMINI, model="m", is_stream=True, is_array=True),
+        ),
+        ("/v1/models/a/b:7b:generateContent", "alt=sse", ModelRoute(dialect=GEMINI, model="a/b:7b", is_stream=False)),
+        (
+            "/v1beta/models/m:countTokens",
+            "",
+            ModelRoute(dialect=GEMINI, operation=Operation.COUNT_TOKENS, model="m", is_stream=False),
+        ),
+    ],
+)
+def test_a_gemini_path_says_model_verb_and_form(path: str, query: str, route: ModelRoute) -> None:
+    assert find_target("POST", path, query) == route
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1beta/models/:generateContent", "/v1beta/models/m"])
+def test_a_gemini_path_without_a_verb_of_ours_asks_nothing(path: str) -> None:
+    with pytest.raises((NotFound, MethodNotAllowed)):
+        find_target("POST", path)
 
 
 @pytest.mark.parametrize("path", ["/v1/message", "/v1/messages/", "/v1/models/", "/api/event_logging/", "//v1/messages", ""])
@@ -66,6 +109,12 @@ def test_a_wrong_method_is_told_the_right_ones(method: str, path: str, allow: tu
         ("/v1/models", b"authorization", CHAT),
         ("/v1/chat/completions", b"x-api-key", CHAT),
         ("/nowhere", b"anthropic-version", CHAT),
+        ("/v1/responses", b"x-api-key", CHAT),
+        ("/v1beta/models/m:generateContent", b"host", GEMINI),
+        ("/v1beta/nowhere", b"anthropic-version", GEMINI),
+        ("/v1/models/m:streamGenerateContent", b"x-api-key", GEMINI),
+        ("/api/chat", b"host", OLLAMA),
+        ("/api/nowhere", b"host", OLLAMA),
     ],
 )
 def test_errors_are_in_the_dialect_that_path_and_headers_suggest(path: str, header: bytes, dialect: DialectName) -> None:

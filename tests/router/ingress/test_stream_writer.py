@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 import pytest
 import trio
+from attrs import define
 from trio.testing import MockClock
 
 from router.ingress.stream_writer import StreamWriter
+from router.wire.dialect import EventEncoder
 from router.wire.registry import DIALECTS
 from tests.builders import CHAT
 from tests.router.ingress.memory import Conversation
@@ -49,6 +52,38 @@ async def test_pings_do_not_wait_for_the_grace_once_the_answer_has_begun(
     await trio.sleep(2.5)
 
     assert talk.body == b"data: x\n\n" + PING * 2
+    nursery.cancel_scope.cancel()
+
+
+@define
+class Talker:
+    """An encoder that can say that an answer goes on."""
+
+    said: int = 0
+
+    def progress(self) -> bytes:
+        self.said += 1
+        return b"event: in_progress\n\n"
+
+
+async def test_a_client_that_counts_no_comments_is_told_every_minute_of_silence(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    del autojump_clock
+    talk = Conversation("POST", "/v1/responses")
+    writer = a_writer(talk)
+    writer.encoder = cast("EventEncoder", Talker())
+    nursery.start_soon(partial(writer.keep_alive, grace_s=1, keepalive_s=15))
+
+    await trio.sleep(100)  # before the answer has begun there is nothing to say of it
+    assert b"in_progress" not in talk.body
+    await writer.write(b"data: x\n\n")
+    await trio.sleep(70)
+    assert talk.body.count(b"in_progress") == 1
+    await writer.write(b"data: y\n\n")
+    await trio.sleep(125)
+
+    assert talk.body.count(b"in_progress") == 3
     nursery.cancel_scope.cancel()
 
 

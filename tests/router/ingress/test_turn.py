@@ -15,6 +15,7 @@ from router.config.schema_rules import AutoRouterConfig, AutoRuleConfig, MatchCo
 from router.domain.request import DialectName
 from router.errors import InvalidRequest
 from router.ingress.generation import Generation
+from router.ingress.routes import ModelRoute
 from router.ingress.turn import Turn
 from router.routing.memory import Memory
 from tests.builders import (
@@ -68,7 +69,7 @@ class Desk:
     def turn(self, path: str = "/v1/messages", *, headers: Mapping[str, str] | None = None, **body: object) -> Turn:
         document = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], **body}
         exchange = Conversation("POST", path, headers=list((headers or {}).items())).exchange(ANTHROPIC)
-        return Turn.read(self.generation(), exchange, orjson.dumps(document))
+        return Turn.read(self.generation(), exchange, ModelRoute(dialect=ANTHROPIC), orjson.dumps(document))
 
     def told(self) -> Sequence[str]:
         return [name for name, _ in self.observer.events]

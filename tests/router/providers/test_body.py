@@ -257,3 +257,52 @@ def test_a_chat_upstream_is_offered_every_tool_at_once() -> None:
 
     assert [tool["function"]["name"] for tool in sent(body)["tools"]] == ["Read"]
     assert b"defer_loading" not in body.content
+
+
+BILLED = "x-anthropic-billing-header: cc_version=2; cch=%s;"
+AGENT = b'{"type":"text","text":"You are an agent.","cache_control":{"type":"ephemeral"}, "x":1.50}'
+
+
+def billed(nonce: str, *, system: bytes | None = None) -> bytes:
+    blocks = b'[{"type":"text","text":"%b"},%b]' % ((BILLED % nonce).encode(), AGENT)
+    return b'{"model":"m","max_tokens":5,"system":%b,"messages":[{"role":"user","content":"hi"}]}' % (system or blocks)
+
+
+def head_sent(base_url: str, nonce: str, **keys: object) -> bytes:
+    """Return what stands before the model's name in a server's cache: all that is the same in each turn."""
+    body = plan(ANTHROPIC, base_url=base_url, **keys).encode(same_dialect(billed(nonce), ANTHROPIC), Refused()).content
+    return body[body.index(b'"system"') :]
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:8080", "http://localhost:8080/v1", "http://[::1]:8080"])
+def test_a_local_servers_prefix_cache_is_not_spoilt_by_the_line_a_client_is_billed_by(base_url: str) -> None:
+    first, second = (head_sent(base_url, nonce) for nonce in ("aaa", "bbb"))
+
+    assert first == second
+    assert AGENT in first
+
+
+def test_the_line_reaches_those_who_bill_by_it() -> None:
+    assert b"cch=aaa" in head_sent("https://api.anthropic.com", "aaa")
+    assert b"cch=aaa" in head_sent("http://127.0.0.1:8080", "aaa", keep_attribution=True)
+    assert b"cch=aaa" not in head_sent("https://gateway.example", "aaa", keep_attribution=False)
+
+
+@pytest.mark.parametrize(
+    ("system", "left"),
+    [
+        (b'"x-anthropic-billing-header: cch=1;\\nYou are an agent."', "You are an agent."),
+        (b'"x-anthropic-billing-header: cch=1;"', None),
+        (b'[{"type":"text","text":"x-anthropic-billing-header: cch=1;"}]', None),
+        (
+            b'[{"type":"text","text":"x-anthropic-billing-header: cch=1;\\nYou are"}]',
+            [{"type": "text", "text": "You are"}],
+        ),
+        (b'"You are an agent."', "You are an agent."),
+    ],
+)
+def test_only_the_line_itself_is_taken(system: bytes, left: object) -> None:
+    told = plan(ANTHROPIC, base_url="http://127.0.0.1:1").encode(same_dialect(billed("1", system=system), ANTHROPIC), Refused())
+
+    assert sent(told).get("system") == left
+    assert [note.reason for note in told.notes] == ([] if system == b'"You are an agent."' else ["client attribution block"])

@@ -46,6 +46,19 @@ def test_the_credential_is_the_providers_and_nothing_of_the_clients_passes(kind:
     assert headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize("kind", ["openai_compat", "anthropic"])
+@pytest.mark.parametrize(
+    ("key_header", "name", "value"),
+    [("api-key", "api-key", "sk-ours"), ("X-Key", "x-key", "sk-ours"), ("Authorization", "authorization", "Bearer sk-ours")],
+)
+def test_the_credential_goes_into_the_header_that_is_named_and_into_no_other(
+    kind: str, key_header: str, name: str, value: str
+) -> None:
+    headers = sent(plan(kind=kind, key_header=key_header))
+
+    assert [(key, said) for key, said in headers.items() if "sk-ours" in said] == [(name, value)]
+
+
 def test_without_a_key_no_credential_is_sent() -> None:
     header_plan = plan_headers(a_provider(), credential=None, static={}, user_agent="router/1")
 

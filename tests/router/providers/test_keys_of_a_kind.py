@@ -25,7 +25,7 @@ CLIENTS = {
     "openai": DialectName.OPENAI_CHAT,
     "responses": DialectName.OPENAI_RESPONSES,
 }
-ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas"}  # not read by an encoder
+ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "vendor", "drop_message_fields"}  # not read by an encoder
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
 FOLDERS = ["anthropic_to_openai", "openai_to_anthropic", "responses_to_openai"]
 

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 import pytest
 from attrs import define, field
 
-from router.config.schema import ServerConfig
 from router.config.secret import Secret
-from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError, address_of
+from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 from tests.router.config.texts import SMALL, read
 
 PATIENCE_S = 5.0
@@ -95,20 +94,6 @@ def test_nobody_at_the_address_is_told_with_the_reason() -> None:
 def test_an_address_that_is_none_is_a_mistake_of_the_caller(url: str) -> None:
     with pytest.raises(ValueError, match="http://"):
         DaemonClient.of(None, url)
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:8088"),
-        ("localhost", "http://localhost:8088"),
-        ("0.0.0.0", "http://127.0.0.1:8088"),  # noqa: S104 - the case at hand
-        ("::", "http://[::1]:8088"),
-        ("::1", "http://[::1]:8088"),
-    ],
-)
-def test_a_daemon_is_asked_where_this_machine_reaches_it(host: str, url: str) -> None:
-    assert address_of(ServerConfig(host=host)) == url
 
 
 def test_the_configuration_gives_address_and_tokens() -> None:

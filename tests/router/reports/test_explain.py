@@ -227,3 +227,19 @@ def test_a_body_of_the_wrong_shape_is_a_usage_error_that_names_the_field(tmp_pat
     code, said = explained(tmp_path, body='{"messages": [{"role": "user"}]}')
 
     assert (code, said) == (2, "messages[0].content: is required\n")
+
+
+def test_the_keys_of_a_vendor_are_told_with_who_says_each(tmp_path: Path) -> None:
+    config = CONFIG.replace('model = "near-1"', 'model = "near-1"\nvendor = "groq"\ndrop_fields = ["n"]')
+
+    _, said = explained(tmp_path, config=config)
+
+    assert "vendor Groq: drop_message_fields (vendor), drop_fields (provider)" in lines_of(said)
+
+
+def test_of_a_vendor_that_wants_nothing_changed_that_is_told_and_of_none_nothing(tmp_path: Path) -> None:
+    _, known = explained(tmp_path, config=CONFIG.replace('model = "near-1"', 'model = "near-1"\nvendor = "lm_studio"'))
+    _, unknown = explained(tmp_path)
+
+    assert "vendor LM Studio: nothing is changed" in lines_of(known)
+    assert not any(line.startswith("vendor") for line in lines_of(unknown))

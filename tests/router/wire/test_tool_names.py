@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.wire.tool_names import map_tool_names, numbered_id, sendable_id
+from router.wire.tool_names import map_tool_names, mistral_id, numbered_id, sendable_id
 
 SENDABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAMES = st.one_of(st.text(max_size=80), st.text(alphabet="ab_.:/", min_size=60, max_size=70))
@@ -68,6 +68,20 @@ def test_ids_are_kept_or_replaced_by_a_stable_one(call_id: str) -> None:
     assert (sent == call_id) is bool(SENDABLE.fullmatch(call_id))
 
 
+@given(call_id=st.text(max_size=90))
+def test_mistral_gets_nine_letters_and_digits_the_same_every_time(call_id: str) -> None:
+    sent = mistral_id(call_id)
+
+    assert re.fullmatch("[A-Za-z0-9]{9}", sent)
+    assert sent == mistral_id(call_id)
+    assert (sent == call_id) is bool(re.fullmatch("[A-Za-z0-9]{9}", call_id))
+
+
+def test_the_stand_ins_of_many_ids_are_all_different() -> None:
+    assert len({mistral_id(f"call_{number}") for number in range(20_000)}) == 20_000
+
+
 def test_a_repeated_id_gets_a_number() -> None:
     assert [numbered_id("call_0", count) for count in (1, 2, 3)] == ["call_0", "call_0-2", "call_0-3"]
     assert SENDABLE.fullmatch(numbered_id("x" * 64, 2))
+    assert re.fullmatch("[A-Za-z0-9]{9}", numbered_id("abcdefghi", 2, mistral_id))

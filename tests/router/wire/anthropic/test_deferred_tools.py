@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from router.errors import InvalidRequest
 from router.wire.anthropic.check import check_request
+from router.wire.anthropic.decode_request import decode_request
 from router.wire.anthropic.deferred_tools import Deferral, decide, expand, refuse_deferred, settle_deferred
 from router.wire.splice import Splicer
 
@@ -201,3 +202,26 @@ def test_a_long_body_takes_no_time() -> None:
     expanded(content)
 
     assert perf_counter() - began < 0.2
+
+
+PLACEHOLDER = {"name": "DeferredToolPlaceholder", "description": "Never call this.", "input_schema": {}, "defer_loading": True}
+BASH = {"name": "Bash", "input_schema": {"type": "object"}}
+
+
+def test_what_stands_for_tools_that_are_not_told_yet_is_offered_to_nobody() -> None:
+    body = Splicer(orjson.dumps({"messages": [], "tools": [BASH, PLACEHOLDER]}))
+
+    (note,) = expand(body)
+
+    assert body.get("tools") == [BASH]
+    assert note.path == "tools[1]"
+    decoded = decode_request({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "tools": [BASH, PLACEHOLDER]})
+    assert [tool.name for tool in decoded.tools] == ["Bash"]
+
+
+def test_a_tool_of_that_name_that_is_not_deferred_is_a_tool() -> None:
+    own = {**PLACEHOLDER, "defer_loading": False}
+
+    decoded = decode_request({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "tools": [own]})
+
+    assert [tool.name for tool in decoded.tools] == ["DeferredToolPlaceholder"]

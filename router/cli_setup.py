@@ -1,0 +1,215 @@
+"""The commands that set things up: a first configuration, one out of CodeRouter's, what a client needs (routing.md 17.2)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from attrs import evolve
+
+from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, end_with_mistakes, load_or_end
+from router.config.options import ServeOptions, tell_on_stderr
+from router.errors import ConfigError
+
+if TYPE_CHECKING:
+    from router.onboarding.client_setup import Setup
+    from router.onboarding.findings import Findings
+
+_STDOUT = "-"
+_SHELLS = ("posix", "fish", "powershell")
+
+
+@click.command()
+@click.option("--output", "-o", metavar="FILE", help="Write to FILE, - for stdout; else where the router looks first.")
+@click.option("--force", is_flag=True, help="Replace a file that is there; a copy of it stays beside it.")
+@click.option("--dry-run", is_flag=True, help="Print the file and write nothing; the same as -o -.")
+@click.option(
+    "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), help="Look for keys in a file, too; repeatable."
+)
+@click.pass_context
+def init(ctx: click.Context, *, output: str | None, force: bool, dry_run: bool, env_files: tuple[Path, ...]) -> None:
+    """Look for local servers and keys, and write a configuration of what is there."""
+    from router.config.origin import first_file  # noqa: PLC0415 - only what this command needs is read for it
+    from router.onboarding.init_file import render  # noqa: PLC0415 - same
+    from router.onboarding.init_report import found_lines, next_lines  # noqa: PLC0415 - same
+
+    environ = _environment(env_files)
+    target = None if dry_run or output == _STDOUT else Path(output).expanduser() if output else first_file(environ)
+    if target is not None and os.path.lexists(target) and not force:
+        click.echo(f"{target} is there already: --force replaces it and keeps a copy, -o FILE writes another", err=True)
+        sys.exit(EXIT_FAILED)
+    found = _found(environ)
+    text = render(found)
+    _check(text, target or Path("router.toml"), environ)
+    if target is None:
+        click.echo(text, nl=False)
+        _echo(found_lines(found, _install_command()), err=True)
+        return
+    _write(target, text)
+    _echo(found_lines(found, _install_command()))
+    click.echo(f"written: {target}")
+    named = None if target == first_file(os.environ) else target
+    _echo(next_lines(_program(ctx), named, env_files, is_running=found.is_router_running))
+
+
+@click.command()
+@config_options
+@click.option("--url", help="Base URL of the router; else where the configuration says that it listens.")
+@click.option("--shell", type=click.Choice(_SHELLS), default="posix", show_default=True, help="Whose syntax to print.")
+@click.option("--write", "file", type=click.Path(path_type=Path), help="Merge it into the client's own file, with a copy.")
+@click.argument("client", required=False)
+def env(options: ServeOptions, *, client: str | None, url: str | None, shell: str, file: Path | None) -> None:
+    """Print the variables, or the lines of its configuration, that CLIENT needs to use the router."""
+    from router.onboarding.client_env import CLIENTS, NAMES_CLAUDE  # noqa: PLC0415 - same as in `init`
+    from router.onboarding.client_facts import facts_of  # noqa: PLC0415 - same
+    from router.onboarding.client_setup import Shell, shown  # noqa: PLC0415 - same
+
+    if client is None or client not in CLIENTS:
+        click.echo(f"{'which client?' if client is None else f'{client} is not known:'} one of {', '.join(CLIENTS)}", err=True)
+        sys.exit(EXIT_USAGE)
+    loaded = load_or_end(evolve(options, needs_tokens=False))
+    try:
+        setup = CLIENTS[client](facts_of(loaded, url, names_claude=client in NAMES_CLAUDE))
+    except ValueError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_USAGE)
+    if file is not None:
+        _merge(file, client, setup)
+        return
+    click.echo(shown(setup, Shell(shell)), nl=False)
+    for note in setup.notes if setup.shows_document and setup.file_format == "json" else ():
+        click.echo(f"# {note}", err=True)
+    if setup.file is not None and setup.shows_document:
+        click.echo(f"# for {setup.file}; --write merges it into the file that is there", err=True)
+
+
+@click.command()
+@click.argument("source", metavar="IN.yaml", type=click.Path(path_type=Path))
+@click.argument("target", metavar="[OUT.toml]", required=False, type=click.Path(path_type=Path))
+@click.option("--capabilities", type=click.Path(path_type=Path), help="Also the rules of a model-capabilities.yaml.")
+@click.option("--mode", type=click.Choice(("strict-compat",)), help="Write CodeRouter's behaviour wherever ours differs.")
+@click.option("--report", "is_report", is_flag=True, help="Tell of every key that is not simply taken over, not only of losses.")
+@click.option("--force", "is_forced", is_flag=True, help="Replace OUT.toml where it is there.")
+def convert(
+    source: Path, target: Path | None, capabilities: Path | None, mode: str | None, *, is_report: bool, is_forced: bool
+) -> None:
+    """Turn CodeRouter's providers.yaml into a router.toml, on stdout or in OUT.toml.
+
+    Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
+    from router.onboarding.convert_files import Job  # noqa: PLC0415 - same as in `init`
+
+    job = Job(
+        source=source,
+        target=target,
+        capabilities=capabilities,
+        is_strict=mode is not None,
+        is_report=is_report,
+        is_forced=is_forced,
+        environ=os.environ,
+        show=lambda text: click.echo(text, nl=False),
+        tell=lambda line: click.echo(line, err=True),
+    )
+    sys.exit(job.run())
+
+
+def _environment(env_files: tuple[Path, ...]) -> Mapping[str, str]:
+    """Return the environment with the files' variables, or end the command with 78."""
+    from router.config.env_files import read_env_files  # noqa: PLC0415 - same as in `init`
+
+    try:
+        return read_env_files(env_files, environ=os.environ, is_override=False, tell=tell_on_stderr)
+    except ConfigError as error:
+        end_with_mistakes(error)
+
+
+def _found(environ: Mapping[str, str]) -> Findings:
+    import trio  # noqa: PLC0415 - same as in `init`
+
+    from router.onboarding.discover import discover, spots_of  # noqa: PLC0415 - same
+
+    with _progress("looking for local model servers"):
+        return trio.run(lambda: discover(environ, spots=spots_of(environ)))
+
+
+def _progress(text: str) -> AbstractContextManager[object]:
+    """Return a sign on a terminal that something goes on; nothing where stderr is none."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console  # noqa: PLC0415 - same as in `init`
+
+    return Console(stderr=True, highlight=False).status(text)
+
+
+def _check(text: str, path: Path, environ: Mapping[str, str]) -> None:
+    """End the command with 78 rather than write a file that does not load."""
+    from router.config.load import Surroundings, load  # noqa: PLC0415 - same as in `init`
+
+    try:
+        load(text, path=path, around=Surroundings(environ=environ))
+    except ConfigError as error:
+        end_with_mistakes(error)
+
+
+def _write(path: Path, text: str) -> None:
+    from router.onboarding.safe_write import replace_text  # noqa: PLC0415 - same as in `init`
+
+    try:
+        backup = replace_text(path, text)
+    except OSError as error:
+        click.echo(f"{path} cannot be written: {error.strerror or error}", err=True)
+        sys.exit(EXIT_FAILED)
+    if backup is not None:
+        click.echo(f"kept: {backup}, what was there before")
+
+
+def _merge(path: Path, client: str, setup: Setup) -> None:
+    """Put the setup into the client's own file; end with 2 where it has none, with 1 where the file cannot be read or written."""
+    from router.onboarding.client_setup import merged, unwritten  # noqa: PLC0415 - same as in `init`
+
+    if setup.file_format is None:
+        click.echo(f"{client} has no file that could be written: copy what `env {client}` prints", err=True)
+        sys.exit(EXIT_USAGE)
+    path = path.expanduser()
+    try:
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        new = merged(old, setup)
+    except (OSError, ValueError) as error:
+        click.echo(f"{path} {error if isinstance(error, ValueError) else f'cannot be read: {error.strerror}'}", err=True)
+        sys.exit(EXIT_FAILED)
+    for note in (*setup.notes, *unwritten(setup)):
+        click.echo(f"# {note}", err=True)
+    if new == old:
+        click.echo(f"{path} says it already")
+        return
+    _write(path, new)
+    click.echo(f"written: {path}")
+
+
+def _install_command() -> str:
+    from router.config.credentials import install_command  # noqa: PLC0415 - same as in `init`
+    from router.onboarding.vendors import EMBEDDED_REQUIRES  # noqa: PLC0415 - same
+
+    return install_command(EMBEDDED_REQUIRES)
+
+
+def _program(ctx: click.Context) -> str:
+    """Return the words that run this program again from any directory and with any PATH."""
+    name = ctx.find_root().info_name or ""
+    found = shutil.which(name)
+    if found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve():
+        return name
+    return f"{sys.executable} -m router" if "-m" in name.split() else str(Path(sys.argv[0]).absolute())
+
+
+def _echo(lines: Iterable[str], *, err: bool = False) -> None:
+    for line in lines:
+        click.echo(line, err=err)
+
+
+SETUP_COMMANDS: tuple[click.Command, ...] = (init, env, convert)

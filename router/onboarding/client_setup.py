@@ -1,0 +1,135 @@
+"""What a client needs, as values: variables, or a piece of its own configuration file, with the reasons."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from router.config.edit import over, with_values
+
+PLACEHOLDER = "local"  # clients want a token, and a router without one takes any
+
+
+class Shell(StrEnum):
+    """Whose syntax the variables are printed in."""
+
+    POSIX = "posix"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+
+
+class FileFormat(StrEnum):
+    """What a client's own file is written in."""
+
+    JSON = "json"
+    TOML = "toml"
+    DOTENV = "dotenv"
+
+
+@frozen(kw_only=True)
+class Variable:
+    """One variable. With `is_reference` the value is the name of another variable that holds it."""
+
+    name: str
+    value: str
+    why: str = ""
+    is_reference: bool = False
+
+
+@frozen(kw_only=True)
+class Setup:
+    """What to set for one client. Either variables, a document, or plain lines are shown; `document` is what `--write` merges.
+
+    `file` is the client's usual place for it; None where it has no file that could be written."""
+
+    variables: tuple[Variable, ...] = ()
+    document: Mapping[str, object] = field(factory=dict)
+    lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    file_format: FileFormat | None = None
+    file: str | None = None
+    shows_document: bool = False  # else its variables
+
+
+def shown(setup: Setup, shell: Shell) -> str:
+    """Return what `env` prints: lines that can be taken as they are, comments behind `#` only; JSON has none."""
+    if setup.lines:
+        return _joined(*_comments(setup.notes), *setup.lines)
+    if not setup.shows_document:
+        return _joined(*_comments(setup.notes), *(line for one in setup.variables for line in _variable_lines(one, shell)))
+    if setup.file_format is FileFormat.TOML:
+        return _joined(*_comments(setup.notes)) + with_values("", setup.document)
+    return json.dumps(setup.document, indent=2) + "\n"
+
+
+def merged(text: str, setup: Setup) -> str:
+    """Return a client's own file with the setup in it. Raises ValueError where the text is not of its format."""
+    match setup.file_format:
+        case FileFormat.TOML:
+            return with_values(text, setup.document)
+        case FileFormat.JSON:
+            return _merged_json(text, setup.document)
+        case _:
+            return _merged_dotenv(text, setup.variables)
+
+
+def unwritten(setup: Setup) -> list[str]:
+    """Return a note for each variable that a file cannot hold, because its value is what another variable holds."""
+    if setup.file_format is not FileFormat.DOTENV:
+        return []
+    return [f"{one.name} is not written: set it to what {one.value} holds." for one in setup.variables if one.is_reference]
+
+
+def _merged_json(text: str, values: Mapping[str, object]) -> str:
+    try:
+        document = json.loads(text) if text.strip() else {}
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - what is wrong is the file, not a caller's argument
+    result = over(document, values)
+    return text if result == document else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+
+
+def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
+    """Return the lines with the variables in the place of older ones; what names another variable cannot stand there."""
+    wanted = {one.name: f"{one.name}={shlex.quote(one.value)}" for one in variables if not one.is_reference}
+    lines: list[str] = []
+    for line in text.splitlines():
+        name = line.partition("=")[0].strip().removeprefix("export ").strip()
+        lines.append(wanted.pop(name, line))
+    return _joined(*lines, *wanted.values())
+
+
+def _variable_lines(variable: Variable, shell: Shell) -> list[str]:
+    return [*_comments((variable.why,) if variable.why else ()), _assigned(variable, shell)]
+
+
+def _assigned(variable: Variable, shell: Shell) -> str:
+    match shell:
+        case Shell.POSIX:
+            value = f'"${variable.value}"' if variable.is_reference else shlex.quote(variable.value)
+            return f"export {variable.name}={value}"
+        case Shell.FISH:
+            value = f'"${variable.value}"' if variable.is_reference else _single(variable.value, "\\'", "\\\\")
+            return f"set -gx {variable.name} {value}"
+        case Shell.POWERSHELL:
+            value = f"$env:{variable.value}" if variable.is_reference else _single(variable.value, "''", "\\")
+            return f"$env:{variable.name} = {value}"
+
+
+def _single(text: str, quote: str, backslash: str) -> str:
+    """Return a text between single quotes, with what stands in it for a quote and for a backslash."""
+    return "'" + text.replace("\\", backslash).replace("'", quote) + "'"
+
+
+def _comments(texts: tuple[str, ...]) -> list[str]:
+    return [f"# {text}" for text in texts]
+
+
+def _joined(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)

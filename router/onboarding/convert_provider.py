@@ -1,0 +1,130 @@
+"""`providers[]` of CodeRouter into `[[providers]]` (routing.md 5, 19.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from router.config.schema import CapabilitiesConfig, CostConfig, ProviderConfig
+from router.onboarding.convert_draft import Draft, Gone, Keys, NoteKind, Section, table_of
+from router.onboarding.convert_restart import write_restart
+from router.onboarding.convert_values import json_value, lax
+
+_SAID_NOTHING = "false was CodeRouter's default and kept nobody away; here it would put the provider behind those that can"
+_UNUSED = Gone(why="CodeRouter did nothing with it", idle=None)
+_NO_CREDENTIAL = (
+    "the token file of another program is not read here: the provider has enabled = false, until it gets an api_key_env"
+)
+_ADDRESS = "stays as it is by base_url_exact = true, where else /v1 would be added to it"
+
+
+def write_provider(draft: Draft, section: Section) -> None:
+    """Write one provider."""
+    draft.starts(section.to, section.path)
+    draft.write(section, _PROVIDER)
+
+
+def is_a_program(provider: object) -> bool:
+    """Tell whether a provider of the YAML is a program that runs per request, which has no counterpart here."""
+    return isinstance(provider, dict) and provider.get("kind") == "agent_cli"
+
+
+def _write_address(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - whatever the file has
+    draft.put((*section.to, key), value, section.at(key))
+    if section.values.get("kind") in (None, "openai_compat") and isinstance(value, str) and _is_bare(value):
+        draft.put((*section.to, "base_url_exact"), value=True, origin=section.at(key))
+        draft.note(NoteKind.RENAMED, section.at(key), _ADDRESS)
+
+
+def _is_bare(url: str) -> bool:
+    """Tell whether an address has no path, to which `/v1` would be added for chat completions (routing.md 15.2)."""
+    try:
+        return not urlsplit(url).path.rstrip("/")
+    except ValueError:  # no address at all: said by the judge
+        return False
+
+
+def _write_ability(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
+    if (flag := lax(value, CapabilitiesConfig, key)) is False:
+        draft.note(NoteKind.LEFT_OUT, section.at(key), _SAID_NOTHING)
+    else:
+        draft.put((*section.to, key), flag, section.at(key))
+
+
+def _write_passthrough(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
+    flag = lax(value, CapabilitiesConfig, "tools")  # any key that takes true and false
+    if flag is True:
+        draft.put((*section.to[:-1], "reasoning"), "pass", section.at(key))
+        draft.note(NoteKind.RENAMED, section.at(key), 'is reasoning = "pass"')
+    elif flag is not False:
+        draft.fault(section.at(key), "expected true or false")
+
+
+def _write_extra_body(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
+    if value != {}:
+        draft.put((*section.to, key), json_value(value), section.at(key))
+
+
+def _write_credential(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
+    path = section.at(key)
+    if section.values.get("api_key_env") is not None:
+        draft.fault(path, "api_key_env and credential exclude each other")
+    elif not isinstance(value, dict):
+        draft.fault(path, "expected a mapping")
+    elif value.get("source", "env") == "env":
+        draft.put((*section.to, "api_key_env"), value.get("env", ""), (*path, "env"))
+        draft.note(NoteKind.RENAMED, path, "is api_key_env")
+    elif value["source"] == "cli_session":
+        draft.put((*section.to, "enabled"), value=False, origin=path)
+        draft.note(NoteKind.DROPPED, path, _NO_CREDENTIAL)
+    else:
+        draft.fault((*path, "source"), "is neither env nor cli_session")
+
+
+_COST = Keys(
+    cls=CostConfig,
+    same=(
+        "input_tokens_per_million",
+        "output_tokens_per_million",
+        "cache_read_discount",
+        "cache_creation_premium",
+        "monthly_budget_usd",
+    ),
+)
+_CAPABILITIES = Keys(
+    cls=CapabilitiesConfig,
+    same=("chat", "streaming", "tool_choice"),
+    special={
+        "tools": _write_ability,
+        "vision": _write_ability,
+        "prompt_cache": _write_ability,
+        "thinking": _write_ability,
+        "reasoning_passthrough": _write_passthrough,
+    },
+    gone={"reasoning_control": _UNUSED, "mcp": _UNUSED, "openai_compatible": _UNUSED},
+)
+_PROVIDER = Keys(
+    cls=ProviderConfig,
+    same=(
+        "name",
+        "kind",
+        "model",
+        "api_key_env",
+        "paid",
+        "timeout_s",
+        "append_system_prompt",
+        "output_filters",
+        "max_context_tokens",
+        "slot_affinity_slots",
+    ),
+    renamed={"ttft_timeout_s": "first_content_timeout_s"},
+    special={
+        "base_url": _write_address,
+        "capabilities": table_of(_CAPABILITIES),
+        "cost": table_of(_COST),
+        "extra_body": _write_extra_body,
+        "credential": _write_credential,
+        "restart_command": write_restart,
+    },
+    gone={"tokenizer_path": Gone(why="tokens are counted by one estimator here, for every model")},
+)

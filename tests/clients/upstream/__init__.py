@@ -1,0 +1,1 @@
+"""A scripted model server that speaks five vendors' APIs, written without the router's own codecs."""
