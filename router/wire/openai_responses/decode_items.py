@@ -10,11 +10,11 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from router.domain.messages import Block, Message, Opaque, Role, Text, Thinking, ToolKind, ToolResult, ToolUse
+from router.domain.messages import Block, Message, Opaque, Role, Text, ToolKind, ToolResult, ToolUse
 from router.domain.request import DialectName, Note
 from router.wire.openai_responses.calls import arguments_of
 from router.wire.openai_responses.decode_parts import decode_content
-from router.wire.openai_responses.sealed import unseal
+from router.wire.openai_responses.sealed import unseal, unseal_call
 from router.wire.openai_responses.tools import FORMS, Form, ToolBook
 
 KINDS: Mapping[Form, ToolKind] = {Form.CUSTOM: ToolKind.CUSTOM, Form.LOCAL_SHELL: ToolKind.LOCAL_SHELL}
@@ -43,6 +43,7 @@ class ItemDecoder:
     book: ToolBook
     _system: list[str] = field(init=False, factory=list)
     _groups: list[_Group] = field(init=False, factory=list)
+    _signatures: dict[str, str] = field(init=False, factory=dict)  # of the calls that follow, by their id
 
     def decode(self, given: str | Sequence[dict[str, Any]] | None) -> tuple[tuple[str, ...], tuple[Message, ...]]:
         """Return the instructions that stand in front of everything else, and the messages."""
@@ -62,7 +63,7 @@ class ItemDecoder:
         elif kind in _RESULTS:
             self._answer(self._result(item, kind, path), path)
         elif kind == "reasoning":
-            self._say(_reasoning(item, path), path)
+            self._reasoning(item, path)
         elif kind == _LOCAL:
             self.notes.append(Note(path=path, reason=kind, kind="item"))
         elif kind.endswith(_FROM_CLIENT):
@@ -99,14 +100,26 @@ class ItemDecoder:
         name = form.value
         if form in (Form.FUNCTION, Form.CUSTOM):
             name = self.book.flat(item["name"], item.get("namespace"))
-        call_id = item.get("call_id") or item.get("id")
+        told = item.get("call_id") or item.get("id")
+        call_id = told if isinstance(told, str) else ""
         return ToolUse(
-            id=call_id if isinstance(call_id, str) else "",
+            id=call_id,
             name=name,
             input=arguments_of(item, form),
             kind=KINDS.get(form, ToolKind.FUNCTION),
+            signature=self._signatures.pop(call_id, ""),
             path=path,
         )
+
+    def _reasoning(self, item: dict[str, Any], path: str) -> None:
+        told = item.get("encrypted_content")
+        content = told if isinstance(told, str) else ""
+        if (of_call := unseal_call(content)) is not None:
+            self._signatures[of_call[0]] = of_call[1]
+        elif (thinking := unseal(content, path)) is not None:
+            self._say(thinking, path)
+        else:
+            self._say(_opaque(item, "reasoning", path, loss="thinking"), path)
 
     def _result(self, item: dict[str, Any], kind: str, path: str) -> ToolResult:
         call_id = item.get("call_id") or item.get("id")
@@ -137,14 +150,6 @@ def _shell_output(output: object) -> tuple[Block, ...]:
         elif ended.get("exit_code"):
             texts.append(f"[exit code {ended['exit_code']}]")
     return (Text("\n".join(texts)),) if texts else ()
-
-
-def _reasoning(item: dict[str, Any], path: str) -> Thinking | Opaque:
-    content = item.get("encrypted_content")
-    thinking = unseal(content, path) if isinstance(content, str) else None
-    if thinking is not None:
-        return thinking
-    return Opaque(dialect=DialectName.OPENAI_RESPONSES, kind="reasoning", raw=item, loss="thinking", path=path)
 
 
 def _opaque(item: dict[str, Any], kind: str, path: str, loss: str = "item") -> Opaque:

@@ -38,7 +38,7 @@ from router.wire.openai_responses.response import (
     reasoning_item,
     text_part,
 )
-from router.wire.openai_responses.sealed import openai_content, seal
+from router.wire.openai_responses.sealed import openai_content, seal, seal_call
 from router.wire.openai_responses.stream import (
     CALL_PREFIX,
     ID_PREFIX,
@@ -183,20 +183,22 @@ class ResponsesEncoder:
 
     def _redacted(self, data: str) -> bytes:
         encrypted = openai_content(data) or (seal(text="", signature="", redacted=data) if self._seals else None)
-        if encrypted is None:
-            return b""
-        closed = self._close()
+        return b"" if encrypted is None else self._close() + self._hidden(encrypted)
+
+    def _hidden(self, encrypted: str) -> bytes:
         item_id = self._minting.new_id(REASONING_PREFIX)
         added = self._added(reasoning_item(item_id, "", None, "in_progress"))
-        return closed + added + self._done(reasoning_item(item_id, "", encrypted, "completed"))
+        return added + self._done(reasoning_item(item_id, "", encrypted, "completed"))
 
     def _call(self, event: ToolStarted) -> bytes:
         closed = self._close()
         named = self._book.named(event.name)
         if named is None:
             named = Named(name=event.name, form=_FORM_OF_KIND.get(event.kind, Form.FUNCTION))
-        item_id = self._minting.new_id(ITEM_PREFIXES[named.form])
         call_id = event.id or self._minting.new_id(CALL_PREFIX)
+        if event.signature and self._seals:
+            closed += self._hidden(seal_call(call_id, event.signature))
+        item_id = self._minting.new_id(ITEM_PREFIXES[named.form])
         kind = "response.function_call_arguments.delta" if named.form is Form.FUNCTION else ""
         opened = self._open_item(item_id, kind, {})
         opened.call_id, opened.named = call_id, named

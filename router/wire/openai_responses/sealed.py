@@ -20,6 +20,7 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024  # of one block, unpacked: what is more was not
 
 _OPENAI = f"{SIGNATURE_PREFIX}{ThinkingOrigin.OPENAI}."
 _VENDOR = f"{SIGNATURE_PREFIX}vendor."  # no digest of ours: those have 12 characters
+_CALL = f"{SIGNATURE_PREFIX}call."  # nor this
 
 
 def openai_signature(encrypted: str) -> str:
@@ -56,17 +57,33 @@ def unseal(content: str, path: str) -> Thinking | None:
     return Thinking(text=text, signature=signature, origin=ThinkingOrigin.ROUTER, path=path)
 
 
+def seal_call(call_id: str, signature: str) -> str:
+    """Return the `encrypted_content` that gives a call its vendor's signature back: a call's own item has no place for it."""
+    return _CALL + _packed(orjson.dumps({"id": call_id, "signature": signature}))
+
+
+def unseal_call(content: str) -> tuple[str, str] | None:
+    """Return (id, signature) of the call that `seal_call` held, None for anything else. Never raises."""
+    data = _unpacked(content.removeprefix(_CALL)) if content.startswith(_CALL) else None
+    held = _object(data) if data is not None else {}
+    call_id, signature = _string(held, "id"), _string(held, "signature")
+    return (call_id, signature) if call_id and signature else None
+
+
 def _vendors(data: bytes, path: str) -> Thinking | None:
-    try:
-        held: object = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(held, dict):
-        return None
+    held = _object(data)
     if redacted := _string(held, "redacted"):
         return Thinking(redacted=redacted, path=path)
     signature = _string(held, "signature")
     return Thinking(text=_string(held, "text"), signature=signature, path=path) if signature else None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        held: object = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def _packed(data: bytes) -> str:

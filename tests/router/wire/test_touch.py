@@ -153,3 +153,17 @@ def test_reasoning_that_was_taken_out_is_told(delta: dict[str, str], told: int) 
     touch(frame(chunk(delta)))
 
     assert len(strips) == told
+
+
+@pytest.mark.parametrize(
+    ("dialect", "holder"),
+    [(DialectName.OPENAI_CHAT, None), (DialectName.ANTHROPIC, "message"), (DialectName.OPENAI_RESPONSES, "response")],
+)
+def test_the_model_is_renamed_where_the_dialects_opening_event_names_it(dialect: DialectName, holder: str | None) -> None:
+    named = {"id": "x", "model": "up"}
+    touch = frame_touch(dialect, Touches(echo_model="asked"))
+    assert touch is not None
+
+    out = touch(frame(named if holder is None else {"type": "t", holder: named}))
+
+    assert b'"model":"asked"' in out

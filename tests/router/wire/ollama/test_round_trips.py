@@ -21,6 +21,7 @@ from router.wire.dialect import UpstreamTarget
 from router.wire.ollama import request as ollama
 from router.wire.ollama.history import recent_calls
 from router.wire.openai_chat import request as openai_chat
+from router.wire.registry import DIALECTS
 from tests.router.wire.request_rules import assert_chat_rules, assert_messages_rules, assert_ollama_rules
 from tests.router.wire.test_request_round_trips import (
     ARGUMENTS,
@@ -158,9 +159,17 @@ def test_every_clients_request_keeps_the_rules_of_ollama(dialect: DialectName, d
     ollama.check_request(body)
 
 
+SOURCES = {
+    "anthropic": DialectName.ANTHROPIC,
+    "openai": DialectName.OPENAI_CHAT,
+    "responses": DialectName.OPENAI_RESPONSES,
+    "gemini": DialectName.GEMINI,
+}
+
+
 @pytest.mark.parametrize("path", VECTORS)
 def test_every_vector_keeps_the_rules_of_ollama(path: str) -> None:
-    source = anthropic if path.startswith("anthropic") else openai_chat
+    source = DIALECTS[SOURCES[path.partition("_")[0]]]
 
     assert_ollama_rules(json.loads(json.dumps(ollama.encode_request(source.decode_request(VECTORS[path]), TARGET).body)))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from attrs import evolve
 
@@ -26,18 +24,15 @@ from router.domain.events import (
 )
 from router.domain.messages import ToolKind
 from router.errors import FailureReason, ProviderFailed
-from router.wire.dialect import InbandError, ReplyOptions, Verdict
+from router.wire.dialect import ReplyOptions
 from router.wire.openai_responses.decode_stream import ResponsesDecoder
-from router.wire.openai_responses.reply import decode_reply, reply_stop, reply_usage, reply_verdict
 from router.wire.openai_responses.sealed import openai_signature
 from router.wire.reasoning import is_router_signature
 from tests.router.wire.drive import minting
 from tests.router.wire.openai_responses.bodies import AGENTS, PATCH
 from tests.router.wire.openai_responses.streams import (
     CREATED,
-    HEAD,
     OPTIONS,
-    USAGE,
     Event,
     added,
     decoded,
@@ -344,50 +339,6 @@ def test_type_is_read_from_the_event_line_where_the_data_has_none() -> None:
     told = [neutral for one in bare for neutral in decoder.feed(one)]
 
     assert fold(told).blocks == (SaidText(text="Hello"),)
-
-
-@pytest.mark.parametrize(
-    ("body", "verdict"),
-    [
-        ({"output": [message("x")]}, Verdict.CONTENT),
-        ({"output": [function("{}")]}, Verdict.CONTENT),
-        ({"output": [message(" ")]}, Verdict.NEUTRAL),
-        ({"output": []}, Verdict.NEUTRAL),
-        ({"output": [{**REASONING, "summary": SUMMARY}]}, Verdict.THINKING),
-        ({"output": None}, Verdict.MALFORMED),
-        ({"output": ["x"]}, Verdict.MALFORMED),
-        ({}, Verdict.MALFORMED),
-    ],
-)
-def test_a_whole_reply_is_judged(body: dict[str, Any], verdict: Verdict) -> None:
-    assert reply_verdict(body) is verdict
-
-
-def test_a_whole_reply_that_failed_is_its_error() -> None:
-    body = {"status": "failed", "output": [], "error": {"code": "rate_limit_exceeded", "message": "x"}}
-
-    found = reply_verdict(body)
-
-    assert isinstance(found, InbandError)
-    assert found.reason is FailureReason.RATE_LIMIT
-    with pytest.raises(ProviderFailed):
-        decode_reply(body, OPTIONS, minting())
-
-
-def test_a_reply_without_output_is_none() -> None:
-    with pytest.raises(ProviderFailed) as caught:
-        decode_reply({"id": "x"}, OPTIONS, minting())
-
-    assert caught.value.reason is FailureReason.BAD_RESPONSE
-
-
-def test_facts_of_a_whole_reply() -> None:
-    body = {**HEAD, "status": "completed", "output": [message("x")], "usage": USAGE}
-
-    assert reply_stop(body) is StopReason.END
-    assert reply_stop({}) is None
-    assert reply_usage(body) == Usage(input=5, output=3, cache_read=4, cache_write=1, reasoning=2)
-    assert reply_usage({}) is None
 
 
 def test_tools_of_any_shape_in_what_was_asked_do_no_harm() -> None:

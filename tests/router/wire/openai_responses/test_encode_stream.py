@@ -38,7 +38,7 @@ from router.errors import (
 from router.wire.dialect import Partial, ReplyOptions
 from router.wire.openai_responses.encode_stream import ResponsesEncoder, keepalive, tells_in_stream
 from router.wire.openai_responses.reply import encode_reply
-from router.wire.openai_responses.sealed import openai_signature, unseal
+from router.wire.openai_responses.sealed import openai_signature, unseal, unseal_call
 from tests import vectors
 from tests.router.wire.drive import RESPONSES, assert_grammatical, client_events, minting
 from tests.router.wire.openai_responses.bodies import AGENTS, PATCH, SHELL
@@ -230,6 +230,15 @@ def test_what_openai_encrypted_is_the_clients_as_it_was() -> None:
 def test_hidden_reasoning_is_an_item_only_for_a_client_that_asks_for_it() -> None:
     assert reasoning(ThinkingRedacted("data"))["type"] == "message"
     assert reasoning(ThinkingRedacted("data"), **INCLUDE)["summary"] == []
+
+
+def test_a_calls_signature_is_sealed_in_front_of_it_for_a_client_that_returns_such_items() -> None:
+    events = [evolve(event, signature="sig") if isinstance(event, ToolStarted) else event for event in calling("X", "{}")]
+
+    held, made = items(events, asking(**INCLUDE))
+
+    assert unseal_call(held["encrypted_content"]) == (made["call_id"], "sig")
+    assert [item["type"] for item in items(events)] == ["function_call"]
 
 
 def failing(error: RouterError, *events: NeutralEvent) -> list[Any]:

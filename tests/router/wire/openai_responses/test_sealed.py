@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.domain.messages import Thinking, ThinkingOrigin
-from router.wire.openai_responses.sealed import MAX_TEXT_BYTES, openai_content, openai_signature, seal, unseal
+from router.domain.messages import Thinking, ThinkingOrigin, ToolUse
+from router.wire.openai_responses.sealed import (
+    MAX_TEXT_BYTES,
+    openai_content,
+    openai_signature,
+    seal,
+    seal_call,
+    unseal,
+    unseal_call,
+)
 from router.wire.reasoning import is_router_signature, router_signature
-from tests.router.wire.openai_responses.bodies import blocks, to_messages
+from tests.router.wire.openai_responses.bodies import blocks, call, to_messages
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 
@@ -78,6 +86,26 @@ def test_reasoning_of_another_vendor_goes_back_to_it_from_a_responses_client() -
     sent = to_messages(thought, said, {"role": "user", "content": "c"}).body["messages"]
 
     assert sent[1]["content"][0] == {"type": "thinking", "thinking": "hm", "signature": "EqQB"}
+
+
+@given(call_id=st.text(st.characters(codec="utf-8"), min_size=1), signature=st.text(st.characters(codec="utf-8"), min_size=1))
+def test_a_calls_signature_comes_back_by_the_calls_id(call_id: str, signature: str) -> None:
+    sealed = seal_call(call_id, signature)
+
+    assert is_router_signature(sealed)
+    assert unseal_call(sealed) == (call_id, signature)
+
+
+@given(content=st.text() | MARKED | st.binary().map(lambda data: "rtr1.call." + packed(data)))
+def test_anything_can_be_looked_into_for_a_call(content: str) -> None:
+    unseal_call(content)
+
+
+def test_a_calls_signature_is_the_calls_again_and_no_reasoning() -> None:
+    held = {"type": "reasoning", "summary": [], "encrypted_content": seal_call("call_1", "sig")}
+
+    assert blocks(held, call()) == [ToolUse(id="call_1", name="shell", signature="sig")]
+    assert blocks(held) == []
 
 
 def test_our_reasoning_is_read_from_a_responses_client() -> None:
