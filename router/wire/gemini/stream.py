@@ -61,14 +61,15 @@ def parts_of(candidate: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def text_of(part: Mapping[str, Any]) -> str:
-    """Return what a part says in words, thought or not; what its vendor ran is a fence (wire.md 11)."""
+    """Return what a part says in words, thought or not; what its vendor ran is a fence (wire.md 11), an image is named."""
     text = part.get("text")
     if isinstance(text, str):
         return text
     for kind in ("executableCode", "codeExecutionResult"):
         if fence := code_fence(part, kind):
             return f"\n{fence}\n"
-    return ""
+    blob = part.get("inlineData")
+    return f"[{blob.get('mimeType') or 'data'} omitted: the client's API has no place for it]" if isinstance(blob, dict) else ""
 
 
 def call_of(part: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -108,6 +108,12 @@ def test_what_its_vendor_ran_is_text() -> None:
     assert block == SaidText(text="\n```python\n1\n```\n\n```\n1\n```\n")
 
 
+def test_an_image_that_the_model_made_is_named() -> None:
+    (block,) = fold(decoded(chunk({"inlineData": {"mimeType": "image/png", "data": "QUJD"}}, finish="STOP"))).blocks
+
+    assert block == SaidText(text="[image/png omitted: the client's API has no place for it]")
+
+
 @pytest.mark.parametrize(
     ("finish", "reason"),
     [
