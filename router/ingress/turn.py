@@ -182,9 +182,7 @@ class Turn:
             return "pass" if upstream.name is not DialectName.OPENAI_CHAT or config.reasoning == "pass" else "strip"
         if self.dialect.name is DialectName.OPENAI_CHAT:
             return "pass" if config.reasoning == "pass" else "strip"
-        if config.reasoning == "strip" or self.neutral().thinking in (None, ThinkingMode.DISABLED):
-            return "strip"
-        return "convert"
+        return "strip" if config.reasoning == "strip" or not self._asks_for_reasoning() else "convert"
 
     def touches(self, config: ProviderConfig) -> Touches:
         """Return the edits that a same-dialect answer needs (wire.md 21)."""
@@ -344,6 +342,14 @@ class Turn:
         spliced = Splicer(body)
         self.dialect.append_system(spliced, "\n\n".join(self.hints))
         return spliced.result()
+
+    def _asks_for_reasoning(self) -> bool:
+        """Tell whether the client wants to see reasoning; one of Responses does where it names an effort (wire.md 13)."""
+        request = self.neutral()
+        if request.thinking is not None:
+            return request.thinking is not ThinkingMode.DISABLED
+        is_responses = self.dialect.name is DialectName.OPENAI_RESPONSES
+        return is_responses and request.reasoning_effort not in (None, "none")
 
     def _is_foreign(self, config: ProviderConfig) -> Callable[[str], bool] | None:
         if not self.generation.signs:

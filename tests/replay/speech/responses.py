@@ -83,6 +83,13 @@ class Responses:
             "error": None,
             "incomplete_details": None,
             "output": items,
+            "instructions": None,
+            "metadata": {},
+            "parallel_tool_calls": True,
+            "temperature": 1.0,
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": 1.0,
             "usage": {
                 "input_tokens": 7,
                 "input_tokens_details": {"cached_tokens": 0},
