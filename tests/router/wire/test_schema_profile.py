@@ -57,3 +57,8 @@ def test_the_clients_schema_is_not_changed() -> None:
     function_schema(SCHEMA, "gemini")
 
     assert before == SCHEMA
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": None}, {"$schema": "s"}])
+def test_a_schema_without_a_type_is_one_of_an_object(schema: dict[str, Any]) -> None:
+    assert function_schema(schema, "none") == ({"type": "object", "properties": {}}, ())
