@@ -23,7 +23,9 @@ MISTAKE = 2
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description="Does a server keep to the contracts of the clients that call it?")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance", description="Does a server keep to the contracts of the clients that call it?"
+    )
     parser.add_argument("--url", help="the server's base URL, without /v1")
     parser.add_argument("--key", help="the key that the server asks its clients for")
     parser.add_argument("--model", help="the model to ask for; without it the first of GET /v1/models")

@@ -17,7 +17,6 @@ from tests.conformance.told import Told
 from tests.conformance.upstream import Case, Upstream
 
 HELLO = "Say hello in one short sentence."
-RECOVERY_S = 40.0  # after a fault: a router may leave a failing upstream out for a while, as long as it comes back
 OK = 200
 _NOT_OFFERED = frozenset({404, 405, 501})
 
@@ -85,6 +84,7 @@ class Bench:
     limits: Limits = field(factory=Limits)
     keepalive_s: float = 20.0
     oversize_bytes: int = 33 * 1024 * 1024
+    recovery_s: float = 40.0  # a router may leave a failing upstream out for a while, as long as it comes back
     upstream: Upstream | None = None
     _kept: dict[str, Answer] = field(factory=dict)
     _given_up: set[str] = field(factory=set)
@@ -134,9 +134,9 @@ class Bench:
         return evolve(turn, has_tools=has_tools)
 
     async def recover(self, dialect: Dialect) -> None:
-        """Wait until an ordinary turn is answered again. Raises Failed after RECOVERY_S; a second wait asks only once."""
+        """Wait until an ordinary turn is answered again. Raises Failed after `recovery_s`; a second wait asks only once."""
         seen: object = "no answer"
-        with trio.move_on_after(RECOVERY_S):
+        with trio.move_on_after(self.recovery_s):
             is_first = True
             while is_first or dialect.name not in self._given_up:
                 is_first = False
@@ -149,7 +149,7 @@ class Bench:
                     return
                 await trio.sleep(0.2)
         self._given_up.add(dialect.name)
-        raise Failed(f"{RECOVERY_S:g} s after a fault an ordinary turn still gets: {seen}")
+        raise Failed(f"{self.recovery_s:g} s after a fault an ordinary turn still gets: {seen}")
 
 
 def succeeded(name: str, answer: Answer) -> None:

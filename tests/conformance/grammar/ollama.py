@@ -14,7 +14,7 @@ from tests.conformance.told import Call, Complaints, Stop, Told
 
 RULES = {
     "lines-json": "every line is one JSON object and ends with a newline",
-    "head": "every line tells model, a created_at in RFC 3339, and done",
+    "line-head": "every line tells model, a created_at in RFC 3339, and done",
     "message-shape": "every line has a message of role assistant with content as text",
     "done-last": "the last line, and no other, is done, with a known done_reason",
     "counts": "the last line tells prompt_eval_count, eval_count, and durations, in whole numbers",
@@ -41,7 +41,7 @@ class _Reader:
             self.error = error_of(data, self.wrong, "done-last")
             return
         has_head = text(data, "model") and _TIME.fullmatch(text(data, "created_at")) and isinstance(data.get("done"), bool)
-        self.wrong.unless(has_head, "head", short(data))
+        self.wrong.unless(has_head, "line-head", short(data))
         message = table(data, "message")
         if message.get("role") != "assistant" or not isinstance(message.get("content"), str):
             self.wrong.add("message-shape", short(data))

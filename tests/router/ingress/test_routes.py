@@ -77,6 +77,16 @@ def test_a_gemini_path_without_a_verb_of_ours_asks_nothing(path: str) -> None:
         find_target("POST", path)
 
 
+@pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1beta/models/a/b:batchEmbedContents", "/v1/models/m:predict"])
+def test_a_verb_that_is_not_offered_is_not_found(path: str) -> None:
+    with pytest.raises(NotFound):
+        find_target("POST", path)
+
+
+def test_a_model_whose_name_has_a_tag_can_be_looked_up() -> None:
+    assert find_target("GET", "/v1/models/qwen:7b") is Page.MODELS
+
+
 @pytest.mark.parametrize("path", ["/v1/message", "/v1/messages/", "/v1/models/", "/api/event_logging/", "//v1/messages", ""])
 def test_any_other_path_is_not_found(path: str) -> None:
     with pytest.raises(NotFound):
