@@ -25,7 +25,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert run demo fake test e2e replay sim soak bench clients check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert run demo fake test e2e replay sim soak bench clients conformance check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
@@ -119,6 +119,9 @@ bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the ta
 
 clients: $(VENV)/.stamp-dev $(CLIENTS)/.stamp ## Claude Code, Codex and gemini-cli against the router: make clients ARGS='--client codex --case tool'
 	@$(PY) -m tests.clients $(ARGS)
+
+conformance: $(VENV)/.stamp-dev ## the contracts of its clients, kept by our daemon or by another: make conformance URL=http://... [KEY=] [MODEL=]
+	@CONFORMANCE_KEY="$(KEY)" $(PY) -m $(if $(URL),tests.conformance --url "$(URL)" $(if $(MODEL),--model "$(MODEL)"),tests.e2e.own_conformance) $(ARGS)
 
 soak: $(VENV)/.stamp-dev ## ten minutes of faults: do tasks, descriptors and memory stay flat? make soak ARGS='--minutes 60'
 	$(PY) -m tests.soak $(ARGS)

@@ -5,6 +5,7 @@ Exit code 0 if nothing failed, 1 if something did, 2 for a mistake in the argume
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from tests.conformance.suite import GROUPS, Outcome, Result, chosen, run
 from tests.conformance.upstream import open_upstream
 
 MISTAKE = 2
+KEY_ENV = "CONFORMANCE_KEY"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m tests.conformance", description="Does a server keep to the contracts of the clients that call it?"
     )
     parser.add_argument("--url", help="the server's base URL, without /v1")
-    parser.add_argument("--key", help="the key that the server asks its clients for")
+    parser.add_argument(
+        "--key", help=f"the key that the server asks its clients for; or in {KEY_ENV}, where no list of processes shows it"
+    )
     parser.add_argument("--model", help="the model to ask for; without it the first of GET /v1/models")
     parser.add_argument("--only", default="", help=f"groups or beginnings of ids, by comma: {','.join(GROUPS)}, chat.stream ...")
     parser.add_argument("--optional", default="", help="groups whose routes may be missing, by comma")
@@ -49,7 +53,7 @@ async def main(options: argparse.Namespace, checks: Sequence[Check]) -> list[Out
     bench = Bench(
         target=Target.parse(options.url),
         model=options.model or "",
-        key=options.key,
+        key=options.key or os.environ.get(KEY_ENV) or None,
         native_model=options.native_model,
         limits=Limits(silence_s=options.silence, total_s=options.total),
         keepalive_s=options.keepalive,

@@ -170,7 +170,7 @@ async def _overflow(dialect: Dialect, bench: Bench) -> None:
 
 
 async def _silence(dialect: Dialect, bench: Bench) -> None:
-    answer = await _fetch(dialect, bench, silent(bench.keepalive_s + 1))
+    answer = await _fetch(dialect, bench, silent(bench.keepalive_s * 1.25))
     succeeded(dialect.name, answer)
     told = dialect.read(answer.body, is_stream=True)
     expect(not told.violations, "; ".join(one.seen for one in told.violations[:2]))

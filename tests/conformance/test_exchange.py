@@ -129,10 +129,14 @@ async def test_nobody_at_the_port_is_no_answer(upstream: Upstream) -> None:
         await fetch(Target(host="127.0.0.1", port=port), Ask(method="GET", path="/"), LIMITS)
 
 
+async def says_nothing(_stream: trio.SocketStream) -> None:
+    await trio.sleep_forever()
+
+
 async def test_a_server_that_never_answers_is_no_answer() -> None:
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, lambda stream: trio.sleep_forever(), listeners)
+        nursery.start_soon(trio.serve_listeners, says_nothing, listeners)
         target = Target(host="127.0.0.1", port=listeners[0].socket.getsockname()[1])
 
         with pytest.raises(NoAnswer, match=r"0\.1 s"):

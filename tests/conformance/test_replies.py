@@ -66,7 +66,7 @@ REPLIES: dict[str, Json] = {
         **_DURATIONS,
     },
 }
-_REQUIRED = [(name, key) for name, reply in REPLIES.items() for key in reply if key not in {"load_duration"}]
+_REQUIRED = [(name, key) for name, reply in REPLIES.items() for key in reply if key != "load_duration"]
 _WRONG: list[tuple[str, Json]] = [
     ("messages", {"stop_reason": "stop"}),
     ("messages", {"stop_reason": "tool_use"}),

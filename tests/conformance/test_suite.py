@@ -24,7 +24,7 @@ def a_bench() -> Bench:
 
 
 def a_check(name: str, error: Exception | None = None, needs: Needs = Needs.SERVER) -> Check:
-    async def ends(_bench: Bench) -> None:  # noqa: RUF029 - the shape of every check
+    async def ends(_bench: Bench) -> None:
         if error is not None:
             raise error
 

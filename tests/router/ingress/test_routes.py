@@ -77,7 +77,9 @@ def test_a_gemini_path_without_a_verb_of_ours_asks_nothing(path: str) -> None:
         find_target("POST", path)
 
 
-@pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1beta/models/a/b:batchEmbedContents", "/v1/models/m:predict"])
+@pytest.mark.parametrize(
+    "path", ["/v1beta/models/m:embedContent", "/v1beta/models/a/b:batchEmbedContents", "/v1/models/m:predict"]
+)
 def test_a_verb_that_is_not_offered_is_not_found(path: str) -> None:
     with pytest.raises(NotFound):
         find_target("POST", path)
