@@ -61,12 +61,12 @@ async def main(options: argparse.Namespace, checks: Sequence[Check]) -> list[Out
     )
     tell = None if options.json else _print
     optional = frozenset(filter(None, options.optional.split(",")))
+    first = await _first_model(bench)  # before the upstream listens: a server that is not there is told at once
+    bench.model = bench.model or first
     if options.upstream_port is None:
-        bench.model = bench.model or await _first_model(bench)
         return await run(bench, checks, optional=optional, tell=tell)
     async with open_upstream(options.upstream_port) as upstream:
         bench.upstream = upstream
-        bench.model = bench.model or await _first_model(bench)
         return await run(bench, checks, optional=optional, tell=tell)
 
 

@@ -36,7 +36,10 @@ async def _handed_on(bench: Bench, script: Script, changes: Json | None = None, 
         if extra:
             written = f'{written[:-1]},"conformance_extra":{extra}}}'
         answer = await bench.fetch(evolve(post(bench, "/v1/messages?beta=true", None), body=written.encode()))
-        expect(case.asked, f"the upstream was not asked; the client got {answer.status}: {short(answer.body.decode())}")
+        expect(
+            case.asked,
+            f"the upstream was not asked; the client got {answer.status}: {short(answer.body.decode('utf-8', 'replace'))}",
+        )
         asked = case.asked[0]
     expect(asked.path.partition("?")[0].endswith("/messages"), f"the upstream was asked at {asked.path}, not in Messages")
     return asked, answer

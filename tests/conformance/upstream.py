@@ -80,8 +80,8 @@ class Upstream:
 @asynccontextmanager
 async def open_upstream(port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Upstream]:
     """Listen and answer until the context is left. Raises OSError where the port is taken."""
+    listeners = await trio.open_tcp_listeners(port, host=host)
     async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(port, host=host)
         upstream = Upstream(port=listeners[0].socket.getsockname()[1])
         await nursery.start(partial(trio.serve_listeners, partial(_serve, upstream), listeners))
         yield upstream
