@@ -57,3 +57,7 @@ def test_the_clients_schema_is_not_changed() -> None:
     function_schema(SCHEMA, "gemini")
 
     assert before == SCHEMA
+
+
+def test_a_type_that_says_nothing_is_an_objects() -> None:
+    assert function_schema({"type": None, "properties": {}}, "none")[0] == {"type": "object", "properties": {}}
