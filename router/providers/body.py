@@ -30,6 +30,7 @@ _MEANINGS: Mapping[str, str] = {
     "thinking": "thinking",
     "reasoning": "thinking",
     "reasoning_effort": "thinking",
+    "think": "thinking",
     "audio": "audio",
     "modalities": "audio",
     "mcp_servers": "server-tool",
@@ -86,10 +87,10 @@ class BodyPlan:
             if not self.target.keep_attribution:
                 lost += drop_attribution(sent)
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
-        elif self.dialect.name is DialectName.OPENAI_RESPONSES:
-            lost = drop_all_reasoning(sent) if without_thinking else drop_foreign_reasoning(sent)
         elif self.dialect.name is DialectName.OPENAI_CHAT and (rules := MessageRules.of(self.target)) is not None:
             lost = fit_messages(sent, rules)
+        elif self.dialect.name is DialectName.OPENAI_RESPONSES:
+            lost = drop_all_reasoning(sent) if without_thinking else drop_foreign_reasoning(sent)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -139,19 +140,40 @@ class BodyPlan:
 def plan_body(config: ProviderConfig, dialect: Dialect) -> BodyPlan:
     """Return the body plan of one provider."""
     extra = {key: value for key, value in config.extra_body.items() if key != "anthropic_version"}  # that one is a header
+    extra = _with_window(config, extra) if config.kind == "ollama" else extra
     slots = config.slot_affinity_slots if ID_SLOT not in extra else None  # the user's own slot counts
-    allowed = config.allow_fields
     return BodyPlan(
         dialect=dialect,
         target=_target(config),
         extra_body=extra,
         append_system_prompt=config.append_system_prompt,
-        allow_fields=(*allowed, ID_SLOT) if allowed is not None and slots is not None else allowed,
+        allow_fields=_with_ours(config, slots),
         drop_fields=config.drop_fields,
         rename_fields=config.rename_fields,
         slots=slots,
         is_vendor_host=urlsplit(config.base_url).hostname == VENDOR_HOST,
     )
+
+
+def _with_ours(config: ProviderConfig, slots: int | None) -> tuple[str, ...] | None:
+    """Return the fields that may pass, with those that other keys of the provider ask for."""
+    if config.allow_fields is None:
+        return None
+    ours = ((ID_SLOT, slots), ("keep_alive", config.keep_alive))
+    return (*config.allow_fields, *(name for name, asked in ours if asked is not None))
+
+
+def _with_window(config: ProviderConfig, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an Ollama: the window that is configured, and how long it keeps the model (wire.md 12).
+
+    A prompt over the server's own window loses its head unseen. What `extra_body` says of the same counts; what the client
+    says counts as everywhere."""
+    options, settings = extra.get("options"), dict(extra)
+    if config.max_context_tokens is not None and (options is None or isinstance(options, Mapping)):
+        settings["options"] = {"num_ctx": config.max_context_tokens, **(options or {})}
+    if config.keep_alive is not None:
+        settings.setdefault("keep_alive", config.keep_alive)
+    return settings
 
 
 def _target(config: ProviderConfig) -> UpstreamTarget:

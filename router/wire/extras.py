@@ -7,7 +7,8 @@ from typing import Any
 from router.domain.request import DialectName, NeutralRequest, Note
 from router.wire.dialect import UpstreamTarget
 
-_SHARED = frozenset({"top_k"})  # means the same wherever a server takes it; sent only to those that list it (wire.md 5)
+# means the same wherever a server takes it, by the client's names for it; sent only to those that list it (wire.md 5)
+_SHARED = {"top_k": "top_k", "generationConfig.topK": "top_k"}
 
 _CLIENT_PATHS = {
     DialectName.ANTHROPIC: {
@@ -20,7 +21,17 @@ _CLIENT_PATHS = {
         "reasoning_effort": "reasoning",
         "response_format.json_schema": "text.format",
     },
+    DialectName.GEMINI: {
+        "stop": "generationConfig.stopSequences",
+        "max_tokens": "generationConfig.maxOutputTokens",
+        "thinking": "generationConfig.thinkingConfig",
+        "reasoning_effort": "generationConfig.thinkingConfig",
+    },
+    DialectName.OLLAMA: {"stop": "options.stop", "reasoning_effort": "think", "output_schema": "format"},
 }
+# Ollama's `options` that chat bodies have at their top, named and meant alike: extras of their own, whoever the client is
+SAMPLING_OPTIONS = ("top_k", "seed", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
+_EXTRA_PATHS = {DialectName.OLLAMA: {key: f"options.{key}" for key in SAMPLING_OPTIONS}}
 
 
 def client_path(request: NeutralRequest, name: str) -> str:
@@ -33,8 +44,12 @@ def carry_extras(
 ) -> None:
     """Add the client's other fields to a body of its own dialect; to another dialect they are noted and left out."""
     for key, value in request.extras.items():
-        is_taken = key in _SHARED and key in (target.allow_fields or ())
-        if request.dialect is dialect or is_taken:
+        shared = _SHARED.get(key)
+        if request.dialect is dialect:
             body.setdefault(key, value)
-        elif all(note.path != key for note in notes):  # a part of it may have been told already
-            notes.append(Note(path=key))
+        elif shared is not None and shared in (target.allow_fields or ()):
+            body.setdefault(shared, value)
+        else:
+            path = _EXTRA_PATHS.get(request.dialect, {}).get(key, key)
+            if all(note.path != path for note in notes):  # a part of it may have been told already
+                notes.append(Note(path=path))

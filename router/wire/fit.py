@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, evolve, field
 
-from router.domain.messages import Block, Document, Image, Opaque, Text, Thinking, ToolResult
+from router.domain.messages import Block, Document, Image, Opaque, Text, Thinking, ThinkingOrigin, ToolResult, ToolUse
 from router.domain.request import DialectName, Note
 from router.wire.media import document_placeholder, image_placeholder, inline_document
 
@@ -26,6 +26,7 @@ class Fitter:
     dialect: DialectName
     has_vision: bool
     image_types: frozenset[str] | None = None  # of images sent as data; None: all
+    takes_image_urls: bool = True
     takes_document: Callable[[Document], bool]
     takes_thinking: Callable[[Thinking], bool]
     takes_documents_in_results: bool
@@ -45,9 +46,10 @@ class Fitter:
                 return block if self.takes_document(block) else self._document_in_words(block)
             case Thinking():
                 return self._fit_thinking(block)
+            case ToolUse():
+                return self._fit_call(block)
             case Opaque():
                 return self._fit_opaque(block)
-        return block
 
     def _fit_result(self, result: ToolResult) -> ToolResult:
         if all(type(block) is Text for block in result.content):
@@ -75,7 +77,9 @@ class Fitter:
         if not self.has_vision:
             return NO_VISION
         if not image.data:
-            return None if image.url else FOREIGN_FILE
+            if image.url:
+                return None if self.takes_image_urls else NOT_SUPPORTED
+            return FOREIGN_FILE
         return None if self.image_types is None or image.media_type in self.image_types else NOT_SUPPORTED
 
     def _document_in_words(self, document: Document) -> Text:
@@ -88,8 +92,16 @@ class Fitter:
     def _fit_thinking(self, thinking: Thinking) -> Thinking | None:
         if self.takes_thinking(thinking):
             return thinking
-        self._note(thinking.path, "thinking" if thinking.redacted is None else "redacted_thinking", "thinking")
+        kind = "thought" if thinking.origin is ThinkingOrigin.GEMINI else "thinking"
+        self._note(thinking.path, kind if thinking.redacted is None else "redacted_thinking", "thinking")
         return None
+
+    def _fit_call(self, call: ToolUse) -> ToolUse:
+        """Take the signature off a call that goes to another vendor; only Gemini signs calls."""
+        if not call.signature or self.dialect is DialectName.GEMINI:
+            return call
+        self.notes.append(Note(path=f"{call.path}.thoughtSignature", kind="signature"))
+        return evolve(call, signature="")
 
     def _fit_opaque(self, opaque: Opaque) -> Opaque | Text | None:
         if opaque.dialect == self.dialect:

@@ -19,10 +19,13 @@ class JsonScan:
         self._in_string = False
         self._is_escaped = False  # the last piece ended in a backslash
 
-    def feed(self, piece: str) -> int | None:
-        """Return the offset in `piece` just behind the value's end, None while it is open. Not to be fed after that."""
-        at = 1 if self._is_escaped and piece else 0
-        self._is_escaped = self._is_escaped and not piece
+    def feed(self, piece: str, start: int = 0) -> int | None:
+        """Return the offset in `piece` just behind the value's end, None while it is open. Not to be fed after that.
+
+        What stands before `start` is not the value's."""
+        is_empty = start >= len(piece)
+        at = start + 1 if self._is_escaped and not is_empty else start
+        self._is_escaped = self._is_escaped and is_empty
         while (found := (_INSIDE if self._in_string else _OUTSIDE).search(piece, at)) is not None:
             at = found.end()
             mark = found[0]

@@ -34,7 +34,7 @@ def function_schema(schema: JsonObject, profile: str) -> tuple[dict[str, Any], t
     removed: set[str] = set()
     if refused:
         fitted = _without(fitted, refused, removed)
-    if not fitted.get("type"):
+    if not fitted.get("type"):  # null, and what spoiled documents have there
         fitted["type"] = "object"
     if fitted["type"] == "object" and _ROOTS.isdisjoint(fitted):
         fitted["properties"] = {}

@@ -23,7 +23,8 @@ _TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
 _THINKING = b'"thinking"'  # a part of a content list (Mistral)
 _USAGE = b'"usage"'
-_MODEL = b'"model"'
+_MODEL = b'"model'
+_MODEL_KEYS = {DialectName.GEMINI: "modelVersion"}  # where it is not `model`
 
 
 @frozen(kw_only=True)
@@ -93,6 +94,8 @@ def _touched(frame: Frame, dialect: DialectName, touches: Touches, on_strip: OnS
     is_renamed = _rename_model(chunk, dialect, touches.echo_model)
     if not is_stripped and not is_renamed:
         return frame.raw
+    if dialect is DialectName.OLLAMA:  # a line of JSON is the whole frame
+        return orjson.dumps(chunk) + b"\n"
     name = b"event: " + frame.event + b"\n" if frame.event else b""
     return name + b"data: " + orjson.dumps(chunk) + b"\n\n"
 
@@ -101,11 +104,12 @@ def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | N
     """Put `model` in the place of the upstream's, where both are; tell whether anything changed."""
     if model is None:
         return False
-    key = _HOLDERS.get(dialect)
-    holder = document[key] if key is not None and key in document else document
-    if not isinstance(holder, dict) or not isinstance(holder.get("model"), str):
+    within = _HOLDERS.get(dialect)
+    holder = document[within] if within is not None and within in document else document
+    key = _MODEL_KEYS.get(dialect, "model")
+    if not isinstance(holder, dict) or not isinstance(holder.get(key), str):
         return False
-    holder["model"] = model
+    holder[key] = model
     return True
 
 

@@ -60,6 +60,17 @@ def result_media(result: ToolResult) -> list[Block]:
     return [block for block in result.content if not isinstance(block, Text)]
 
 
+def ask_for_begun(turns: list[Turn]) -> None:
+    """Turn the answer that the client began, the last turn, into words that ask for one that begins so."""
+    begun = turns.pop()
+    texts = [block.text for block in begun.blocks if isinstance(block, Text)]
+    if not texts:
+        return
+    if not turns:
+        turns.append(Turn(Role.USER, []))
+    turns[-1].blocks.append(Text("Begin your answer with exactly this text and go on from there:\n" + "\n".join(texts)))
+
+
 def _alternate(
     messages: Iterable[Message], fit: Callable[[Block], Block | None], notes: list[Note], *, keeps_empty: bool
 ) -> list[Turn]:

@@ -27,7 +27,7 @@ from router.wire.extras import carry_extras, client_path
 from router.wire.fit import Fitter
 from router.wire.functions import names_to_send, offered_tools, resolve_choice
 from router.wire.schema_profile import function_schema
-from router.wire.turns import Turn, arrange
+from router.wire.turns import Turn, arrange, ask_for_begun
 
 _WORDS = {ChoiceMode.AUTO: "auto", ChoiceMode.REQUIRED: "any", ChoiceMode.NONE: "none", ChoiceMode.NAMED: "tool"}
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -87,17 +87,11 @@ class _Encoder:
         """Let the answer that the client began stand at the end, or ask for it in words."""
         if not turns or turns[-1].role is not Role.ASSISTANT:
             return
-        texts = [block.text for block in turns[-1].blocks if isinstance(block, Text)]
         if self.target.prefill:
             if isinstance(last := turns[-1].blocks[-1], Text):
                 turns[-1].blocks[-1] = evolve(last, text=last.text.rstrip())  # the API refuses a space at the end
             return
-        turns.pop()
-        if texts:
-            asked = Text("Begin your answer with exactly this text and go on from there:\n" + "\n".join(texts))
-            if not turns:
-                turns.append(Turn(Role.USER, []))
-            turns[-1].blocks.append(asked)
+        ask_for_begun(turns)
         path = self.request.messages[-1].path
         self.notes.append(Note(path=path, reason="begun answer turned into an instruction", kind="item"))
 
@@ -157,7 +151,10 @@ class _Encoder:
         output: dict[str, Any] = {}
         if effort := effort_config(request, target, self.notes):
             output["effort"] = effort
-        if schema := request.output_schema:
+        schema = request.output_schema
+        if schema is not None and not schema.schema:  # the API has no word for JSON of any shape
+            self.notes.append(Note(path=client_path(request, "output_schema")))
+        elif schema is not None:
             output["format"] = {"type": "json_schema", "schema": schema.schema}
             if request.dialect is not DialectName.ANTHROPIC:
                 self._note_lost_output(schema)

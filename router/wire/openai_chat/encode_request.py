@@ -103,7 +103,7 @@ class _Encoder:
         elif request.reasoning_effort is not None:
             self.notes.append(Note(path=client_path(request, "reasoning_effort"), kind="thinking"))
         elif request.thinking is not ThinkingMode.DISABLED:
-            self.notes.append(Note(path="thinking", kind="thinking"))
+            self.notes.append(Note(path=client_path(request, "thinking"), kind="thinking"))
 
     def _wanted_effort(self) -> str | None:
         request = self.request
@@ -120,7 +120,9 @@ class _Encoder:
         body["stream"] = request.stream
         if request.stream:
             body["stream_options"] = {"include_usage": True}
-        if (wanted := request.output_schema) is not None:
+        if (wanted := request.output_schema) is not None and not wanted.schema:
+            body["response_format"] = {"type": "json_object"}
+        elif wanted is not None:
             schema: dict[str, Any] = {"name": wanted.name or "output", "schema": wanted.schema}
             if wanted.strict is not None:
                 schema["strict"] = wanted.strict

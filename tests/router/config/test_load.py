@@ -243,6 +243,7 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
         "drop_message_fields": '["name"]',
         "call_ids": '"mistral"',
         "prefill_style": '"vllm"\nprefill = true',
+        "keep_alive": '"10m"',
     }
     set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')
 

@@ -17,6 +17,8 @@ from router.wire.registry import DIALECTS, MONITORS
 
 ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
 RESPONSES = DialectName.OPENAI_RESPONSES
+GEMINI = DialectName.GEMINI
+OLLAMA = DialectName.OLLAMA
 
 
 def minting() -> Minting:

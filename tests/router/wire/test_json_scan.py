@@ -41,6 +41,18 @@ def test_end_is_found_in_any_cut_whatever_follows(value: dict[str, object], junk
     assert end_of(pieces) == len(text)
 
 
+@given(value=OBJECTS, before=st.text(max_size=4), data=st.data())
+def test_what_stands_before_its_start_is_not_looked_at(value: dict[str, object], before: str, data: st.DataObject) -> None:
+    text = orjson.dumps(value).decode()
+    cut = data.draw(st.integers(0, len(text)))
+    scan = JsonScan()
+
+    first = scan.feed(before + text[:cut], len(before))
+    found = first if first is not None else scan.feed(before + text[cut:], len(before))
+
+    assert found == len(before) + (len(text) if first is not None else len(text) - cut)
+
+
 @given(value=OBJECTS)
 def test_no_proper_prefix_is_complete(value: dict[str, object]) -> None:
     text = orjson.dumps(value).decode()

@@ -31,6 +31,7 @@ from router.domain.request import DialectName, NeutralRequest, OutputSchema, Thi
 from router.errors import InvalidRequest
 from router.wire.anthropic import request as anthropic
 from router.wire.dialect import UpstreamTarget
+from router.wire.gemini import request as gemini
 from router.wire.openai_chat import request as openai_chat
 from tests.router.wire.request_rules import assert_chat_rules, assert_messages_rules
 from tests.vectors import load, names
@@ -173,7 +174,7 @@ def test_an_upstreams_messages_body_keeps_the_rules_of_its_api(request: NeutralR
 
 VECTORS = {
     path: load(f"requests/{path}.json")["input"]
-    for folder in ("anthropic_to_openai", "openai_to_anthropic")
+    for folder in ("anthropic_to_openai", "openai_to_anthropic", "gemini_to_openai")
     for path in (f"{folder}/{name}" for name in names(f"requests/{folder}"))
 }
 JUNK: st.SearchStrategy[Any] = st.sampled_from(
@@ -230,12 +231,21 @@ def test_a_spoiled_chat_body_is_read_or_refused_with_the_fields_path(drawn: tupl
     assert_read_or_refused(drawn[1], openai_chat, anthropic, assert_messages_rules)
 
 
+@given(drawn=spoiled("gemini"))
+def test_a_spoiled_gemini_body_is_read_or_refused_with_the_fields_path(drawn: tuple[str, dict[str, Any]]) -> None:
+    assert_read_or_refused(drawn[1], gemini, openai_chat, assert_chat_rules)
+    assert_read_or_refused(drawn[1], gemini, anthropic, assert_messages_rules)
+
+
+SIDES: dict[str, tuple[ModuleType, ModuleType, Callable[[dict[str, Any]], None]]] = {
+    "anthropic": (anthropic, openai_chat, assert_chat_rules),
+    "openai": (openai_chat, anthropic, assert_messages_rules),
+    "gemini": (gemini, openai_chat, assert_chat_rules),
+}
+
+
 @pytest.mark.parametrize("path", VECTORS)
 def test_every_vector_keeps_the_rules_of_the_other_api(path: str) -> None:
-    source, target, rules = (
-        (anthropic, openai_chat, assert_chat_rules)
-        if path.startswith("anthropic")
-        else (openai_chat, anthropic, assert_messages_rules)
-    )
+    source, target, rules = SIDES[path.partition("_")[0]]
 
     rules(json.loads(json.dumps(target.encode_request(source.decode_request(VECTORS[path]), TARGET).body)))

@@ -59,5 +59,6 @@ def test_the_clients_schema_is_not_changed() -> None:
     assert before == SCHEMA
 
 
-def test_a_type_that_says_nothing_is_an_objects() -> None:
-    assert function_schema({"type": None, "properties": {}}, "none")[0] == {"type": "object", "properties": {}}
+@pytest.mark.parametrize("schema", [{}, {"type": None}, {"$schema": "s"}])
+def test_a_schema_without_a_type_is_one_of_an_object(schema: dict[str, Any]) -> None:
+    assert function_schema(schema, "none") == ({"type": "object", "properties": {}}, ())

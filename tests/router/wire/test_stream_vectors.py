@@ -12,6 +12,8 @@ from tests import vectors
 from tests.router.wire.drive import (
     ANTHROPIC,
     CHAT,
+    GEMINI,
+    OLLAMA,
     RESPONSES,
     Driven,
     asked_of,
@@ -25,6 +27,8 @@ FOLDERS = {
     "openai_to_anthropic": (CHAT, ANTHROPIC),
     "anthropic_to_openai": (ANTHROPIC, CHAT),
     "openai_to_responses": (CHAT, RESPONSES),
+    "openai_to_gemini": (CHAT, GEMINI),
+    "ollama_to_anthropic": (OLLAMA, ANTHROPIC),
 }
 # what stands between decoder and encoder makes these: tests/replay has them, in the same cuts
 WITH_A_GUARD = {"16_truncated_surface", "22_think_tags_filter", "23_repair_at_end"}

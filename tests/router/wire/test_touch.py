@@ -51,6 +51,14 @@ def chunk(delta: object, **more: object) -> dict[str, Any]:
     return {"model": "up", "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}
 
 
+def test_a_line_of_ollama_stays_a_line() -> None:
+    line = orjson.dumps({"model": "up", "message": {"content": "a"}})
+    touch = frame_touch(DialectName.OLLAMA, Touches(echo_model="asked"))
+    assert touch is not None
+
+    assert touch(Frame(raw=line + b"\n", data=line)) == b'{"model":"asked","message":{"content":"a"}}\n'
+
+
 @given(_DOCUMENTS, st.sampled_from(PLAIN), _TOUCHES)
 def test_no_document_of_an_upstream_breaks_an_edit(document: dict[str, Any], dialect: DialectName, touches: Touches) -> None:
     touch = frame_touch(dialect, touches)

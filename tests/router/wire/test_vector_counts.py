@@ -19,6 +19,8 @@ EXPECTED = {
     "streams/openai_to_anthropic": 20,
     "streams/anthropic_to_openai": 9,
     "streams/openai_to_responses": 6,
+    "streams/openai_to_gemini": 1,
+    "streams/ollama_to_anthropic": 1,
     "streams with a guard (16, 22, 23)": 3,
     "tool_repair/repair": 34,
     "tool_repair/leave": 20,
