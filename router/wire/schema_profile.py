@@ -34,7 +34,7 @@ def function_schema(schema: JsonObject, profile: str) -> tuple[dict[str, Any], t
     removed: set[str] = set()
     if refused:
         fitted = _without(fitted, refused, removed)
-    fitted.setdefault("type", "object")
+    fitted["type"] = fitted.get("type") or "object"  # null, too, means absent
     if fitted["type"] == "object" and _ROOTS.isdisjoint(fitted):
         fitted["properties"] = {}
     return fitted, tuple(sorted(removed))
