@@ -116,11 +116,14 @@ class ConfigError(RouterError):
 
 @define(kw_only=True, slots=False)
 class InvalidRequest(RouterError):
-    """The client's request has a field that cannot be read; `param` is its JSON path, such as `messages[0].role`."""
+    """The client's request has a field that cannot be read; `param` is its JSON path, such as `messages[0].role`.
+
+    `code` is the word that its own API has for this mistake, where clients look for it."""
 
     kind = ErrorKind.INVALID_REQUEST
     message: str
     param: str | None = None
+    code: str | None = None
 
     @property
     def line(self) -> str:

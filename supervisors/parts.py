@@ -20,11 +20,13 @@ from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
 from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
+from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
 from router.providers.http import HttpxClient
+from router.providers.ollama_state import OllamaWatch
 from router.providers.probe import HttpProber
 from router.state.directory import state_directory
 from router.state.restore import Known, restore, unknown_names
@@ -187,6 +189,9 @@ class _Late:
         parts = self.get()
         parts.ledger.resume(restore(opened.rows, _known(parts.loaded.config)).spend)
 
+    def learn_state(self, provider: str, state: ServerState | None) -> None:
+        self.get().tree.memory.servers.learn(provider, state)
+
     async def probe_now(self, provider: str) -> ProbeResult:
         return await self.get().probes.probe_now(provider)
 
@@ -253,12 +258,7 @@ def build(
         redact=redactor.redact,
         is_stopping=lambda: drain.is_started,
     )
-    prober = HttpProber(
-        config=late.config,
-        provider_of=late.provider,
-        new_client=lambda name: HttpxClient(provider=name, dial=seams.dial),
-    )
-    probing = Probing(prober=prober, settings=lambda: _probe_settings(late, config), wall=seams.wall, is_ready=processes.is_ready)
+    probing = _probing(late, config, seams, processes)
     tree = Tree(
         health=board,
         sink=board,
@@ -301,6 +301,21 @@ def build(
 def _known(config: RouterConfig) -> Known:
     """Return whose rows are kept: everybody's who is configured, able or not."""
     return Known(providers=[provider.name for provider in config.providers], groups=group_ids(config.providers))
+
+
+def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Processes) -> Probing:
+    prober = HttpProber(
+        config=late.config,
+        provider_of=late.provider,
+        new_client=lambda name: HttpxClient(provider=name, dial=seams.dial),
+    )
+    return Probing(
+        prober=prober,
+        settings=lambda: _probe_settings(late, config),
+        wall=seams.wall,
+        is_ready=processes.is_ready,
+        glance=OllamaWatch(provider_of=late.provider, learn=late.learn_state).glance,
+    )
 
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from attrs import frozen
@@ -24,12 +24,14 @@ class Probing:
     """What every probe of ours needs.
 
     `settings` is the `[probe]` table of today. `is_ready` tells whether a provider's managed server runs and is ready, True
-    for one without such a server (`Processes.is_ready`)."""
+    for one without such a server (`Processes.is_ready`). `glance` looks at what a server tells of its model, beside all
+    probes, and never raises; None: nobody looks."""
 
     prober: Prober
     settings: Callable[[], ProbeConfig]
     wall: WallClock
     is_ready: Callable[[str], bool] = _always_ready
+    glance: Callable[[str], Awaitable[None]] | None = None
 
 
 async def probe_once(cell: Cell, cls: ProbeClass, plan: ProbePlan, probing: Probing) -> ProbeResult:

@@ -1,7 +1,8 @@
 """Continuous probing: quiet providers are asked from time to time, so that their health is known before a request needs it.
 
     probes
-    └─ probe/<name>    one task per provider: waits until it is due, takes one of `[probe].parallel` slots, asks, reports
+    ├─ probe/<name>    one task per provider: waits until it is due, takes one of `[probe].parallel` slots, asks, reports
+    └─ probes/glances  once a minute, also without `[probe].enabled`: what servers tell of their models, free of charge
 
 Each has its own due time (D20), counted from the end of its last probe, so that missed ones are one and never a queue.
 A provider with fresh traffic is not asked, nor one that another task asks already. Source: supervision.md 21.7, W25."""
@@ -9,7 +10,7 @@ A provider with fresh traffic is not asked, nor one that another task asks alrea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from math import inf
 
@@ -25,6 +26,7 @@ from supervisors.probe_once import Probing, probe_now, probe_once
 from supervisors.seams import Random
 
 SHORTEST_PAUSE_S = 1.0  # whatever the jitter
+GLANCE_EVERY_S = 60.0  # a model that has come or gone is seen soon enough for `router status`
 
 
 class ProbeSkip(StrEnum):
@@ -95,6 +97,8 @@ class Probes:
         live: dict[str, _Child] = {}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_members, name="probes/members")
+            if self.probing.glance is not None:
+                nursery.start_soon(self._keep_glancing, self.probing.glance, name="probes/glances")
             self._reconcile(nursery, live)
             task_status.started()
             while True:
@@ -130,6 +134,20 @@ class Probes:
             changed = self.board.members_changed
             self.touch()
             await changed.wait()
+
+    async def _keep_glancing(self, glance: Callable[[str], Awaitable[None]]) -> None:
+        while True:
+            for cell in self.board.cells():
+                plan = self.probing.prober.plan(cell.name)
+                if plan is not None and self._may_be_looked_at(cell, plan):
+                    await glance(cell.name)
+            await trio.sleep(GLANCE_EVERY_S)
+
+    def _may_be_looked_at(self, cell: Cell, plan: ProbePlan) -> bool:
+        """Tell whether requests reach the provider: what nobody asks, nobody looks at."""
+        if not plan.is_enabled or plan.is_gated or cell.status.unconfigured is not None:
+            return False
+        return cell.health.admission is not Admission.EXCLUDED and self.probing.is_ready(cell.name)
 
     def _reconcile(self, nursery: trio.Nursery, live: dict[str, _Child]) -> None:
         settings = self.probing.settings()
@@ -209,9 +227,10 @@ class Probes:
         return interval_s - age_s if 0 <= age_s < interval_s else 0.0
 
     async def _probe(self, cell: Cell, plan: ProbePlan, schedule: Schedule) -> None:
-        """Ask once; apply, count and tell the result."""
+        """Ask once; apply, count and tell the result. One that has got worse has to show a whole answer."""
         epoch = cell.health.epoch
-        result = await probe_once(cell, plan.top, plan, self.probing)
+        is_suspect = cell.health.suspect_at > schedule.looked_at
+        result = await probe_once(cell, plan.top if is_suspect else plan.routine, plan, self.probing)
         self._count(result, plan)
         if (evidence := evidence_in(result, epoch)) is not None:
             cell.apply(evidence)

@@ -14,7 +14,9 @@ from router.config.schema_provider import ProviderKind
 
 _CHAT: frozenset[ProviderKind] = frozenset({"openai_compat"})
 _ANTHROPIC: frozenset[ProviderKind] = frozenset({"anthropic"})
+_RESPONSES: frozenset[ProviderKind] = frozenset({"openai_responses"})
 _GEMINI: frozenset[ProviderKind] = frozenset({"gemini"})
+_OLLAMA: frozenset[ProviderKind] = frozenset({"ollama"})
 
 # the kinds that a key means something for, where these are not all
 KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
@@ -22,17 +24,19 @@ KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "vendor": _CHAT,
     "drop_message_fields": _CHAT,
     "call_ids": _CHAT,
-    "reasoning_effort": _CHAT | _GEMINI,
-    "files": _CHAT,
-    "forward_user": _CHAT,
+    "reasoning_effort": _CHAT | _RESPONSES | _GEMINI | _OLLAMA,
+    "files": _CHAT | _RESPONSES,
+    "forward_user": _CHAT | _RESPONSES,
     "null_content": _CHAT,
-    "empty_result_text": _CHAT,
+    "empty_result_text": _CHAT | _OLLAMA,
     "max_stop": _CHAT,
+    "prefill": _CHAT | _ANTHROPIC,
     "prefill_style": _CHAT,
     "effort": _ANTHROPIC,
     "auto_cache": _ANTHROPIC,
     "allow_betas": _ANTHROPIC,
     "drop_betas": _ANTHROPIC,
+    "keep_alive": _OLLAMA,
 }
 _MARKED = "strip_stop_markers"  # the one filter that looks for them
 _FOR_THE_READER = ("chat", "streaming")  # capabilities that never keep a request away

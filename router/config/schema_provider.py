@@ -52,6 +52,7 @@ ToolRepair = Literal["off", "strict", "balanced", "eager"]
 OnDisconnect = Literal["cancel", "drain"]
 RestartMode = Literal["oneshot", "managed", "unit"]
 StartWhen = Literal["demand", "boot"]
+KeepAlive = str | int | float  # a duration as Go writes it ("10m"), or seconds; negative: for good
 CommandLine = NewType("CommandLine", tuple[str, ...])  # in the file a list, or a string split as a shell would
 
 OUTPUT_FILTERS = (  # routing.md 16, wire.md 15
@@ -165,6 +166,7 @@ class ProviderConfig:
     extra_body: Mapping[str, object] = field(factory=dict)  # JSON values
     append_system_prompt: str | None = None
     max_context_tokens: int | None = field(default=None, validator=AtLeast(1))
+    keep_alive: KeepAlive | None = None  # ollama: None: the server's own time
     capabilities: CapabilitiesConfig = field(factory=CapabilitiesConfig)
     cost: CostConfig | None = None
     output_filters: tuple[str, ...] = field(default=(), validator=EachOf(OUTPUT_FILTERS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
@@ -19,11 +20,13 @@ from router.config.commands import needs_shell
 from router.config.document import Fault
 from router.config.locate import KeyPath
 from router.config.schema import CommandLine, RouterConfig
+from router.config.schema_provider import KeepAlive
 
 Hook = Callable[[Any, Any], Any]
 _T = TypeVar("_T")
 
 _NULL = {"$null": True}  # TOML has no null (routing.md 19.1)
+_DURATION = re.compile(r"[+-]?(?:0|(?:\d{1,9}(?:\.\d{1,9})?(?:ns|us|µs|ms|s|m|h)){1,6})")
 _TOML_WORDS = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "an array", dict: "a table"}
 
 
@@ -156,6 +159,19 @@ def _switch_or_words(value: object, _: object) -> bool | tuple[str, ...]:
     raise _expected("true, false or an array of strings", value)
 
 
+def _keep_alive(value: object, _: object) -> KeepAlive:
+    """Return a duration, or a number of seconds: what Go's reader takes, which refuses the whole request for anything else."""
+    if isinstance(value, str):
+        if not _DURATION.fullmatch(value):
+            raise Misfit(f'{value!r} is no duration: write it as in "10m" or "1h30m", or as a number of seconds')
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _expected("a duration or a number of seconds", value)
+    if not math.isfinite(value):
+        raise Misfit("expected a finite number")
+    return value
+
+
 def _command(value: object, _: object) -> CommandLine:
     """Return the words of a command; a string that only a shell could run is refused (supervision.md 21.6)."""
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
@@ -211,6 +227,7 @@ def _build_converter() -> Converter:
         converter.register_structure_hook(type_, hook)
     converter.register_structure_hook(CommandLine, _command)
     converter.register_structure_hook(bool | tuple[str, ...], _switch_or_words)
+    converter.register_structure_hook(KeepAlive | None, _keep_alive)
     converter.register_structure_hook_func(_is_word_set, _word)
     converter.register_structure_hook_func(lambda type_: type_ == Mapping[str, str], _string_table)
     converter.register_structure_hook_func(lambda type_: type_ == Mapping[str, object], _json_table)

@@ -29,13 +29,20 @@ class ProbePlan:
     """How one provider may be probed, as the configuration has it today.
 
     `ladder` is climbed from its first rung; only its last shows that requests are answered. `is_gated`: it costs money,
-    and the router may not spend any, so that no request reaches it either."""
+    and the router may not spend any, so that no request reaches it either. `spares_model`: an answer would load the model,
+    or keep it in memory for another while, so that it is not asked for one without need."""
 
     ladder: tuple[ProbeClass, ...]
     model: str
     is_paid: bool = False
     is_enabled: bool = True
     is_gated: bool = False
+    spares_model: bool = False
+
+    @property
+    def routine(self) -> ProbeClass:
+        """The probe of a provider of which nothing bad is known."""
+        return ProbeClass.MODELS if self.spares_model else self.top
 
     @property
     def top(self) -> ProbeClass:

@@ -46,7 +46,9 @@ class Note:
 
 @frozen(kw_only=True)
 class OutputSchema:
-    """The JSON schema that the answer must match; `name` and `strict` as far as the client's dialect has them."""
+    """The JSON schema that the answer must match; `name` and `strict` as far as the client's dialect has them.
+
+    An empty schema asks for JSON of any shape."""
 
     schema: JsonObject
     name: str | None = None

@@ -39,9 +39,9 @@ class Generation:
     memory: Memory = field(factory=Memory)  # the daemon's own, as is `fairness`: both outlive this generation
     fairness: Fairness = field(factory=Fairness)
     tally: GrammarTally = field(factory=GrammarTally)
-    capabilities: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from
+    _declared: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from
 
-    @capabilities.default
+    @_declared.default
     def _resolved(self) -> Mapping[str, Capabilities]:
         rules, builtin = self.config.capability_rules, read_builtin()
         return {name: resolve_capabilities(config, rules, builtin) for name, config in self.upstreams.configs.items()}
@@ -58,6 +58,11 @@ class Generation:
             for name, config in self.upstreams.configs.items()
             if config.limits.tokens_per_minute is not None or not price_of(config, prices).is_free
         )
+
+    @property
+    def capabilities(self) -> Mapping[str, Capabilities]:
+        """What each provider can do, with the window that its server tells."""
+        return self.memory.servers.corrected(self._declared)
 
     @property
     def signs(self) -> bool:

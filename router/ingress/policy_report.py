@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, fields, frozen
+from attrs import asdict, field, fields, frozen
 
+from router.domain.server_state import UNKNOWN, ServerState
 from router.guards.calibration import CalibrationState, factor
 from router.guards.drift import Severity, judge
 from router.ingress.generation import Generation
@@ -27,7 +28,9 @@ class DriftReport:
 
 @frozen(kw_only=True)
 class PolicyReport:
-    """One provider. `drift`, `demotions` are by profile, of those that look for it; `stats` is None where no profile does."""
+    """One provider. `drift`, `demotions` are by profile, of those that look for it; `stats` is None where no profile does.
+
+    `model` is what its server tells of the model, UNKNOWN for most kinds of servers."""
 
     capabilities: Capabilities
     calibration: CalibrationState = field(factory=CalibrationState)
@@ -36,6 +39,7 @@ class PolicyReport:
     stats: Stats | None = None
     demotions: Mapping[str, int] = field(factory=dict)
     keys: tuple[KeyReport, ...] = ()
+    model: ServerState = UNKNOWN
 
 
 @frozen(kw_only=True)
@@ -73,6 +77,7 @@ def policy_of(generation: Generation, name: str, keys: tuple[KeyReport, ...], no
         stats=memory.adaptive.stats((name,), adaptive, now)[name] if asked else None,
         demotions={profile: memory.adaptive.standing(profile, name).points for profile in asked},
         keys=keys,
+        model=memory.servers.state_of(name),
     )
 
 
@@ -91,6 +96,8 @@ def policy_part(report: PolicyReport | None) -> dict[str, object]:
         part["adaptive"] = {**stats_facts(report.stats), "demotions": report.demotions}
     if report.keys:
         part["keys"] = [_key_body(key) for key in report.keys]
+    if report.model != UNKNOWN:
+        part["model_state"] = asdict(report.model)
     return part
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from attrs import frozen
 
+from router.config.schema_provider import VendorName
 from router.onboarding.findings import Findings
 from router.onboarding.servers import TITLES, LocalModel, LocalServer, ServerKind
 from router.onboarding.vendors import (
@@ -96,6 +97,15 @@ _SERVER = """
 """
 
 
+# the rows of the vendor table that local servers go by: their address does not tell
+_HABITS: Mapping[ServerKind, VendorName] = {
+    ServerKind.OLLAMA: "ollama",
+    ServerKind.LM_STUDIO: "lm_studio",
+    ServerKind.LLAMA_CPP: "llama_cpp",
+    ServerKind.VLLM: "vllm",
+}
+
+
 @frozen(kw_only=True)
 class Block:
     """One provider: its name and group, and its table as text."""
@@ -149,6 +159,8 @@ def _local_text(name: str, server: LocalServer, ollama_context: int | None, kind
     lines += ["[[providers]]", f"name = {_text(name)}"]
     lines += [f"kind = {_text(kind)}"] if kind != "openai_compat" else []
     lines += [f"base_url = {_text(url)}"]
+    if kind == "openai_compat" and (habits := _HABITS.get(server.kind)) is not None:
+        lines.append(f"vendor = {_text(habits)}  # its habits: docs/vendors.md")
     lines += [f"model = {_text(model.name)}" if model else 'model = ""                   # what the server has loaded']
     lines += _window_lines(model, ollama_context if server.kind is ServerKind.OLLAMA else None)
     return "\n".join(lines) + "\n" + _LOCAL_LIMITS

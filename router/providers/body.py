@@ -22,6 +22,7 @@ from router.wire.body_edits import BodyEditor, DictEditor, apply_field_lists, me
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import ROUTER_KEYS
 from router.wire.openai_chat.fit_messages import MessageRules, fit_messages
+from router.wire.openai_responses.history_reasoning import drop_all_reasoning, drop_foreign_reasoning
 from router.wire.splice import Splicer
 
 # top-level fields without which the answer is one to another question, by what the client is told of it (wire.md 2.2)
@@ -87,6 +88,8 @@ class BodyPlan:
             lost += settle_deferred(sent, call.deferred_tools, is_vendor_host=self.is_vendor_host)
         elif self.dialect.name is DialectName.OPENAI_CHAT and (rules := MessageRules.of(self.target)) is not None:
             lost = fit_messages(sent, rules)
+        elif self.dialect.name is DialectName.OPENAI_RESPONSES:
+            lost = drop_all_reasoning(sent) if without_thinking else drop_foreign_reasoning(sent)
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
@@ -99,7 +102,8 @@ class BodyPlan:
         content = orjson.dumps(encoded.body)
         if without_thinking:
             spliced = Splicer(content)
-            notes += drop_all_thinking(spliced)
+            is_responses = self.dialect.name is DialectName.OPENAI_RESPONSES
+            notes += drop_all_reasoning(spliced) if is_responses else drop_all_thinking(spliced)
             content = spliced.result()
         return UpstreamBody(content=content, notes=encoded.notes + notes, tool_names=encoded.tool_names or {})
 
@@ -135,19 +139,40 @@ class BodyPlan:
 def plan_body(config: ProviderConfig, dialect: Dialect) -> BodyPlan:
     """Return the body plan of one provider."""
     extra = {key: value for key, value in config.extra_body.items() if key != "anthropic_version"}  # that one is a header
+    extra = _with_window(config, extra) if config.kind == "ollama" else extra
     slots = config.slot_affinity_slots if ID_SLOT not in extra else None  # the user's own slot counts
-    allowed = config.allow_fields
     return BodyPlan(
         dialect=dialect,
         target=_target(config),
         extra_body=extra,
         append_system_prompt=config.append_system_prompt,
-        allow_fields=(*allowed, ID_SLOT) if allowed is not None and slots is not None else allowed,
+        allow_fields=_with_ours(config, slots),
         drop_fields=config.drop_fields,
         rename_fields=config.rename_fields,
         slots=slots,
         is_vendor_host=urlsplit(config.base_url).hostname == VENDOR_HOST,
     )
+
+
+def _with_ours(config: ProviderConfig, slots: int | None) -> tuple[str, ...] | None:
+    """Return the fields that may pass, with those that other keys of the provider ask for."""
+    if config.allow_fields is None:
+        return None
+    ours = ((ID_SLOT, slots), ("keep_alive", config.keep_alive))
+    return (*config.allow_fields, *(name for name, asked in ours if asked is not None))
+
+
+def _with_window(config: ProviderConfig, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an Ollama: the window that is configured, and how long it keeps the model (wire.md 12).
+
+    A prompt over the server's own window loses its head unseen. What `extra_body` says of the same counts; what the client
+    says counts as everywhere."""
+    options, settings = extra.get("options"), dict(extra)
+    if config.max_context_tokens is not None and (options is None or isinstance(options, Mapping)):
+        settings["options"] = {"num_ctx": config.max_context_tokens, **(options or {})}
+    if config.keep_alive is not None:
+        settings.setdefault("keep_alive", config.keep_alive)
+    return settings
 
 
 def _target(config: ProviderConfig) -> UpstreamTarget:

@@ -1,6 +1,6 @@
 """Empty the cache of the server behind a provider whose replies have drifted: Ollama and llama.cpp (supervision.md 5.4).
 
-Ollama is known by its port or by a declared `num_ctx`. POST /api/generate {"model": M, "keep_alive": 0} unloads the model,
+Ollama is known by its kind, its port or a declared `num_ctx`. POST /api/generate {"model": M, "keep_alive": 0} unloads the model,
 and what it has read with it; the next request loads it again.
 
 Every other server is asked GET /props, and is llama.cpp's where the answer has `total_slots`. POST /slots/I?action=erase
@@ -83,7 +83,9 @@ async def flush(provider: HttpProvider) -> FlushResult:
 
 
 def is_ollama(config: ProviderConfig) -> bool:
-    """Tell whether the configuration has the shape of an Ollama server: its port, or the `num_ctx` that only it reads."""
+    """Tell whether the configuration is of an Ollama server: its kind, its port, or the `num_ctx` that only it reads."""
+    if config.kind == "ollama":
+        return True
     options = config.extra_body.get("options")
     is_declared = "num_ctx" in config.extra_body or (isinstance(options, Mapping) and "num_ctx" in options)
     return is_declared or urlsplit(config.base_url).port == OLLAMA_PORT

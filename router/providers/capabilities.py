@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from router.config.capability_table import declared
 from router.config.schema import CapabilityRuleConfig, ProfileConfig, ProviderConfig
+from router.domain.server_state import ServerState
 
 Value = bool | int | str
-Origin = Literal["provider", "user-rule", "built-in", "heuristic", "default", "unknown"]
+Origin = Literal["provider", "server", "user-rule", "built-in", "heuristic", "default", "unknown"]
 
 DEFAULT_WINDOW = 128_000
 _AGENT_PROFILES = "claude-code"  # how the names of the profiles begin whose models have to last long agent sessions
@@ -74,9 +75,31 @@ def resolve_capabilities(
         tool_choice=flag("tool_choice", own.tool_choice),
         # the chat wire has no word for the marks; a provider that reads them all the same says so
         cache_control=flag("cache_control", own.prompt_cache, Flag(value=config.kind == "anthropic", origin="heuristic")),
-        max_context_tokens=flag("max_context_tokens", config.max_context_tokens, Flag(value=DEFAULT_WINDOW, origin="default")),
+        max_context_tokens=flag("max_context_tokens", asked_window(config), Flag(value=DEFAULT_WINDOW, origin="default")),
         suitability=flag("claude_code_suitability"),
     )
+
+
+def asked_window(config: ProviderConfig) -> int | None:
+    """Return the window that the configuration names; of an Ollama, the one that its requests ask for."""
+    options = config.extra_body.get("options") if config.kind == "ollama" else None
+    asked = options.get("num_ctx") if isinstance(options, Mapping) else None
+    return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else config.max_context_tokens
+
+
+def as_served(capabilities: Capabilities, state: ServerState) -> Capabilities:
+    """Return what a provider can do with the window that its server really has (R-61).
+
+    What the configuration asks for is what the model is loaded with, as far as it was trained for that. Where nothing is
+    asked for, the server decides: what it has loaded counts, then what the model's own settings ask for."""
+    flag = capabilities.max_context_tokens
+    told = None if flag.origin == "provider" else state.loaded_window or state.default_window
+    window = told or capabilities.window
+    if state.largest_window is not None:
+        window = min(window, state.largest_window)
+    if told is None and window == capabilities.window:
+        return capabilities
+    return evolve(capabilities, max_context_tokens=Flag(value=window, origin="server"))
 
 
 def unsuitable_profiles(

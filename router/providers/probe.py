@@ -123,6 +123,7 @@ def probe_plan(provider: ProviderConfig, config: RouterConfig) -> ProbePlan:
         is_paid=provider.paid,
         is_enabled=provider.enabled,
         is_gated=is_gated,
+        spares_model=provider.kind == "ollama",
     )
 
 

@@ -48,6 +48,7 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _ASKED_FOR_USAGE = "stream_options"  # put in here: what is wrong inside it is not the client's either
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INSTEAD = re.compile(r"use [`'\"](\w+)[`'\"] instead", re.IGNORECASE)
 
 
@@ -94,6 +95,8 @@ def find_remedy(status: int, text: ErrorText, *, fields: Collection[str], betas:
     if refusal_reason(text) is not FailureReason.UNSUPPORTED_PARAMETER:
         return None
     name = _field_name(text)
+    if name is not None and name not in fields:
+        name = _HUMP.sub("_", name).lower()  # xAI writes presencePenalty
     if name is None or name not in fields:
         return None
     instead = _INSTEAD.search(text.text)

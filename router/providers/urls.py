@@ -60,9 +60,12 @@ def _gemini_urls(parts: SplitResult, models: str, model: str) -> ProviderUrls:
 
 
 def server_url(config: ProviderConfig, path: str, query: str = "") -> str:
-    """Return an address of the provider's server beside its API: below `base_url` without `/v1`; `path` begins with a slash."""
+    """Return an address of the provider's server beside its API: below `base_url` without `/v1`; `path` begins with a slash.
+
+    An Ollama's `base_url` may end in `/api`, too."""
     parts = urlsplit(config.base_url)
     root = parts.path.rstrip("/").removesuffix("/v1")
+    root = root.removesuffix("/api") if config.kind == "ollama" else root
     return _joined(parts._replace(query="&".join(filter(None, (parts.query, query)))), root + path)
 
 

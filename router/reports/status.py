@@ -65,6 +65,7 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
             "next_probe_in_s": _health(one).get("next_probe_in_s"),
             "restarts": _budget(one),
             "process": one.get("process"),
+            "model": _model_word(one),
             **_money(one.get("spend")),
             **learned_facts(one),
         }
@@ -103,7 +104,9 @@ def _queue(body: Mapping[str, Any]) -> str:
 def _providers(body: Mapping[str, Any]) -> Table:
     table = _table("provider", "state", "health", "in flight", "next probe", "restarts", "server")
     for one in body.get("providers", ()):
-        state, health, process = state_of(one), str(_health(one).get("state", _NOTHING)), str(one.get("process") or _NOTHING)
+        state, health = state_of(one), str(_health(one).get("state", _NOTHING))
+        model = _model_word(one)
+        process = str(one.get("process") or (f"model {model}" if model else _NOTHING))
         due = _health(one).get("next_probe_in_s")
         table.add_row(
             Text(str(one["name"])),
@@ -115,6 +118,12 @@ def _providers(body: Mapping[str, Any]) -> Table:
             Text(process, STYLES.get(process, "")),
         )
     return table
+
+
+def _model_word(provider: Mapping[str, Any]) -> str | None:
+    """Return whether a server that tells it has the model in its memory."""
+    is_loaded = provider.get("model_state", {}).get("is_loaded")
+    return None if is_loaded is None else "loaded" if is_loaded else "unloaded"
 
 
 def _supervisors(body: Mapping[str, Any]) -> Table:

@@ -15,6 +15,7 @@ from router.guards.whole_arguments import CallHistory
 from router.routing.adaptive import Adaptive
 from router.routing.drift_watch import DriftWatch
 from router.routing.origins import Origins
+from router.routing.servers import Servers
 from router.routing.signatures import CallSignatures
 from router.routing.sticky import Sticky
 
@@ -23,7 +24,7 @@ Backend = tuple[str, str, str, str]
 
 @define(eq=False, kw_only=True)
 class Memory:
-    """Fast and failing providers, sessions, counts of tokens, drift, signatures, calls that were no JSON."""
+    """Fast and failing providers, sessions, counts of tokens, drift, signatures, calls that were no JSON, servers' windows."""
 
     adaptive: Adaptive = field(factory=Adaptive)
     sticky: Sticky = field(factory=Sticky)
@@ -32,6 +33,7 @@ class Memory:
     origins: Origins = field(factory=Origins)
     calls: CallHistory = field(factory=CallHistory)
     signatures: CallSignatures = field(factory=CallSignatures)
+    servers: Servers = field(factory=Servers)
     _backends: Mapping[str, Backend] = field(factory=dict)
 
     def take_over(self, providers: Iterable[ProviderConfig]) -> None:
@@ -43,6 +45,7 @@ class Memory:
                 self.calibrations.forget(name)
                 self.drift.forget(name)
                 self.calls.forget(name)
+                self.servers.forget(name)
 
     def learns_of(self, provider: ProviderConfig) -> bool:
         """Tell whether what an answer of this provider shows says anything: it may have outlived its configuration."""

@@ -32,6 +32,7 @@ _LOAD_FAILED = re.compile(r"failed to load (?:the )?model|model failed to load|e
 _LOADING = re.compile(r"loading (?:the )?model|model (?:is |\S+ is )?(?:still |currently |being )?load(?:ing|ed right now)\b", _I)
 _NO_MONEY = re.compile(r"credit balance is too low|insufficient (?:credits?|balance|funds|quota)|exceeded your current quota", _I)
 _OVERLOADED = re.compile(r"\boverloaded\b|at capacity|slow down", _I)
+_BAD_KEY = re.compile(r"incorrect api key provided|api key not valid", _I)  # xAI and Gemini say so with 400
 _CRASHED = re.compile(r"\bmodel (?:has )?crashed\b", _I)  # LM Studio, to whatever was asked
 _MISSING = re.compile(
     r"model\b.{0,120}?(?:not found|does not exist|is not available|not loaded|unknown)|(?:unknown|invalid|no such) model"
@@ -131,6 +132,7 @@ _SERVER_RULES: tuple[_Rule, ...] = ((FailureReason.OUT_OF_MEMORY, frozenset(), _
 _FAULT_RULES: tuple[_Rule, ...] = (*_SERVER_RULES, (FailureReason.OVERLOADED, _OVERLOADED_WORDS, _OVERLOADED))
 _REFUSAL_RULES: tuple[_Rule, ...] = (
     *_MODEL_RULES,
+    (FailureReason.AUTH, frozenset(), _BAD_KEY),
     (FailureReason.PAYMENT_REQUIRED, _NO_MONEY_WORDS, _NO_MONEY),
     (FailureReason.MODEL_MISSING, _MISSING_WORDS, _MISSING),
     (FailureReason.UPSTREAM_5XX, frozenset(), _CRASHED),

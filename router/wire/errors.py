@@ -147,8 +147,8 @@ def error_fields(error: RouterError, shape: ErrorShape) -> dict[str, Any]:
         case ErrorShape.OPENAI:
             if error.kind is ErrorKind.RATE_LIMITED:
                 message = f"{message}; try again in {_retry_after(error)}s"  # Codex reads the number from the text
-            param = error.param if isinstance(error, InvalidRequest) else None
-            return {"message": message, "type": words.openai, "param": param, "code": words.code, **_details(error)}
+            param, code = (error.param, error.code) if isinstance(error, InvalidRequest) else (None, None)
+            return {"message": message, "type": words.openai, "param": param, "code": code or words.code, **_details(error)}
         case ErrorShape.OLLAMA:
             raise ValueError("Ollama's errors are a text: see error_document")
         case ErrorShape.GEMINI:

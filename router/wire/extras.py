@@ -16,13 +16,22 @@ _CLIENT_PATHS = {
         "user": "metadata",
         "reasoning_effort": "output_config.effort",
     },
+    DialectName.OPENAI_RESPONSES: {
+        "max_tokens": "max_output_tokens",
+        "reasoning_effort": "reasoning",
+        "response_format.json_schema": "text.format",
+    },
     DialectName.GEMINI: {
         "stop": "generationConfig.stopSequences",
         "max_tokens": "generationConfig.maxOutputTokens",
         "thinking": "generationConfig.thinkingConfig",
         "reasoning_effort": "generationConfig.thinkingConfig",
     },
+    DialectName.OLLAMA: {"stop": "options.stop", "reasoning_effort": "think", "output_schema": "format"},
 }
+# Ollama's `options` that chat bodies have at their top, named and meant alike: extras of their own, whoever the client is
+SAMPLING_OPTIONS = ("top_k", "seed", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")
+_EXTRA_PATHS = {DialectName.OLLAMA: {key: f"options.{key}" for key in SAMPLING_OPTIONS}}
 
 
 def client_path(request: NeutralRequest, name: str) -> str:
@@ -41,4 +50,6 @@ def carry_extras(
         elif shared is not None and shared in (target.allow_fields or ()):
             body.setdefault(shared, value)
         else:
-            notes.append(Note(path=key))
+            path = _EXTRA_PATHS.get(request.dialect, {}).get(key, key)
+            if all(note.path != path for note in notes):  # a part of it may have been told already
+                notes.append(Note(path=path))

@@ -26,6 +26,7 @@ class Fitter:
     dialect: DialectName
     has_vision: bool
     image_types: frozenset[str] | None = None  # of images sent as data; None: all
+    takes_image_urls: bool = True
     takes_document: Callable[[Document], bool]
     takes_thinking: Callable[[Thinking], bool]
     takes_documents_in_results: bool
@@ -76,7 +77,9 @@ class Fitter:
         if not self.has_vision:
             return NO_VISION
         if not image.data:
-            return None if image.url else FOREIGN_FILE
+            if image.url:
+                return None if self.takes_image_urls else NOT_SUPPORTED
+            return FOREIGN_FILE
         return None if self.image_types is None or image.media_type in self.image_types else NOT_SUPPORTED
 
     def _document_in_words(self, document: Document) -> Text:

@@ -11,6 +11,7 @@ from router.domain.request import DialectName, NeutralRequest, Note
 from router.errors import InvalidRequest
 from router.wire.tool_names import map_tool_names
 
+_VENDORS_WORD = {DialectName.OPENAI_RESPONSES: "hosted tool"}  # what its own documents call a server tool
 REFUSE = "refuse"  # the value of the provider key `server_tools` that does not let a tool vanish
 
 
@@ -56,5 +57,6 @@ def names_to_send(request: NeutralRequest, tools: Sequence[Tool | VendorTool]) -
 
 def _left_out(tool: VendorTool) -> Note:
     if tool.is_server_tool:
-        return Note(path=tool.path, reason=f"{tool.kind} is a server tool", kind="server-tool")
+        word = _VENDORS_WORD.get(DialectName(tool.dialect), "server tool")
+        return Note(path=tool.path, reason=f"{tool.kind} is a {word}", kind="server-tool")
     return Note(path=tool.path, reason=f"{tool.kind} has no form that this provider knows", kind="tool")

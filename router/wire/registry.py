@@ -15,7 +15,7 @@ from router.wire.anthropic import request as messages_request
 from router.wire.anthropic.decode_stream import MessagesDecoder
 from router.wire.anthropic.frames import MessagesFrameReader
 from router.wire.anthropic.grammar import MessagesMonitor
-from router.wire.dialect import Dialect, ReplyOptions
+from router.wire.dialect import Dialect, Framer, ReplyOptions
 from router.wire.gemini import body as gemini_body
 from router.wire.gemini import check as gemini_check
 from router.wire.gemini import encode_stream as gemini_out
@@ -26,6 +26,15 @@ from router.wire.gemini.decode_stream import GeminiDecoder
 from router.wire.gemini.frames import GeminiFrameReader
 from router.wire.gemini.grammar import GeminiMonitor
 from router.wire.grammar import GrammarMonitor
+from router.wire.ndjson import LineFramer
+from router.wire.ollama import body as ollama_body
+from router.wire.ollama import encode_stream as ollama_out
+from router.wire.ollama import history as ollama_history
+from router.wire.ollama import reply as ollama_reply
+from router.wire.ollama import request as ollama_request
+from router.wire.ollama.decode_stream import OllamaDecoder
+from router.wire.ollama.frames import OllamaFrameReader
+from router.wire.ollama.grammar import OllamaMonitor
 from router.wire.openai_chat import body as chat_body
 from router.wire.openai_chat import check as chat_check
 from router.wire.openai_chat import encode_stream as chat_out
@@ -35,19 +44,33 @@ from router.wire.openai_chat import request as chat_request
 from router.wire.openai_chat.decode_stream import ChatDecoder
 from router.wire.openai_chat.frames import ChatFrameReader
 from router.wire.openai_chat.grammar import ChatMonitor
+from router.wire.openai_responses import body as responses_body
+from router.wire.openai_responses import check as responses_check
+from router.wire.openai_responses import encode_stream as responses_out
+from router.wire.openai_responses import history as responses_history
+from router.wire.openai_responses import reply as responses_reply
+from router.wire.openai_responses import request as responses_request
+from router.wire.openai_responses.decode_stream import ResponsesDecoder
+from router.wire.openai_responses.frames import ResponsesFrameReader
+from router.wire.openai_responses.grammar import ResponsesMonitor
 from router.wire.sse import SseFramer
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
+LINES = "application/x-ndjson"
 
 
 class _Dialect:
     """What most dialects have in common: server-sent events, and errors told before the head of a stream."""
 
-    framer = SseFramer
     is_commented = True
     is_plain = False
     streams_unasked = False
     last_frame = b""
+
+    @staticmethod
+    def framer(provider: str = "") -> Framer:
+        """Return a framer of server-sent events."""
+        return SseFramer(provider)
 
     @staticmethod
     def stream_type(options: ReplyOptions) -> str:
@@ -112,6 +135,30 @@ class Chat(_Dialect):
     last_frame = b"data: [DONE]\n\n"
 
 
+class Responses(_Dialect):
+    """OpenAI Responses."""
+
+    name = DialectName.OPENAI_RESPONSES
+    decode_request = staticmethod(responses_request.decode_request)
+    check_request = staticmethod(responses_check.check_request)
+    recent_calls = staticmethod(responses_history.recent_calls)
+    encode_request = staticmethod(responses_request.encode_request)
+    decode_reply = staticmethod(responses_reply.decode_reply)
+    encode_reply = staticmethod(responses_reply.encode_reply)
+    decoder = ResponsesDecoder
+    encoder = responses_out.ResponsesEncoder
+    frame_reader = ResponsesFrameReader
+    reply_verdict = staticmethod(responses_reply.reply_verdict)
+    reply_stop = staticmethod(responses_reply.reply_stop)
+    reply_usage = staticmethod(responses_reply.reply_usage)
+    keepalive = staticmethod(responses_out.keepalive)
+    tells_in_stream = staticmethod(responses_out.tells_in_stream)
+    finish_body = staticmethod(responses_body.finish_body)
+    append_system = staticmethod(responses_body.append_system)
+    probe_body = staticmethod(responses_body.probe_body)
+    count_reply = staticmethod(responses_body.count_reply)
+
+
 class Gemini(_Dialect):
     """Gemini's generateContent."""
 
@@ -137,9 +184,56 @@ class Gemini(_Dialect):
     is_commented = False
 
 
-DIALECTS: Mapping[DialectName, Dialect] = {dialect.name: dialect for dialect in (Messages(), Chat(), Gemini())}
+class Ollama(_Dialect):
+    """Ollama's own chat API: lines of JSON, no comments, no keep-alive (wire.md 12)."""
+
+    name = DialectName.OLLAMA
+    decode_request = staticmethod(ollama_request.decode_request)
+    check_request = staticmethod(ollama_request.check_request)
+    recent_calls = staticmethod(ollama_history.recent_calls)
+    encode_request = staticmethod(ollama_request.encode_request)
+    decode_reply = staticmethod(ollama_reply.decode_reply)
+    encode_reply = staticmethod(ollama_reply.encode_reply)
+    decoder = OllamaDecoder
+    encoder = ollama_out.OllamaEncoder
+    frame_reader = OllamaFrameReader
+    reply_verdict = staticmethod(ollama_reply.reply_verdict)
+    reply_stop = staticmethod(ollama_reply.reply_stop)
+    reply_usage = staticmethod(ollama_reply.reply_usage)
+    keepalive = staticmethod(ollama_out.keepalive)
+    finish_body = staticmethod(ollama_body.finish_body)
+    append_system = staticmethod(ollama_body.append_system)
+    probe_body = staticmethod(ollama_body.probe_body)
+    count_reply = staticmethod(ollama_body.count_reply)
+    is_commented = False
+    streams_unasked = True
+
+    @staticmethod
+    def framer(provider: str = "") -> Framer:
+        """Return a framer of lines."""
+        return LineFramer(provider)
+
+    @staticmethod
+    def stream_type(options: ReplyOptions) -> str:
+        """Return the type of newline-delimited JSON."""
+        del options
+        return LINES
+
+
+DIALECTS: Mapping[DialectName, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        Messages(),
+        Chat(),
+        Responses(),
+        Gemini(),
+        Ollama(),
+    )
+}
 MONITORS: Mapping[DialectName, type[GrammarMonitor]] = {
     DialectName.ANTHROPIC: MessagesMonitor,
     DialectName.OPENAI_CHAT: ChatMonitor,
+    DialectName.OPENAI_RESPONSES: ResponsesMonitor,
     DialectName.GEMINI: GeminiMonitor,
+    DialectName.OLLAMA: OllamaMonitor,
 }

@@ -23,6 +23,7 @@ from router.domain.events import (
     ToolDone,
     ToolStarted,
 )
+from router.domain.messages import ToolKind
 from router.wire.json_scan import JsonScan
 
 
@@ -38,6 +39,7 @@ class Call:
 
     id: str = ""
     name: str = ""
+    kind: ToolKind = ToolKind.FUNCTION
     signature: str = ""
     slot: int | None = None
     has_arguments: bool = False
@@ -118,9 +120,17 @@ class Sequencer:
         self._end_thinking()
         self._open = _Open.NOTHING
 
-    def begin(self, *, call_id: str = "", name: str = "", signature: str = "", is_whole: bool = False) -> Call:
+    def begin(
+        self,
+        *,
+        call_id: str = "",
+        name: str = "",
+        signature: str = "",
+        is_whole: bool = False,
+        kind: ToolKind = ToolKind.FUNCTION,
+    ) -> Call:
         """Take a new call; with `is_whole` id and name are final, and it opens as soon as it is its turn."""
-        call = Call(id=call_id, name=name, signature=signature)
+        call = Call(id=call_id, name=name, signature=signature, kind=kind)
         self._pending.append(call)
         if is_whole and name and self._pending[0] is call:
             self._open_call(call)
@@ -191,7 +201,7 @@ class Sequencer:
         call_id = "" if call.id in self._ids else call.id
         self._ids.add(call.id)
         name = self.names.get(call.name, call.name)
-        self.out.append(ToolStarted(slot=call.slot, id=call_id, name=name, signature=call.signature))
+        self.out.append(ToolStarted(slot=call.slot, id=call_id, name=name, kind=call.kind, signature=call.signature))
 
     def _close(self, call: Call) -> None:
         self._pending.popleft()

@@ -18,6 +18,7 @@ from router.wire.openai_chat.stream import is_thinking_part, text_of
 REASONING_KEYS = ("reasoning", "reasoning_content")
 OnStrip = Callable[[], None]  # called whenever reasoning was taken out
 TAG_KEY = "coderouter_provider"  # the original's name, for the tools that read it
+_HOLDERS = {DialectName.ANTHROPIC: "message", DialectName.OPENAI_RESPONSES: "response"}  # where the opening event names it
 _TAG = b'"coderouter_provider"'
 _REASONING = b'"reasoning'
 _THINKING = b'"thinking"'  # a part of a content list (Mistral)
@@ -93,6 +94,8 @@ def _touched(frame: Frame, dialect: DialectName, touches: Touches, on_strip: OnS
     is_renamed = _rename_model(chunk, dialect, touches.echo_model)
     if not is_stripped and not is_renamed:
         return frame.raw
+    if dialect is DialectName.OLLAMA:  # a line of JSON is the whole frame
+        return orjson.dumps(chunk) + b"\n"
     name = b"event: " + frame.event + b"\n" if frame.event else b""
     return name + b"data: " + orjson.dumps(chunk) + b"\n\n"
 
@@ -101,7 +104,8 @@ def _rename_model(document: dict[str, Any], dialect: DialectName, model: str | N
     """Put `model` in the place of the upstream's, where both are; tell whether anything changed."""
     if model is None:
         return False
-    holder = document.get("message") if dialect is DialectName.ANTHROPIC and "message" in document else document
+    within = _HOLDERS.get(dialect)
+    holder = document[within] if within is not None and within in document else document
     key = _MODEL_KEYS.get(dialect, "model")
     if not isinstance(holder, dict) or not isinstance(holder.get(key), str):
         return False

@@ -21,7 +21,15 @@ from tests import vectors
 from tests.builders import ANTHROPIC, CHAT, ScriptedProvider, anthropic_reply, chat_reply
 from tests.router.ingress.rig import Rig
 
-SIDES = {"anthropic_to_openai": (ANTHROPIC, CHAT), "openai_to_anthropic": (CHAT, ANTHROPIC)}  # client, upstream
+RESPONSES, GEMINI = DialectName.OPENAI_RESPONSES, DialectName.GEMINI
+SIDES = {  # client, upstream
+    "anthropic_to_openai": (ANTHROPIC, CHAT),
+    "openai_to_anthropic": (CHAT, ANTHROPIC),
+    "responses_to_openai": (RESPONSES, CHAT),
+    "responses_to_anthropic": (RESPONSES, ANTHROPIC),
+    "gemini_to_openai": (GEMINI, CHAT),
+}
+OF_THE_ADDRESS = ("path", "query")
 REPLIES = {ANTHROPIC: anthropic_reply("x"), CHAT: chat_reply("x")}
 VECTORS = [(folder, name) for folder in SIDES for name in vectors.names(f"requests/{folder}")]
 
@@ -92,7 +100,7 @@ class AdapterRig(Rig):
 
 def keys_of(options: dict[str, Any]) -> dict[str, Any]:
     """Return the provider keys that a vector's options stand for."""
-    keys = dict(options)
+    keys = {key: value for key, value in options.items() if key not in OF_THE_ADDRESS}
     if "vision" in keys:
         keys["capabilities"] = CapabilitiesConfig(vision=keys.pop("vision"))
     return keys
@@ -104,7 +112,9 @@ async def sent(client_dialect: DialectName, upstream: DialectName, case: dict[st
     rig = AdapterRig(
         providers=[ScriptedProvider(name="a", dialect=upstream)], keys={"a": keys_of(case["options"])}, client=client
     )
-    talk = await rig.send(client_dialect, orjson.dumps(case["input"]))
+    told = case["options"]
+    path = "?".join(filter(None, (told.get("path", ""), told.get("query", ""))))
+    talk = await rig.send(client_dialect, orjson.dumps(case["input"]), path=path)
     return orjson.loads(client.sent[0].content), talk.headers.get("x-router-degraded", "")
 
 

@@ -13,10 +13,20 @@ from trio.testing import MockClock
 from router.domain.request import DialectName
 from tests import vectors
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile
+from tests.replay.speech.common import Ask
+from tests.replay.speech.every import SPEAKERS
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import Rig, check_grammar, data_of
+from tests.router.wire.drive import asked_of
 
-SIDES = {"openai_to_anthropic": (CHAT, ANTHROPIC), "anthropic_to_openai": (ANTHROPIC, CHAT)}  # upstream, client
+RESPONSES, GEMINI, OLLAMA = DialectName.OPENAI_RESPONSES, DialectName.GEMINI, DialectName.OLLAMA
+SIDES = {  # upstream, client
+    "openai_to_anthropic": (CHAT, ANTHROPIC),
+    "anthropic_to_openai": (ANTHROPIC, CHAT),
+    "openai_to_responses": (CHAT, RESPONSES),
+    "openai_to_gemini": (CHAT, GEMINI),
+    "ollama_to_anthropic": (OLLAMA, ANTHROPIC),
+}
 BASH = {"name": "Bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
 CUTS: Mapping[str, Callable[[bytes], list[bytes]]] = {
     "whole": lambda body: [body],
@@ -51,6 +61,10 @@ async def played(case: Mapping[str, Any], upstream: DialectName, client: Dialect
         keys={name: {"reasoning": reasoning, **keys}},
         profile=evolve(a_profile(name), partial_stitch_action=stitch),
     )
+    if client not in (ANTHROPIC, CHAT):
+        path, body = SPEAKERS[client].ask(Ask(text="hi", thinks=reasoning == "convert"), stream=script.is_event_stream)
+        body = {key: value for key, value in body.items() if key != "include"} | asked_of(options)
+        return await rig.send(client, orjson.dumps(body), path=path)
     asked: dict[str, Any] = {"tools": [BASH]} if options.get("tools") else {}
     if client is ANTHROPIC and reasoning == "convert":
         asked["thinking"] = {"type": "enabled", "budget_tokens": 1024}
@@ -74,9 +88,17 @@ async def test_a_stream_vector_comes_through_the_whole_handler(
     if case["outcome"] == "failed_before_commit":
         assert talk.status >= 500
         return
-    vectors.assert_matches(case["expected"], data_of(talk.body))
+    expected = case["expected"] if client is not RESPONSES else [_with_what_was_asked(one, talk.body) for one in case["expected"]]
+    vectors.assert_matches(expected, data_of(talk.body))
     check_grammar(client, talk.body)
     assert talk.is_complete
+
+
+def _with_what_was_asked(event: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """Return an event with what its response repeats of the request, which the vectors have as an empty one's."""
+    (first, *_) = [one["response"] for one in data_of(body) if "response" in one]
+    asked = {key: first[key] for key in ("tools", "tool_choice", "instructions", "parallel_tool_calls")}
+    return {**event, "response": event["response"] | asked} if "response" in event else event
 
 
 @pytest.mark.parametrize(("folder", "name"), every("replies", ".json"))

@@ -37,8 +37,8 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
     assert lines == [
         f"{config}: valid",
         "listens on 127.0.0.1:8088, default profile default, paid providers off",
-        "provider kind url model state",
-        "a openai_compat http://127.0.0.1:9/v1 m configured",
+        "provider kind vendor url model state",
+        "a openai_compat - http://127.0.0.1:9/v1 m configured",
         "profile asks, in this order reached by",
         "default a default, mode fast, model gpt-*",
         f"warning: {config}:10: server.display_timezone: display_timezone is not yet active: nothing acts on it in this version",

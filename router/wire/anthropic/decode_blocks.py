@@ -130,7 +130,9 @@ def _thinking(block: dict[str, Any], path: str) -> Thinking:
 
 
 def _redacted_thinking(block: dict[str, Any], path: str) -> Thinking:
-    return Thinking(redacted=block["data"], path=path)
+    data = block["data"]
+    origin = ThinkingOrigin.ROUTER if data.startswith(SIGNATURE_PREFIX) else ThinkingOrigin.ANTHROPIC
+    return Thinking(redacted=data, origin=origin, path=path)
 
 
 def _tool_use(block: dict[str, Any], path: str) -> ToolUse:

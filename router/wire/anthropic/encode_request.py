@@ -23,7 +23,7 @@ from router.wire.anthropic.encode_messages import MessageEncoder
 from router.wire.anthropic.encode_thinking import effort_config, settle_thinking, thinking_config
 from router.wire.attribution import without_attribution
 from router.wire.dialect import EncodedRequest, UpstreamTarget
-from router.wire.extras import carry_extras
+from router.wire.extras import carry_extras, client_path
 from router.wire.fit import Fitter
 from router.wire.functions import names_to_send, offered_tools, resolve_choice
 from router.wire.schema_profile import function_schema
@@ -72,13 +72,12 @@ class _Encoder:
         )
 
     def _fitter(self) -> Fitter:
-        is_native = self.request.dialect is DialectName.ANTHROPIC
         return Fitter(
             dialect=DialectName.ANTHROPIC,
             has_vision=self.target.vision is not False,
             image_types=_IMAGE_TYPES,
             takes_document=_takes_document,
-            takes_thinking=lambda thinking: is_native and thinking.origin is ThinkingOrigin.ANTHROPIC,
+            takes_thinking=lambda thinking: thinking.origin is ThinkingOrigin.ANTHROPIC,
             takes_documents_in_results=True,
             takes_blank_text=False,  # the API refuses blank text blocks
             notes=self.notes,
@@ -152,7 +151,10 @@ class _Encoder:
         output: dict[str, Any] = {}
         if effort := effort_config(request, target, self.notes):
             output["effort"] = effort
-        if schema := request.output_schema:
+        schema = request.output_schema
+        if schema is not None and not schema.schema:  # the API has no word for JSON of any shape
+            self.notes.append(Note(path=client_path(request, "output_schema")))
+        elif schema is not None:
             output["format"] = {"type": "json_schema", "schema": schema.schema}
             if request.dialect is not DialectName.ANTHROPIC:
                 self._note_lost_output(schema)
@@ -165,7 +167,8 @@ class _Encoder:
 
     def _note_lost_output(self, schema: OutputSchema) -> None:
         lost = {"name": schema.name, "strict": schema.strict}
-        self.notes += [Note(path=f"response_format.json_schema.{key}") for key in lost if lost[key] is not None]
+        path = client_path(self.request, "response_format.json_schema")
+        self.notes += [Note(path=f"{path}.{key}") for key in lost if lost[key] is not None]
 
 
 def _takes_document(document: Document) -> bool:

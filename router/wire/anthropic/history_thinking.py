@@ -79,8 +79,8 @@ def _is_thinking(block: dict[str, Any]) -> bool:
 
 
 def _is_ours(block: dict[str, Any]) -> bool:
-    signature = block.get("signature")
-    return _is_thinking(block) and isinstance(signature, str) and is_router_signature(signature)
+    mark = block.get("signature", block.get("data"))  # a block without text has it in its data
+    return _is_thinking(block) and isinstance(mark, str) and is_router_signature(mark)
 
 
 def _is_foreign(block: dict[str, Any], is_foreign: IsForeign) -> bool:

@@ -120,7 +120,9 @@ class _Encoder:
         body["stream"] = request.stream
         if request.stream:
             body["stream_options"] = {"include_usage": True}
-        if (wanted := request.output_schema) is not None:
+        if (wanted := request.output_schema) is not None and not wanted.schema:
+            body["response_format"] = {"type": "json_object"}
+        elif wanted is not None:
             schema: dict[str, Any] = {"name": wanted.name or "output", "schema": wanted.schema}
             if wanted.strict is not None:
                 schema["strict"] = wanted.strict

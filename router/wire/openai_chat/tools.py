@@ -26,6 +26,8 @@ def encode_tool(tool: Tool, names: Mapping[str, str], profile: str, notes: list[
     schema, removed = function_schema(tool.schema, profile)
     if removed:
         notes.append(Note(path=tool.path, reason=f"schema keys {', '.join(removed)} removed"))
+    if tool.strict is not None:  # few servers know it, and some refuse what they do not know
+        notes.append(Note(path=f"{tool.path}.strict"))
     function: dict[str, Any] = {"name": names.get(tool.name, tool.name)}
     if tool.description is not None:
         function["description"] = tool.description

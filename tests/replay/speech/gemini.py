@@ -59,7 +59,7 @@ class Gemini:
             declared = tool["functionDeclarations"]
             out += [("tool", function["name"], text_json(function["parametersJsonSchema"])) for function in declared]
         thinking = (body.get("generationConfig") or {}).get("thinkingConfig") or {}
-        if thinking.get("thinkingBudget", 0) or thinking.get("thinkingLevel"):
+        if thinking.get("thinkingBudget", 0) or thinking.get("thinkingLevel") or thinking.get("includeThoughts"):
             out.append(("thinks",))
         return tuple(out)
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from router.config.load import read_text
 from router.config.out_of_place import KINDS_OF_KEY
 from router.config.schema import RestartConfig
+from router.config.schema_provider import ProviderKind
 from router.errors import ConfigError, Mistake
 from tests.router.config.texts import SMALL, mistakes_in, read, told, warned
 
@@ -241,13 +243,17 @@ def test_a_key_of_the_other_kind_is_warned_about(key: str) -> None:
         "drop_message_fields": '["name"]',
         "call_ids": '"mistral"',
         "prefill_style": '"vllm"\nprefill = true',
+        "keep_alive": '"10m"',
     }
     set_here = SMALL.replace('model = "m"', f'model = "m"\n{key} = {value.get(key, "true")}')
-    as_anthropic = set_here.replace('model = "m"', 'model = "m"\nkind = "anthropic"')
-    right, wrong = (set_here, as_anthropic) if "openai_compat" in KINDS_OF_KEY[key] else (as_anthropic, set_here)
 
-    assert warned(right) == []
-    assert [(kind, path) for kind, path, _ in warned(wrong)] == [("no-effect", f"providers[0].{key}")]
+    told = {kind: warned(set_here.replace('model = "m"', f'model = "m"\nkind = "{kind}"')) for kind in get_args(ProviderKind)}
+
+    wrong = [("no-effect", f"providers[0].{key}")]
+    for kind, warnings in told.items():
+        assert [(word, path) for word, path, _ in warnings if path == f"providers[0].{key}"] == (
+            [] if kind in KINDS_OF_KEY[key] else wrong
+        )
 
 
 def test_a_key_of_the_other_kind_at_its_default_asks_for_nothing() -> None:

@@ -75,9 +75,9 @@ def check(seed: int, dialect: DialectName, found: Counter[str]) -> None:
 
 def check_result(request: NeutralRequest, rules: BudgetRules, window: int, verdict: BudgetVerdict, found: Counter[str]) -> None:
     trimmed = apply(request, verdict)
-    for dialect, codec in DIALECTS.items():
-        encoded = codec.encode_request(trimmed, TARGET).body
-        RULES[dialect](encoded)
+    for dialect, check_rules in RULES.items():
+        encoded = DIALECTS[dialect].encode_request(trimmed, TARGET).body
+        check_rules(encoded)
         assert faults(encoded, dialect) == []
     assert has_whole_pairs(trimmed)
     assert trimmed.messages[0].role is Role.USER

@@ -6,6 +6,7 @@ import orjson
 from attrs import evolve
 
 from router.config.schema import AdaptiveConfig, CapabilitiesConfig, ProfileConfig
+from router.domain.server_state import ServerState
 from router.errors import FailureReason
 from router.guards.drift import Observation
 from router.ingress.generation import Generation
@@ -45,6 +46,27 @@ def test_each_fact_comes_with_who_says_so() -> None:
     assert known["thinking"] == {"value": None, "origin": "unknown"}
     assert known["max_context_tokens"] == {"value": 9000, "origin": "provider"}
     assert known["cache_control"] == {"value": False, "origin": "heuristic"}
+
+
+def test_what_a_server_tells_of_its_model_is_told_and_its_window_counts() -> None:
+    generation = a_generation()
+    generation.memory.servers.learn("a", ServerState(is_loaded=True, vram_bytes=5, largest_window=4096, expires_at="soon"))
+
+    part = part_of(generation)
+
+    assert part["model_state"] == {
+        "is_loaded": True,
+        "loaded_window": None,
+        "default_window": None,
+        "largest_window": 4096,
+        "size_bytes": None,
+        "vram_bytes": 5,
+        "expires_at": "soon",
+    }
+    assert isinstance(part["capabilities"], dict)
+    assert part["capabilities"]["max_context_tokens"] == {"value": 4096, "origin": "server"}
+    assert generation.capabilities["a"].window == 4096
+    assert generation.capabilities["b"].max_context_tokens.origin != "server"
 
 
 def test_where_no_profile_looks_nothing_is_told_of_drift_and_order() -> None:

@@ -53,6 +53,22 @@ def test_all_that_can_be_found_loads_without_a_warning(kinds: tuple[str, ...]) -
     assert len(result.config.providers) == 3 + len(VENDORS)
 
 
+@pytest.mark.parametrize(("kinds", "of_ollama"), [(("openai_compat",), "ollama"), (("openai_compat", "ollama"), None)])
+def test_a_server_that_is_known_goes_by_its_habits_where_it_is_asked_by_openais_api(
+    kinds: tuple[str, ...], of_ollama: str | None
+) -> None:
+    other = LocalServer(kind=ServerKind.OTHER, url="http://127.0.0.1:5000")
+
+    written = tomllib.loads(render(Findings(servers=(OLLAMA, VLLM, LOADING, other)), kinds))
+
+    assert {one["name"]: one.get("vendor") for one in written["providers"]} == {
+        "ollama": of_ollama,
+        "vllm": "vllm",
+        "llama-cpp": "llama_cpp",
+        "local": None,
+    }
+
+
 def test_what_costs_money_is_not_asked_as_it_is_written() -> None:
     result = loaded(render(Findings(keys=tuple(ALL_KEYS))), ALL_KEYS)
     whys = {one.name: why_not_asked(result.config, one, result.secrets.unconfigured) for one in result.config.providers}

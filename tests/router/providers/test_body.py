@@ -8,6 +8,7 @@ from attrs import evolve
 
 from router.domain.request import DialectName
 from router.errors import InvalidRequest
+from router.providers.adapter import DIALECT_OF_KIND
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
 from router.providers.remedies import DropField, Refused, RenameField
 from router.providers.slots import slot_of
@@ -22,7 +23,7 @@ MESSAGES_BODY = (
 
 
 def plan(dialect: DialectName = CHAT, **keys: object) -> BodyPlan:
-    kind = "anthropic" if dialect is ANTHROPIC else "openai_compat"
+    kind = next(kind for kind, spoken in DIALECT_OF_KIND.items() if spoken is dialect)
     return plan_body(a_provider("p", kind=kind, **{"model": "theirs", **keys}), DIALECTS[dialect])
 
 

@@ -80,6 +80,7 @@ def gone(message: str = "cannot connect") -> ProviderFailed:
         ({"base_url": "http://127.0.0.1:11434/v1"}, True),
         ({"base_url": "http://desk.lan:11434"}, True),
         ({"base_url": "http://127.0.0.1:11434", "kind": "anthropic"}, True),
+        ({"base_url": "http://ollama.lan", "kind": "ollama"}, True),
         ({"base_url": "http://127.0.0.1:8080/v1", "extra_body": {"num_ctx": 8192}}, True),
         ({"base_url": "https://ollama.lan/v1", "extra_body": {"options": {"num_ctx": 8192}}}, True),
         ({"base_url": "http://127.0.0.1:8080/v1", "extra_body": {"options": {"top_k": 1}}}, False),

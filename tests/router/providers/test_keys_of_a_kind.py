@@ -20,10 +20,16 @@ from router.wire.registry import DIALECTS
 from tests.builders import a_provider
 from tests.vectors import load, names
 
-CLIENTS = {"anthropic": DialectName.ANTHROPIC, "openai": DialectName.OPENAI_CHAT, "gemini": DialectName.GEMINI}
-ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "vendor", "drop_message_fields"}  # not read by an encoder
+CLIENTS = {
+    "anthropic": DialectName.ANTHROPIC,
+    "openai": DialectName.OPENAI_CHAT,
+    "responses": DialectName.OPENAI_RESPONSES,
+    "gemini": DialectName.GEMINI,
+}
+# not read by an encoder
+ELSEWHERE = {"base_url_exact", "allow_betas", "drop_betas", "vendor", "drop_message_fields", "keep_alive", "prefill"}
 BEGUN = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
-FOLDERS = ["anthropic_to_openai", "openai_to_anthropic", "gemini_to_openai"]
+FOLDERS = ["anthropic_to_openai", "openai_to_anthropic", "responses_to_openai", "gemini_to_openai"]
 # of every kind: each body goes through the lists that read `allow_fields`; an encoder looks only for `top_k` in it
 OF_ALL = {"reasoning", "max_output_tokens", "allow_fields"}
 
@@ -44,8 +50,8 @@ def requests() -> Iterator[NeutralRequest]:
     """Yield every request vector of three dialects, and one without a limit whose answer is begun."""
     for folder in FOLDERS:
         client = DIALECTS[CLIENTS[folder.partition("_")[0]]]
-        if client.is_plain:
-            yield client.decode_request({"messages": BEGUN})
+        if client.name is not DialectName.GEMINI:
+            yield client.decode_request({"messages": BEGUN, "input": BEGUN})
         for name in names(f"requests/{folder}"):
             yield client.decode_request(load(f"requests/{folder}/{name}.json")["input"])
 
@@ -60,7 +66,7 @@ def keys_read_by(dialect: DialectName) -> set[str]:
 
 def test_each_encoder_reads_the_keys_of_its_kind_and_none_of_the_others() -> None:
     by_kind = {kind: keys_read_by(dialect) for kind, dialect in DIALECT_OF_KIND.items() if dialect in DIALECTS}
-    configured = {attribute.name for attribute in fields(UpstreamTarget)} - OF_ALL
+    configured = {attribute.name for attribute in fields(UpstreamTarget)} - OF_ALL - ELSEWHERE
     readers = {key: {kind for kind, read in by_kind.items() if key in read} for key in configured}
 
     assert {key: kinds for key, kinds in readers.items() if kinds != by_kind.keys() and kinds} == {

@@ -238,8 +238,8 @@ def test_the_keys_of_a_vendor_are_told_with_who_says_each(tmp_path: Path) -> Non
 
 
 def test_of_a_vendor_that_wants_nothing_changed_that_is_told_and_of_none_nothing(tmp_path: Path) -> None:
-    _, known = explained(tmp_path, config=CONFIG.replace('model = "near-1"', 'model = "near-1"\nvendor = "lm_studio"'))
+    _, known = explained(tmp_path, config=CONFIG.replace('model = "near-1"', 'model = "near-1"\nvendor = "ollama"'))
     _, unknown = explained(tmp_path)
 
-    assert "vendor LM Studio: nothing is changed" in lines_of(known)
+    assert "vendor Ollama (/v1): nothing is changed" in lines_of(known)
     assert not any(line.startswith("vendor") for line in lines_of(unknown))

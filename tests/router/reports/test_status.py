@@ -85,6 +85,17 @@ def test_a_terminal_gets_tables_that_fit(width: int) -> None:
         assert words in shown
 
 
+@pytest.mark.parametrize(("is_loaded", "word"), [(True, "loaded"), (False, "unloaded"), (None, None)])
+def test_a_server_that_tells_of_its_model_has_it_in_memory_or_not(*, is_loaded: bool | None, word: str | None) -> None:
+    one = {"name": "q", "state": "configured", "model_state": {"is_loaded": is_loaded, "loaded_window": 4096}}
+
+    line = printed({"providers": [one]}, is_terminal=False)
+    shown = printed({**BODY, "providers": [one]}, is_terminal=True)
+
+    assert (f" model={word}" in line, f"model {word}" in shown) == (word is not None,) * 2
+    assert ("model" in line) is (word is not None)
+
+
 def test_what_is_well_is_green_and_what_is_out_is_red() -> None:
     shown = printed(BODY, is_terminal=True)
 

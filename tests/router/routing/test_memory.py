@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.config.schema import AdaptiveConfig, ProviderConfig
+from router.domain.server_state import UNKNOWN, ServerState
 from router.guards.calibration import CalibrationState
 from router.guards.drift import Observation
 from router.routing.adaptive import Sample
@@ -20,6 +21,7 @@ def known_of(memory: Memory, name: str) -> list[bool]:
         memory.calibrations.state_of(name) != CalibrationState(),
         ("default", name) in memory.drift.windows(),
         memory.calls.is_doubtful(name),
+        memory.servers.state_of(name) != UNKNOWN,
     ]
 
 
@@ -42,7 +44,8 @@ def test_all_that_was_learnt_of_a_provider_goes_with_its_backend_and_with_no_oth
         memory.calibrations.learn(name, estimated=1000, reported=2000)
         memory.drift.observe(a_profile("a", "b", drift_detection_action="warn"), name, SEEN, 0)
         memory.calls.note(name, invalid=1, calls=1)
+        memory.servers.learn(name, ServerState(is_loaded=True))
 
     memory.take_over(providers)
 
-    assert (known_of(memory, "a"), known_of(memory, "b")) == ([is_known] * 4, [True] * 4)
+    assert (known_of(memory, "a"), known_of(memory, "b")) == ([is_known] * 5, [True] * 5)

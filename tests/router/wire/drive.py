@@ -16,7 +16,9 @@ from router.wire.reasoning import is_shown
 from router.wire.registry import DIALECTS, MONITORS
 
 ANTHROPIC, CHAT = DialectName.ANTHROPIC, DialectName.OPENAI_CHAT
+RESPONSES = DialectName.OPENAI_RESPONSES
 GEMINI = DialectName.GEMINI
+OLLAMA = DialectName.OLLAMA
 
 
 def minting() -> Minting:
@@ -33,8 +35,14 @@ def options_of(case: dict[str, Any]) -> ReplyOptions:
         provider=told.get("provider", "local"),
         thinking=told.get("reasoning", "strip"),
         include_usage=told.get("include_usage", True),
-        asked=told.get("asked", {}),
+        asked=told.get("asked") or asked_of(told),
     )
+
+
+def asked_of(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the client's body as far as the options of a vector tell it: the free-form tools that it declares."""
+    names = told.get("custom_tools")
+    return {"tools": [{"type": "custom", "name": name} for name in names]} if names else {}
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""What the two APIs refuse, as checks on an encoded body: every test of an encoder may run its output through them."""
+"""What the APIs refuse, as checks on an encoded body: every test of an encoder may run its output through them."""
 
 from __future__ import annotations
 
@@ -54,6 +54,30 @@ def assert_messages_rules(body: dict[str, Any]) -> None:
     assert body["messages"][-1]["role"] == "user"
     assert all(tool["input_schema"].get("type") for tool in body.get("tools", []))
     assert "tools" in body or "tool_choice" not in body
+
+
+def assert_ollama_rules(body: dict[str, Any]) -> None:
+    """Check that results name their tools in the order of the calls, and that every member has the type that Go reads."""
+    waiting: list[tuple[str, str]] = []
+    for message in body["messages"]:
+        assert isinstance(message["content"], str)
+        assert all(isinstance(image, str) and image for image in message.get("images", []))
+        if message["role"] == "tool":
+            assert (message["tool_call_id"], message["tool_name"]) == waiting.pop(0)
+            continue
+        assert waiting == []
+        assert message["role"] in {"system", "user", "assistant"}
+        calls = message.get("tool_calls", [])
+        waiting = [(call["id"], call["function"]["name"]) for call in calls]
+        assert message["role"] == "assistant" or not calls
+        assert all(isinstance(call["function"]["arguments"], dict) for call in calls)
+        assert_sendable(word for call in waiting for word in call)
+    assert waiting == []
+    assert "system" not in [message["role"] for message in body["messages"]][1:]
+    assert all(tool["function"]["parameters"]["type"] for tool in body.get("tools", []))
+    assert isinstance(body["stream"], bool)
+    assert isinstance(body.get("think", True), bool | str)
+    assert "options" not in body or body["options"]
 
 
 def assert_sendable(names: Iterable[str]) -> None:

@@ -97,6 +97,8 @@ REFUSALS = [
     ('model "llama9" not found, try pulling it first', "m"),
     ("The model `gpt-9` does not exist or you do not have access to it.", "m"),
     ("some/name is not a valid model ID", "m"),
+    ("Incorrect API key provided: sk***YA. You can obtain an API key from https://console.x.ai.", "a"),
+    ("API key not valid. Please pass a valid API key.", "a"),
     ("Your credit balance is too low to access the Anthropic API.", "p"),
     ("messages: at least one message is required", None),
     ("messages.0.content: Input should be a valid list", None),
@@ -109,6 +111,7 @@ KINDS = {
     "u": FailureReason.UNSUPPORTED_PARAMETER,
     "m": FailureReason.MODEL_MISSING,
     "p": FailureReason.PAYMENT_REQUIRED,
+    "a": FailureReason.AUTH,
     None: None,
 }
 FAULTS = [

@@ -1,4 +1,4 @@
-"""Every stream vector of the built dialects, in every cut, through the grammar monitor of its client."""
+"""Every stream vector of the dialects that are built, in every cut, through the grammar monitor of its client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import vectors
-from tests.router.wire.drive import ANTHROPIC, CHAT, GEMINI, Driven, assert_grammatical, client_events, drive, options_of
+from tests.router.wire.drive import (
+    ANTHROPIC,
+    CHAT,
+    GEMINI,
+    OLLAMA,
+    RESPONSES,
+    Driven,
+    asked_of,
+    assert_grammatical,
+    client_events,
+    drive,
+    options_of,
+)
 
 FOLDERS = {
     "openai_to_anthropic": (CHAT, ANTHROPIC),
     "anthropic_to_openai": (ANTHROPIC, CHAT),
+    "openai_to_responses": (CHAT, RESPONSES),
     "openai_to_gemini": (CHAT, GEMINI),
+    "ollama_to_anthropic": (OLLAMA, ANTHROPIC),
 }
 # what stands between decoder and encoder makes these: tests/replay has them, in the same cuts
 WITH_A_GUARD = {"16_truncated_surface", "22_think_tags_filter", "23_repair_at_end"}
@@ -31,6 +45,10 @@ def body_of(folder: str, name: str) -> bytes:
 
 def case_of(folder: str, name: str) -> dict[str, Any]:
     case: dict[str, Any] = vectors.load(f"streams/{folder}/{name}.expected.json")
+    asked = asked_of(case["options"])
+    for event in case["expected"]:
+        if asked and "response" in event:  # which repeats what was asked; the vectors were written without
+            event["response"] |= asked
     return case
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from router.domain.request import DialectName
 from router.wire.dialect import ReplyOptions
-from tests.router.wire.drive import ANTHROPIC, CHAT, GEMINI, drive
+from tests.router.wire.drive import ANTHROPIC, CHAT, GEMINI, OLLAMA, RESPONSES, drive
 
 CHUNKS = 10_000
 REQUIRED_PER_S = 20_000  # five to eight times that was seen
@@ -28,6 +28,11 @@ CHAT_CALL = [
     ],
 ]
 MESSAGES_TEXT = [MESSAGES_DELTA + b'{"type":"text_delta","text":" token %d"}}\n\n' % n for n in range(CHUNKS)]
+RESPONSES_DELTA = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"m","output_index":0,'
+RESPONSES_TEXT = [RESPONSES_DELTA + b'"content_index":0,"delta":" token %d"}\n\n' % n for n in range(CHUNKS)]
+RESPONSES_END = (
+    b'event: response.completed\ndata: {"type":"response.completed","response":{"status":"completed","output":[]}}\n\n'
+)
 
 GEMINI_TEXT = [
     b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":" token %d"}]},"index":0}],'
@@ -35,6 +40,9 @@ GEMINI_TEXT = [
     for n in range(CHUNKS)
 ]
 GEMINI_END = b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"finishReason":"STOP","index":0}]}\n\n'
+OLLAMA_HEAD = b'{"model":"q","created_at":"2026-11-22T00:00:00Z","message":{"role":"assistant","content":'
+OLLAMA_TEXT = [OLLAMA_HEAD + b'" token %d"},"done":false}\n' % n for n in range(CHUNKS)]
+OLLAMA_END = OLLAMA_HEAD + b'""},"done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":4}\n'
 
 
 @pytest.mark.slow
@@ -44,15 +52,25 @@ GEMINI_END = b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":
         ([*CHAT_TEXT, CHAT_END], CHAT, ANTHROPIC),
         ([*CHAT_CALL, CHAT_END], CHAT, ANTHROPIC),
         ([*MESSAGES_TEXT, MESSAGES_END], ANTHROPIC, CHAT),
+        ([*CHAT_TEXT, CHAT_END], CHAT, RESPONSES),
+        ([*CHAT_CALL, CHAT_END], CHAT, RESPONSES),
+        ([*RESPONSES_TEXT, RESPONSES_END], RESPONSES, ANTHROPIC),
         ([*CHAT_TEXT, CHAT_END], CHAT, GEMINI),
         ([*GEMINI_TEXT, GEMINI_END], GEMINI, ANTHROPIC),
+        ([*OLLAMA_TEXT, OLLAMA_END], OLLAMA, ANTHROPIC),
+        ([*CHAT_TEXT, CHAT_END], CHAT, OLLAMA),
     ],
     ids=[
         "chat to messages, text",
         "chat to messages, arguments",
         "messages to chat, text",
+        "chat to responses, text",
+        "chat to responses, arguments",
+        "responses to messages, text",
         "chat to Gemini",
         "Gemini to messages",
+        "ollama to messages, text",
+        "chat to ollama, text",
     ],
 )
 def test_small_chunks_pass_faster_than_required(chunks: list[bytes], source: DialectName, target: DialectName) -> None:

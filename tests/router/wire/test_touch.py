@@ -51,6 +51,14 @@ def chunk(delta: object, **more: object) -> dict[str, Any]:
     return {"model": "up", "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}
 
 
+def test_a_line_of_ollama_stays_a_line() -> None:
+    line = orjson.dumps({"model": "up", "message": {"content": "a"}})
+    touch = frame_touch(DialectName.OLLAMA, Touches(echo_model="asked"))
+    assert touch is not None
+
+    assert touch(Frame(raw=line + b"\n", data=line)) == b'{"model":"asked","message":{"content":"a"}}\n'
+
+
 @given(_DOCUMENTS, st.sampled_from(PLAIN), _TOUCHES)
 def test_no_document_of_an_upstream_breaks_an_edit(document: dict[str, Any], dialect: DialectName, touches: Touches) -> None:
     touch = frame_touch(dialect, touches)
@@ -145,3 +153,17 @@ def test_reasoning_that_was_taken_out_is_told(delta: dict[str, str], told: int) 
     touch(frame(chunk(delta)))
 
     assert len(strips) == told
+
+
+@pytest.mark.parametrize(
+    ("dialect", "holder"),
+    [(DialectName.OPENAI_CHAT, None), (DialectName.ANTHROPIC, "message"), (DialectName.OPENAI_RESPONSES, "response")],
+)
+def test_the_model_is_renamed_where_the_dialects_opening_event_names_it(dialect: DialectName, holder: str | None) -> None:
+    named = {"id": "x", "model": "up"}
+    touch = frame_touch(dialect, Touches(echo_model="asked"))
+    assert touch is not None
+
+    out = touch(frame(named if holder is None else {"type": "t", holder: named}))
+
+    assert b'"model":"asked"' in out

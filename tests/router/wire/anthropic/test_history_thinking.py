@@ -33,6 +33,16 @@ def test_our_blocks_go_and_theirs_stay_byte_for_byte() -> None:
     assert [(str(note), note.kind) for note in notes] == [("messages[1].content[0]: thinking", "thinking")]
 
 
+def test_hidden_thinking_of_ours_goes_too() -> None:
+    hidden = {"type": "redacted_thinking", "data": "rtr1.openai-encrypted.gAAA"}
+    user = {"role": "user", "content": "a"}
+
+    body, notes = spliced(messages=[user, {"role": "assistant", "content": [hidden, {"type": "text", "text": "b"}]}, user])
+
+    assert body["messages"][1]["content"] == [{"type": "text", "text": "b"}]
+    assert notes == ["messages[1].content[0]: redacted_thinking"]
+
+
 def test_a_turn_that_held_nothing_else_goes_whole() -> None:
     user = {"role": "user", "content": "a"}
 

@@ -320,3 +320,10 @@ def test_a_conversation_of_instructions_alone_is_a_system_message() -> None:
     request = NeutralRequest(dialect=DialectName.ANTHROPIC, system=("s",), max_tokens=5, messages=tuple[Message, ...]())
 
     assert encode_request(request, TARGET).body["messages"] == [{"role": "system", "content": "s"}]
+
+
+def test_a_strict_function_loses_its_strictness_with_a_note() -> None:
+    encoded = encode(tools=[TOOL | {"strict": True}])
+
+    assert "strict" not in encoded.body["tools"][0]["function"]
+    assert notes_of(encoded) == ["tools[0].strict"]

@@ -1,0 +1,160 @@
+"""What a Responses body calls its tools, and what everybody else calls them (wire.md 10.1).
+
+Tools inside a namespace get one flat name each; how it is taken apart again stands in the request's own list of tools
+and nowhere else, since names may hold what joins them. Any JSON is read here: replies look into bodies, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from attrs import define, field, frozen
+
+from router.domain.messages import VendorTool
+
+_JOIN = "__"
+
+
+class Form(StrEnum):
+    """The kinds of tools whose calls the client runs itself; each has an item of its own."""
+
+    FUNCTION = "function"
+    CUSTOM = "custom"
+    LOCAL_SHELL = "local_shell"
+    SHELL = "shell"
+    APPLY_PATCH = "apply_patch"
+
+
+CALL_TYPES: Mapping[Form, str] = {
+    Form.FUNCTION: "function_call",
+    Form.CUSTOM: "custom_tool_call",
+    Form.LOCAL_SHELL: "local_shell_call",
+    Form.SHELL: "shell_call",
+    Form.APPLY_PATCH: "apply_patch_call",
+}
+FORMS: Mapping[str, Form] = {item_type: form for form, item_type in CALL_TYPES.items()}
+_NAMED = (Form.FUNCTION, Form.CUSTOM)  # the others are called by their type
+
+
+@frozen(kw_only=True)
+class Named:
+    """How the items of one tool are written."""
+
+    name: str
+    form: Form = Form.FUNCTION
+    namespace: str | None = None
+
+
+@frozen(kw_only=True)
+class Entry:
+    """One tool that the client runs: its flat name, how its items are written, its own object, and its place."""
+
+    flat: str
+    named: Named
+    raw: dict[str, Any]
+    path: str
+
+
+@define
+class ToolBook:
+    """The names of one request's tools, both ways; what is not in it is a function of that name."""
+
+    _by_flat: dict[str, Named] = field(factory=dict)
+    _by_name: dict[tuple[str, str | None], str] = field(factory=dict)
+
+    @classmethod
+    def of(cls, tools: object) -> ToolBook:
+        """Return the book of a body's `tools`, of any shape."""
+        book = cls()
+        for entry in entries(tools):
+            book.add(entry.flat, entry.named)
+        return book
+
+    @classmethod
+    def of_vendor_tools(cls, tools: Iterator[VendorTool]) -> ToolBook:
+        """Return the book of tools that were decoded from this dialect."""
+        book = cls()
+        for tool in tools:
+            raw, namespace = tool.raw, None
+            if tool.kind == "namespace":
+                namespace, raw = str(raw.get("name")), _first_object(raw.get("tools"))
+            form = _form(raw)
+            if form is not None:
+                book.add(tool.name, Named(name=_name(raw, form), form=form, namespace=namespace))
+        return book
+
+    def add(self, flat: str, named: Named) -> None:
+        """Take one tool; the first of a name counts."""
+        self._by_flat.setdefault(flat, named)
+        self._by_name.setdefault((named.name, named.namespace), flat)
+        if named.namespace is not None:  # for calls that leave the namespace out
+            self._by_name.setdefault((named.name, None), flat)
+
+    def named(self, flat: str) -> Named | None:
+        """Return how the items of a tool are written, None for one that the request does not offer."""
+        return self._by_flat.get(flat)
+
+    def flat(self, name: str, namespace: object = None) -> str:
+        """Return the flat name of what an item names."""
+        if not isinstance(namespace, str) or not namespace:
+            return self._by_name.get((name, None), name)
+        return self._by_name.get((name, namespace)) or namespace + _JOIN + name
+
+
+def entries(tools: object) -> Iterator[Entry]:
+    """Yield the tools that the client runs, namespaces opened; hosted and unknown ones are left out."""
+    listed = tools if isinstance(tools, list) else []
+    taken = {tool.get("name") for tool in listed if isinstance(tool, dict) and _form(tool) is not None}
+    for index, tool in enumerate(listed):
+        if not isinstance(tool, dict):
+            continue
+        path = f"tools[{index}]"
+        if tool.get("type") == "namespace":
+            yield from _inner(tool, path, taken)
+        elif (form := _form(tool)) is not None and (name := _name(tool, form)):
+            yield Entry(flat=name, named=Named(name=name, form=form), raw=tool, path=path)
+
+
+def _inner(tool: dict[str, Any], path: str, taken: set[Any]) -> Iterator[Entry]:
+    namespace = tool.get("name")
+    inner = tool.get("tools")
+    if not isinstance(namespace, str) or not isinstance(inner, list):
+        return
+    for index, raw in enumerate(inner):
+        form = _form(raw) if isinstance(raw, dict) else None
+        if form is None or not (name := _name(raw, form)):
+            continue
+        flat = _free(namespace + _JOIN + name, taken)
+        taken.add(flat)
+        named = Named(name=name, form=form, namespace=namespace)
+        yield Entry(flat=flat, named=named, raw={**tool, "tools": [raw]}, path=f"{path}.tools[{index}]")
+
+
+def _free(flat: str, taken: set[Any]) -> str:
+    """Return the name, or it with a number where another tool has it."""
+    number, free = 1, flat
+    while free in taken:
+        number += 1
+        free = f"{flat}_{number}"
+    return free
+
+
+def _form(tool: Mapping[str, Any]) -> Form | None:
+    kind = tool.get("type")
+    return Form(kind) if isinstance(kind, str) and kind in _FORM_WORDS else None
+
+
+def _name(tool: Mapping[str, Any], form: Form) -> str:
+    if form not in _NAMED:
+        return form.value
+    name = tool.get("name")
+    return name if isinstance(name, str) else ""
+
+
+def _first_object(value: object) -> dict[str, Any]:
+    listed = value if isinstance(value, list) else []
+    return next((item for item in listed if isinstance(item, dict)), {})
+
+
+_FORM_WORDS = frozenset(form.value for form in Form)
