@@ -30,6 +30,7 @@ _MEANINGS: Mapping[str, str] = {
     "thinking": "thinking",
     "reasoning": "thinking",
     "reasoning_effort": "thinking",
+    "think": "thinking",
     "audio": "audio",
     "modalities": "audio",
     "mcp_servers": "server-tool",

@@ -47,6 +47,7 @@ _FIELD = re.compile(
     r"|(?:property|parameter|field)? ?[`'\"](?P<e>\w+)[`'\"] (?:is|are) (?:not supported|unsupported|not permitted)",
     re.IGNORECASE,
 )
+_NO_THINKING = re.compile(r"does not support thinking", re.IGNORECASE)  # Ollama, of a model that cannot: it wants no `think`
 _ASKED_FOR_USAGE = "stream_options"  # put in here: what is wrong inside it is not the client's either
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INSTEAD = re.compile(r"use [`'\"](\w+)[`'\"] instead", re.IGNORECASE)
@@ -92,6 +93,8 @@ def find_remedy(status: int, text: ErrorText, *, fields: Collection[str], betas:
         return DropThinking()
     if named := frozenset(flag for flag in betas if flag in text.text):
         return DropBetas(named)
+    if "think" in fields and _NO_THINKING.search(text.text):
+        return DropField("think")
     if refusal_reason(text) is not FailureReason.UNSUPPORTED_PARAMETER:
         return None
     name = _field_name(text)

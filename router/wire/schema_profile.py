@@ -34,7 +34,8 @@ def function_schema(schema: JsonObject, profile: str) -> tuple[dict[str, Any], t
     removed: set[str] = set()
     if refused:
         fitted = _without(fitted, refused, removed)
-    fitted["type"] = fitted.get("type") or "object"  # null, too, means absent
+    if not fitted.get("type"):  # null, and what spoiled documents have there
+        fitted["type"] = "object"
     if fitted["type"] == "object" and _ROOTS.isdisjoint(fitted):
         fitted["properties"] = {}
     return fitted, tuple(sorted(removed))

@@ -49,7 +49,7 @@ class MessageDecoder:
         return tuple(system), tuple(messages)
 
     def _blocks(self, raw: dict[str, Any], path: str) -> Iterator[Block]:
-        said = [*_images(raw, path), *([Text(raw["content"])] if raw.get("content") else ())]
+        said = [*([Text(raw["content"])] if raw.get("content") else ()), *_images(raw, path)]
         if raw["role"] == "tool":
             yield ToolResult(call_id=self._answered(raw), content=tuple(said), path=path)
             return
@@ -77,7 +77,7 @@ class MessageDecoder:
 
 
 def _images(raw: dict[str, Any], path: str) -> Iterator[Image]:
-    """Yield the images, which the server puts in front of the text; some clients write them as data URIs."""
+    """Yield the images: a message does not say where in its text they belong. Some clients write them as data URIs."""
     for index, data in enumerate(raw.get("images") or ()):
         media_type, content = parse_data_uri(data) or ("", data)
         yield Image(media_type=media_type or _media_type(content), data=content, path=f"{path}.images[{index}]")

@@ -76,26 +76,22 @@ class MessageEncoder:
 
 
 def _said(blocks: Sequence[Block]) -> list[dict[str, Any]]:
-    """Return what a user says as messages in which images stand before the text, as the server reads them.
+    """Return what a user says as messages, each with its texts and its images.
 
-    An image behind a text begins another message, so that both keep their places: neighbours are one turn for the server."""
-    messages: list[dict[str, Any]] = []
-    texts: list[str] = []
-    images: list[str] = []
-
-    def close() -> None:
-        if texts or images:
-            message: dict[str, Any] = {"role": "user", "content": "\n".join(texts)}
-            messages.append(message | ({"images": images[:]} if images else {}))
-            texts.clear()
-            images.clear()
-
+    A message has no order between the two, so it holds texts in a row and images in a row; what comes behind both begins
+    another. Neighbours of one role are one turn for the server."""
+    said: list[tuple[list[str], list[str]]] = []
+    was_image = False
     for block in blocks:
+        if not isinstance(block, Text | Image):
+            continue
+        is_image = isinstance(block, Image)
+        if not said or (is_image is not was_image and all(said[-1])):
+            said.append(([], []))
+        texts, images = said[-1]
         if isinstance(block, Image):
-            if texts:
-                close()
             images.append(block.data or "")
-        elif isinstance(block, Text):
+        else:
             texts.append(block.text)
-    close()
-    return messages
+        was_image = is_image
+    return [{"role": "user", "content": "\n".join(texts), **({"images": images} if images else {})} for texts, images in said]

@@ -117,8 +117,8 @@ class _Encoder:
     def _think(self) -> bool | str | None:
         """Return the `think` member, None for none.
 
-        It is refused for a model that cannot think, so that a wish for reasoning is told only where the provider is
-        declared to take it: `true`, or the level where it lists levels. Not to think is understood by all."""
+        A model has levels or just thinks: a level goes to a provider that lists some. One that cannot think refuses the
+        wish, and is asked without it from then on (router/providers/remedies.py). Not to think is understood by all."""
         request, levels = self.request, self.target.reasoning_effort
         effort = request.reasoning_effort
         if request.thinking is ThinkingMode.DISABLED or (not self._is_own() and effort in NO_THINKING):
@@ -127,7 +127,7 @@ class _Encoder:
             return None
         if self._is_own():
             return effort or True
-        if levels is True:
+        if not isinstance(levels, tuple):
             return True
         budget = request.thinking_budget
         wanted = effort or ("medium" if budget is None else effort_of_budget(budget))

@@ -21,7 +21,7 @@ from router.wire.message_cut import cut_messages
 from router.wire.registry import DIALECTS
 from tests.router.guards.random_conversations import conversation
 from tests.router.guards.request_monitor import faults
-from tests.router.wire.request_rules import assert_chat_rules, assert_messages_rules
+from tests.router.wire.request_rules import assert_chat_rules, assert_messages_rules, assert_ollama_rules
 
 PER_DIALECT = 300
 TARGET = UpstreamTarget(model="m", vision=True)
@@ -75,10 +75,11 @@ def check(seed: int, dialect: DialectName, found: Counter[str]) -> None:
 
 def check_result(request: NeutralRequest, rules: BudgetRules, window: int, verdict: BudgetVerdict, found: Counter[str]) -> None:
     trimmed = apply(request, verdict)
-    for dialect, check_rules in RULES.items():
+    for dialect, assert_rules in RULES.items():
         encoded = DIALECTS[dialect].encode_request(trimmed, TARGET).body
-        check_rules(encoded)
+        assert_rules(encoded)
         assert faults(encoded, dialect) == []
+    assert_ollama_rules(DIALECTS[DialectName.OLLAMA].encode_request(trimmed, TARGET).body)
     assert has_whole_pairs(trimmed)
     assert trimmed.messages[0].role is Role.USER
     assert len(trimmed.messages) == verdict.messages_after

@@ -9,7 +9,7 @@ import pytest
 
 from router.domain.health_events import ProbeVerdict
 from router.domain.probe import ProbeClass
-from router.domain.request import DialectName
+from router.domain.request import DialectName, ThinkingMode
 from router.providers.probe import probe_plan
 from tests.builders import a_config
 from tests.router.providers.fake_http import Told
@@ -77,6 +77,18 @@ async def test_a_list_of_allowed_fields_keeps_neither_from_the_server() -> None:
     body = await sent(max_context_tokens=16384, keep_alive=0, allow_fields=("think",))
 
     assert (body["options"]["num_ctx"], body["keep_alive"]) == (16384, 0)
+
+
+async def test_a_model_that_cannot_think_is_asked_to_once() -> None:
+    refusal = Told(status=400, parts=(b'{"error":"\\"theirs\\" does not support thinking"}',))
+    rig = ollama(refusal, Told(headers=LINES, parts=(LAST,)), Told(headers=LINES, parts=(LAST,)))
+    asked = translated(stream=True, thinking=ThinkingMode.ADAPTIVE)
+
+    for _ in range(2):
+        await rig.frames(asked)
+
+    assert ["think" in rig.sent(index) for index in range(3)] == [True, False, False]
+    assert [dict(event)["dropped"] for event in rig.observer.named("capability-degraded")] == [["think"]]
 
 
 async def test_another_kind_of_provider_gets_neither() -> None:

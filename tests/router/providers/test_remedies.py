@@ -49,6 +49,13 @@ def test_a_field_that_the_upstream_names_is_left_out(text: str, name: str) -> No
     assert remedy(text, status=422) == DropField(name)
 
 
+def test_an_ollama_whose_model_cannot_think_is_not_asked_to() -> None:
+    error = read_error(b'{"error":"\\"gemma3:270m\\" does not support thinking"}')
+
+    assert find_remedy(400, error, fields=("model", "think"), betas=()) == DropField("think")
+    assert find_remedy(400, error, fields=FIELDS, betas=()) is None
+
+
 def test_the_place_of_a_validation_error_names_the_field() -> None:
     error = read_error(
         b'{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}'

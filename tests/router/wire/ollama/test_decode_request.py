@@ -125,10 +125,10 @@ def test_the_format_is_a_schema_and_json_is_an_empty_one(wanted: object, schema:
         ("data:image/webp;base64,QUJD", "image/webp", "QUJD"),
     ],
 )
-def test_images_stand_before_the_text_with_the_type_that_their_bytes_tell(data: str, media_type: str, content: str) -> None:
+def test_images_stand_behind_the_text_with_the_type_that_their_bytes_tell(data: str, media_type: str, content: str) -> None:
     (message,) = decoded({"role": "user", "content": "see", "images": [data]}).messages
 
-    assert message.content == (Image(media_type=media_type, data=content), Text("see"))
+    assert message.content == (Text("see"), Image(media_type=media_type, data=content))
 
 
 def test_tools_are_functions_and_others_are_kept_as_they_are() -> None:

@@ -85,14 +85,21 @@ def test_a_client_that_must_set_a_limit_and_did_not_gets_the_providers() -> None
     assert [str(note) for note in told.notes] == ["max_tokens: absent, 77 sent"]
 
 
-def test_images_keep_their_place_between_the_texts() -> None:
-    messages = body_of(user(Text("a"), Text("b"), PNG, PNG, Text("c"), PNG))["messages"]
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        ((Text("a"), PNG), [("a", 1)]),
+        ((PNG, Text("a")), [("a", 1)]),
+        ((PNG,), [("", 1)]),
+        ((Text("a"), Text("b"), PNG, PNG, Text("c"), PNG), [("a\nb", 2), ("c", 1)]),
+        ((PNG, Text("a"), PNG, Text("b"), Text("c")), [("a", 1), ("b\nc", 1)]),
+    ],
+)
+def test_images_stand_beside_the_text_next_to_them(blocks: tuple[Block, ...], said: list[tuple[str, int]]) -> None:
+    messages = body_of(user(*blocks))["messages"]
 
-    assert messages == [
-        {"role": "user", "content": "a\nb"},
-        {"role": "user", "content": "c", "images": ["QUJD", "QUJD"]},
-        {"role": "user", "content": "", "images": ["QUJD"]},
-    ]
+    assert [(message["content"], len(message.get("images", []))) for message in messages] == said
+    assert {message["role"] for message in messages} == {"user"}
 
 
 @pytest.mark.parametrize(
@@ -150,8 +157,8 @@ def test_an_image_of_a_result_follows_in_a_users_message() -> None:
 
     assert messages[2]["content"] == "seen\n[image/png image, see next message]"
     assert messages[3:] == [
-        {"role": "user", "content": "Image from tool result 1:"},
-        {"role": "user", "content": "and?", "images": ["QUJD"]},
+        {"role": "user", "content": "Image from tool result 1:", "images": ["QUJD"]},
+        {"role": "user", "content": "and?"},
     ]
 
 
@@ -217,15 +224,16 @@ def test_a_schema_is_fitted_to_the_provider() -> None:
         ({"thinking": ThinkingMode.DISABLED}, False, False),
         ({"reasoning_effort": "none"}, False, False),
         ({"reasoning_effort": "minimal"}, False, False),
-        ({"thinking": ThinkingMode.ADAPTIVE}, False, None),
+        ({"thinking": ThinkingMode.ADAPTIVE}, False, True),
         ({"thinking": ThinkingMode.ADAPTIVE}, True, True),
+        ({"reasoning_effort": "odd"}, ("low", "high"), None),
         ({"thinking": ThinkingMode.ENABLED}, ("low", "medium", "high"), "medium"),
         ({"thinking": ThinkingMode.ENABLED, "thinking_budget": 30_000}, ("low", "medium", "high"), "high"),
         ({"reasoning_effort": "xhigh"}, ("low", "medium", "high"), "high"),
         ({"reasoning_effort": "high"}, True, True),
     ],
 )
-def test_reasoning_is_asked_for_where_the_provider_takes_the_wish(
+def test_reasoning_is_asked_for_by_a_level_where_the_provider_lists_some(
     fields: dict[str, Any], *, takes: bool | tuple[str, ...], think: bool | str | None
 ) -> None:
     told = encoded(target={"reasoning_effort": takes}, **fields)

@@ -98,7 +98,7 @@ def conversations(draw: Callable[..., Any]) -> tuple[Message, ...]:
 
 
 def _said() -> st.SearchStrategy[tuple[Block, ...]]:
-    return st.tuples(st.lists(st.just(PNG), max_size=2), WORDS).map(lambda drawn: (*drawn[0], Text(drawn[1])))
+    return st.tuples(st.lists(st.just(PNG), max_size=2), WORDS).map(lambda drawn: (Text(drawn[1]), *drawn[0]))
 
 
 WISHES = [(None, None), (ThinkingMode.ENABLED, None), (ThinkingMode.DISABLED, None), (ThinkingMode.ENABLED, "high")]
@@ -192,7 +192,8 @@ def test_a_captured_request_of_claude_code_reaches_ollama() -> None:
     assert_ollama_rules(encoded.body)
     assert len(encoded.body["tools"]) == len(captured["tools"])
     assert [message["role"] for message in encoded.body["messages"]] == ["system", "user", "assistant", "tool"]
-    assert {note.kind for note in encoded.notes} == {"field", "thinking"}
+    assert {note.kind for note in encoded.notes} == {"field"}
+    assert encoded.body["think"] is True
 
 
 @st.composite
