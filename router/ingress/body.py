@@ -18,13 +18,14 @@ class ClientGone(Exception):
     """The client left before its request was whole; nobody is there to be answered."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """Return the whole decoded body.
+async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int, *, is_typed: bool = True) -> bytes:
+    """Return the whole decoded body; with `is_typed` it has to say that it is JSON, or nothing.
 
     Raises UnsupportedMediaType, BodyTooLarge, InvalidJson (broken gzip), InvalidRequest (BODY_SILENCE_S without a byte),
     ClientGone. A declared length over the limit is refused before anything is read; chunked and gzipped bodies are counted
     as they come, so a small body that unfolds into a big one stops at the limit, too."""
-    check_content_type(headers.get("content-type"))
+    if is_typed:
+        check_content_type(headers.get("content-type"))
     gunzip = choose_decoder(headers.get("content-encoding", ""), max_bytes)
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:

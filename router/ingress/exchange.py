@@ -101,7 +101,7 @@ class Exchange:
         if self._body_over.is_set():
             return b""
         try:
-            return await read_body(self._receive_part, self.headers, max_bytes)
+            return await read_body(self._receive_part, self.headers, max_bytes, is_typed=self._asks_for_a_type())
         except ClientGone:
             self.client_left()
             raise
@@ -184,6 +184,12 @@ class Exchange:
         await self._body_over.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    def _asks_for_a_type(self) -> bool:
+        """Tell whether a body has to say that it is JSON: all but Ollama's, whose own examples say nothing of the kind.
+
+        There too where a page in a browser asks: without the type it could, from any site, and unasked."""
+        return self.dialect is not DialectName.OLLAMA or "origin" in self.headers
 
     async def _receive_part(self) -> Message:
         """Return the next message of the body; behind its last one nothing of it is left, even where it cannot be decoded."""

@@ -19,6 +19,7 @@ from router.guards.whole_arguments import WholeArguments
 from router.ports import Observer
 
 _OFF = "off"
+_MADE_OF_TEXT = ("openai_compat", "ollama")  # behind these are local models, which write calls as text
 
 
 @frozen(kw_only=True)
@@ -76,7 +77,7 @@ class Staging:
 
 def repair_mode(config: ProviderConfig) -> str:
     """Return how an answer of this provider is repaired; local servers write calls as text, vendors do not (routing.md 5.4)."""
-    return config.tool_repair or ("balanced" if config.kind == "openai_compat" else _OFF)
+    return config.tool_repair or ("balanced" if config.kind in _MADE_OF_TEXT else _OFF)
 
 
 def forced_tools(offer: NeutralRequest) -> tuple[Tool, ...]:

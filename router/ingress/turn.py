@@ -344,12 +344,12 @@ class Turn:
         return spliced.result()
 
     def _asks_for_reasoning(self) -> bool:
-        """Tell whether the client wants to see reasoning; one of Responses does where it names an effort (wire.md 13)."""
+        """Tell whether the client wants to see reasoning; one of Responses does by an effort or a summary (wire.md 13)."""
         request = self.neutral()
         if request.thinking is not None:
             return request.thinking is not ThinkingMode.DISABLED
-        is_responses = self.dialect.name is DialectName.OPENAI_RESPONSES
-        return is_responses and request.reasoning_effort not in (None, "none")
+        asked = self.document.get("reasoning") if self.dialect.name is DialectName.OPENAI_RESPONSES else None
+        return isinstance(asked, dict) and asked.get("effort") != "none" and any(asked.get(key) for key in ("effort", "summary"))
 
     def _is_foreign(self, config: ProviderConfig) -> Callable[[str], bool] | None:
         if not self.generation.signs:

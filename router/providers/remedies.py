@@ -47,6 +47,7 @@ _FIELD = re.compile(
     r"|(?:property|parameter|field)? ?[`'\"](?P<e>\w+)[`'\"] (?:is|are) (?:not supported|unsupported|not permitted)",
     re.IGNORECASE,
 )
+_SEALED = "invalid_encrypted_content"  # OpenAI, of reasoning that another organisation's key has sealed
 _NO_THINKING = re.compile(r"does not support thinking", re.IGNORECASE)  # Ollama, of a model that cannot: it wants no `think`
 _ASKED_FOR_USAGE = "stream_options"  # put in here: what is wrong inside it is not the client's either
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -89,7 +90,7 @@ def find_remedy(status: int, text: ErrorText, *, fields: Collection[str], betas:
     `fields` are the top-level keys of the body that was sent, `betas` the flags."""
     if status not in REFUSALS:
         return None
-    if _SIGNATURE.search(text.text):
+    if _SIGNATURE.search(text.text) or _SEALED in text.words:
         return DropThinking()
     if named := frozenset(flag for flag in betas if flag in text.text):
         return DropBetas(named)

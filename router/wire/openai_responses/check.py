@@ -78,7 +78,7 @@ def _check_input(body: dict[str, Any], problems: Problems) -> None:
     given = body.get("input")
     problems.expect(body, "instructions", STRING, "")
     if given is None:
-        if body.get("instructions") is None:
+        if not body.get("instructions"):
             problems.add("input", REQUIRED)
         return
     if isinstance(given, str):
@@ -86,7 +86,7 @@ def _check_input(body: dict[str, Any], problems: Problems) -> None:
     if not isinstance(given, list):
         problems.add("input", "must be a string or a list of items")
         return
-    if not given and body.get("instructions") is None:
+    if not given and not body.get("instructions"):
         problems.add("input", "must not be empty")
     if len(given) > MAX_MESSAGES:
         problems.add("input", f"must not have more than {MAX_MESSAGES} items")
@@ -102,9 +102,9 @@ def _check_item(item: object, index: int, problems: Problems) -> None:
     kind = item.get("type")
     if kind is not None and not isinstance(kind, str):
         problems.add(f"input[{index}].type", STRING)
-    elif kind == "message" or (kind is None and "role" in item):
+    elif kind == "message" or (not kind and "role" in item):
         _check_message(item, index, problems)
-    elif kind is None:
+    elif not kind:
         problems.add(f"input[{index}].type", REQUIRED)
     elif kind == "item_reference":
         problems.add(f"input[{index}]", f"names a stored item: {_NOT_STORED}")

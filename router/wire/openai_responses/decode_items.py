@@ -15,7 +15,7 @@ from router.domain.request import DialectName, Note
 from router.wire.openai_responses.calls import arguments_of
 from router.wire.openai_responses.decode_parts import decode_content
 from router.wire.openai_responses.sealed import unseal, unseal_call
-from router.wire.openai_responses.tools import FORMS, Form, ToolBook
+from router.wire.openai_responses.tools import ADDITIONAL, FORMS, Form, ToolBook
 
 KINDS: Mapping[Form, ToolKind] = {Form.CUSTOM: ToolKind.CUSTOM, Form.LOCAL_SHELL: ToolKind.LOCAL_SHELL}
 _OUTPUT = "_output"
@@ -64,6 +64,8 @@ class ItemDecoder:
             self._answer(self._result(item, kind, path), path)
         elif kind == "reasoning":
             self._reasoning(item, path)
+        elif kind == ADDITIONAL:
+            return  # read with the body's own tools
         elif kind == _LOCAL:
             self.notes.append(Note(path=path, reason=kind, kind="item"))
         elif kind.endswith(_FROM_CLIENT):

@@ -22,7 +22,7 @@ def decode_request(body: dict[str, Any]) -> NeutralRequest:
     """Return the neutral request. Raises InvalidRequest with the path of the first mistake; the body is not changed."""
     check_request(body)
     notes: list[Note] = []
-    book = ToolBook.of(body.get("tools"))
+    book = ToolBook.of(body)
     system, messages = ItemDecoder(notes, book).decode(body.get("input"))
     instructions = body.get("instructions")
     tools = decode_tools(body, notes)

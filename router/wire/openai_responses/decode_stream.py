@@ -34,7 +34,7 @@ class ResponsesDecoder:
         self._items = SaidItems(
             provider=options.provider,
             sequencer=self._sequencer,
-            book=ToolBook.of(options.asked.get("tools")),
+            book=ToolBook.of(options.asked),
             shows_thinking=is_shown(options.thinking),
         )
         self._usage: Usage | None = None

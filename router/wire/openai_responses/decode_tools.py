@@ -11,7 +11,7 @@ from typing import Any
 from router.domain.messages import ChoiceMode, JsonObject, Tool, ToolChoice, ToolKind, VendorTool
 from router.domain.request import DialectName, Note
 from router.wire.openai_responses.decode_items import KINDS
-from router.wire.openai_responses.tools import Entry, Form, ToolBook, entries
+from router.wire.openai_responses.tools import Entry, Form, ToolBook, declared, entries
 
 MAX_GRAMMAR = 8192  # characters of a free-form tool's grammar that go into its description
 
@@ -57,14 +57,13 @@ _DESCRIPTIONS = {
 def decode_tools(body: dict[str, Any], notes: list[Note]) -> tuple[Tool | VendorTool, ...]:
     """Return the tools in the client's order; keys that have no neutral word are noted."""
     tools: list[Tool | VendorTool] = []
-    by_path = {entry.path: entry for entry in entries(body.get("tools"))}
-    for index, raw in enumerate(body.get("tools") or ()):
-        path = f"tools[{index}]"
-        if raw["type"] == "namespace":
+    by_path = {entry.path: entry for entry in entries(body)}
+    for path, raw in declared(body):
+        if raw.get("type") == "namespace":
             tools += [_tool(entry, notes) for entry in _inner(by_path, path, raw)]
         elif (entry := by_path.get(path)) is not None:
             tools.append(_tool(entry, notes))
-        else:
+        elif isinstance(raw.get("type"), str):
             tools.append(_hosted(raw, path))
     return tuple(tools)
 
@@ -84,7 +83,8 @@ def decode_choice(body: dict[str, Any], book: ToolBook) -> tuple[ToolChoice | No
 
 
 def _inner(by_path: dict[str, Entry], path: str, raw: dict[str, Any]) -> Iterator[Entry]:
-    for index in range(len(raw.get("tools") or ())):
+    inner = raw.get("tools")
+    for index in range(len(inner) if isinstance(inner, list) else 0):
         if (entry := by_path.get(f"{path}.tools[{index}]")) is not None:
             yield entry
 

@@ -87,7 +87,7 @@ class ResponsesEncoder:
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._options = options
         self._minting = minting
-        self._book = ToolBook.of(options.asked.get("tools"))
+        self._book = ToolBook.of(options.asked)
         self._seals = _ENCRYPTED in (options.asked.get("include") or ())
         self._head: ResponseHead | None = None
         self._sequence = 0

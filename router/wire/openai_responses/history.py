@@ -26,7 +26,7 @@ def recent_calls(body: Mapping[str, Any]) -> Iterator[ToolUse]:
             return
         kind = item.get("type")
         if isinstance(kind, str) and kind in FORMS:
-            book = book or ToolBook.of(body.get("tools"))
+            book = book or ToolBook.of(body)
             yield _call(item, FORMS[kind], book)
 
 

@@ -13,6 +13,8 @@ from attrs import define, field, frozen
 
 from router.domain.messages import VendorTool
 
+ADDITIONAL = "additional_tools"  # an item of the input that declares tools, in the place of the body's list
+
 _JOIN = "__"
 
 
@@ -64,10 +66,10 @@ class ToolBook:
     _by_name: dict[tuple[str, str | None], str] = field(factory=dict)
 
     @classmethod
-    def of(cls, tools: object) -> ToolBook:
-        """Return the book of a body's `tools`, of any shape."""
+    def of(cls, body: Mapping[str, Any]) -> ToolBook:
+        """Return the book of a body's tools, of any shape."""
         book = cls()
-        for entry in entries(tools):
+        for entry in entries(body):
             book.add(entry.flat, entry.named)
         return book
 
@@ -102,18 +104,30 @@ class ToolBook:
         return self._by_name.get((name, namespace)) or namespace + _JOIN + name
 
 
-def entries(tools: object) -> Iterator[Entry]:
+def declared(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return every tool that a body declares, with its place: those of `tools`, then those of its input's items."""
+    found = _placed(body.get("tools"), "tools")
+    items = body.get("input")
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict) and item.get("type") == ADDITIONAL:
+            found += _placed(item.get("tools"), f"input[{index}].tools")
+    return found
+
+
+def entries(body: Mapping[str, Any]) -> Iterator[Entry]:
     """Yield the tools that the client runs, namespaces opened; hosted and unknown ones are left out."""
-    listed = tools if isinstance(tools, list) else []
-    taken = {tool.get("name") for tool in listed if isinstance(tool, dict) and _form(tool) is not None}
-    for index, tool in enumerate(listed):
-        if not isinstance(tool, dict):
-            continue
-        path = f"tools[{index}]"
+    listed = declared(body)
+    taken = {tool.get("name") for _, tool in listed if _form(tool) is not None}
+    for path, tool in listed:
         if tool.get("type") == "namespace":
             yield from _inner(tool, path, taken)
         elif (form := _form(tool)) is not None and (name := _name(tool, form)):
             yield Entry(flat=name, named=Named(name=name, form=form), raw=tool, path=path)
+
+
+def _placed(tools: object, path: str) -> list[tuple[str, dict[str, Any]]]:
+    listed = tools if isinstance(tools, list) else []
+    return [(f"{path}[{index}]", tool) for index, tool in enumerate(listed) if isinstance(tool, dict)]
 
 
 def _inner(tool: dict[str, Any], path: str, taken: set[Any]) -> Iterator[Entry]:

@@ -21,6 +21,12 @@ def remedy(text: str, *, status: int = 400, param: str | None = None) -> Remedy 
     return find_remedy(status, ErrorText(text=text, param=param), fields=FIELDS, betas=BETAS)
 
 
+def test_reasoning_that_a_vendor_cannot_open_is_taken_out() -> None:
+    text = ErrorText(text="The encrypted content gAAA could not be verified.", words=frozenset({"invalid_encrypted_content"}))
+
+    assert find_remedy(400, text, fields={"input"}, betas=()) == DropThinking()
+
+
 def test_a_foreign_signature_takes_the_thinking_of_earlier_turns_out() -> None:
     assert remedy("messages.1.content.0: Invalid `signature` in `thinking` block") == DropThinking()
 

@@ -35,7 +35,18 @@ from router.wire.gemini import request as gemini
 from router.wire.openai_chat import request as openai_chat
 from tests.router.wire.gemini.rules import assert_gemini_rules
 from tests.router.wire.request_rules import assert_chat_rules, assert_messages_rules
-from tests.router.wire.test_request_round_trips import ARGUMENTS, IDS, NAMES, TOOLS, VECTORS, WORDS, renamed, requests
+from tests.router.wire.test_request_round_trips import (
+    ARGUMENTS,
+    IDS,
+    NAMES,
+    TOOLS,
+    VECTORS,
+    WORDS,
+    assert_read_or_refused,
+    renamed,
+    requests,
+    spoiled,
+)
 
 CAPTURE = Path(__file__).parents[3] / "fixtures" / "captures" / "gemini_cli_tool_result.json"
 TARGET = UpstreamTarget(model="gemini-2.5-flash")
@@ -138,6 +149,28 @@ def test_a_gemini_request_keeps_the_rules_of_the_other_apis(request: NeutralRequ
 @given(request=requests(DialectName.ANTHROPIC) | requests(DialectName.OPENAI_CHAT))
 def test_requests_of_the_other_apis_keep_the_rules_of_this_one(request: NeutralRequest) -> None:
     assert_gemini_rules(json.loads(json.dumps(gemini.encode_request(request, TARGET).body)))
+
+
+KEYS = (
+    *("contents", "role", "parts", "text", "thought", "thought_signature", "functionCall", "name", "args", "id"),
+    *("functionResponse", "response", "inlineData", "mimeType", "data", "file_data", "fileUri", "systemInstruction", "tools"),
+    *("functionDeclarations", "parameters", "type", "toolConfig", "functionCallingConfig", "mode", "generationConfig"),
+)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4) | st.sampled_from(["user", "model", "image/png", "ANY"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(drawn=spoiled("gemini"))
+def test_a_spoiled_body_goes_back_to_its_vendor_within_the_rules(drawn: tuple[str, dict[str, Any]]) -> None:
+    assert_read_or_refused(drawn[1], gemini, gemini, assert_gemini_rules)
+
+
+@given(contents=st.lists(JSON, max_size=3), body=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4))
+def test_any_document_is_read_or_refused(contents: list[Any], body: dict[str, Any]) -> None:
+    assert_read_or_refused({**body, "contents": contents}, gemini, openai_chat, assert_chat_rules)
 
 
 @pytest.mark.parametrize("path", VECTORS)
