@@ -75,6 +75,18 @@ async def options(bench: Bench) -> None:
     await bench.accepted(OLLAMA, bench.turn("Answer in JSON."), changes)
 
 
+@check(
+    "ollama.takes.any-media-type",
+    "A body is read as JSON whatever its content type says: Ollama's own server does, and clients rely on it.",
+    source=sources.OLLAMA_CHAT,
+)
+async def any_media_type(bench: Bench) -> None:
+    body = as_json(OLLAMA.body_of(bench.turn(is_stream=False))).encode()
+    headers = (("content-type", "application/x-www-form-urlencoded"), *OLLAMA.headers(bench.key)[1:])  # what curl -d sends
+    answer = await bench.fetch(Ask(method="POST", path="/api/chat", headers=headers, body=body))
+    read_success(OLLAMA, answer, is_stream=False)
+
+
 @check("ollama.takes.tagged-name", "A model's name may carry the tag :latest.", source=sources.OLLAMA_TAGS)
 async def tagged_name(bench: Bench) -> None:
     if ":" not in bench.model:
