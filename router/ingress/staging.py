@@ -19,6 +19,7 @@ from router.guards.whole_arguments import WholeArguments
 from router.ports import Observer
 
 _OFF = "off"
+_LOCAL_KINDS = ("openai_compat", "ollama")
 
 
 @frozen(kw_only=True)
@@ -76,7 +77,7 @@ class Staging:
 
 def repair_mode(config: ProviderConfig) -> str:
     """Return how an answer of this provider is repaired; local servers write calls as text, vendors do not (routing.md 5.4)."""
-    return config.tool_repair or ("balanced" if config.kind == "openai_compat" else _OFF)
+    return config.tool_repair or ("balanced" if config.kind in _LOCAL_KINDS else _OFF)
 
 
 def forced_tools(offer: NeutralRequest) -> tuple[Tool, ...]:
