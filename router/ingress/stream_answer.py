@@ -109,7 +109,7 @@ class StreamAnswer:
         turn, config = self.turn, answer.config
         upstream = turn.dialect_of(config)
         has_stage = staging.rules.any()
-        if upstream is turn.dialect and not turn.keeps_text and not turn.is_decoded(config, staging):
+        if upstream is turn.dialect and not turn.keeps_text and not turn.is_decoded(config, staging, answer.info):
             return RawPipeline(
                 reader=upstream.frame_reader(),
                 provider=config.name,
