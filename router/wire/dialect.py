@@ -272,5 +272,8 @@ class Dialect(Protocol):
     def probe_body(self, model: str, *, stream: bool) -> dict[str, Any]:
         """Return the smallest request: one token (supervision.md 21.7)."""
 
+    def counted_request(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the request that a body is about which asks for a count; itself in most dialects."""
+
     def count_reply(self, tokens: int) -> dict[str, Any]:
         """Return the answer to a request that asks how many tokens its prompt has."""
