@@ -156,6 +156,10 @@ class EventDecoder(Protocol):
 class EventEncoder(Protocol):
     """Neutral events to the client's bytes; one per stream."""
 
+    @property
+    def follow(self) -> Callable[[Frame], None] | None:
+        """Sees an upstream's own frames that pass as they are, for an end that has to fit them; None: any fits."""
+
     def encode(self, event: NeutralEvent) -> bytes:
         """Return the whole SSE frames for one event, b"" for none."""
 
