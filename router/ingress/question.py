@@ -11,7 +11,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from router.domain.request import DialectName, NeutralRequest
-from router.ingress.routes import ModelRoute
+from router.ingress.routes import ModelRoute, Operation
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import RouterKeys, read_json, take_router_keys
 
@@ -38,6 +38,8 @@ class Question:
         dialect = dialects[route.dialect]
         document = read_json(body)
         keys = take_router_keys(document)
+        if route.operation is Operation.COUNT_TOKENS:
+            document = dialect.counted_request(document)
         if route.model is not None:
             document["model"] = route.model
         if route.is_stream is not None:

@@ -204,14 +204,15 @@ class Turn:
         repair = self._repair_rules(mode) if offers and may_call(self.offer()) else None
         return Staging(rules=StageRules(repair=repair, filters=filters, whole_arguments=waits))
 
-    def is_decoded(self, config: ProviderConfig, staging: Staging) -> bool:
+    def is_decoded(self, config: ProviderConfig, staging: Staging, info: OpenInfo) -> bool:
         """Tell whether an answer of the client's own dialect has to be decoded for what its stages do.
 
         The stages of a chat's text work on its frames; arguments are looked at in events, and a call that is made of text
-        moves the blocks of Messages. Of several answers only the first would be left."""
+        moves the blocks of Messages. A request that was written anew may have changed the names of its tools. Of several
+        answers only the first would be left."""
         if self.asks_for_several:
             return False
-        if self.question.is_array or (config.tool_args != "stream" and self.question.view.get("tools")):
+        if info.tool_names or self.question.is_array or (config.tool_args != "stream" and self.question.view.get("tools")):
             return True
         return staging.rules.any() and self.dialect.name is not DialectName.OPENAI_CHAT
 
