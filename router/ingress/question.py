@@ -17,7 +17,7 @@ from router.wire.intake import RouterKeys, read_json, take_router_keys
 
 # nothing that a rule may look at is left out for want of a provider that takes it
 _READER = UpstreamTarget(model="", vision=True, files=True, reasoning="echo", reasoning_effort=True, forward_user=True)
-_TOLD_SESSIONS = ("prompt_cache_key", "metadata")
+TOLD_SESSIONS = ("prompt_cache_key", "metadata")
 
 
 @frozen(kw_only=True)
@@ -63,4 +63,4 @@ class Question:
 def chat_view(chat: Dialect, document: Mapping[str, Any], request: NeutralRequest) -> Mapping[str, Any]:
     """Return the chat body that says the same, and what the client's own tells of its session."""
     view = chat.encode_request(request, _READER).body
-    return {**view, **{key: document[key] for key in _TOLD_SESSIONS if key in document}}
+    return {**view, **{key: document[key] for key in TOLD_SESSIONS if key in document}}

@@ -18,7 +18,7 @@ from router.guards.repair_rules import RepairRules
 from router.guards.tokens import Calibration, count_tokens_body
 from router.ingress.choosing import Asking, choose_profile
 from router.ingress.generation import Generation
-from router.ingress.question import Question
+from router.ingress.question import TOLD_SESSIONS, Question
 from router.ingress.routes import ModelRoute
 from router.ingress.staging import (
     StageRules,
@@ -42,7 +42,6 @@ from router.wire.shape import as_integer
 from router.wire.splice import Splicer
 from router.wire.touch import Touches
 
-_TOLD_SESSIONS = ("prompt_cache_key", "metadata")
 _NO_CONVERSATION = [{"role": "user", "content": "-"}]
 
 
@@ -81,7 +80,7 @@ class Turn:
             choice=choice,
             profile=generation.profiles[choice.profile],
             session=session,
-            agent=agent_of(exchange.headers, {key: view.get(key) for key in _TOLD_SESSIONS}),
+            agent=agent_of(exchange.headers, {key: view.get(key) for key in TOLD_SESSIONS}),
             counted_tokens=counted_tokens,
             neutral=question.neutral,
             is_validated=question.neutral is not None,
