@@ -116,7 +116,7 @@ class StreamAnswer:
                 last_frame=upstream.last_frame,
                 shows_thinking=turn.shows_thinking(config),
                 touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
-                on_frame=self._signatures(config),
+                on_frame=self._signatures(config) or self.encoder.relayed,
                 drops_comments=not upstream.is_commented,
                 stage=StagedChat(new_stage=staging.new, minting=turn.generation.minting) if has_stage else None,
             )

@@ -169,6 +169,10 @@ class EventEncoder(Protocol):
     def cut(self, partial: Partial) -> bytes:
         """Return the frames that end a broken answer as one that the client keeps: nothing follows (wire.md 16.2)."""
 
+    @property
+    def relayed(self) -> Callable[[Frame], None] | None:
+        """What takes note of a frame that the client got as it came, None where an error fits behind any."""
+
     def progress(self) -> bytes:
         """Return an event that says that the answer goes on, for a client that counts events and no comments; b"" for none."""
 

@@ -36,6 +36,8 @@ _PART_END = b']},"index":0}],'
 class GeminiEncoder:
     """One client stream: parts as they come, calls whole, and a last chunk with the finish reason and the usage."""
 
+    relayed = None  # an error fits behind any frame
+
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._minting = minting
         self._is_array = options.is_array

@@ -24,11 +24,13 @@ from router.domain.events import (
     Usage,
     UsageSeen,
 )
+from router.domain.frame import Frame
 from router.domain.messages import ToolKind
 from router.errors import ErrorKind, RouterError
 from router.wire.dialect import Minting, Partial, ReplyOptions
 from router.wire.json_text import json_line, parse_object
 from router.wire.openai_responses.calls import begun_fields
+from router.wire.openai_responses.frames import parse_event
 from router.wire.openai_responses.response import (
     SERVER_ERROR,
     ResponseHead,
@@ -55,6 +57,7 @@ _ENCRYPTED = "reasoning.encrypted_content"
 _FORM_OF_KIND = {ToolKind.CUSTOM: Form.CUSTOM, ToolKind.LOCAL_SHELL: Form.LOCAL_SHELL}
 _REFUSAL = "The model refused to answer."  # where it gave no words of its own
 _NOTHING_SAID = "the model ended its answer without saying anything"
+_RESPONSE = b'"response"'
 _DELTA_HEAD = b'event: %b\ndata: {"type":"%b","item_id":%b,"output_index":%d,%b"delta":'
 
 
@@ -96,6 +99,7 @@ class ResponsesEncoder:
         self._has_spoken = False  # a message or a call is among them
         self._usage = Usage()
         self._is_running = False  # between `created` and the last event
+        self._relayed: Frame | None = None  # the last one that the client got as it came
         self.response: dict[str, Any] = {}
 
     def encode(self, event: NeutralEvent) -> bytes:
@@ -128,8 +132,30 @@ class ResponsesEncoder:
 
     def failed(self, error: RouterError) -> bytes:
         """Return `response.failed`, behind the opening events if they were not sent: nothing follows (wire.md 17.3)."""
+        if self._relayed is not None:
+            number = (parse_event(self._relayed) or {}).get("sequence_number")
+            self._sequence = number + 1 if isinstance(number, int) else self._sequence
         head = b"" if self._head is not None else self._start(Started(id="", model=self._options.model, created=0))
         return head + self._end("failed", error=failure(error))
+
+    def relayed(self, frame: Frame) -> None:
+        """Take note of an event that the client got as it came: the same response fails, with the next number."""
+        if not frame.data:
+            return
+        self._relayed = frame
+        self._sequence += 1
+        if self._head is not None or _RESPONSE not in frame.data:
+            return
+        response = (parse_event(frame) or {}).get("response")
+        if isinstance(response, dict):
+            told = {key: value for key in ("id", "model") if isinstance(value := response.get(key), str)}
+            created = response.get("created_at")
+            self._head = ResponseHead(
+                id=told.get("id") or self._minting.new_id(ID_PREFIX),
+                created=created if isinstance(created, int) else self._minting.now(),
+                model=told.get("model") or self._options.model,
+                asked=self._options.asked,
+            )
 
     @property
     def can_cut(self) -> bool:
