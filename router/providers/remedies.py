@@ -37,6 +37,7 @@ _ESSENTIAL = frozenset(
     }
 )
 _SIGNATURE = re.compile(r"signature.*thinking|thinking.*signature", re.IGNORECASE | re.DOTALL)
+_SEALED = "invalid_encrypted_content"  # OpenAI's code for reasoning that another organization's key encrypted
 _FIELD = re.compile(
     r"(?:unsupported|unknown|unrecognized|unexpected)"
     r" (?:parameter|field|name|property|argument|request argument|keyword argument)(?:\(s\))?(?: supplied)?:? [`'\"]?(?P<a>\w+)"
@@ -89,7 +90,7 @@ def find_remedy(status: int, text: ErrorText, *, fields: Collection[str], betas:
     `fields` are the top-level keys of the body that was sent, `betas` the flags."""
     if status not in REFUSALS:
         return None
-    if _SIGNATURE.search(text.text):
+    if _SIGNATURE.search(text.text) or _SEALED in text.words:
         return DropThinking()
     if named := frozenset(flag for flag in betas if flag in text.text):
         return DropBetas(named)
