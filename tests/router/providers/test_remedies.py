@@ -32,6 +32,12 @@ def test_a_flag_that_the_upstream_names_is_left_out_and_no_other() -> None:
     assert found == DropBetas(frozenset({"context-1m-2025-08-07"}))
 
 
+def test_a_model_without_reasoning_is_not_asked_for_what_it_refuses() -> None:
+    text = ErrorText(text="Encrypted content is not supported with this model.", param="include")
+
+    assert find_remedy(400, text, fields=("model", "input", "include"), betas=()) == DropField("include")
+
+
 def test_reasoning_that_openai_cannot_open_is_taken_out_too() -> None:
     body = {
         "error": {
