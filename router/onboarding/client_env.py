@@ -17,6 +17,16 @@ CLAUDE_ROOM = 8_000  # between its prompt and the first compaction; with less it
 LARGEST_OUTPUT = 32_000  # what Claude Code asks for by itself
 SHARE_OF_OUTPUT = 8  # of a window, for one answer
 PATIENCE_MS = 1_800_000  # half an hour: a processor reads 20,000 tokens in up to 10 minutes, more than once
+# what `claude` says for some windows and providers only
+_MANAGED = (
+    "ANTHROPIC_AUTH_TOKEN",  # counts before an apiKeyHelper
+    "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+    "CLAUDE_CODE_AUTO_COMPACT_WINDOW",
+    "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    "DISABLE_AUTO_COMPACT",
+    "API_TIMEOUT_MS",
+    "CLAUDE_STREAM_IDLE_TIMEOUT_MS",
+)
 NAMES_CLAUDE = frozenset({"claude", "vscode", "anthropic-sdk"})
 
 
@@ -54,6 +64,7 @@ def claude(facts: RouterFacts) -> Setup:
     return Setup(
         variables=variables,
         document=document,
+        managed=tuple(("env", name) for name in _MANAGED),
         notes=(*_window_notes(facts), *_token_notes(facts), *_second_key_notes(facts)),
         file_format=FileFormat.JSON,
         file="~/.claude/settings.json",
@@ -66,7 +77,12 @@ def vscode(facts: RouterFacts) -> Setup:
     env = {one.name: f"${{env:{one.value}}}" if one.is_reference else one.value for one in inside.variables}
     document = {f"terminal.integrated.env.{system}": env for system in ("linux", "osx", "windows")}
     return Setup(
-        document=document, notes=inside.notes, file_format=FileFormat.JSON, file=".vscode/settings.json", shows_document=True
+        document=document,
+        managed=tuple((key, name) for key in document for name in _MANAGED),
+        notes=inside.notes,
+        file_format=FileFormat.JSON,
+        file=".vscode/settings.json",
+        shows_document=True,
     )
 
 
@@ -92,7 +108,15 @@ def codex(facts: RouterFacts) -> Setup:
         *_window_notes(facts),
         *_token_notes(facts),
     )
-    return Setup(document=document, notes=notes, file_format=FileFormat.TOML, file="~/.codex/config.toml", shows_document=True)
+    of_provider = (("model_providers", "router", key) for key in ("env_key", "stream_idle_timeout_ms"))
+    return Setup(
+        document=document,
+        managed=(("model_context_window",), ("model_auto_compact_token_limit",), *of_provider),
+        notes=notes,
+        file_format=FileFormat.TOML,
+        file="~/.codex/config.toml",
+        shows_document=True,
+    )
 
 
 def gemini(facts: RouterFacts) -> Setup:
@@ -131,6 +155,10 @@ def opencode(facts: RouterFacts) -> Setup:
     }
     return Setup(
         document=document,
+        managed=(
+            *(("provider", "router", "options", key) for key in ("timeout", "headerTimeout", "chunkTimeout")),
+            *(("provider", "router", "models", name, "limit") for name in models),
+        ),
         notes=(*_window_notes(facts), *_token_notes(facts)),
         file_format=FileFormat.JSON,
         file="~/.config/opencode/opencode.json",
