@@ -12,6 +12,7 @@ from router.config.address import address_of
 from router.config.advice import why_not_asked
 from router.config.capability_table import declared, read_builtin
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig, RouterConfig
+from router.providers.capabilities import asked_window
 from router.routing.profile import ProfileTable
 
 CLAUDE_MODEL = "claude-sonnet-4-6"  # a name that Claude Code knows: for one that it does not know it sends another prompt
@@ -101,8 +102,8 @@ def _chain(profiles: Collection[ProfileConfig], name: str) -> tuple[str, ...]:
 
 
 def _window(config: RouterConfig, provider: ProviderConfig) -> int | None:
-    if provider.max_context_tokens is not None:
-        return provider.max_context_tokens
+    if (asked := asked_window(provider)) is not None or provider.kind == "ollama":
+        return asked  # where an Ollama is asked for none, it decides by itself, and a table of models knows nothing of that
     rules = (*config.capability_rules, *read_builtin())
     told = declared(rules, provider.kind, provider.model, "max_context_tokens")
     return told if isinstance(told, int) else None

@@ -288,5 +288,13 @@ def test_a_client_that_keeps_claude_names_gets_the_window_of_the_profile_that_th
     assert facts(*mapped).small_profile == "cheap"
 
 
+def test_the_window_of_an_ollama_is_the_one_that_it_is_asked_for_and_else_not_known() -> None:
+    ollama = ("providers.near.kind=ollama", "providers.near.model=qwen3-coder:30b")
+
+    assert facts(*ollama).window == 65536
+    assert facts(*ollama, "providers.near.extra_body={ options = { num_ctx = 16384 } }").window == 16384
+    assert facts_of(read(CHAIN.replace("max_context_tokens = 65536", ""), *ollama)).window is None
+
+
 def test_a_model_that_the_capability_table_knows_has_its_window_from_there() -> None:
     assert facts("providers.near.enabled=false", "providers.claude.model=claude-sonnet-4-6").window == 200_000
