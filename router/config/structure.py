@@ -128,6 +128,8 @@ def _bool(value: object, _: object) -> bool:
 def _int(value: object, _: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _expected("an integer", value)
+    if not _JSON_LEAST <= value <= _JSON_MOST:
+        raise Misfit("is out of bounds: a number of 64 bits at most")
     return value
 
 
