@@ -5,6 +5,7 @@ say: it keeps the reserve for an answer and 13,000 tokens free before it compact
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 from router.onboarding.client_facts import GEMINI_MODEL, RouterFacts
@@ -220,7 +221,7 @@ def continue_dev(facts: RouterFacts) -> Setup:
             "models:",
             "  - name: Nursery Router",
             "    provider: openai",
-            f"    model: {facts.profile}",
+            f"    model: {json.dumps(facts.profile)}",  # YAML would read a plain `on` or `1.5` as what is no text
             f"    apiBase: {facts.url}/v1",
             f"    apiKey: {key}",
             "    roles: [chat, edit, apply]",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import yaml
 from attrs import evolve
 
 from router.onboarding.client_env import CLAUDE_WINDOW, CLIENTS, claude, codex, gemini, opencode, output_of
@@ -268,6 +269,13 @@ def test_an_inline_table_takes_one_more() -> None:
     text = merged('model_providers = { azure = { name = "a" } }\n', codex(LOCAL))
 
     assert set(tomllib.loads(text)["model_providers"]) == {"azure", "router"}
+
+
+@pytest.mark.parametrize("profile", ["on", "1.5", "null", "a: b # c", 'say "x"'])
+def test_a_profile_is_a_text_in_yaml_whatever_it_is_called(profile: str) -> None:
+    printed = yaml.safe_load(shown(CLIENTS["continue"](evolve(LOCAL, profile=profile)), Shell.POSIX))
+
+    assert printed["models"][0]["model"] == profile
 
 
 def test_profiles_with_one_name_make_one_model() -> None:
