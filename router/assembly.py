@@ -30,7 +30,7 @@ from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
-from router.providers.capabilities import unsuitable_profiles
+from router.providers.capabilities import Capabilities, unsuitable_profiles
 from router.providers.h1 import Dial
 from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
@@ -324,11 +324,18 @@ class Source:
 
     def model_window(self, name: str) -> int:
         """Return the context window of whoever is asked first for a model, in tokens."""
+        return self._first_for(name).window
+
+    def model_sees(self, name: str) -> bool:
+        """Tell whether images may be sent to whoever is asked first for a model, as far as is known."""
+        return self._first_for(name).vision.value is not False
+
+    def _first_for(self, name: str) -> Capabilities:
         generation = self.deployed.current.generation
         match = match_model(generation.table, name)
         named = generation.table.modes.get(name) if match is None else match.profile
         profile = generation.profiles[named or generation.table.default]
-        return generation.capabilities[profile.providers[0]].window
+        return generation.capabilities[profile.providers[0]]
 
     def _provider(
         self,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from router.onboarding.findings import Findings
 
 _STDOUT = "-"
+_OVER_THE_FILE = ("ROUTER_MODE", "ROUTER_ALLOW_PAID", "ALLOW_PAID")  # of this shell, for the file before
 _SHELLS = ("posix", "fish", "powershell")
 
 
@@ -150,8 +151,9 @@ def _check(text: str, path: Path, environ: Mapping[str, str]) -> None:
     """End the command with 78 rather than write a file that does not load."""
     from router.config.load import Surroundings, load  # noqa: PLC0415 - same as in `init`
 
+    keys = {name: value for name, value in environ.items() if name not in _OVER_THE_FILE}
     try:
-        load(text, path=path, around=Surroundings(environ=environ))
+        load(text, path=path, around=Surroundings(environ=keys))
     except ConfigError as error:
         end_with_mistakes(error)
 

@@ -40,7 +40,9 @@ def version_page() -> dict[str, object]:
     return {"version": VERSION}
 
 
-def show_page(asked: object, ids: Sequence[str], created: datetime, window_of: Callable[[str], int]) -> dict[str, object]:
+def show_page(
+    asked: object, ids: Sequence[str], created: datetime, window_of: Callable[[str], int], sees: Callable[[str], bool]
+) -> dict[str, object]:
     """Return what `/api/show` tells of one model. Raises InvalidRequest without a name, NotFound for an unknown one."""
     name = _named(asked)
     if name not in ids:
@@ -55,7 +57,7 @@ def show_page(asked: object, ids: Sequence[str], created: datetime, window_of: C
             "general.basename": name,
             f"{_FAMILY}.context_length": window_of(name),
         },
-        "capabilities": ["completion", "tools", "vision"],
+        "capabilities": ["completion", "tools", *(["vision"] if sees(name) else [])],
         "modified_at": rfc3339(created),
     }
 

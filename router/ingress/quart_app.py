@@ -68,7 +68,7 @@ def build_app(source: StatusSource, control: Control, observer: Observer, *, sta
     @app.post("/api/show")
     async def show() -> Response:
         asked = await request.get_json(force=True, silent=True)
-        return json_page(show_page(asked, source.model_ids(), started_at, source.model_window))
+        return json_page(show_page(asked, source.model_ids(), started_at, source.model_window, source.model_sees))
 
     return app
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
+from router.domain.messages import Block, Opaque, Text
 from router.domain.request import DialectName, NeutralRequest
 from router.ingress.routes import ModelRoute, Operation
 from router.wire.dialect import Dialect, UpstreamTarget
@@ -58,6 +59,22 @@ class Question:
             is_stream=document.get("stream") is True,
             is_array=route.is_array,
         )
+
+
+def says_nothing(request: NeutralRequest) -> bool:
+    """Tell whether nothing of a request could be told to a provider of another API: no instruction, no word, no file."""
+    blocks = (block for message in request.messages for block in message.content)
+    return not any(request.system) and not any(_is_told(block) for block in blocks)
+
+
+def _is_told(block: Block) -> bool:
+    match block:
+        case Text(text):
+            return bool(text)
+        case Opaque(text=text):
+            return bool(text)
+        case _:
+            return True
 
 
 def chat_view(chat: Dialect, document: Mapping[str, Any], request: NeutralRequest) -> Mapping[str, Any]:

@@ -53,6 +53,7 @@ COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN})
 OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: probes have none
 
 _ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
+_GEMINI_HEADER = b"x-goog-api-key"
 _GET = ("GET", "HEAD")
 _MESSAGES = ModelRoute(dialect=DialectName.ANTHROPIC)
 _COUNT = ModelRoute(dialect=DialectName.ANTHROPIC, operation=Operation.COUNT_TOKENS)
@@ -127,8 +128,12 @@ def guess_dialect(path: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> Dial
         return DialectName.GEMINI
     if path.startswith("/api/"):
         return DialectName.OLLAMA
-    if path.startswith("/v1/models") and any(name in _ANTHROPIC_HEADERS for name, _ in raw_headers):
-        return DialectName.ANTHROPIC
+    if path.startswith("/v1/models"):  # everybody's
+        names = {name for name, _ in raw_headers}
+        if not names.isdisjoint(_ANTHROPIC_HEADERS):
+            return DialectName.ANTHROPIC
+        if _GEMINI_HEADER in names:
+            return DialectName.GEMINI
     return DialectName.OPENAI_CHAT
 
 

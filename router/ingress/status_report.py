@@ -75,6 +75,9 @@ class StatusSource(Protocol):
     def model_window(self, name: str) -> int:
         """Return the context window of whoever is asked first for a model of these, in tokens."""
 
+    def model_sees(self, name: str) -> bool:
+        """Tell whether images may be sent to whoever is asked first, as far as is known."""
+
 
 def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str, object]:
     """Return the body of `/status`; `now` on trio's clock, `wall` aware."""

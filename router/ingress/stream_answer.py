@@ -38,6 +38,7 @@ from router.routing.seam import Seam
 from router.wire.anthropic.signatures import signature_of_frame
 from router.wire.dialect import EventEncoder, Partial
 from router.wire.openai_chat.staged import StagedChat
+from router.wire.sse import SseFramer
 from router.wire.touch import frame_touch
 
 
@@ -113,9 +114,9 @@ class StreamAnswer:
             return RawPipeline(
                 reader=upstream.frame_reader(),
                 provider=config.name,
-                last_frame=upstream.last_frame,
+                last_frame=upstream.last_frame if self.encoder.reframe is None else self.encoder.closing,
                 shows_thinking=turn.shows_thinking(config),
-                touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
+                touch=self._touch(config),
                 on_frame=self._signatures(config) or self.encoder.follow,
                 drops_comments=not upstream.is_commented,
                 stage=StagedChat(new_stage=staging.new, minting=turn.generation.minting) if has_stage else None,
@@ -123,6 +124,14 @@ class StreamAnswer:
         if turn.keeps_text:
             self._said = Said()
         return self._neutral_pipeline(answer, staging.new() if has_stage else None)
+
+    def _touch(self, config: ProviderConfig) -> Callable[[Frame], bytes] | None:
+        """Return what is edited of each frame that passes: its fields, and its form for a client that reads another."""
+        touch = frame_touch(self.turn.dialect.name, self.turn.touches(config), self.record.stripped)
+        reframe = self.encoder.reframe
+        if reframe is None or touch is None:
+            return touch or reframe
+        return lambda frame: b"".join(map(reframe, SseFramer().feed(touch(frame))))
 
     def _neutral_pipeline(self, answer: Answer, stage: Stage | None) -> NeutralPipeline:
         turn, config = self.turn, answer.config

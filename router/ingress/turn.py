@@ -12,13 +12,14 @@ from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import ToolStarted
 from router.domain.messages import Tool
 from router.domain.request import DialectName, NeutralRequest, ThinkingMode
+from router.errors import InvalidRequest
 from router.guards.context_budget import BudgetVerdict, apply, client_indices, usable_window
 from router.guards.drift import tools_expected
 from router.guards.repair_rules import RepairRules
 from router.guards.tokens import Calibration, count_tokens_body
 from router.ingress.choosing import Asking, choose_profile
 from router.ingress.generation import Generation
-from router.ingress.question import TOLD_SESSIONS, Question
+from router.ingress.question import TOLD_SESSIONS, Question, says_nothing
 from router.ingress.routes import ModelRoute
 from router.ingress.staging import (
     StageRules,
@@ -162,6 +163,8 @@ class Turn:
 
     def request_for(self, config: ProviderConfig, cut: BudgetVerdict | None) -> NeutralRequest:
         """Return the neutral form for one provider, with what the guards have changed. Raises InvalidRequest."""
+        if says_nothing(self.neutral()):
+            raise InvalidRequest(message="holds nothing that this provider could be asked", param=self.dialect.conversation)
         request = self.neutral() if cut is None else apply(self.neutral(), cut)
         if self.dialect_of(config).name is DialectName.GEMINI:
             request = self.generation.memory.signatures.put_back(request)
@@ -211,7 +214,7 @@ class Turn:
         answers only the first would be left."""
         if self.asks_for_several:
             return False
-        if info.tool_names or self.question.is_array or (config.tool_args != "stream" and self.question.view.get("tools")):
+        if info.tool_names or (config.tool_args != "stream" and self.question.view.get("tools")):
             return True
         return staging.rules.any() and self.dialect.name is not DialectName.OPENAI_CHAT
 

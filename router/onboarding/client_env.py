@@ -123,13 +123,15 @@ def codex(facts: RouterFacts) -> Setup:
 def gemini(facts: RouterFacts) -> Setup:
     """gemini-cli."""
     login = "With a saved Google login it ignores the address: choose `Use Gemini API Key` with /auth."
+    # an address of one's own makes it guess another way to log in, which it then refuses; no variable says otherwise
+    auth = 'It does not start without this in ~/.gemini/settings.json: {"security": {"auth": {"selectedType": "gemini-api-key"}}}'
     return Setup(
         variables=(
             Variable(name="GOOGLE_GEMINI_BASE_URL", value=facts.url),
             _token("GEMINI_API_KEY", facts),
             Variable(name="GEMINI_MODEL", value=GEMINI_MODEL),
         ),
-        notes=(login, *_token_notes(facts), *_shell_notes(facts, "GEMINI_API_KEY")),
+        notes=(auth, login, *_token_notes(facts), *_shell_notes(facts, "GEMINI_API_KEY")),
         file_format=FileFormat.DOTENV,
         file="~/.gemini/.env",
     )

@@ -160,6 +160,12 @@ class EventEncoder(Protocol):
     def follow(self) -> Callable[[Frame], None] | None:
         """Sees an upstream's own frames that pass as they are, for an end that has to fit them; None: any fits."""
 
+    @property
+    def reframe(self) -> Callable[[Frame], bytes] | None:
+        """Gives an upstream's own frame the form that the client reads, `closing` ends them; None: they pass as they are."""
+
+    closing: bytes
+
     def encode(self, event: NeutralEvent) -> bytes:
         """Return the whole SSE frames for one event, b"" for none."""
 
@@ -251,6 +257,9 @@ class Dialect(Protocol):
 
     is_plain: bool
     """Its bodies are read as they are by whoever looks into `messages`, `tools` and `system`; others by way of chat's."""
+
+    conversation: str
+    """The field of its bodies that holds what was said."""
 
     streams_unasked: bool
     """A client that says nothing of `stream` wants one."""

@@ -29,6 +29,7 @@ from router.errors import (
     StreamBroken,
     UpstreamClientError,
 )
+from router.wire.json_text import parse_object
 
 
 class ErrorShape(StrEnum):
@@ -181,8 +182,23 @@ def _is_hidden(error: UpstreamClientError) -> bool:
 
 
 def _hands_through(error: UpstreamClientError, shape: ErrorShape) -> bool:
-    """Tell whether the client reads the upstream's own body: same dialect, and a status that may be shown."""
-    return _SHAPE_BY_NAME.get(error.dialect) is shape and bool(error.body) and not _is_hidden(error)
+    """Tell whether the client reads the upstream's own body: an error of its dialect, with a status that may be shown.
+
+    One that holds what looks like a key is told in our words, without it."""
+    is_same = _SHAPE_BY_NAME.get(error.dialect) is shape and bool(error.body) and not _is_hidden(error)
+    return is_same and _is_of_shape(error.body, shape) and _KEY.search(error.body.decode("utf-8", "replace")) is None
+
+
+def _is_of_shape(body: bytes, shape: ErrorShape) -> bool:
+    """Tell whether a body is an error as a client of this shape reads it: servers have forms of their own."""
+    document = parse_object(body) or {}
+    error = document.get("error")
+    if shape is ErrorShape.OLLAMA:
+        return isinstance(error, str)
+    if shape is ErrorShape.ANTHROPIC and document.get("type") != "error":
+        return False
+    wanted = ("message", "status") if shape is ErrorShape.GEMINI else ("message", "type")
+    return isinstance(error, dict) and all(isinstance(error.get(key), str) for key in wanted)
 
 
 def _message(error: RouterError) -> str:

@@ -66,6 +66,7 @@ class _Dialect:
     is_commented = True
     is_plain = False
     streams_unasked = False
+    conversation = "messages"
     last_frame = b""
 
     @staticmethod
@@ -145,6 +146,7 @@ class Responses(_Dialect):
     """OpenAI Responses."""
 
     name = DialectName.OPENAI_RESPONSES
+    conversation = "input"
     decode_request = staticmethod(responses_request.decode_request)
     check_request = staticmethod(responses_check.check_request)
     recent_calls = staticmethod(responses_history.recent_calls)
@@ -169,6 +171,7 @@ class Gemini(_Dialect):
     """Gemini's generateContent."""
 
     name = DialectName.GEMINI
+    conversation = "contents"
     decode_request = staticmethod(gemini_request.decode_request)
     check_request = staticmethod(gemini_check.check_request)
     recent_calls = staticmethod(gemini_history.recent_calls)

@@ -70,6 +70,9 @@ class Facts:
     def model_ids(self) -> tuple[str, ...]:
         return ("claude-x", "coding")
 
+    def model_sees(self, name: str) -> bool:
+        return name != "coding"
+
     def model_window(self, name: str) -> int:
         return {"coding": 32_768}.get(name, 200_000)
 

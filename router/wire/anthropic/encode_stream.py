@@ -56,6 +56,8 @@ class MessagesEncoder:
     """One client stream: `message_start`, blocks, `message_delta`, `message_stop`."""
 
     follow = None
+    reframe = None
+    closing = b""
 
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._options = options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, assert_never
 
 from router.domain.events import (
@@ -37,6 +38,8 @@ _PART_END = b']},"index":0}],'
 
 class GeminiEncoder:
     """One client stream: parts as they come, calls whole, and a last chunk with the finish reason and the usage."""
+
+    closing = b"]\n"
 
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._minting = minting
@@ -74,6 +77,11 @@ class GeminiEncoder:
             case _:
                 assert_never(event)
         return out
+
+    @property
+    def reframe(self) -> Callable[[Frame], bytes] | None:
+        """Makes elements of an array of an upstream's frames, where the client asked for one."""
+        return self._element if self._is_array else None
 
     def follow(self, frame: Frame) -> None:
         """Remember whose answer passes, for the end of one that breaks."""
@@ -132,6 +140,9 @@ class GeminiEncoder:
     def _part(self, part: bytes) -> bytes:
         return self._chunk(b"".join((_PART_START, part, self._chunk_end)))
 
+    def _element(self, frame: Frame) -> bytes:
+        return self._chunk(frame.data) if frame.data else b""
+
     def _chunk(self, chunk: bytes) -> bytes:
         if not self._is_array:
             return b"data: %b\n\n" % chunk
@@ -140,7 +151,7 @@ class GeminiEncoder:
         return head + chunk
 
     def _end(self) -> bytes:
-        return b"]\n" if self._is_array else b""
+        return self.closing if self._is_array else b""
 
 
 def call_part(call_id: str, name: str, arguments: dict[str, Any], signature: str) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class OllamaEncoder:
     """One client stream: lines of text, calls whole in a line each, and one last line with the counts."""
 
     follow = None
+    reframe = None
+    closing = b""
 
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._minting = minting

@@ -33,6 +33,8 @@ class ChatEncoder:
     """One client stream: the role first, then deltas, one finish reason, usage where it was asked for, `[DONE]`."""
 
     follow = None
+    reframe = None
+    closing = b""
 
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._options = options

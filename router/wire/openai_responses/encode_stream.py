@@ -88,6 +88,9 @@ class ResponsesEncoder:
 
     `response` is the object that the last event told, which is the whole reply."""
 
+    reframe = None
+    closing = b""
+
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._options = options
         self._minting = minting

@@ -113,6 +113,8 @@ def failure(error: RouterError) -> dict[str, str]:
     code, message = fields["code"], str(fields["message"])
     if isinstance(error, StreamBroken) and error.reason is FailureReason.RATE_LIMIT:
         return {"code": RATE_LIMIT, "message": f"{message}; try again in {DEFAULT_RETRY_AFTER_S:.0f}s"}
+    if isinstance(error, StreamBroken) and error.reason is FailureReason.CONTEXT_OVERFLOW:
+        return {"code": "context_length_exceeded", "message": message}  # to ask again would not help
     if error.kind in _FINAL and code is None:
         code = _BAD_PROMPT
     if code is None or code in _REPEATED:

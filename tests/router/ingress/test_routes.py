@@ -123,6 +123,8 @@ def test_a_wrong_method_is_told_the_right_ones(method: str, path: str, allow: tu
         ("/v1/models", b"anthropic-version", ANTHROPIC),
         ("/v1/models/x", b"x-api-key", ANTHROPIC),
         ("/v1/models", b"authorization", CHAT),
+        ("/v1/models", b"x-goog-api-key", GEMINI),
+        ("/v1/models/m:embedContent", b"x-goog-api-key", GEMINI),
         ("/v1/chat/completions", b"x-api-key", CHAT),
         ("/nowhere", b"anthropic-version", CHAT),
         ("/v1/responses", b"x-api-key", CHAT),

@@ -186,7 +186,7 @@ def test_full_house_is_a_503_with_its_own_wait() -> None:
 
 
 def test_upstream_body_passes_unchanged_to_its_own_dialect() -> None:
-    error = upstream_error(422, body=b'{"type":"error", "error":{"type":"x"}}')
+    error = upstream_error(422, body=b'{"type":"error", "error":{"type":"x","message":"m"}}')
 
     rendered = render(error, DialectName.ANTHROPIC, "req_1")
 
@@ -258,3 +258,39 @@ def test_scrubbing_leaves_ordinary_words_alone() -> None:
     text = "provider local: model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf needs 140000 tokens > 131072"
 
     assert scrubbed(text) == text
+
+
+ODD_BODIES = [
+    b'{"error":"just a string"}',
+    b'[{"error":{"message":"m","type":"t"}}]',
+    b'{"detail":[{"msg":"m"}]}',
+    b"null",
+    b"\xff\xfe\x00\x01",
+    b'{"error":{"message":"the key sk-or-v1-0123456789abcdef is wrong","type":"t","status":"S"},"type":"error"}',
+]
+
+
+@pytest.mark.parametrize("shape", [ErrorShape.ANTHROPIC, ErrorShape.OPENAI, ErrorShape.GEMINI])
+@pytest.mark.parametrize("body", ODD_BODIES)
+def test_an_upstreams_error_that_no_client_reads_or_that_holds_a_key_is_told_in_our_words(body: bytes, shape: ErrorShape) -> None:
+    dialect = {ErrorShape.ANTHROPIC: "anthropic", ErrorShape.OPENAI: "openai_chat", ErrorShape.GEMINI: "gemini"}[shape]
+    error = UpstreamClientError(provider="p", status=400, message="no such field", dialect=dialect, body=body)
+
+    told = orjson.loads(render(error, shape, "req_1").body)
+
+    assert told["error"]["message"] == "[p] no such field"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("anthropic", b'{"type":"error","error":{"type":"invalid_request_error","message":"m","x":1.50}}'),
+        ("openai_responses", b'{"error":{"message":"m","type":"t","param":null,"code":null}}'),
+        ("gemini", b'{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT","details":[]}}'),
+        ("ollama", b'{"error":"model not found"}'),
+    ],
+)
+def test_an_upstreams_error_of_the_clients_own_api_passes_as_it_is(dialect: str, body: bytes) -> None:
+    error = UpstreamClientError(provider="p", status=400, message="m", dialect=dialect, body=body)
+
+    assert render(error, DialectName(dialect), "req_1").body == body
