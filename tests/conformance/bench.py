@@ -18,7 +18,7 @@ from tests.conformance.upstream import Case, Upstream
 
 HELLO = "Say hello in one short sentence."
 OK = 200
-_NOT_OFFERED = frozenset({404, 405, 501})
+NOT_OFFERED = frozenset({404, 405, 501})
 
 
 class Failed(Exception):
@@ -154,7 +154,7 @@ class Bench:
 
 def succeeded(name: str, answer: Answer) -> None:
     """Raise NotOffered or Failed unless the answer is a whole one with status 200."""
-    if answer.status in _NOT_OFFERED:
+    if answer.status in NOT_OFFERED:
         raise NotOffered(f"{name} is not offered ({answer.status})")
     expect(answer.status == OK, f"{answer.status}: {short(answer.body.decode('utf-8', 'replace'))}")
     expect(answer.end is End.WHOLE, f"the body ended {answer.end} after {len(answer.body)} bytes")
