@@ -105,13 +105,14 @@ def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: 
     from router.ingress.dry_run import DryRun, Letter, question_for, route_of  # noqa: PLC0415 - same as in `check`
     from router.reports.explain import print_explanation  # noqa: PLC0415 - same
 
-    asked = route_of(route)
+    path, _, query = route.partition("?")
+    asked = route_of(path, query)
     if asked is None:
         raise click.BadParameter(f"{route} is none of {', '.join(ROUTES)}", param_hint="--route")
 
     loaded = load_or_end(evolve(options, needs_tokens=False))
     told = {**_headers(headers), **({} if profile is None else {"x-router-profile": profile})}
-    letter = Letter(path=route, route=asked, headers=told)
+    letter = Letter(path=path, route=asked, headers=told)
     try:
         print_explanation(DryRun.of(loaded).explain(letter, question_for(asked) if body is None else body.read()))
     except InvalidRequest as error:

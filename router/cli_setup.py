@@ -99,14 +99,14 @@ def env(options: ServeOptions, *, client: str | None, url: str | None, shell: st
 def convert(
     source: Path, target: Path | None, capabilities: Path | None, mode: str | None, *, is_report: bool, is_forced: bool
 ) -> None:
-    """Turn CodeRouter's providers.yaml into a router.toml, on stdout or in OUT.toml.
+    """Turn CodeRouter's providers.yaml into a router.toml, on stdout (also for -) or in OUT.toml.
 
     Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
     from router.onboarding.convert_files import Job  # noqa: PLC0415 - same as in `init`
 
     job = Job(
         source=source,
-        target=target,
+        target=None if target is None or str(target) == _STDOUT else target.expanduser(),
         capabilities=capabilities,
         is_strict=mode is not None,
         is_report=is_report,

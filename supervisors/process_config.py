@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from router.config.schema import ProviderConfig
+from router.providers.urls import provider_urls
 from supervisors.process_spec import ProcessSpec
 from supervisors.restart_names import Members, for_a_file_name, grouped
 
@@ -36,9 +37,8 @@ def _spec(process_id: str, members: Members) -> ProcessSpec:
 
 
 def models_url(provider: ProviderConfig) -> str:
-    """Return the address that every server of the two dialects answers once it can take requests: its model list."""
-    base_url = provider.base_url.rstrip("/")
-    return f"{base_url}/models" if base_url.endswith("/v1") else f"{base_url}/v1/models"
+    """Return the address that a server of any API answers once it can take requests: its model list."""
+    return provider_urls(provider).models
 
 
 def _unique_ids(names: Iterable[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from router.config.schema_profile import DRIFT_JUDGED_FROM, ProfileConfig
 from router.config.schema_rules import AutoRouterConfig, MatchConfig
 from router.domain.routes import MODEL_ROUTES, usual_path
 
+_GO_ON = ("openai_compat", "anthropic")  # the kinds that `prefill_style` of routing/continuation.py has a style for
 _OF_DRIFT = ("drift_detection_window_size", "drift_detection_cooldown_s", "drift_detection_sensitivity")
 _WILD = re.compile(r"[*?\[]")
 _LIMITS_OF_RUNNING = ("max_running", "session_max_in_flight")
@@ -65,7 +66,7 @@ def _rules_that_nobody_asks(config: RouterConfig) -> Iterator[Advice]:
 
 
 def _broken_answers_that_nobody_takes(config: RouterConfig) -> Iterator[Advice]:
-    taking = {provider.name for provider in config.providers if provider.prefill}
+    taking = {provider.name for provider in config.providers if provider.prefill and provider.kind in _GO_ON}
     for index, profile in enumerate(config.profiles):
         if profile.partial_stitch_action != "continue":
             continue

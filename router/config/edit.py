@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
+from copy import deepcopy
 from typing import cast
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
+from router.config.document import at
+from router.config.locate import KeyPath
 
-def with_values(text: str, values: Mapping[str, object]) -> str:
-    """Return the text with the values in it, tables merged key by key.
+
+def with_values(text: str, values: Mapping[str, object], *, without: Collection[KeyPath] = ()) -> str:
+    """Return the text with the values in it, tables merged key by key; what stands at the paths in `without` is taken out before.
 
     Raises ValueError where the text is no TOML, or is written so that the result would say something else."""
     try:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
         raise ValueError(f"is not TOML: {error}") from error
-    wanted = over(document.unwrap(), values)
+    wanted = over(document.unwrap(), values, without=without)
+    for path in _absent(values, without):
+        _take_out(document, path)
     _put(document, values)
     result = tomlkit.dumps(document)
     if not _says(result, wanted):  # tomlkit misplaces keys beside tables that are written with dots
@@ -27,13 +33,31 @@ def with_values(text: str, values: Mapping[str, object]) -> str:
     return result
 
 
-def over(document: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
-    """Return a document with values over it, tables merged key by key."""
+def over(document: Mapping[str, object], values: Mapping[str, object], *, without: Collection[KeyPath] = ()) -> dict[str, object]:
+    """Return a document with values over it, tables merged key by key, and nothing else of what `without` names."""
+    result = deepcopy(dict(document))
+    for path in _absent(values, without):
+        _take_out(result, path)
+    return _merged(result, values)
+
+
+def _merged(document: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
     result = dict(document)
     for key, value in values.items():
         here = result.get(key)
-        result[key] = over(here if isinstance(here, dict) else {}, value) if isinstance(value, Mapping) else value
+        result[key] = _merged(here if isinstance(here, dict) else {}, value) if isinstance(value, Mapping) else value
     return result
+
+
+def _absent(values: Mapping[str, object], paths: Collection[KeyPath]) -> list[KeyPath]:
+    """Return the paths at which the values say nothing: what they do say keeps its place and its comment."""
+    return [path for path in paths if at(values, path) is None]
+
+
+def _take_out(table: object, path: KeyPath) -> None:
+    holder = at(table, path[:-1])
+    if isinstance(holder, MutableMapping):
+        holder.pop(path[-1], None)
 
 
 def _says(text: str, wanted: Mapping[str, object]) -> bool:

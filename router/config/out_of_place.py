@@ -30,7 +30,7 @@ KINDS_OF_KEY: Mapping[str, frozenset[ProviderKind]] = {
     "null_content": _CHAT,
     "empty_result_text": _CHAT | _OLLAMA,
     "max_stop": _CHAT,
-    "prefill": _CHAT | _ANTHROPIC,
+    "prefill": _CHAT | _ANTHROPIC | _GEMINI,
     "prefill_style": _CHAT,
     "effort": _ANTHROPIC,
     "auto_cache": _ANTHROPIC,

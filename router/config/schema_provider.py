@@ -196,7 +196,7 @@ class ProviderConfig:
     schema_profile: SchemaProfile = "none"
     tool_stream: ToolStream = "native"
     tool_args: ToolArgs = "stream"
-    tool_repair: ToolRepair | None = None  # None: balanced for openai_compat, off for anthropic
+    tool_repair: ToolRepair | None = None  # None: balanced for openai_compat and ollama, else off
     extra_markers: tuple[str, ...] = ()
 
     health_threshold: int | None = field(default=None, validator=Between(2, 20))  # None: decision 10

@@ -10,7 +10,7 @@ from router.config.checks import AtLeast, Between, NotEmpty, Only, Regex
 
 RequestClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary"]
 ClientName = Literal["claude-code", "codex", "gemini-cli", "openai-sdk", "anthropic-sdk", "other"]
-RuleKind = Literal["anthropic", "openai_compat", "any"]
+RuleKind = Literal["anthropic", "openai_compat", "openai_responses", "gemini", "ollama", "any"]
 Suitability = Literal["ok", "degraded"]
 
 _DEAD = "the rule could never match; leave the key out"

@@ -25,6 +25,7 @@ from router.config.schema_provider import KeepAlive
 Hook = Callable[[Any, Any], Any]
 _T = TypeVar("_T")
 
+_JSON_LEAST, _JSON_MOST = -(2**63), 2**64 - 1  # what orjson writes
 _NULL = {"$null": True}  # TOML has no null (routing.md 19.1)
 _DURATION = re.compile(r"[+-]?(?:0|(?:\d{1,9}(?:\.\d{1,9})?(?:ns|us|µs|ms|s|m|h)){1,6})")
 _TOML_WORDS = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "an array", dict: "a table"}
@@ -127,6 +128,8 @@ def _bool(value: object, _: object) -> bool:
 def _int(value: object, _: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _expected("an integer", value)
+    if not _JSON_LEAST <= value <= _JSON_MOST:
+        raise Misfit("is out of bounds: a number of 64 bits at most")
     return value
 
 
@@ -205,7 +208,7 @@ def _json_table(value: object, _: object) -> dict[str, object]:
 
 
 def _json(value: object, path: KeyPath) -> object:
-    """Return the JSON value of a TOML one. Raises Misfit for dates, inf and nan, which have none."""
+    """Return the JSON value of a TOML one. Raises Misfit for what has none: dates, inf, nan, more than 64 bits."""
     match value:
         case dict() if value == _NULL:
             return None
@@ -213,7 +216,9 @@ def _json(value: object, path: KeyPath) -> object:
             return {key: _json(item, (*path, key)) for key, item in value.items()}
         case list():
             return [_json(item, (*path, index)) for index, item in enumerate(value)]
-        case bool() | int() | str():
+        case bool() | str():
+            return value
+        case int() if _JSON_LEAST <= value <= _JSON_MOST:
             return value
         case float() if math.isfinite(value):
             return value

@@ -46,10 +46,10 @@ _PERIODS: Mapping[CapScope, str] = {CapScope.DAY: "today"}
 _QUESTION = b'{"model":"","max_tokens":1024,"messages":[{"role":"user","content":"Hello"}]}'
 
 
-def route_of(path: str) -> ModelRoute | None:
+def route_of(path: str, query: str = "") -> ModelRoute | None:
     """Return the route that a path is of, None for one that asks no model for an answer."""
     try:
-        target = find_target("POST", path)
+        target = find_target("POST", path, query)
     except (NotFound, MethodNotAllowed):
         return None
     return target if isinstance(target, ModelRoute) and target.operation is Operation.GENERATE else None

@@ -11,13 +11,13 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from router.domain.request import DialectName, NeutralRequest
-from router.ingress.routes import ModelRoute
+from router.ingress.routes import ModelRoute, Operation
 from router.wire.dialect import Dialect, UpstreamTarget
 from router.wire.intake import RouterKeys, read_json, take_router_keys
 
 # nothing that a rule may look at is left out for want of a provider that takes it
 _READER = UpstreamTarget(model="", vision=True, files=True, reasoning="echo", reasoning_effort=True, forward_user=True)
-_TOLD_SESSIONS = ("prompt_cache_key", "metadata")
+TOLD_SESSIONS = ("prompt_cache_key", "metadata")
 
 
 @frozen(kw_only=True)
@@ -38,6 +38,8 @@ class Question:
         dialect = dialects[route.dialect]
         document = read_json(body)
         keys = take_router_keys(document)
+        if route.operation is Operation.COUNT_TOKENS:
+            document = dialect.counted_request(document)
         if route.model is not None:
             document["model"] = route.model
         if route.is_stream is not None:
@@ -61,4 +63,4 @@ class Question:
 def chat_view(chat: Dialect, document: Mapping[str, Any], request: NeutralRequest) -> Mapping[str, Any]:
     """Return the chat body that says the same, and what the client's own tells of its session."""
     view = chat.encode_request(request, _READER).body
-    return {**view, **{key: document[key] for key in _TOLD_SESSIONS if key in document}}
+    return {**view, **{key: document[key] for key in TOLD_SESSIONS if key in document}}

@@ -112,9 +112,9 @@ def find_target(method: str, path: str, query: str = "") -> Target:
     if (target := _HOT.get((method, path))) is not None:
         return target
     methods, target = _PATHS.get(path) or _of_gemini(path, query) or _by_prefix(path)
+    if method == "POST" and target is Page.MODELS and path.startswith(_OF_GEMINI) and ":" in path:
+        raise NotFound(message=f"no route {path[:200]}")  # a verb that is not served, of embeddings say (wire.md 11)
     if method not in methods:
-        if method == "POST" and target is Page.MODELS and ":" in path.rpartition("/")[2]:
-            raise NotFound(message=f"no route {path[:200]}")  # a verb that is not ours (wire.md 11), not a model's record
         raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}; use {methods[0]}", allow=methods)
     return target
 

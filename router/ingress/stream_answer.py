@@ -109,14 +109,14 @@ class StreamAnswer:
         turn, config = self.turn, answer.config
         upstream = turn.dialect_of(config)
         has_stage = staging.rules.any()
-        if upstream is turn.dialect and not turn.keeps_text and not turn.is_decoded(config, staging):
+        if upstream is turn.dialect and not turn.keeps_text and not turn.is_decoded(config, staging, answer.info):
             return RawPipeline(
                 reader=upstream.frame_reader(),
                 provider=config.name,
                 last_frame=upstream.last_frame,
                 shows_thinking=turn.shows_thinking(config),
                 touch=frame_touch(upstream.name, turn.touches(config), self.record.stripped),
-                on_frame=self._signatures(config),
+                on_frame=self._signatures(config) or self.encoder.follow,
                 drops_comments=not upstream.is_commented,
                 stage=StagedChat(new_stage=staging.new, minting=turn.generation.minting) if has_stage else None,
             )

@@ -18,7 +18,7 @@ from router.guards.repair_rules import RepairRules
 from router.guards.tokens import Calibration, count_tokens_body
 from router.ingress.choosing import Asking, choose_profile
 from router.ingress.generation import Generation
-from router.ingress.question import Question
+from router.ingress.question import TOLD_SESSIONS, Question
 from router.ingress.routes import ModelRoute
 from router.ingress.staging import (
     StageRules,
@@ -42,7 +42,6 @@ from router.wire.shape import as_integer
 from router.wire.splice import Splicer
 from router.wire.touch import Touches
 
-_TOLD_SESSIONS = ("prompt_cache_key", "metadata")
 _NO_CONVERSATION = [{"role": "user", "content": "-"}]
 
 
@@ -81,7 +80,7 @@ class Turn:
             choice=choice,
             profile=generation.profiles[choice.profile],
             session=session,
-            agent=agent_of(exchange.headers, {key: view.get(key) for key in _TOLD_SESSIONS}),
+            agent=agent_of(exchange.headers, {key: view.get(key) for key in TOLD_SESSIONS}),
             counted_tokens=counted_tokens,
             neutral=question.neutral,
             is_validated=question.neutral is not None,
@@ -204,14 +203,15 @@ class Turn:
         repair = self._repair_rules(mode) if offers and may_call(self.offer()) else None
         return Staging(rules=StageRules(repair=repair, filters=filters, whole_arguments=waits))
 
-    def is_decoded(self, config: ProviderConfig, staging: Staging) -> bool:
+    def is_decoded(self, config: ProviderConfig, staging: Staging, info: OpenInfo) -> bool:
         """Tell whether an answer of the client's own dialect has to be decoded for what its stages do.
 
         The stages of a chat's text work on its frames; arguments are looked at in events, and a call that is made of text
-        moves the blocks of Messages. Of several answers only the first would be left."""
+        moves the blocks of Messages. A request that was written anew may have changed the names of its tools. Of several
+        answers only the first would be left."""
         if self.asks_for_several:
             return False
-        if self.question.is_array or (config.tool_args != "stream" and self.question.view.get("tools")):
+        if info.tool_names or self.question.is_array or (config.tool_args != "stream" and self.question.view.get("tools")):
             return True
         return staging.rules.any() and self.dialect.name is not DialectName.OPENAI_CHAT
 

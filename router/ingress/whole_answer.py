@@ -118,7 +118,7 @@ class WholeAnswer:
         turn, body = self.turn, answer.body
         assert body is not None  # noqa: S101 - a type fact: an answer to a request without stream is whole
         staging = turn.staging(answer.config)
-        if turn.is_decoded(answer.config, staging):
+        if turn.is_decoded(answer.config, staging, answer.info):
             return None
         self._remember_signatures(answer, document)
         if staging.rules.any():

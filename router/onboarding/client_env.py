@@ -5,6 +5,7 @@ say: it keeps the reserve for an answer and 13,000 tokens free before it compact
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 from router.onboarding.client_facts import GEMINI_MODEL, RouterFacts
@@ -17,6 +18,16 @@ CLAUDE_ROOM = 8_000  # between its prompt and the first compaction; with less it
 LARGEST_OUTPUT = 32_000  # what Claude Code asks for by itself
 SHARE_OF_OUTPUT = 8  # of a window, for one answer
 PATIENCE_MS = 1_800_000  # half an hour: a processor reads 20,000 tokens in up to 10 minutes, more than once
+# what `claude` says for some windows and providers only
+_MANAGED = (
+    "ANTHROPIC_AUTH_TOKEN",  # counts before an apiKeyHelper
+    "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+    "CLAUDE_CODE_AUTO_COMPACT_WINDOW",
+    "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    "DISABLE_AUTO_COMPACT",
+    "API_TIMEOUT_MS",
+    "CLAUDE_STREAM_IDLE_TIMEOUT_MS",
+)
 NAMES_CLAUDE = frozenset({"claude", "vscode", "anthropic-sdk"})
 
 
@@ -54,6 +65,7 @@ def claude(facts: RouterFacts) -> Setup:
     return Setup(
         variables=variables,
         document=document,
+        managed=tuple(("env", name) for name in _MANAGED),
         notes=(*_window_notes(facts), *_token_notes(facts), *_second_key_notes(facts)),
         file_format=FileFormat.JSON,
         file="~/.claude/settings.json",
@@ -66,7 +78,12 @@ def vscode(facts: RouterFacts) -> Setup:
     env = {one.name: f"${{env:{one.value}}}" if one.is_reference else one.value for one in inside.variables}
     document = {f"terminal.integrated.env.{system}": env for system in ("linux", "osx", "windows")}
     return Setup(
-        document=document, notes=inside.notes, file_format=FileFormat.JSON, file=".vscode/settings.json", shows_document=True
+        document=document,
+        managed=tuple((key, name) for key in document for name in _MANAGED),
+        notes=inside.notes,
+        file_format=FileFormat.JSON,
+        file=".vscode/settings.json",
+        shows_document=True,
     )
 
 
@@ -92,7 +109,15 @@ def codex(facts: RouterFacts) -> Setup:
         *_window_notes(facts),
         *_token_notes(facts),
     )
-    return Setup(document=document, notes=notes, file_format=FileFormat.TOML, file="~/.codex/config.toml", shows_document=True)
+    of_provider = (("model_providers", "router", key) for key in ("env_key", "stream_idle_timeout_ms"))
+    return Setup(
+        document=document,
+        managed=(("model_context_window",), ("model_auto_compact_token_limit",), *of_provider),
+        notes=notes,
+        file_format=FileFormat.TOML,
+        file="~/.codex/config.toml",
+        shows_document=True,
+    )
 
 
 def gemini(facts: RouterFacts) -> Setup:
@@ -131,6 +156,10 @@ def opencode(facts: RouterFacts) -> Setup:
     }
     return Setup(
         document=document,
+        managed=(
+            *(("provider", "router", "options", key) for key in ("timeout", "headerTimeout", "chunkTimeout")),
+            *(("provider", "router", "models", name, "limit") for name in models),
+        ),
         notes=(*_window_notes(facts), *_token_notes(facts)),
         file_format=FileFormat.JSON,
         file="~/.config/opencode/opencode.json",
@@ -192,7 +221,7 @@ def continue_dev(facts: RouterFacts) -> Setup:
             "models:",
             "  - name: Nursery Router",
             "    provider: openai",
-            f"    model: {facts.profile}",
+            f"    model: {json.dumps(facts.profile)}",  # YAML would read a plain `on` or `1.5` as what is no text
             f"    apiBase: {facts.url}/v1",
             f"    apiKey: {key}",
             "    roles: [chat, edit, apply]",

@@ -12,6 +12,7 @@ from router.config.address import address_of
 from router.config.advice import why_not_asked
 from router.config.capability_table import declared, read_builtin
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig, RouterConfig
+from router.providers.capabilities import asked_window
 from router.routing.profile import ProfileTable
 
 CLAUDE_MODEL = "claude-sonnet-4-6"  # a name that Claude Code knows: for one that it does not know it sends another prompt
@@ -40,12 +41,14 @@ class RouterFacts:
 
 
 def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool = False) -> RouterFacts:
-    """Return the facts; `url` in place of what the configuration says. Raises ValueError where it names no port.
+    """Return the facts; `url` in place of what the configuration says.
 
+    Raises ValueError for a `url` that is none, and without one where the configuration names no port.
     `names_claude`: the client keeps Anthropic's names, and [model_map] may send these to another profile."""
     config = loaded.config
     if url is None and not config.server.port:
         raise ValueError("the configuration leaves the port to the system: give --url")
+    address = _without_api(url) if url is not None else address_of(config.server)
     table = ProfileTable.of(config)
     profile, claude = table.default, _claude_model(loaded, table.default)
     small = table.profile_of(CLAUDE_SMALL_MODEL) or profile
@@ -54,7 +57,7 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
     first = _window(config, asked[0]) if asked else None
     narrowest = min(windows, key=lambda told: told[1], default=None)
     return RouterFacts(
-        url=(url or address_of(config.server)).rstrip("/"),
+        url=address,
         profile=profile,
         small_profile=small,
         window=first,
@@ -65,6 +68,18 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
         key_envs=frozenset(name for one in config.providers for name in (one.api_key_env, *one.api_key_envs) if name),
         claude_model=claude,
     )
+
+
+def _without_api(url: str) -> str:
+    """Return where a router is, without the `/v1` that some clients add and others want to be told."""
+    wants = "--url wants an address such as http://127.0.0.1:8088"
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError as error:  # half a bracket
+        raise ValueError(wants) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(wants)
+    return parts.geturl().rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def _claude_model(loaded: LoadedConfig, profile: str) -> str:
@@ -87,8 +102,8 @@ def _chain(profiles: Collection[ProfileConfig], name: str) -> tuple[str, ...]:
 
 
 def _window(config: RouterConfig, provider: ProviderConfig) -> int | None:
-    if provider.max_context_tokens is not None:
-        return provider.max_context_tokens
+    if (asked := asked_window(provider)) is not None or provider.kind == "ollama":
+        return asked  # where an Ollama is asked for none, it decides by itself, and a table of models knows nothing of that
     rules = (*config.capability_rules, *read_builtin())
     told = declared(rules, provider.kind, provider.model, "max_context_tokens")
     return told if isinstance(told, int) else None

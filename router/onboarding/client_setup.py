@@ -10,6 +10,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from router.config.edit import over, with_values
+from router.config.locate import KeyPath
 
 PLACEHOLDER = "local"  # clients want a token, and a router without one takes any
 
@@ -44,10 +45,12 @@ class Variable:
 class Setup:
     """What to set for one client. Either variables, a document, or plain lines are shown; `document` is what `--write` merges.
 
-    `file` is the client's usual place for it; None where it has no file that could be written."""
+    `file` is the client's usual place for it; None where it has no file that could be written. `managed` are the places in it
+    that belong to the router and need not be in every setup: what an earlier run has put there goes."""
 
     variables: tuple[Variable, ...] = ()
     document: Mapping[str, object] = field(factory=dict)
+    managed: tuple[KeyPath, ...] = ()
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     file_format: FileFormat | None = None
@@ -70,9 +73,9 @@ def merged(text: str, setup: Setup) -> str:
     """Return a client's own file with the setup in it. Raises ValueError where the text is not of its format."""
     match setup.file_format:
         case FileFormat.TOML:
-            return with_values(text, setup.document)
+            return with_values(text, setup.document, without=setup.managed)
         case FileFormat.JSON:
-            return _merged_json(text, setup.document)
+            return _merged_json(text, setup)
         case _:
             return _merged_dotenv(text, setup.variables)
 
@@ -84,25 +87,33 @@ def unwritten(setup: Setup) -> list[str]:
     return [f"{one.name} is not written: set it to what {one.value} holds." for one in setup.variables if one.is_reference]
 
 
-def _merged_json(text: str, values: Mapping[str, object]) -> str:
+def _merged_json(text: str, setup: Setup) -> str:
     try:
         document = json.loads(text) if text.strip() else {}
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - what is wrong is the file, not a caller's argument
-    result = over(document, values)
+    result = over(document, setup.document, without=setup.managed)
     return text if result == document else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
 
 
 def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
-    """Return the lines with the variables in the place of older ones; what names another variable cannot stand there."""
-    wanted = {one.name: f"{one.name}={shlex.quote(one.value)}" for one in variables if not one.is_reference}
+    """Return the lines with the variables in the place of older ones; what names another variable cannot stand there.
+
+    A variable that is set twice is replaced twice: readers differ in which one counts."""
+    values = {one.name: None if one.is_reference else shlex.quote(one.value) for one in variables}
     lines: list[str] = []
-    for line in text.splitlines():
-        name = line.partition("=")[0].strip().removeprefix("export ").strip()
-        lines.append(wanted.pop(name, line))
-    return _joined(*lines, *wanted.values())
+    seen: set[str] = set()
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        left, _, right = line.partition("=")
+        name = left.strip().removeprefix("export ").strip()
+        seen.add(name)
+        if (value := values.get(name)) is not None:
+            lines.append(f"{'export ' if left.strip() != name else ''}{name}={value}")
+        elif name not in values or right.strip() != PLACEHOLDER:  # written when no token was asked for
+            lines.append(line)
+    return _joined(*lines, *(f"{name}={value}" for name, value in values.items() if value is not None and name not in seen))
 
 
 def _variable_lines(variable: Variable, shell: Shell) -> list[str]:

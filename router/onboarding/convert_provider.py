@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,9 @@ _UNUSED = Gone(why="CodeRouter did nothing with it", idle=None)
 _NO_CREDENTIAL = (
     "the token file of another program is not read here: the provider has enabled = false, until it gets an api_key_env"
 )
+_A_KEY = "looks like a key, and is the place of the name of a variable: no key was sent, and none is"
+# letters of both cases and digits, as in no name of a variable, and as long as keys are
+_KEY_LIKE = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_]{20,}")
 _ADDRESS = "stays as it is by base_url_exact = true, where else /v1 would be added to it"
 
 
@@ -65,6 +69,15 @@ def _write_extra_body(draft: Draft, section: Section, key: str, value: Any) -> N
         draft.put((*section.to, key), json_value(value), section.at(key))
 
 
+def _write_key_name(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
+    if isinstance(value, str) and _KEY_LIKE.fullmatch(value):
+        draft.note(NoteKind.DROPPED, section.at(key), _A_KEY)
+        return
+    draft.put((*section.to, "api_key_env"), value, section.at(key))
+    if key != "api_key_env":
+        draft.note(NoteKind.RENAMED, section.path, "is api_key_env")
+
+
 def _write_credential(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
     path = section.at(key)
     if section.values.get("api_key_env") is not None:
@@ -72,8 +85,7 @@ def _write_credential(draft: Draft, section: Section, key: str, value: Any) -> N
     elif not isinstance(value, dict):
         draft.fault(path, "expected a mapping")
     elif value.get("source", "env") == "env":
-        draft.put((*section.to, "api_key_env"), value.get("env", ""), (*path, "env"))
-        draft.note(NoteKind.RENAMED, path, "is api_key_env")
+        _write_key_name(draft, Section(values=value, path=path, to=section.to), "env", value.get("env", ""))
     elif value["source"] == "cli_session":
         draft.put((*section.to, "enabled"), value=False, origin=path)
         draft.note(NoteKind.DROPPED, path, _NO_CREDENTIAL)
@@ -109,7 +121,6 @@ _PROVIDER = Keys(
         "name",
         "kind",
         "model",
-        "api_key_env",
         "paid",
         "timeout_s",
         "append_system_prompt",
@@ -120,6 +131,7 @@ _PROVIDER = Keys(
     renamed={"ttft_timeout_s": "first_content_timeout_s"},
     special={
         "base_url": _write_address,
+        "api_key_env": _write_key_name,
         "capabilities": table_of(_CAPABILITIES),
         "cost": table_of(_COST),
         "extra_body": _write_extra_body,

@@ -24,6 +24,7 @@ _MATCHERS = (
     "agent_type",
     "compaction",
 )
+_NO_GATE = "false kept nobody away in CodeRouter; here it would put the provider behind those that can"
 _BUILTIN = "has no rule, and CodeRouter ran its built-in ones then: use_builtin = true does, too"
 _NO_BUILTIN = (
     "has no rule, and CodeRouter ran its built-in ones then, for the profiles multi and coding; one of them is not there, so"
@@ -104,6 +105,13 @@ def _write_match(draft: Draft, section: Section, key: str, value: Any) -> None: 
     draft.write(Section(values=_folded(value), path=path, to=to), _MATCH)
 
 
+def _write_tools(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
+    if (flag := lax(value, RuleCapabilities, key)) is False:
+        draft.note(NoteKind.LEFT_OUT, section.at(key), _NO_GATE)
+    else:
+        draft.put((*section.to, key), flag, section.at(key))
+
+
 def _folded(match: Mapping[object, object]) -> dict[object, object]:
     """Return a match whose request class is written as it is compared: without case."""
     return {key: value.lower() if key == "request_class" and isinstance(value, str) else value for key, value in match.items()}
@@ -114,7 +122,8 @@ _AUTO_RULE = Keys(cls=AutoRuleConfig, same=("id", "profile"), special={"match": 
 _AUTO_ROUTER = Keys(cls=AutoRouterConfig, same=("disabled", "default_rule_profile"), special={"rules": _write_rules})
 _RULE_CAPABILITIES = Keys(
     cls=RuleCapabilities,
-    same=("thinking", "tools", "max_context_tokens", "claude_code_suitability", "cache_control", "tool_choice"),
+    same=("thinking", "max_context_tokens", "claude_code_suitability", "cache_control", "tool_choice"),
+    special={"tools": _write_tools},
     gone={"reasoning_passthrough": Gone(why="CodeRouter did nothing with it in a rule", idle=None)},
 )
 _CAPABILITY_RULE = Keys(cls=CapabilityRuleConfig, same=("match", "kind"), special={"capabilities": table_of(_RULE_CAPABILITIES)})

@@ -24,6 +24,7 @@ from router.onboarding.servers import (
     ollama_url,
     openai_server,
     ranked,
+    told_window,
 )
 from router.onboarding.vendors import EMBEDDED_REQUIRES, EMBEDDED_URL, VENDORS
 from router.providers.http import CLOSE_S, HttpxClient
@@ -68,14 +69,13 @@ async def discover(environ: Mapping[str, str], *, spots: tuple[Spot, ...], route
         for spot in spots:
             nursery.start_soon(_look, spot, found, name=f"look/{spot.url}")
         nursery.start_soon(_look_for_router, router_url, routers, name="look/router")
-    length = environ.get("OLLAMA_CONTEXT_LENGTH", "").strip()
     return Findings(
         asked=spots,
         servers=tuple(found[spot.url] for spot in spots if spot.url in found),
         keys=keys_in(environ),
         has_embedded=all(map(is_installed, EMBEDDED_REQUIRES)),
         is_router_running=bool(routers),
-        ollama_context=int(length) if length.isdecimal() and int(length) > 0 else None,
+        ollama_context=told_window(environ.get("OLLAMA_CONTEXT_LENGTH", "")),
     )
 
 

@@ -21,6 +21,7 @@ from router.onboarding.vendors import (
     reached_by,
 )
 
+AGENT_WINDOW = 32768  # the least that a coding agent works in (clients.md 4), where the router itself asks for a window
 OTHERS_LISTED = 20  # further models of a server that the comment names
 _WIDTH = 120
 
@@ -40,6 +41,11 @@ connect_timeout_s = 1        # this machine answers at once or not at all
 timeout_s = 120              # between two pieces of an answer
 first_byte_timeout_s = 1200  # a processor reads the 20,000 tokens that a coding agent sends first for minutes
 """
+
+_OLLAMA_WINDOW = (
+    "Every request asks it for a window of max_context_tokens. A larger one takes more memory; with a smaller one the first"
+    " prompt of a coding agent, 20,000 tokens, does not fit."
+)
 
 _EMBEDDED_MANAGED = """\
 # The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. The router starts it with the first request that nobody before it has
@@ -154,7 +160,9 @@ def _local_text(name: str, server: LocalServer, ollama_context: int | None, kind
     native = (server.kind.value, server.url) if server.kind is ServerKind.OLLAMA else ("openai_compat", "")
     kind, url = reached_by(*native, f"{server.url}/v1", kinds)
     lines = [f"# {TITLES[server.kind]}, found at {server.url}.", *_others(server)]
-    if server.kind is ServerKind.OLLAMA:
+    if kind == "ollama":
+        lines += _comment(_OLLAMA_WINDOW)
+    elif server.kind is ServerKind.OLLAMA:
         lines.append("# Ollama cuts long prompts unseen unless it was started with OLLAMA_CONTEXT_LENGTH=32768 or more.")
     lines += ["[[providers]]", f"name = {_text(name)}"]
     lines += [f"kind = {_text(kind)}"] if kind != "openai_compat" else []
@@ -162,8 +170,17 @@ def _local_text(name: str, server: LocalServer, ollama_context: int | None, kind
     if kind == "openai_compat" and (habits := _HABITS.get(server.kind)) is not None:
         lines.append(f"vendor = {_text(habits)}  # its habits: docs/vendors.md")
     lines += [f"model = {_text(model.name)}" if model else 'model = ""                   # what the server has loaded']
-    lines += _window_lines(model, ollama_context if server.kind is ServerKind.OLLAMA else None)
+    given = ollama_context if server.kind is ServerKind.OLLAMA else None
+    lines += _asked_window_lines(model, given) if kind == "ollama" else _window_lines(model, given)
     return "\n".join(lines) + "\n" + _LOCAL_LIMITS
+
+
+def _asked_window_lines(model: LocalModel | None, ollama_context: int | None) -> list[str]:
+    """Return the window that every request asks an Ollama for: what it gives by itself, but enough for a coding agent."""
+    if model is None:
+        return []
+    window = max(model.window or ollama_context or AGENT_WINDOW, AGENT_WINDOW)
+    return [f"max_context_tokens = {min(window, model.most or window)}"]
 
 
 def _window_lines(model: LocalModel | None, ollama_context: int | None) -> list[str]:

@@ -38,6 +38,13 @@ def replace_text(path: Path, text: str) -> Path | None:
 def _copied(target: Path) -> Path:
     """Return a copy beside the file, under a name that nothing has: an older copy is not lost to a newer one."""
     names = (target.with_name(f"{target.name}.bak{f'.{number}' if number else ''}") for number in count())
-    backup = next(name for name in names if not name.exists())
-    shutil.copy2(target, backup)
+    backup = next(name for name in names if not os.path.lexists(name))
+    descriptor = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # a key in it is nobody else's for a moment, either
+    try:
+        with os.fdopen(descriptor, "wb") as copy, target.open("rb") as old:
+            shutil.copyfileobj(old, copy)
+        shutil.copystat(target, backup)
+    except OSError:
+        backup.unlink(missing_ok=True)
+        raise
     return backup

@@ -14,6 +14,7 @@ from router.config.document import at
 MAX_MODELS = 500  # of one server; OpenRouter-like lists are longer than anybody reads
 _MAX_NAME = 200
 _WINDOWS = range(256, 100_000_000)
+_MAX_DIGITS = 10  # of a window in text: Python refuses to read some thousands
 _NO_CHAT = re.compile(r"embed|bge-|minilm|rerank|whisper|(?:^|[/_-])(?:e5|gte|tts)(?:$|[/:_-])", re.IGNORECASE)
 _CODER = re.compile(r"cod(?:e|er|ing)(?![a-z])|codestral|devstral|starcoder", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z])", re.IGNORECASE)
@@ -127,6 +128,12 @@ def ollama_url(host: str) -> str | None:
         port = _OLLAMA_PORT if "://" not in text else {"http": 80, "https": 443}[parts.scheme]
     name = _EVERY_ADDRESS.get(name, name)
     return f"{parts.scheme}://[{name}]:{port}" if ":" in name else f"{parts.scheme}://{name}:{port}"
+
+
+def told_window(text: str) -> int | None:
+    """Return the window that a variable says, None for a text that is none."""
+    digits = text.strip()
+    return _window(int(digits)) if digits.isdecimal() and len(digits) < _MAX_DIGITS else None
 
 
 def _kind(listed: list[object], props: object, studio: object) -> ServerKind:

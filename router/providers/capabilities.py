@@ -72,7 +72,7 @@ def resolve_capabilities(
         thinking=flag("thinking", own.thinking),
         tools=flag("tools", own.tools),
         vision=flag("vision", own.vision),
-        tool_choice=flag("tool_choice", own.tool_choice),
+        tool_choice=flag("tool_choice", own.tool_choice, _cannot_force(config)),
         # the chat wire has no word for the marks; a provider that reads them all the same says so
         cache_control=flag("cache_control", own.prompt_cache, Flag(value=config.kind == "anthropic", origin="heuristic")),
         max_context_tokens=flag("max_context_tokens", asked_window(config), Flag(value=DEFAULT_WINDOW, origin="default")),
@@ -100,6 +100,11 @@ def as_served(capabilities: Capabilities, state: ServerState) -> Capabilities:
     if told is None and window == capabilities.window:
         return capabilities
     return evolve(capabilities, max_context_tokens=Flag(value=window, origin="server"))
+
+
+def _cannot_force(config: ProviderConfig) -> Flag:
+    """Return that an Ollama cannot be told to call a tool: its own API has no word for it."""
+    return Flag(value=False, origin="heuristic") if config.kind == "ollama" else Flag()
 
 
 def unsuitable_profiles(

@@ -37,6 +37,7 @@ _ESSENTIAL = frozenset(
     }
 )
 _SIGNATURE = re.compile(r"signature.*thinking|thinking.*signature", re.IGNORECASE | re.DOTALL)
+_SEALED = "invalid_encrypted_content"  # OpenAI's code for reasoning that another organization's key encrypted
 _FIELD = re.compile(
     r"(?:unsupported|unknown|unrecognized|unexpected)"
     r" (?:parameter|field|name|property|argument|request argument|keyword argument)(?:\(s\))?(?: supplied)?:? [`'\"]?(?P<a>\w+)"

@@ -23,6 +23,7 @@ TIERS = ("haiku", "sonnet", "opus")  # keys of [model_map] that stand for a fami
 
 _MAX_NAMES = 1024  # model names whose profile is kept; clients use a handful
 _MAX_KEPT_NAME = 256  # characters of a name that is worth keeping
+_USUAL_TAG = ":latest"  # of an Ollama's model; its clients may add it to a name without a tag
 _LONG_WINDOW = "-1m"  # as `[1m]`: the client's own mark of a window, no part of the name (R-75)
 _TIER = re.compile(rf"(?<![a-z0-9])({'|'.join(TIERS)})(?![a-z])")
 _CLAUDE = re.compile(r"(?<![a-z0-9])claude(?![a-z])")
@@ -144,7 +145,8 @@ def by_model(table: ProfileTable, model: str) -> str | None:
 def match_model(table: ProfileTable, model: str) -> ModelMatch | None:
     """Return what a model name matches first, in the order of ModelMatch.by; None for nothing (docs/decisions/029)."""
     whole = model.strip().lower()
-    names = dict.fromkeys((whole, _without_window_mark(whole)))  # whole first: there are models whose name ends so
+    # whole first: there are models whose name ends so
+    names = dict.fromkeys((whole, _without_window_mark(whole), whole.removesuffix(_USUAL_TAG)))
     if not whole:
         return None
     if profile := _in(table.mapped, names):

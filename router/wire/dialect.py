@@ -156,6 +156,10 @@ class EventDecoder(Protocol):
 class EventEncoder(Protocol):
     """Neutral events to the client's bytes; one per stream."""
 
+    @property
+    def follow(self) -> Callable[[Frame], None] | None:
+        """Sees an upstream's own frames that pass as they are, for an end that has to fit them; None: any fits."""
+
     def encode(self, event: NeutralEvent) -> bytes:
         """Return the whole SSE frames for one event, b"" for none."""
 
@@ -271,6 +275,9 @@ class Dialect(Protocol):
 
     def probe_body(self, model: str, *, stream: bool) -> dict[str, Any]:
         """Return the smallest request: one token (supervision.md 21.7)."""
+
+    def counted_request(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the request that a body is about which asks for a count; itself in most dialects."""
 
     def count_reply(self, tokens: int) -> dict[str, Any]:
         """Return the answer to a request that asks how many tokens its prompt has."""

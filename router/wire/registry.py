@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from router.domain.request import DialectName
 from router.errors import RouterError
@@ -83,6 +84,11 @@ class _Dialect:
         """Return False: the status tells it."""
         del error
         return False
+
+    @staticmethod
+    def counted_request(body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body: what is to be counted is said as what is to be answered."""
+        return body
 
 
 class Messages(_Dialect):
@@ -180,6 +186,7 @@ class Gemini(_Dialect):
     finish_body = staticmethod(gemini_body.finish_body)
     append_system = staticmethod(gemini_body.append_system)
     probe_body = staticmethod(gemini_body.probe_body)
+    counted_request = staticmethod(gemini_body.counted_request)
     count_reply = staticmethod(gemini_body.count_reply)
     is_commented = False
 

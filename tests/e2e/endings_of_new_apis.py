@@ -38,6 +38,11 @@ def gemini_ending(body: bytes) -> Ending:
     frames = [frame for _, frame in sse(body)]
     _require(bool(frames), "a stream without frames")
     *others, last = frames
+    if "error" in last:  # a begun answer is called faulty first, or gemini-cli would take it for whole
+        *others, faulty = [{}, *others]
+        is_begun = any("candidates" in frame for frame in others)
+        reasons = [candidate.get("finishReason") for candidate in faulty.get("candidates", ())]
+        _require(reasons == ["MALFORMED_FUNCTION_CALL"] or not is_begun, f"a broken answer that looks whole: {faulty}")
     _require(not any(_is_end(frame) for frame in others), "frames behind the end")
     if "error" in last:
         _require({"code", "message", "status"} <= last["error"].keys(), f"no error: {last}")

@@ -199,6 +199,18 @@ def test_a_port_that_the_system_chooses_has_to_be_named(config: Path) -> None:
     assert "=http://127.0.0.1:4711\n" in run(*words, "--url", "http://127.0.0.1:4711/").stdout
 
 
+@pytest.mark.parametrize("url", ["here", "127.0.0.1:8088", "ftp://here", "http://", "http://[", "http://here?x=1"])
+def test_a_url_that_is_none_is_refused(config: Path, url: str) -> None:
+    result = run("env", "claude", "--config", str(config), "--url", url)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(("client", "line"), [("claude", "=http://here:1\n"), ("openai-sdk", "=http://here:1/v1\n")])
+def test_a_url_with_the_v1_that_is_added_anyway_has_it_once(config: Path, client: str, line: str) -> None:
+    assert line in run("env", client, "--config", str(config), "--url", "http://here:1/v1/").stdout
+
+
 def test_a_settings_file_is_merged_with_a_copy_and_only_once(config: Path, tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text('{"model": "opus"}')
@@ -274,6 +286,14 @@ def test_a_client_that_keeps_claude_names_gets_the_window_of_the_profile_that_th
     assert facts(*mapped).window == 65536
     assert facts(*mapped, names_claude=True).window == 200_000
     assert facts(*mapped).small_profile == "cheap"
+
+
+def test_the_window_of_an_ollama_is_the_one_that_it_is_asked_for_and_else_not_known() -> None:
+    ollama = ("providers.near.kind=ollama", "providers.near.model=qwen3-coder:30b")
+
+    assert facts(*ollama).window == 65536
+    assert facts(*ollama, "providers.near.extra_body={ options = { num_ctx = 16384 } }").window == 16384
+    assert facts_of(read(CHAIN.replace("max_context_tokens = 65536", ""), *ollama)).window is None
 
 
 def test_a_model_that_the_capability_table_knows_has_its_window_from_there() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from attrs import evolve
+
 from router.config.schema import ProviderConfig, RouterConfig
 from router.config.schema_provider import RestartConfig
 from supervisors.process_config import models_url, process_specs
@@ -83,3 +85,8 @@ def test_the_configured_address_and_directory_are_used() -> None:
 def test_without_one_readiness_is_the_model_list() -> None:
     assert models_url(a_provider("a", base_url="http://127.0.0.1:1/v1/")) == "http://127.0.0.1:1/v1/models"
     assert models_url(a_provider("a", base_url="http://127.0.0.1:1")) == "http://127.0.0.1:1/v1/models"
+    assert models_url(a_provider("a", base_url="http://127.0.0.1:1/x")) == "http://127.0.0.1:1/x/models"
+    assert models_url(evolve(a_provider("a", base_url="http://127.0.0.1:1/api"), kind="ollama")) == "http://127.0.0.1:1/api/tags"
+    assert (
+        models_url(evolve(a_provider("a", base_url="http://127.0.0.1:1/x"), kind="anthropic")) == "http://127.0.0.1:1/x/v1/models"
+    )

@@ -55,6 +55,8 @@ _EMPTY: dict[_Block, dict[str, Any]] = {
 class MessagesEncoder:
     """One client stream: `message_start`, blocks, `message_delta`, `message_stop`."""
 
+    follow = None
+
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._options = options
         self._minting = minting

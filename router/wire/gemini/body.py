@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.errors import InvalidRequest
 from router.wire.body_edits import BodyEditor
+from router.wire.shape import OBJECT
 
 _IN_THE_ADDRESS = ("model", "stream")
+_COUNTED = ("generateContentRequest", "generate_content_request")
 _SYSTEM = ("systemInstruction", "system_instruction")
 
 
@@ -33,6 +36,18 @@ def probe_body(model: str, *, stream: bool) -> dict[str, Any]:
     """Return the request for one token."""
     del model, stream
     return {"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 1}}
+
+
+def counted_request(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole request that `:countTokens` may be asked about in the place of bare contents: with rules and tools.
+
+    Source: generativelanguage v1beta, CountTokensRequest: `contents` is ignored where `generateContentRequest` is set."""
+    asked = next((body[key] for key in _COUNTED if body.get(key) is not None), None)
+    if asked is None:
+        return body
+    if not isinstance(asked, dict):
+        raise InvalidRequest(message=OBJECT, param=_COUNTED[0])
+    return asked
 
 
 def count_reply(tokens: int) -> dict[str, Any]:

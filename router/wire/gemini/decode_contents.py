@@ -25,6 +25,7 @@ class _Waiting:
     by_id: dict[str, deque[ToolUse]] = field(factory=dict)
     by_name: dict[str, deque[ToolUse]] = field(factory=dict)
     answers: set[str] = field(factory=set)  # the paths of the calls that have one
+    claimed: frozenset[str] = frozenset()  # the ids that results of the content at hand give
 
     def add(self, call: ToolUse) -> None:
         self.by_id.setdefault(call.id, deque()).append(call)
@@ -33,17 +34,17 @@ class _Waiting:
     def answered(self, call_id: str, name: str) -> str:
         """Return the id of the call that a result belongs to, which does not wait any longer.
 
-        A result without an id, or with one that no call has, belongs to the oldest call of its name."""
-        call = self._oldest(self.by_id.get(call_id)) or self._oldest(self.by_name.get(name))
+        A result without an id, or with one that no call has, belongs to the oldest call of its name that no other claims."""
+        call = self._oldest(self.by_id.get(call_id)) or self._oldest(self.by_name.get(name), self.claimed)
         if call is None:
             return call_id or name
         self.answers.add(call.path)
         return call.id
 
-    def _oldest(self, calls: deque[ToolUse] | None) -> ToolUse | None:
+    def _oldest(self, calls: deque[ToolUse] | None, others: frozenset[str] = frozenset()) -> ToolUse | None:
         while calls:
             call = calls.popleft()
-            if call.path not in self.answers:
+            if call.path not in self.answers and call.id not in others:
                 return call
         return None
 
@@ -81,7 +82,9 @@ class ContentDecoder:
         if is_model and self._is_answering:
             self._waiting = _Waiting()
         self._is_answering = not is_model
-        blocks = tuple(self._blocks(content.get("parts") or [], path))
+        parts = content.get("parts") or []
+        self._waiting.claimed = frozenset(_result_ids(parts))
+        blocks = tuple(self._blocks(parts, path))
         return Message(role=Role.ASSISTANT if is_model else Role.USER, content=blocks, path=path)
 
     def _blocks(self, parts: list[dict[str, Any]], path: str) -> Iterator[Block]:
@@ -120,6 +123,11 @@ class ContentDecoder:
                 content.append(block)
         call_id = self._waiting.answered(response.get("id") or "", response.get("name") or "")
         return ToolResult(call_id=call_id, content=tuple(content), is_error=is_error, path=path)
+
+
+def _result_ids(parts: list[dict[str, Any]]) -> Iterator[str]:
+    results = (part.get("functionResponse") for part in parts)
+    return (result["id"] for result in results if result is not None and result.get("id"))
 
 
 def _thought(text: str, signature: str, path: str) -> Thinking | None:

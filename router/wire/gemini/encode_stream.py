@@ -19,16 +19,18 @@ from router.domain.events import (
     Usage,
     UsageSeen,
 )
+from router.domain.frame import Frame
 from router.errors import RouterError
 from router.wire.dialect import Minting, Partial, ReplyOptions
 from router.wire.errors import ErrorShape, error_fields
 from router.wire.gemini.decode_parts import SIGNATURE
 from router.wire.gemini.stream import CALL_PREFIX, FINISH, ID_PREFIX, encode_usage
-from router.wire.json_text import json_line
+from router.wire.json_text import json_line, parse_object
 from router.wire.lenient_json import arguments_object
 
 _JSON = "application/json"
 _EVENT_STREAM = "text/event-stream; charset=utf-8"
+_FAULTY = "MALFORMED_FUNCTION_CALL"  # which gemini-cli asks again about, whatever came before
 _PART_START = b'{"candidates":[{"content":{"role":"model","parts":['
 _PART_END = b']},"index":0}],'
 
@@ -73,10 +75,22 @@ class GeminiEncoder:
                 assert_never(event)
         return out
 
+    def follow(self, frame: Frame) -> None:
+        """Remember whose answer passes, for the end of one that breaks."""
+        if self._is_running or (chunk := parse_object(frame.data)) is None:
+            return
+        told = {key: chunk.get(key) for key in ("modelVersion", "responseId")}
+        if all(isinstance(fact, str) for fact in told.values()):
+            self._is_running, self._facts = True, told
+
     def failed(self, error: RouterError) -> bytes:
-        """Return the error: nothing follows (wire.md 17.3)."""
+        """Return the error: nothing follows (wire.md 17.3).
+
+        In front of it an answer that has begun is called faulty: behind the result of a tool gemini-cli takes an error alone
+        for the end of the answer, prints what has come, and ends well (docs/decisions/034)."""
+        faulty = self._chunk(json_line(self._last_chunk(_FAULTY))) if self._is_running else b""
         self._is_running = False
-        return self._chunk(json_line({"error": error_fields(error, ErrorShape.GEMINI)})) + self._end()
+        return faulty + self._chunk(json_line({"error": error_fields(error, ErrorShape.GEMINI)})) + self._end()
 
     @property
     def can_cut(self) -> bool:
@@ -109,12 +123,11 @@ class GeminiEncoder:
 
     def _stop(self, reason: StopReason) -> bytes:
         self._is_running = False
-        last = {
-            "candidates": [last_candidate([{"text": ""}], reason)],
-            "usageMetadata": encode_usage(self._usage),
-            **self._facts,
-        }
-        return self._chunk(json_line(last)) + self._end()
+        return self._chunk(json_line(self._last_chunk(FINISH[reason]))) + self._end()
+
+    def _last_chunk(self, finish: str) -> dict[str, Any]:
+        candidates = [last_candidate([{"text": ""}], finish)]
+        return {"candidates": candidates, "usageMetadata": encode_usage(self._usage), **self._facts}
 
     def _part(self, part: bytes) -> bytes:
         return self._chunk(b"".join((_PART_START, part, self._chunk_end)))
@@ -136,9 +149,9 @@ def call_part(call_id: str, name: str, arguments: dict[str, Any], signature: str
     return part | ({SIGNATURE: signature} if signature else {})
 
 
-def last_candidate(parts: list[dict[str, Any]], reason: StopReason) -> dict[str, Any]:
+def last_candidate(parts: list[dict[str, Any]], finish: str) -> dict[str, Any]:
     """Return a candidate that has come to its end. Clients never keep a content without parts."""
-    return {"content": {"role": "model", "parts": parts}, "finishReason": FINISH[reason], "index": 0}
+    return {"content": {"role": "model", "parts": parts}, "finishReason": finish, "index": 0}
 
 
 def keepalive(*, started: bool) -> bytes:

@@ -10,6 +10,7 @@ from router.domain.frame import Frame
 from router.wire.grammar import GrammarMonitor, need, need_object
 from router.wire.json_scan import JsonScan
 
+_FAULTY = "MALFORMED_FUNCTION_CALL"
 _MARK = re.compile(r"[^ \t\r\n]")
 
 
@@ -21,6 +22,7 @@ class GeminiMonitor(GrammarMonitor):
         self._identity: tuple[object, ...] | None = None
         self._array: _Array | None = None
         self._is_first = True
+        self._is_faulty = False  # called so by its finish reason; an error may say more
 
     def feed(self, data: bytes) -> None:
         """Follow the bytes; a stream that begins with a bracket is one JSON array."""
@@ -37,6 +39,7 @@ class GeminiMonitor(GrammarMonitor):
         """Check that the stream came to an end of its dialect."""
         if self._array is not None:
             need(self._array.is_closed, "the array is not closed")
+        self.is_over = self.is_over or self._is_faulty
         super().close()
 
     def _frame(self, frame: Frame) -> None:
@@ -51,6 +54,7 @@ class GeminiMonitor(GrammarMonitor):
             _need_error(chunk["error"])
             self.is_over = True
             return
+        need(not self._is_faulty, f"an answer goes on behind its end: {chunk!r}")
         identity = (chunk.get("modelVersion"), chunk.get("responseId"))
         need(all(isinstance(fact, str) for fact in identity) and identity[1], f"a chunk without model or id: {chunk!r}")
         need(self._identity in (None, identity), f"chunks of two answers: {self._identity} and {identity}")
@@ -73,7 +77,8 @@ class GeminiMonitor(GrammarMonitor):
         if (finish := candidate.get("finishReason")) is not None:
             need(isinstance(finish, str) and finish, f"a finish reason that is no word: {finish!r}")
             need(isinstance(chunk.get("usageMetadata"), dict), "the last chunk has no usage")
-            self.is_over = True
+            self._is_faulty = finish == _FAULTY
+            self.is_over = not self._is_faulty
 
 
 class _Array:

@@ -12,6 +12,7 @@ from router.wire.gemini.decode_stream import GeminiDecoder
 from router.wire.gemini.encode_stream import call_part, last_candidate
 from router.wire.gemini.stream import (
     CALL_PREFIX,
+    FINISH,
     ID_PREFIX,
     decode_usage,
     encode_usage,
@@ -44,7 +45,7 @@ def encode_reply(events: Sequence[NeutralEvent], options: ReplyOptions, minting:
     reply = fold(events)
     parts = [part for block in reply.blocks if (part := _part(block, minting)) is not None]
     return {
-        "candidates": [last_candidate(parts or [{"text": ""}], reply.reason)],
+        "candidates": [last_candidate(parts or [{"text": ""}], FINISH[reply.reason])],
         "usageMetadata": encode_usage(reply.usage),
         "modelVersion": reply.model,
         "responseId": reply.id or minting.new_id(ID_PREFIX),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -31,7 +31,7 @@ class MessageDecoder:
     id, as newer servers give one, by the tool, or not at all."""
 
     notes: list[Note]
-    _waiting: deque[ToolUse] = field(init=False, factory=deque)
+    _waiting: _Waiting = field(init=False, factory=lambda: _Waiting(()))
 
     def decode(self, raws: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[Message, ...]]:
         """Return the instructions at the head, and the messages after them."""
@@ -58,22 +58,36 @@ class MessageDecoder:
         yield from said
         calls = [_call(call, f"{path}.tool_calls[{n}]") for n, call in enumerate(raw.get("tool_calls") or ())]
         if calls:
-            self._waiting = deque(calls)
+            self._waiting = _Waiting(calls)
         yield from calls
 
     def _answered(self, raw: dict[str, Any]) -> str:
         """Return the id of the call that a result belongs to, and do not let the call wait any longer."""
         call_id, name = raw.get("tool_call_id"), raw.get("tool_name") or raw.get("name")
-        if call_id:
-            call = next((call for call in self._waiting if call.id == call_id), None)
-        elif name:
-            call = next((call for call in self._waiting if call.name == name), None)
-        else:
-            call = self._waiting[0] if self._waiting else None
-        if call is None:
-            return call_id or name or ""
-        self._waiting.remove(call)
-        return call.id
+        call = self._waiting.take(call_id=call_id or "", name=name or "")
+        return (call_id or name or "") if call is None else call.id
+
+
+class _Waiting:
+    """Calls that wait for their results: each is looked for in one step, however many there are."""
+
+    def __init__(self, calls: Iterable[ToolUse]) -> None:
+        self._calls = dict(enumerate(calls))
+        self._order = deque(self._calls)
+        self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
+        for place, call in self._calls.items():
+            self._by_id[call.id].append(place)
+            self._by_name[call.name].append(place)
+
+    def take(self, *, call_id: str, name: str) -> ToolUse | None:
+        """Return the first call of that id, else of that name, else of all, which waits no longer; None for no such call."""
+        named = self._by_name.get(name) if name else self._order
+        places = self._by_id.get(call_id) if call_id else named
+        while places:
+            if (call := self._calls.pop(places.popleft(), None)) is not None:
+                return call
+        return None
 
 
 def _images(raw: dict[str, Any], path: str) -> Iterator[Image]:

@@ -33,6 +33,8 @@ _LINE_END = b'},"done":false}\n'
 class OllamaEncoder:
     """One client stream: lines of text, calls whole in a line each, and one last line with the counts."""
 
+    follow = None
+
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._minting = minting
         self._shows_thinking = is_shown(options.thinking)

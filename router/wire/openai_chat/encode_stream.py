@@ -32,6 +32,8 @@ _DELTA_END = b',"finish_reason":null}]}\n\n'
 class ChatEncoder:
     """One client stream: the role first, then deltas, one finish reason, usage where it was asked for, `[DONE]`."""
 
+    follow = None
+
     def __init__(self, options: ReplyOptions, minting: Minting) -> None:
         self._options = options
         self._minting = minting

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from router.errors import InvalidRequest
+from router.wire.openai_responses.tools import ADDITIONAL
 from router.wire.shape import (
     BOOLEAN,
     LIST,
@@ -16,6 +17,7 @@ from router.wire.shape import (
     STRING,
     Problems,
     check_sampling,
+    join,
 )
 
 UNSUPPORTED = "unsupported_parameter"
@@ -59,7 +61,7 @@ def check_request(body: dict[str, Any]) -> None:
     problems = Problems()
     check_sampling(body, problems, integers=("max_output_tokens",))
     _check_input(body, problems)
-    _check_tools(body, problems)
+    _check_tools(body, "", problems)
     _check_choice(body.get("tool_choice"), problems)
     _check_settings(body, problems)
     problems.raise_first()
@@ -115,6 +117,8 @@ def _check_item(item: object, index: int, problems: Problems) -> None:
     elif kind in _OUTPUTS:
         problems.expect(item, "call_id", STRING, f"input[{index}]")
         _check_output(item.get("output"), kind, f"input[{index}].output", problems)
+    elif kind == ADDITIONAL:
+        _check_tools(item, f"input[{index}]", problems)
 
 
 def _check_message(item: dict[str, Any], index: int, problems: Problems) -> None:
@@ -164,12 +168,14 @@ def _check_image(part: dict[str, Any], path: str, problems: Problems) -> None:
         problems.require(part, "image_url", STRING, path)
 
 
-def _check_tools(body: dict[str, Any], problems: Problems) -> None:
-    tools = body.get("tools")
-    if isinstance(tools, list) and len(tools) > MAX_TOOLS:
-        problems.add("tools", f"must not have more than {MAX_TOOLS} items")
-        return
-    problems.objects(body, "tools", "", _tool_check(problems))
+def _check_tools(holder: dict[str, Any], path: str, problems: Problems) -> None:
+    """Check one list of tools; those inside a namespace count each."""
+    tools = holder.get("tools")
+    inner = [tool.get("tools") for tool in (tools if isinstance(tools, list) else ()) if isinstance(tool, dict)]
+    if sum(max(1, len(found)) if isinstance(found, list) else 1 for found in inner) > MAX_TOOLS:
+        problems.add(join(path, "tools"), f"must not have more than {MAX_TOOLS} items")
+    else:
+        problems.objects(holder, "tools", path, _tool_check(problems))
 
 
 def _tool_check(problems: Problems, *, is_inner: bool = False) -> Callable[[dict[str, Any], str], None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from attrs import define, evolve, field
 
 from router.domain.messages import Block, Message, Opaque, Role, Text, ToolKind, ToolResult, ToolUse
@@ -131,7 +132,7 @@ class ItemDecoder:
             return evolve(result, content=_shell_output(output))
         if isinstance(output, dict):  # the form of older clients, with a word on how it went
             content = output.get("content")
-            text = content if isinstance(content, str) else ""
+            text = content if isinstance(content, str) else orjson.dumps(output).decode()
             blocks: tuple[Block, ...] = (Text(text),) if text else ()
             return evolve(result, content=blocks, is_error=output.get("success") is False)
         content_blocks = decode_content(output, where, self.notes)

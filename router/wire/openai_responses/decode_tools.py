@@ -11,7 +11,7 @@ from typing import Any
 from router.domain.messages import ChoiceMode, JsonObject, Tool, ToolChoice, ToolKind, VendorTool
 from router.domain.request import DialectName, Note
 from router.wire.openai_responses.decode_items import KINDS
-from router.wire.openai_responses.tools import Entry, Form, ToolBook, declared, entries
+from router.wire.openai_responses.tools import CALL_TYPES, Entry, Form, ToolBook, declared, entries
 
 MAX_GRAMMAR = 8192  # characters of a free-form tool's grammar that go into its description
 
@@ -63,7 +63,7 @@ def decode_tools(body: dict[str, Any], notes: list[Note]) -> tuple[Tool | Vendor
             tools += [_tool(entry, notes) for entry in _inner(by_path, path, raw)]
         elif (entry := by_path.get(path)) is not None:
             tools.append(_tool(entry, notes))
-        elif isinstance(raw.get("type"), str):
+        elif isinstance(kind := raw.get("type"), str) and kind not in CALL_TYPES:
             tools.append(_hosted(raw, path))
     return tuple(tools)
 

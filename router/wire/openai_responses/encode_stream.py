@@ -24,9 +24,11 @@ from router.domain.events import (
     Usage,
     UsageSeen,
 )
+from router.domain.frame import Frame
 from router.domain.messages import ToolKind
 from router.errors import ErrorKind, RouterError
 from router.wire.dialect import Minting, Partial, ReplyOptions
+from router.wire.ending import token_count
 from router.wire.json_text import json_line, parse_object
 from router.wire.openai_responses.calls import begun_fields
 from router.wire.openai_responses.response import (
@@ -34,6 +36,7 @@ from router.wire.openai_responses.response import (
     ResponseHead,
     call_item,
     failure,
+    head_of,
     message_item,
     reasoning_item,
     text_part,
@@ -55,6 +58,7 @@ _ENCRYPTED = "reasoning.encrypted_content"
 _FORM_OF_KIND = {ToolKind.CUSTOM: Form.CUSTOM, ToolKind.LOCAL_SHELL: Form.LOCAL_SHELL}
 _REFUSAL = "The model refused to answer."  # where it gave no words of its own
 _NOTHING_SAID = "the model ended its answer without saying anything"
+_RESPONSE = b'"response"'
 _DELTA_HEAD = b'event: %b\ndata: {"type":"%b","item_id":%b,"output_index":%d,%b"delta":'
 
 
@@ -96,6 +100,7 @@ class ResponsesEncoder:
         self._has_spoken = False  # a message or a call is among them
         self._usage = Usage()
         self._is_running = False  # between `created` and the last event
+        self._passed: list[Frame] = []  # the first and the last of an upstream's own
         self.response: dict[str, Any] = {}
 
     def encode(self, event: NeutralEvent) -> bytes:
@@ -126,8 +131,14 @@ class ResponsesEncoder:
                 assert_never(event)
         return out
 
+    def follow(self, frame: Frame) -> None:
+        """Remember which response is told, and how far: all that an end of ours has to go on with."""
+        if frame.data:
+            self._passed[1:] = [frame]
+
     def failed(self, error: RouterError) -> bytes:
         """Return `response.failed`, behind the opening events if they were not sent: nothing follows (wire.md 17.3)."""
+        self._take_up()
         head = b"" if self._head is not None else self._start(Started(id="", model=self._options.model, created=0))
         return head + self._end("failed", error=failure(error))
 
@@ -144,6 +155,15 @@ class ResponsesEncoder:
     def progress(self) -> bytes:
         """Return `response.in_progress` once more: Codex counts events, not comments (wire.md 10.2)."""
         return self._lifecycle("in_progress", "in_progress") if self._is_running else b""
+
+    def _take_up(self) -> None:
+        """Go on with the response of an upstream whose own events have passed."""
+        if not self._passed:
+            return
+        first, last = (parse_object(frame.data) or {} for frame in (self._passed[0], self._passed[-1]))
+        self._head = head_of(first, asked=self._options.asked, model=self._options.model)
+        told = token_count(last.get("sequence_number"))
+        self._sequence = 0 if told is None else told + 1
 
     def _start(self, event: Started) -> bytes:
         self._is_running = True

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from router.domain.events import Usage
 from router.errors import ErrorKind, FailureReason, RouterError, StreamBroken
+from router.wire.ending import token_count
 from router.wire.errors import DEFAULT_RETRY_AFTER_S, ErrorShape, error_fields
 from router.wire.openai_responses.calls import call_fields
 from router.wire.openai_responses.stream import encode_usage
@@ -62,6 +63,19 @@ class ResponseHead:
             "tools": asked.get("tools") or [],
             "usage": None if usage is None else encode_usage(usage),
         }
+
+
+def head_of(opening: Mapping[str, Any], *, asked: Mapping[str, Any], model: str) -> ResponseHead:
+    """Return the head of the response that an upstream's opening event tells, as far as it can be read."""
+    told = opening.get("response")
+    response = told if isinstance(told, dict) else {}
+    named, called = response.get("id"), response.get("model")
+    return ResponseHead(
+        id=named if isinstance(named, str) else "",
+        created=token_count(response.get("created_at")) or 0,
+        model=called if isinstance(called, str) and called else model,
+        asked=asked,
+    )
 
 
 def message_item(item_id: str, part: dict[str, Any], status: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class SaidItem:
 
 @define(kw_only=True, eq=False)
 class SaidItems:
-    """All items of one answer, found by their id, else by their place."""
+    """All items of one answer, found by their id, else by that of their call (llama.cpp has no other), else by their place."""
 
     provider: str
     sequencer: Sequencer
@@ -49,6 +49,7 @@ class SaidItems:
     has_refused: bool = False
     chars: int = 0
     _by_id: dict[str, SaidItem] = field(factory=dict)
+    _by_call: dict[str, SaidItem] = field(factory=dict)
     _by_index: dict[int, SaidItem] = field(factory=dict)
     _last: SaidItem | None = None
 
@@ -71,6 +72,7 @@ class SaidItems:
             is_whole = bool(name) and item.form in (Form.FUNCTION, Form.CUSTOM)
             tool_kind = KINDS.get(item.form, ToolKind.FUNCTION)
             item.call = self.sequencer.begin(call_id=call_id, name=name, is_whole=is_whole, kind=tool_kind)
+            self._by_call[call_id] = item
             self.chars += len(name)
         elif kind not in _TEXT_KINDS:
             self.counts["hosted_items"] += 1
@@ -80,13 +82,16 @@ class SaidItems:
         self._last = item
         return item
 
-    def find(self, item_id: object, index: object) -> SaidItem | None:
-        """Return an item by its id, else by its place; without either the last one."""
-        if isinstance(item_id, str) and (item := self._by_id.get(item_id)) is not None:
+    def find(self, item_id: object, index: object, call_id: str = "") -> SaidItem | None:
+        """Return an item by its id, else by its call's, else by its place; without any of them the last one."""
+        told = _string(item_id)
+        item = self._by_id.get(told) or (self._by_call.get(told or call_id) if told or call_id else None)
+        if item is not None:
             return item
         if isinstance(index, int):
             return self._by_index.get(index)
-        return self._last if not item_id else None
+        is_another = call_id and self._last is not None and self._last.call is not None and self._last.call.id
+        return None if item_id or is_another else self._last
 
     def grow(self, event: Mapping[str, Any], kind: str) -> SaidItem | None:
         """Return the item that a delta belongs to; one that nobody announced begins here. None for a piece of no use.
@@ -132,7 +137,7 @@ class SaidItems:
 
     def done(self, raw: Mapping[str, Any], index: object) -> None:
         """Take a whole item: what its deltas left out is said now. Raises ProviderFailed for a call that contradicts them."""
-        item = self.find(raw.get("id"), index) or self.added(raw, index)
+        item = self.find(raw.get("id"), index, _string(raw.get("call_id"))) or self.added(raw, index)
         if item.is_done:
             return
         item.is_done = True

@@ -5,7 +5,7 @@ and nowhere else, since names may hold what joins them. Any JSON is read here: r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -64,6 +64,7 @@ class ToolBook:
 
     _by_flat: dict[str, Named] = field(factory=dict)
     _by_name: dict[tuple[str, str | None], str] = field(factory=dict)
+    _by_inner: dict[str, str] = field(factory=dict)  # for calls that leave the namespace out
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> ToolBook:
@@ -81,17 +82,16 @@ class ToolBook:
             raw, namespace = tool.raw, None
             if tool.kind == "namespace":
                 namespace, raw = str(raw.get("name")), _first_object(raw.get("tools"))
-            form = _form(raw)
-            if form is not None:
-                book.add(tool.name, Named(name=_name(raw, form), form=form, namespace=namespace))
+            if (named := _named(raw, namespace)) is not None:
+                book.add(tool.name, named)
         return book
 
     def add(self, flat: str, named: Named) -> None:
         """Take one tool; the first of a name counts."""
         self._by_flat.setdefault(flat, named)
         self._by_name.setdefault((named.name, named.namespace), flat)
-        if named.namespace is not None:  # for calls that leave the namespace out
-            self._by_name.setdefault((named.name, None), flat)
+        if named.namespace is not None:
+            self._by_inner.setdefault(named.name, flat)
 
     def named(self, flat: str) -> Named | None:
         """Return how the items of a tool are written, None for one that the request does not offer."""
@@ -100,7 +100,7 @@ class ToolBook:
     def flat(self, name: str, namespace: object = None) -> str:
         """Return the flat name of what an item names."""
         if not isinstance(namespace, str) or not namespace:
-            return self._by_name.get((name, None), name)
+            return self._by_name.get((name, None)) or self._by_inner.get(name, name)
         return self._by_name.get((name, namespace)) or namespace + _JOIN + name
 
 
@@ -115,14 +115,19 @@ def declared(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def entries(body: Mapping[str, Any]) -> Iterator[Entry]:
-    """Yield the tools that the client runs, namespaces opened; hosted and unknown ones are left out."""
+    """Yield the tools that the client runs, namespaces opened; hosted and unknown ones are left out.
+
+    A tool that is declared again, as by a later item, counts once."""
     listed = declared(body)
-    taken = {tool.get("name") for _, tool in listed if _form(tool) is not None}
-    for path, tool in listed:
-        if tool.get("type") == "namespace":
-            yield from _inner(tool, path, taken)
-        elif (form := _form(tool)) is not None and (name := _name(tool, form)):
-            yield Entry(flat=name, named=Named(name=name, form=form), raw=tool, path=path)
+    taken = {named.name: 1 for _, tool in listed if (named := _named(tool)) is not None}
+    told: set[tuple[str, str | None]] = set()
+    for path, raw, named in _each_named(listed):
+        key = (named.name, named.namespace)
+        if key in told:
+            continue
+        told.add(key)
+        flat = named.name if named.namespace is None else _free(named.namespace + _JOIN + named.name, taken)
+        yield Entry(flat=flat, named=named, raw=raw, path=path)
 
 
 def _placed(tools: object, path: str) -> list[tuple[str, dict[str, Any]]]:
@@ -130,27 +135,38 @@ def _placed(tools: object, path: str) -> list[tuple[str, dict[str, Any]]]:
     return [(f"{path}[{index}]", tool) for index, tool in enumerate(listed) if isinstance(tool, dict)]
 
 
-def _inner(tool: dict[str, Any], path: str, taken: set[Any]) -> Iterator[Entry]:
+def _each_named(listed: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any], Named]]:
+    for path, tool in listed:
+        if tool.get("type") == "namespace":
+            yield from _inner(tool, path)
+        elif (named := _named(tool)) is not None:
+            yield path, tool, named
+
+
+def _inner(tool: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any], Named]]:
     namespace = tool.get("name")
     inner = tool.get("tools")
     if not isinstance(namespace, str) or not isinstance(inner, list):
         return
     for index, raw in enumerate(inner):
-        form = _form(raw) if isinstance(raw, dict) else None
-        if form is None or not (name := _name(raw, form)):
-            continue
-        flat = _free(namespace + _JOIN + name, taken)
-        taken.add(flat)
-        named = Named(name=name, form=form, namespace=namespace)
-        yield Entry(flat=flat, named=named, raw={**tool, "tools": [raw]}, path=f"{path}.tools[{index}]")
+        if isinstance(raw, dict) and (named := _named(raw, namespace)) is not None:
+            yield f"{path}.tools[{index}]", {**tool, "tools": [raw]}, named
 
 
-def _free(flat: str, taken: set[Any]) -> str:
-    """Return the name, or it with a number where another tool has it."""
-    number, free = 1, flat
+def _named(tool: Mapping[str, Any], namespace: str | None = None) -> Named | None:
+    form = _form(tool)
+    if form is None or not (name := _name(tool, form)):
+        return None
+    return Named(name=name, form=form, namespace=namespace)
+
+
+def _free(flat: str, taken: dict[str, int]) -> str:
+    """Return the name, or it with a number where another tool has it, and take it; `taken` keeps the last number of each."""
+    free = flat
     while free in taken:
-        number += 1
-        free = f"{flat}_{number}"
+        taken[flat] += 1
+        free = f"{flat}_{taken[flat]}"
+    taken[free] = 1
     return free
 
 

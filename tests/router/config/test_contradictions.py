@@ -88,6 +88,8 @@ def test_going_on_with_a_broken_answer_where_nobody_does_is_warned_about() -> No
 
     assert warned(going_on) == [("no-effect", "profiles[0].partial_stitch_action", 9)]
     assert warned(two(going_on), "providers.a.prefill=true") == []
+    gemini = two(going_on).replace('name = "a"', 'name = "a"\nkind = "gemini"')
+    assert [warning[0] for warning in warned(gemini, "providers.a.prefill=true")] == ["no-effect"]
 
 
 @pytest.mark.parametrize("is_alone", [True, False])

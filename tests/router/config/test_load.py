@@ -260,8 +260,8 @@ def test_a_key_of_the_other_kind_at_its_default_asks_for_nothing() -> None:
     assert warned(SMALL.replace('model = "m"', 'model = "m"\nprefill = false\nqueue_timeout_s = 0')) == []
 
 
-@pytest.mark.parametrize("kind", ["openai_compat", "anthropic"])
-def test_a_server_of_either_kind_may_go_on_with_a_begun_answer(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["openai_compat", "anthropic", "gemini"])
+def test_a_server_of_these_kinds_may_go_on_with_a_begun_answer(kind: str) -> None:
     assert warned(SMALL.replace('model = "m"', f'model = "m"\nkind = "{kind}"\nprefill = true')) == []
 
 

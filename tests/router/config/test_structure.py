@@ -83,6 +83,8 @@ def message_of(text: str) -> str:
         'model = "a\\nb"',
         "extra_body = { when = 2020-01-01 }",
         "extra_body = { a = [1, { b = nan }] }",
+        "extra_body = { a = 18446744073709551616 }",
+        "default_max_tokens = 18446744073709551616",
         "output_filters = ['strip_everything']",
         "reasoning_effort = 'low'",
         "reasoning_effort = [1]",

@@ -71,22 +71,26 @@ def test_a_gemini_path_says_model_verb_and_form(path: str, query: str, route: Mo
     assert find_target("POST", path, query) == route
 
 
-@pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1beta/models/:generateContent", "/v1beta/models/m"])
-def test_a_gemini_path_without_a_verb_of_ours_asks_nothing(path: str) -> None:
-    with pytest.raises((NotFound, MethodNotAllowed)):
-        find_target("POST", path)
-
-
 @pytest.mark.parametrize(
-    "path", ["/v1beta/models/m:embedContent", "/v1beta/models/a/b:batchEmbedContents", "/v1/models/m:predict"]
+    "path",
+    [
+        "/v1beta/models/m:embedContent",
+        "/v1/models/m:batchEmbedContents",
+        "/v1beta/tunedModels/m:embedContent",
+        "/v1beta/models/:generateContent",
+    ],
 )
-def test_a_verb_that_is_not_offered_is_not_found(path: str) -> None:
+def test_a_verb_of_geminis_that_is_not_ours_is_not_found(path: str) -> None:
     with pytest.raises(NotFound):
         find_target("POST", path)
 
 
-def test_a_model_whose_name_has_a_tag_can_be_looked_up() -> None:
-    assert find_target("GET", "/v1/models/qwen:7b") is Page.MODELS
+def test_a_gemini_path_without_a_verb_is_there_to_be_read() -> None:
+    with pytest.raises(MethodNotAllowed) as caught:
+        find_target("POST", "/v1beta/models/m")
+
+    assert caught.value.allow == ("GET", "HEAD")
+    assert find_target("GET", "/v1beta/models/qwen2.5:7b") is Page.MODELS
 
 
 @pytest.mark.parametrize("path", ["/v1/message", "/v1/messages/", "/v1/models/", "/api/event_logging/", "//v1/messages", ""])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import yaml
 from attrs import evolve
 
 from router.onboarding.client_env import CLAUDE_WINDOW, CLIENTS, claude, codex, gemini, opencode, output_of
@@ -184,10 +185,43 @@ def test_lines_of_variables_are_replaced_where_they_stand() -> None:
     assert merged(DOTENV_FILE, gemini(LOCAL)).splitlines() == [
         "# keys",
         "GEMINI_API_KEY=local",
-        "GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8088",
+        "export GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8088",
         "OTHER=1",
         "GEMINI_MODEL=gemini-2.5-pro",
     ]
+
+
+def test_a_variable_that_is_set_twice_is_replaced_twice() -> None:
+    text = merged("GEMINI_MODEL=a\nOTHER=1\nGEMINI_MODEL=b\n", gemini(LOCAL))
+
+    assert text.count("GEMINI_MODEL=gemini-2.5-pro\n") == 2
+    assert "=a\n" not in text
+    assert "=b\n" not in text
+
+
+def test_a_line_is_cut_at_its_end_and_at_no_other_white_space() -> None:
+    assert merged("A='x\x0c\u2028y'\n\n", gemini(LOCAL)).startswith("A='x\x0c\u2028y'\n\n")
+
+
+def test_a_placeholder_of_an_earlier_run_goes_once_a_token_is_asked_for() -> None:
+    assert "GEMINI_API_KEY" not in merged(merged("", gemini(LOCAL)), gemini(TOKEN))
+    assert "GEMINI_API_KEY=mine" in merged("GEMINI_API_KEY=mine\n", gemini(TOKEN))
+
+
+@pytest.mark.parametrize("client", ["claude", "vscode", "codex", "opencode"])
+@pytest.mark.parametrize(
+    ("before", "after"), [("small", "large"), ("large", "small"), ("large", "unknown"), ("small", "unknown")]
+)
+def test_nothing_of_an_earlier_run_outlives_the_providers_that_it_was_for(client: str, before: str, after: str) -> None:
+    large = evolve(TOKEN, small_profile="small")
+    facts = {"small": LOCAL, "large": large, "unknown": evolve(large, window=None, token_env=None, is_slow=False)}
+    first, second = CLIENTS[client](facts[before]), CLIENTS[client](facts[after])
+
+    read = tomllib.loads if second.file_format is FileFormat.TOML else json.loads
+    told = read(merged(merged("", first), second))
+
+    told.pop("apiKeyHelper", None)  # not asked where ANTHROPIC_AUTH_TOKEN is set, and may be the user's own
+    assert told == {key: value for key, value in second.document.items() if key != "apiKeyHelper"}
 
 
 def test_a_token_is_not_written_into_a_file_of_variables() -> None:
@@ -235,6 +269,13 @@ def test_an_inline_table_takes_one_more() -> None:
     text = merged('model_providers = { azure = { name = "a" } }\n', codex(LOCAL))
 
     assert set(tomllib.loads(text)["model_providers"]) == {"azure", "router"}
+
+
+@pytest.mark.parametrize("profile", ["on", "1.5", "null", "a: b # c", 'say "x"'])
+def test_a_profile_is_a_text_in_yaml_whatever_it_is_called(profile: str) -> None:
+    printed = yaml.safe_load(shown(CLIENTS["continue"](evolve(LOCAL, profile=profile)), Shell.POSIX))
+
+    assert printed["models"][0]["model"] == profile
 
 
 def test_profiles_with_one_name_make_one_model() -> None:

@@ -199,6 +199,29 @@ def test_a_key_that_has_no_place_does_not_go_into_the_text(source: Path) -> None
     assert SECRET not in result.output
 
 
+@pytest.mark.parametrize("lines", ["api_key_env: {}", "credential: {{source: env, env: {}}}"])
+def test_a_key_in_the_place_of_a_variables_name_is_neither_told_nor_taken_over(source: Path, lines: str) -> None:
+    key = "gsk_AbCdEf0123456789GhIj"  # could be a name, by its characters
+    source.write_text(file_with(provider=lines.format(key)))
+
+    result = run(source, "--report")
+
+    assert (result.exit_code, "looks like a key" in result.stderr) == (2, True)
+    assert key not in result.output
+
+
+def test_a_target_in_the_home_directory_is_no_other_file(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "router.toml").write_text("mine")
+
+    assert run(source, "~/router.toml").exit_code == 1
+    assert (tmp_path / "router.toml").read_text() == "mine"
+
+
+def test_a_hyphen_is_stdout_as_for_init(source: Path) -> None:
+    assert run(source, "-").stdout == run(source).stdout
+
+
 @pytest.mark.slow
 async def test_without_the_extra_it_says_which_one_is_missing(source: Path) -> None:
     program = "import sys; sys.modules['yaml'] = None; from router.__main__ import main; main()"

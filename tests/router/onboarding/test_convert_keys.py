@@ -255,6 +255,16 @@ rules:
 """
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("tools: false", {}), ("tools: 'no', thinking: false", {"thinking": False}), ("tools: true", {"tools": True})],
+)
+def test_a_rule_that_denies_tools_puts_nobody_behind_the_others(said: str, told: dict[str, bool]) -> None:
+    (rule,) = toml_of(file_with(), rules=f"rules: [{{match: m, capabilities: {{{said}}}}}]\n")["capability_rules"]
+
+    assert rule.get("capabilities", {}) == told
+
+
 def test_the_rules_of_the_other_file_become_capability_rules() -> None:
     assert toml_of(file_with(), rules=RULES)["capability_rules"] == [
         {"match": "my-*", "kind": "openai_compat", "capabilities": {"thinking": True, "max_context_tokens": 65536}},

@@ -8,7 +8,7 @@ import trio
 
 from router.onboarding.discover import LOOK_S, USUAL_SPOTS, discover, keys_in, spots_of
 from router.onboarding.findings import Findings, Spot
-from router.onboarding.servers import LocalModel, ServerKind, ranked
+from router.onboarding.servers import LocalModel, ServerKind, ranked, told_window
 from tests.router.onboarding.local_servers import LLAMA_CPP, LM_STUDIO, LOADING, OLLAMA, VLLM, Pages, open_server
 
 pytestmark = pytest.mark.e2e
@@ -146,6 +146,11 @@ async def test_keys_are_found_by_name_only_and_an_empty_one_is_none() -> None:
     assert found.keys == keys_in(environ) == ("OPENAI_API_KEY",)
     assert found.ollama_context == 8192
     assert "sk-secret-value" not in repr(found)
+
+
+@pytest.mark.parametrize(("text", "window"), [(" 32768 ", 32768), ("", None), ("-1", None), ("32k", None), ("9" * 5000, None)])
+def test_a_window_in_a_variable_is_a_number_that_can_be_one(text: str, window: int | None) -> None:
+    assert told_window(text) == window
 
 
 @pytest.mark.parametrize(

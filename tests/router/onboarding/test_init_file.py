@@ -157,10 +157,31 @@ def test_a_window_is_written_where_the_server_gives_it_and_not_where_the_model_c
 ) -> None:
     server = LocalServer(kind=ServerKind.OLLAMA, url="http://127.0.0.1:11434", models=(model,))
 
-    text = render(Findings(servers=(server,), ollama_context=context))
+    text = render(Findings(servers=(server,), ollama_context=context), ("openai_compat",))
 
     assert loaded(text).config.providers[0].max_context_tokens == window
     assert (f"#max_context_tokens = {model.most}" in text) is (window is None and model.most is not None)
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "window"),
+    [
+        (LocalModel(name="m"), None, 32768),
+        (LocalModel(name="m", window=4096, most=262144), None, 32768),
+        (LocalModel(name="m", window=65536, most=262144), None, 65536),
+        (LocalModel(name="m", most=262144), 131072, 131072),
+        (LocalModel(name="m", window=4096, most=8192), None, 8192),
+    ],
+)
+def test_an_ollama_that_is_asked_natively_is_asked_for_a_window_that_a_coding_agent_fits_into(
+    model: LocalModel, context: int | None, window: int
+) -> None:
+    server = LocalServer(kind=ServerKind.OLLAMA, url="http://127.0.0.1:11434", models=(model,))
+
+    text = render(Findings(servers=(server,), ollama_context=context))
+
+    assert loaded(text).config.providers[0].max_context_tokens == window
+    assert "OLLAMA_CONTEXT_LENGTH" not in text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,39 @@ def test_a_link_stays_a_link_and_permissions_stay_as_they_were(tmp_path: Path) -
 
     assert link.is_symlink()
     assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("new", 0o640)
+
+
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """Let no file grow beyond `limit` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("old", "new"), [("x" * 100, "short"), ("short", "x" * 100)], ids=["the copy", "the file"])
+def test_a_disk_that_is_full_leaves_the_file_and_nothing_half_written(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "f"
+    path.write_text(old)
+
+    with full_disk(50), pytest.raises(OSError, match="large"):
+        replace_text(path, new)
+
+    kept = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert kept.pop("f") == old
+    assert set(kept.values()) <= {old}
+
+
+def test_a_copy_is_not_written_through_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("old")
+    (tmp_path / "f.bak").symlink_to(tmp_path / "elsewhere")
+
+    assert replace_text(path, "new") == tmp_path / "f.bak.1"
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:

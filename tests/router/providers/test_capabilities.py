@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 
@@ -13,7 +13,7 @@ from router.config.schema import CapabilitiesConfig, CapabilityRuleConfig, Profi
 from router.errors import ConfigError
 from router.providers.capabilities import Capabilities, Flag, Unsuitable, resolve_capabilities, unsuitable_profiles
 
-Kind = Literal["anthropic", "openai_compat"]
+Kind = Literal["anthropic", "openai_compat", "openai_responses", "gemini", "ollama"]
 CHAT: Kind = "openai_compat"
 MESSAGES: Kind = "anthropic"
 
@@ -236,3 +236,15 @@ def test_agents_profiles_with_unfit_models_are_told_once_each() -> None:
             degraded_models=("llama-3.3-70b", "Llama-3.3-70B"),
         )
     ]
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_users_rule_can_be_for_providers_of_any_one_kind(kind: Kind) -> None:
+    rules = parse_rules(f'[[rules]]\nmatch = "*"\nkind = "{kind}"\ncapabilities = {{ vision = false }}', "mine")
+    found = {other: resolve_capabilities(a_config_of(other), rules, ()).vision.value for other in get_args(Kind)}
+
+    assert found == {**dict.fromkeys(get_args(Kind)), kind: False}
+
+
+def a_config_of(kind: Kind) -> ProviderConfig:
+    return ProviderConfig(name="a", kind=kind, base_url="http://127.0.0.1:1/v1", model="m")

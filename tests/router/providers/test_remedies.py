@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from router.providers.remedies import (
@@ -35,6 +36,25 @@ def test_a_flag_that_the_upstream_names_is_left_out_and_no_other() -> None:
     found = remedy("Unexpected value(s) `context-1m-2025-08-07` for the `anthropic-beta` header.")
 
     assert found == DropBetas(frozenset({"context-1m-2025-08-07"}))
+
+
+def test_a_model_without_reasoning_is_not_asked_for_what_it_refuses() -> None:
+    text = ErrorText(text="Encrypted content is not supported with this model.", param="include")
+
+    assert find_remedy(400, text, fields=("model", "input", "include"), betas=()) == DropField("include")
+
+
+def test_reasoning_that_openai_cannot_open_is_taken_out_too() -> None:
+    body = {
+        "error": {
+            "message": "The encrypted content gAAA...ng== could not be verified.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_encrypted_content",
+        }
+    }
+
+    assert find_remedy(400, read_error(orjson.dumps(body)), fields=("model", "input"), betas=()) == DropThinking()
 
 
 @pytest.mark.parametrize(

@@ -243,3 +243,10 @@ def test_of_a_vendor_that_wants_nothing_changed_that_is_told_and_of_none_nothing
 
     assert "vendor Ollama (/v1): nothing is changed" in lines_of(known)
     assert not any(line.startswith("vendor") for line in lines_of(unknown))
+
+
+def test_a_geminis_address_is_taken_as_its_clients_ask_it(tmp_path: Path) -> None:
+    code, said = explained(tmp_path, "--route", "/v1beta/models/near-1:streamGenerateContent?alt=sse")
+
+    assert code == 0
+    assert lines_of(said)[0].endswith(", /v1beta/models/near-1:streamGenerateContent, streamed")

@@ -130,6 +130,15 @@ def test_a_tier_is_a_word_of_the_map_only() -> None:
     assert chosen(exact, model="claude-haiku-5") == ("coding", "default")
 
 
+@pytest.mark.parametrize("asked", ["small-1:latest", "fast:latest", "claude-small:LATEST"])
+def test_the_tag_that_an_ollamas_clients_add_is_no_part_of_a_name(asked: str) -> None:
+    assert chosen(config(), model=asked) == ("fast", "model")
+
+
+def test_a_name_with_that_tag_is_itself_first() -> None:
+    assert chosen(config(model_map={"qwen:latest": "fast", "qwen": "coding"}), model="qwen:latest") == ("fast", "model")
+
+
 @pytest.mark.parametrize("model", ["claude-x[1m]", "claude-x-1m", "claude-x [1M]", "claude-x-1m[1m]"])
 def test_the_clients_mark_of_a_window_is_no_part_of_a_name(model: str) -> None:
     assert chosen(config(model_map={"claude-x": "fast"}), model=model) == ("fast", "model")

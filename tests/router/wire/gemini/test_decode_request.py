@@ -174,8 +174,16 @@ def turns(calls: list[dict[str, Any]], results: list[dict[str, Any]]) -> tuple[l
         ([call("f", "1"), call("f", "2")], [result("f", "2"), result("f", "1")], [1, 0]),
         ([call("f"), call("g"), call("f")], [result("g"), result("f"), result("f")], [1, 0, 2]),
         ([call("f"), call("f")], [result("f", "made-up"), result("f")], [0, 1]),
+        ([call("f", "1"), call("f", "2")], [result("f"), result("f", "1")], [1, 0]),
+        ([call("f", "1"), call("f", "2")], [result("f", "1"), result("f", "1")], [0, 1]),
     ],
-    ids=["by id", "by name, the oldest first", "by name where no call has the id"],
+    ids=[
+        "by id",
+        "by name, the oldest first",
+        "by name where no call has the id",
+        "by name, but for a call that another result names",
+        "by name where the call has its result already",
+    ],
 )
 def test_results_belong_to_their_calls(calls: list[Any], results: list[Any], answered: list[int]) -> None:
     made, brought = turns(calls, results)

@@ -23,7 +23,8 @@ from router.domain.events import (
     Usage,
     UsageSeen,
 )
-from router.errors import ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed, StreamBroken
+from router.domain.frame import Frame
+from router.errors import ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed, RouterError, StreamBroken
 from router.wire.dialect import Partial, ReplyOptions
 from router.wire.gemini.encode_stream import GeminiEncoder
 from router.wire.gemini.reply import encode_reply
@@ -149,7 +150,24 @@ def test_an_array_is_closed_behind_an_error_also_where_nothing_was_said() -> Non
     out = b"".join(map(begun.encode, said)) + begun.failed(limited)
 
     assert told["error"]["details"][0]["retryDelay"] == "7s"
-    assert [*orjson.loads(out)[1]] == ["error"]
+    said_so, faulty, error = orjson.loads(out)
+    assert said_so["candidates"][0]["content"]["parts"] == [{"text": "a"}]
+    assert faulty["candidates"][0]["finishReason"] == "MALFORMED_FUNCTION_CALL"
+    assert [*error] == ["error"]
+
+
+def test_an_answer_that_was_relayed_and_breaks_is_called_faulty_under_its_own_id() -> None:
+    encoder = GeminiEncoder(ReplyOptions(model="m"), minting())
+    passed = (
+        b'{"candidates":[{"content":{"role":"model","parts":[{"text":"a"}]},"index":0}],"modelVersion":"up","responseId":"r9"}'
+    )
+    encoder.follow(Frame(raw=b"data: " + passed + b"\n\n", data=passed))
+
+    faulty, error = [orjson.loads(frame[6:]) for frame in encoder.failed(RouterError()).split(b"\n\n") if frame]
+
+    assert (faulty["modelVersion"], faulty["responseId"]) == ("up", "r9")
+    assert faulty["candidates"][0]["finishReason"] == "MALFORMED_FUNCTION_CALL"
+    assert [*error] == ["error"]
 
 
 def test_midstream_error_is_the_frame_of_its_vector() -> None:

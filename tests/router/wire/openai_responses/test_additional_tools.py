@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from router.domain.events import Started, Stopped, StopReason, ToolDelta, ToolDone, ToolStarted
 from router.domain.messages import Message, Role, Text, ToolKind, ToolResult, ToolUse, VendorTool
 from router.domain.request import DialectName
+from router.errors import InvalidRequest
 from router.wire.dialect import ReplyOptions, UpstreamTarget
 from router.wire.registry import DIALECTS
 from tests.router.wire.drive import minting
@@ -82,9 +84,24 @@ def test_their_places_are_those_in_the_input() -> None:
     ]
 
 
-def test_any_shape_of_the_item_is_read() -> None:
-    shapes: tuple[Any, ...] = (None, 5, [], [5], [{}], [{"type": "namespace", "name": "n", "tools": 5}], [{"type": 5}])
-    for tools in shapes:
-        item = {"type": "additional_tools", "tools": tools}
+@pytest.mark.parametrize("tools", [5, [5], [{}], [{"type": "namespace", "name": "n", "tools": 5}], [{"type": 5}]])
+def test_they_are_checked_as_those_of_the_body_are(tools: object) -> None:
+    item = {"type": "additional_tools", "tools": tools}
 
-        assert RESPONSES.decode_request({"input": [item, ASKED]}).tools == ()
+    with pytest.raises(InvalidRequest) as caught:
+        RESPONSES.decode_request({"input": [item, ASKED]})
+
+    assert str(caught.value.param).startswith("input[0].tools")
+
+
+@pytest.mark.parametrize("tools", [None, []])
+def test_an_item_without_tools_offers_none(tools: object) -> None:
+    assert RESPONSES.decode_request({"input": [{"type": "additional_tools", "tools": tools}, ASKED]}).tools == ()
+
+
+def test_tools_that_a_later_item_declares_again_are_offered_once() -> None:
+    request = RESPONSES.decode_request(body({"role": "assistant", "content": "x"}, ITEM, ASKED))
+
+    sent = CHAT.encode_request(request, UpstreamTarget(model="up")).body
+
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["functions__exec", "functions__wait"]

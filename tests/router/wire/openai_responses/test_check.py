@@ -51,6 +51,12 @@ def refusal(body: dict[str, Any]) -> InvalidRequest:
             {"input": "x", "tools": [{"type": "namespace", "name": "n", "tools": [{"type": "custom"}]}]},
             "tools[0].tools[0].name",
         ),
+        ({"input": [{"type": "additional_tools", "tools": "x"}]}, "input[0].tools"),
+        ({"input": [{"type": "additional_tools", "tools": [{"type": "function", "name": []}]}]}, "input[0].tools[0].name"),
+        (
+            {"input": [{"type": "additional_tools", "tools": [{"type": "function", "name": "x", "parameters": [1]}]}]},
+            "input[0].tools[0].parameters",
+        ),
         ({"input": "x", "tool_choice": "any"}, "tool_choice"),
         ({"input": "x", "tool_choice": {"type": "function"}}, "tool_choice.name"),
         ({"input": "x", "tool_choice": {"type": "allowed_tools", "tools": "x"}}, "tool_choice.tools"),
@@ -114,3 +120,12 @@ def test_lists_have_the_limits_of_every_dialect(key: str, limit: int) -> None:
     items: list[Any] = [ASKED if key == "input" else tool] * (limit + 1)
 
     assert f"more than {limit}" in refusal({"input": "x", key: items}).message
+
+
+def test_the_tools_inside_a_namespace_count_too() -> None:
+    inner = [{"type": "function", "name": "x"}] * 1_024
+    space = {"type": "namespace", "name": "n", "tools": inner}
+
+    check_request({"input": "x", "tools": [space]})
+    assert refusal({"input": "x", "tools": [space, {"type": "local_shell"}]}).param == "tools"
+    assert refusal({"input": [{"type": "additional_tools", "tools": [space, *inner]}]}).param == "input[0].tools"

@@ -211,6 +211,28 @@ def test_a_call_inside_a_namespace_has_the_flat_name() -> None:
     assert names == ["agents__spawn", "agents__spawn"]
 
 
+def test_a_call_of_a_function_is_its_own_whatever_namespace_has_the_name_too() -> None:
+    tools = [AGENTS, SHELL | {"name": "spawn"}]
+    choice = {"type": "function", "name": "spawn"}
+
+    names = [block.name for block in blocks(call(name="spawn"), answer(), tools=tools) if isinstance(block, ToolUse)]
+
+    assert names == ["spawn"]
+    assert decode(tools=tools, tool_choice=choice).tool_choice == ToolChoice(mode=ChoiceMode.NAMED, name="spawn")
+
+
+def test_a_tool_that_the_vendor_names_by_its_type_may_have_any_name_of_its_own() -> None:
+    tools = decode(tools=[{"type": "local_shell", "name": []}, AGENTS]).tools
+
+    assert [tool.name for tool in tools] == ["local_shell", "agents__spawn", "agents__tell"]
+
+
+def test_a_result_in_the_clients_own_form_is_its_json() -> None:
+    found = blocks(call(), answer({"stdout": "precious"}))[1]
+
+    assert found == ToolResult(call_id="call_1", content=(Text('{"stdout":"precious"}'),))
+
+
 def test_flat_names_that_somebody_has_already_get_a_number() -> None:
     taken = SHELL | {"name": "agents__spawn"}
     other = {"type": "namespace", "name": "agents__", "description": "", "tools": [SHELL | {"name": "spawn"}]}

@@ -129,6 +129,23 @@ def test_items_that_all_have_the_same_place_are_told_apart_by_their_kind() -> No
     assert reply(*thought, *spoken, ended()).blocks[-1] == SaidText(text="Hello")
 
 
+def test_calls_whose_items_have_no_id_are_told_apart_by_the_ids_of_their_calls() -> None:
+    """llama.cpp names neither item nor place, only the call, and tells all calls whole behind the last piece."""
+    calls = [{"type": "function_call", "call_id": f"fc_{name}", "name": name, "arguments": '{"p":1}'} for name in "XY"]
+    begun = [{**added(0, **call, status="in_progress"), "output_index": None} for call in calls]
+    begun = [{**event, "item": {**event["item"], "arguments": ""}} for event in begun]
+    pieces = [[delta("function_call_arguments", f"fc_{name}", 0, text) for text in ('{"p"', ":1}")] for name in "XY"]
+    pieces = [[{key: value for key, value in event.items() if key != "output_index"} for event in told] for told in pieces]
+    whole = [{"type": "response.output_item.done", "item": call} for call in calls]
+
+    told = reply(begun[0], *pieces[0], begun[1], *pieces[1], *whole, ended(*calls))
+    only_whole = reply(*whole, ended(*calls))
+
+    expected = tuple(SaidCall(id=f"fc_{name}", name=name, json_text='{"p":1}') for name in "XY")
+    assert told.blocks == expected
+    assert only_whole.blocks == expected
+
+
 def test_a_call_that_contradicts_its_pieces_is_never_run() -> None:
     begun = [added(0, **function("")), delta("function_call_arguments", "fc_1", 0, '{"a":1}')]
 

@@ -105,7 +105,11 @@ def conversations(draw: Callable[..., Any]) -> tuple[Message, ...]:
 @st.composite
 def requests(draw: Callable[..., Any]) -> NeutralRequest:
     functions = draw(
-        st.lists(st.builds(Tool, name=NAMES, description=st.none() | WORDS, schema=SCHEMAS, strict=st.booleans()), max_size=2)
+        st.lists(
+            st.builds(Tool, name=NAMES, description=st.none() | WORDS, schema=SCHEMAS, strict=st.booleans()),
+            max_size=2,
+            unique_by=lambda tool: tool.name,
+        )
     )
     tools: tuple[Tool | VendorTool, ...] = (*OWN_TOOLS, *functions)
     chosen = st.sampled_from(tools).map(lambda tool: ToolChoice(mode=ChoiceMode.NAMED, name=tool.name))
