@@ -18,7 +18,7 @@ from tests.conformance.upstream import Case, Upstream
 
 HELLO = "Say hello in one short sentence."
 OK = 200
-_NOT_OFFERED = frozenset({404, 405, 501})
+NOT_OFFERED = frozenset({404, 405, 501})
 
 
 class Failed(Exception):
@@ -104,10 +104,9 @@ class Bench:
         """Return the answer to a turn, whatever its status."""
         return await self.fetch(dialect.ask(turn, self.key, changes))
 
-    async def accepted(self, dialect: Dialect, turn: Turn, changes: Json | None = None) -> Told:
-        """Return what a successful answer said. Raises Failed for any other."""
-        answer = await self.ask(dialect, turn, changes)
-        return read_success(dialect, answer, is_stream=turn.is_stream)
+    async def accepted(self, dialect: Dialect, turn: Turn, changes: Json | None = None) -> None:
+        """Raise Failed unless the turn gets an answer that comes to its end without an error."""
+        taken(dialect, await self.ask(dialect, turn, changes), is_stream=turn.is_stream)
 
     async def spoken(self, dialect: Dialect, *, is_stream: bool) -> Answer:
         """Return the answer to an ordinary turn, asked for once; it succeeded. Raises Failed."""
@@ -116,8 +115,9 @@ class Bench:
     async def once(self, name: str, dialect: Dialect, ask: Ask) -> Answer:
         """Return the answer to this request, asked for once under this name; it succeeded. Raises Failed."""
         if name not in self._kept:
-            self._kept[name] = await self.fetch(ask)
-        succeeded(dialect.name, self._kept[name])
+            answer = await self.fetch(ask)
+            succeeded(dialect.name, answer)
+            self._kept[name] = answer
         return self._kept[name]
 
     @contextmanager
@@ -154,10 +154,18 @@ class Bench:
 
 def succeeded(name: str, answer: Answer) -> None:
     """Raise NotOffered or Failed unless the answer is a whole one with status 200."""
-    if answer.status in _NOT_OFFERED:
+    if answer.status in NOT_OFFERED:
         raise NotOffered(f"{name} is not offered ({answer.status})")
     expect(answer.status == OK, f"{answer.status}: {short(answer.body.decode('utf-8', 'replace'))}")
     expect(answer.end is End.WHOLE, f"the body ended {answer.end} after {len(answer.body)} bytes")
+
+
+def taken(dialect: Dialect, answer: Answer, *, is_stream: bool) -> None:
+    """Raise Failed unless an answer succeeded and came to its end; its grammar is another check's business."""
+    succeeded(dialect.name, answer)
+    told = dialect.read(answer.body, is_stream=is_stream)
+    expect(not told.error, f"the answer is an error: {told.error}")
+    expect(told.is_closed, f"the answer has no end: {short(answer.body[-100:].decode('utf-8', 'replace'))}")
 
 
 def read_success(dialect: Dialect, answer: Answer, *, is_stream: bool) -> Told:

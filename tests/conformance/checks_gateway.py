@@ -7,7 +7,7 @@ import re
 import trio
 
 from tests.conformance import sources
-from tests.conformance.bench import OK, Bench, Failed, NotOffered, check, expect, read_success, succeeded
+from tests.conformance.bench import OK, Bench, Failed, NotOffered, check, expect, succeeded, taken
 from tests.conformance.dialects import MESSAGES, SCHEMA, bearer
 from tests.conformance.http import Answer, Ask, Headers
 from tests.conformance.shape import Json, as_json, at, count, entries, lacks, short, text
@@ -46,7 +46,7 @@ def client_turn(bench: Bench, prompt: str, *, is_stream: bool = True, model: str
     tool = {"name": "Read", "description": "Reads a file.", "input_schema": SCHEMA, "eager_input_streaming": True, **cached}
     body: Json = {
         "model": model or bench.model,
-        "max_tokens": 48,
+        "max_tokens": 16,
         "system": system,
         "messages": [{"role": "user", "content": content}],
         "tools": [tool],
@@ -102,7 +102,7 @@ async def side_calls(bench: Bench) -> None:
 )
 async def turn(bench: Bench) -> None:
     answer = await bench.fetch(post(bench, "/v1/messages?beta=true", client_turn(bench, "Say hello.")))
-    read_success(MESSAGES, answer, is_stream=True)
+    taken(MESSAGES, answer, is_stream=True)
 
 
 @check(
@@ -112,7 +112,7 @@ async def turn(bench: Bench) -> None:
 )
 async def turn_again(bench: Bench) -> None:
     body = client_turn(bench, "Say hello.", is_stream=False)
-    read_success(MESSAGES, await bench.fetch(post(bench, "/v1/messages?beta=true", body)), is_stream=False)
+    taken(MESSAGES, await bench.fetch(post(bench, "/v1/messages?beta=true", body)), is_stream=False)
 
 
 @check(
@@ -123,7 +123,7 @@ async def turn_again(bench: Bench) -> None:
 async def system_role(bench: Bench) -> None:
     body = client_turn(bench, "Say hello.")
     body["messages"].append({"role": "system", "content": "Be brief."})
-    read_success(MESSAGES, await bench.fetch(post(bench, "/v1/messages?beta=true", body)), is_stream=True)
+    taken(MESSAGES, await bench.fetch(post(bench, "/v1/messages?beta=true", body)), is_stream=True)
 
 
 @check(
@@ -136,7 +136,7 @@ async def side_query(bench: Bench) -> None:
     schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"], "additionalProperties": False}
     body |= {"thinking": {"type": "disabled"}, "output_config": {"format": {"type": "json_schema", "schema": schema}}}
     del body["tools"]
-    read_success(MESSAGES, await bench.fetch(post(bench, "/v1/messages?beta=true", body)), is_stream=True)
+    taken(MESSAGES, await bench.fetch(post(bench, "/v1/messages?beta=true", body)), is_stream=True)
 
 
 @check("gateway.count-tokens", "count_tokens answers {input_tokens}, a number above 0.", source=sources.ANTHROPIC_COUNT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from tests.conformance import sources
-from tests.conformance.bench import Bench, check, expect, read_success, succeeded
+from tests.conformance.bench import Bench, check, expect, succeeded, taken
 from tests.conformance.checks_errors import envelope
 from tests.conformance.dialects import GEMINI, SCHEMA, gemini_path
 from tests.conformance.frames import read_array
@@ -34,7 +34,7 @@ def cli_turn(prompt: str) -> Json:
             "topP": 0.95,
             "topK": 64,
             "thinkingConfig": {"includeThoughts": True},
-            "maxOutputTokens": 48,
+            "maxOutputTokens": 16,
         },
     }
 
@@ -80,7 +80,7 @@ async def key_in_query(bench: Bench) -> None:
     answer = await bench.fetch(
         Ask(method="POST", path=path, headers=GEMINI.headers(None), body=as_json(GEMINI.body_of(bench.turn())).encode())
     )
-    read_success(GEMINI, answer, is_stream=False)
+    taken(GEMINI, answer, is_stream=False)
 
 
 @check("gemini.count-tokens", "countTokens answers {totalTokens}, a number above 0.", source=sources.GEMINI_COUNT)
@@ -145,7 +145,7 @@ async def openapi_schema(bench: Bench) -> None:
 @check("gemini.takes.snake-case", "system_instruction and generation_config are taken in snake case, too.", source=sources.GEMINI)
 async def snake_case(bench: Bench) -> None:
     instruction = {"parts": [{"text": "Be brief."}]}
-    await _takes(bench, {"system_instruction": instruction, "generation_config": {"max_output_tokens": 48}})
+    await _takes(bench, {"system_instruction": instruction, "generation_config": {"max_output_tokens": 16}})
 
 
 @check("gemini.takes.safety-settings", "safetySettings are no error.", source=sources.GEMINI)

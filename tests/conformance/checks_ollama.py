@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.conformance import sources
-from tests.conformance.bench import Bench, check, expect, read_success, succeeded
+from tests.conformance.bench import Bench, check, expect, succeeded, taken
 from tests.conformance.dialects import OLLAMA, Turn
 from tests.conformance.http import Answer, Ask
 from tests.conformance.shape import Json, as_json, count, entries, short, text
@@ -26,7 +26,7 @@ async def stream_by_default(bench: Bench) -> None:
     ask = Ask(method="POST", path="/api/chat", headers=OLLAMA.headers(bench.key), body=as_json(body).encode())
     answer = await bench.once("ollama default", OLLAMA, ask)
     expect(answer.is_type(OLLAMA.stream_type), f"content-type {answer.header('content-type')!r}")
-    read_success(OLLAMA, answer, is_stream=True)
+    taken(OLLAMA, answer, is_stream=True)
 
 
 @check("ollama.version", "GET /api/version tells a version that a client can compare.", source=sources.OLLAMA_VERSION)
@@ -67,7 +67,7 @@ async def tool_history(bench: Bench) -> None:
 @check("ollama.takes.options", "options, keep_alive, think and format are taken.", source=sources.OLLAMA_CHAT)
 async def options(bench: Bench) -> None:
     changes = {
-        "options": {"num_ctx": 4096, "num_predict": 48, "temperature": 0.5, "top_k": 20, "seed": 7, "stop": ["User:"]},
+        "options": {"num_ctx": 4096, "num_predict": 16, "temperature": 0.5, "top_k": 20, "seed": 7, "stop": ["User:"]},
         "keep_alive": "5m",
         "think": False,
         "format": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
@@ -84,7 +84,7 @@ async def any_media_type(bench: Bench) -> None:
     body = as_json(OLLAMA.body_of(bench.turn(is_stream=False))).encode()
     headers = (("content-type", "application/x-www-form-urlencoded"), *OLLAMA.headers(bench.key)[1:])  # what curl -d sends
     answer = await bench.fetch(Ask(method="POST", path="/api/chat", headers=headers, body=body))
-    read_success(OLLAMA, answer, is_stream=False)
+    taken(OLLAMA, answer, is_stream=False)
 
 
 @check("ollama.takes.tagged-name", "A model's name may carry the tag :latest.", source=sources.OLLAMA_TAGS)

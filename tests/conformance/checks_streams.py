@@ -56,7 +56,7 @@ def _ordinary_checks(dialect: Dialect) -> list[Check]:
         Check(
             id=f"{name}.request-id",
             claim=f"An answer carries an id for support requests in {dialect.id_header}, and two answers have two.",
-            source=dialect.error_source,
+            source=dialect.id_source,
             run=partial(_request_id, dialect),
         ),
     ]

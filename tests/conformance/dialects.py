@@ -31,7 +31,7 @@ class Turn:
     model: str
     is_stream: bool = True
     has_tools: bool = False
-    max_tokens: int = 48
+    max_tokens: int = 16  # no text is looked at, and small models are slow
 
 
 @frozen(kw_only=True)
@@ -59,6 +59,11 @@ class Dialect:
     read_reply: Callable[[object], Told]
     error_of: Callable[[object, Complaints, str], str]
     fixed: Headers = ()
+
+    @property
+    def id_source(self) -> str:
+        """Where it is said that answers carry an id: by the vendors whose SDKs also read x-should-retry."""
+        return self.error_source if self.has_retry_header else sources.ROUTER
 
     def headers(self, key: str | None) -> Headers:
         """Return the headers of every request."""
