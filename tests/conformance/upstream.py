@@ -114,6 +114,7 @@ async def _read(stream: trio.SocketStream, conn: h11.Connection) -> Asked | None
     head: h11.Request | None = None
     body = bytearray()
     while True:
+        await trio.lowlevel.checkpoint()  # a big body that is already here holds nobody up
         event = conn.next_event()
         if event is h11.NEED_DATA:
             conn.receive_data(await stream.receive_some(READ_BYTES))
