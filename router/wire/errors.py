@@ -18,6 +18,7 @@ from attrs import frozen
 
 from router.domain.request import DialectName
 from router.errors import (
+    ContextOverflow,
     ErrorKind,
     GuardRejected,
     InvalidRequest,
@@ -128,6 +129,8 @@ def render(error: RouterError, dialect: DialectName | ErrorShape, request_id: st
     if isinstance(error, UpstreamClientError) and _hands_through(error, shape):
         return Rendered(status=status, headers=_headers(error, status, error.content_type or _JSON), body=error.body)
     body = error_document(error, shape)
+    if isinstance(error, ContextOverflow) and dialect is DialectName.OPENAI_RESPONSES:
+        body["error"]["param"] = "input"  # what this API calls the conversation; a chat's is `messages`
     if shape is ErrorShape.ANTHROPIC:
         body = {"type": "error", **body, "request_id": request_id}
     return Rendered(status=status, headers=_headers(error, status, _JSON), body=orjson.dumps(body))
