@@ -13,8 +13,7 @@ import pytest
 from attrs import frozen
 
 from router.domain.request import DialectName
-from router.errors import ProviderFailed
-from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider
+from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, Step
 from tests.replay.speech.common import Answer, Ask, Call, Heard
 from tests.replay.speech.every import SPEAKERS
 from tests.router.ingress.memory import Conversation
@@ -23,6 +22,13 @@ from tests.router.ingress.ways import sent
 
 RESPONSES, GEMINI, OLLAMA = DialectName.OPENAI_RESPONSES, DialectName.GEMINI, DialectName.OLLAMA
 CONVERSATION = {RESPONSES: "input", GEMINI: "contents", OLLAMA: "messages"}
+_ENDS = {
+    RESPONSES: b"response.completed",
+    GEMINI: b'"finishReason"',
+    OLLAMA: b'"done":true',
+    CHAT: b'"finish_reason":"',
+    ANTHROPIC: b"message_delta",
+}
 HELLO = Answer(text="hello")
 HEARD_HELLO = Heard(text="hello", stop="end")
 Understood = tuple[tuple[str, ...], ...]
@@ -43,13 +49,15 @@ class Lane:
         """Return an answer of the upstream."""
         return Script(chunks=[SPEAKERS[self.upstream].answer(said, stream=self.is_stream)], is_event_stream=self.is_stream)
 
-    def broken_off(self, text: str, failure: ProviderFailed) -> Script:
-        """Return a stream that says all of a text and then breaks."""
-        whole = SPEAKERS[self.upstream].answer(Answer(text=text), stream=True)
-        end = b"\n" if self.upstream is OLLAMA else b"\n\n"
-        frames = [frame + end for frame in whole.split(end) if frame]
-        last = next(at for at, frame in enumerate(frames) if text[len(text) // 2 :].encode() in frame)
-        return Script(chunks=[*frames[: last + 1], failure])
+    def begun(self, said: Answer, *, is_in_text: bool = False) -> list[Step]:
+        """Return a stream without its end; `is_in_text` leaves out the end of the text, too."""
+        whole = SPEAKERS[self.upstream].answer(said, stream=True)
+        mark = b"\n" if self.upstream is OLLAMA else b"\n\n"
+        frames = [frame + mark for frame in whole.split(mark) if frame]
+        if is_in_text:
+            rest = said.text[len(said.text) // 2 :].encode()
+            return [*frames[: 1 + next(at for at, frame in enumerate(frames) if rest in frame)]]
+        return [*frames[: next(at for at, frame in enumerate(frames) if _ENDS[self.upstream] in frame)]]
 
     def provider(self, *scripts: Script, name: str = "a") -> ScriptedProvider:
         """Return a provider of the upstream's dialect that plays these, else one that says hello."""
