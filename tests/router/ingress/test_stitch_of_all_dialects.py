@@ -13,7 +13,7 @@ from router.errors import FailureReason, ProviderFailed
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, Step, a_profile
 from tests.replay.speech.common import Answer, Ask, Call
 from tests.replay.speech.every import SPEAKERS
-from tests.router.ingress.lanes import GEMINI, OLLAMA, RESPONSES, Lane, streamed
+from tests.router.ingress.lanes import GEMINI, LANES, OLLAMA, RESPONSES, Lane, streamed
 from tests.router.ingress.memory import Conversation
 from tests.router.ingress.rig import Rig, check_grammar, data_of
 from tests.router.ingress.ways import asked, sent
@@ -26,6 +26,9 @@ WHOLE = {RESPONSES: "response.completed", GEMINI: "STOP", OLLAMA: "stop"}
 CUT = {RESPONSES: "response.incomplete", GEMINI: "OTHER", OLLAMA: "length"}
 FAILED = {RESPONSES: "response.failed", GEMINI: "UNAVAILABLE", OLLAMA: "error"}
 in_text_or_behind_it = pytest.mark.parametrize("is_in_text", [True, False], ids=["in its text", "behind its text"])
+of_pieces = pytest.mark.parametrize(  # the others' calls come whole
+    "lane", [lane for lane in LANES if lane.is_stream and lane.upstream not in (GEMINI, OLLAMA)], ids=str
+)
 ARRAY = "/v1beta/models/m:streamGenerateContent"
 
 
@@ -153,11 +156,9 @@ async def test_a_stream_that_holds_a_whole_call_ends_as_tool_use(lane: Lane, act
     assert asked(rig) == ["a"]
 
 
-@streamed
+@of_pieces
 @pytest.mark.parametrize("action", ["off", "surface", "continue"])
 async def test_inside_a_call_nothing_is_mended(lane: Lane, action: str) -> None:
-    if lane.upstream in (GEMINI, OLLAMA):
-        return  # whose calls come whole
     begun = lane.begun(CALL)
     half = next(at for at, frame in enumerate(begun) if isinstance(frame, bytes) and b'{\\"path' in frame)
     rig = a_rig(lane, [*begun[: half + 1], RESET], action, saying(CHAT, "never"))
