@@ -83,8 +83,9 @@ class Handler:
         failed: RouterError | None = None
         async with trio.open_nursery() as nursery:
             server = self.turn.generation.config.server
+            keepalive_s = inf if self.turn.question.is_array else server.sse_keepalive_s  # which has no place for one
             nursery.start_soon(
-                partial(writer.keep_alive, grace_s=server.header_grace_s, keepalive_s=server.sse_keepalive_s),
+                partial(writer.keep_alive, grace_s=server.header_grace_s, keepalive_s=keepalive_s),
                 name="keep-alive",
             )
             try:

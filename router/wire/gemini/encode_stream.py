@@ -166,9 +166,11 @@ def last_candidate(parts: list[dict[str, Any]], finish: str) -> dict[str, Any]:
 
 
 def keepalive(*, started: bool) -> bytes:
-    """Return nothing: a client of this dialect sent its request again after a comment (clients.md 2)."""
+    """Return a chunk that says nothing: gemini-cli gives up after 300 s without a byte, and asks again after a comment.
+
+    One without candidates it reads over (docs/decisions/035)."""
     del started
-    return b""
+    return b'data: {"usageMetadata":{}}\n\n'
 
 
 def stream_type(options: ReplyOptions) -> str:

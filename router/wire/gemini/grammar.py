@@ -55,14 +55,14 @@ class GeminiMonitor(GrammarMonitor):
             self.is_over = True
             return
         need(not self._is_faulty, f"an answer goes on behind its end: {chunk!r}")
+        if "candidates" not in chunk:  # a sign of life, or usage by itself
+            need(isinstance(chunk.get("usageMetadata"), dict), f"a chunk without candidates and without usage: {chunk!r}")
+            return
         identity = (chunk.get("modelVersion"), chunk.get("responseId"))
         need(all(isinstance(fact, str) for fact in identity) and identity[1], f"a chunk without model or id: {chunk!r}")
         need(self._identity in (None, identity), f"chunks of two answers: {self._identity} and {identity}")
         self._identity = identity
-        candidates = chunk.get("candidates")
-        if candidates is None:
-            need(isinstance(chunk.get("usageMetadata"), dict), f"a chunk without candidates and without usage: {chunk!r}")
-            return
+        candidates = chunk["candidates"]
         need(isinstance(candidates, list) and len(candidates) == 1, f"not one candidate: {chunk!r}")
         self._candidate(candidates[0], chunk)
 

@@ -9,7 +9,7 @@ import pytest
 
 from router.domain.request import DialectName
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, anthropic_stream, chat_stream
-from tests.router.ingress.rig import Rig
+from tests.router.ingress.rig import Rig, check_grammar
 
 RESPONSES, GEMINI, OLLAMA = DialectName.OPENAI_RESPONSES, DialectName.GEMINI, DialectName.OLLAMA
 ARRAY = "/v1beta/models/m:streamGenerateContent"
@@ -78,3 +78,18 @@ async def test_an_array_that_breaks_is_closed_behind_the_error(autojump_clock: o
     assert first == chunk
     assert faulty["candidates"][0]["finishReason"] == "MALFORMED_FUNCTION_CALL"
     assert error["error"]["status"] == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize(("path", "pings"), [(f"{ARRAY}?alt=sse", 4), (ARRAY, 0)], ids=["events", "array"])
+async def test_a_slow_models_silence_is_broken_for_gemini_clients_where_their_form_allows_it(
+    path: str, pings: int, autojump_clock: object
+) -> None:
+    del autojump_clock
+    script = Script(chunks=[70.0, *chat_stream("x")])
+    rig = Rig(providers=[ScriptedProvider(name="a", dialect=CHAT, scripts=[script])], keys={"a": {"timeout_s": 300}})
+    body = orjson.dumps({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]})
+
+    talk = await rig.send(GEMINI, body, path=path)
+
+    assert talk.body.count(b'{"usageMetadata":{}}') == pings
+    check_grammar(GEMINI, talk.body)

@@ -190,10 +190,15 @@ def test_an_answer_is_cut_with_a_word_that_does_not_call_it_whole() -> None:
     assert (can_cut, encoder.can_cut) == ([False, True, False, True], False)
 
 
-def test_this_dialect_has_no_comments_and_no_signs_of_life() -> None:
+def test_a_sign_of_life_is_a_chunk_without_candidates_and_fits_anywhere() -> None:
     dialect = DIALECTS[GEMINI]
+    events: list[NeutralEvent] = [Started(id="r", model="m", created=7), TextDelta("a"), Stopped(reason=StopReason.END)]
+    encoder = GeminiEncoder(OPTIONS, minting())
+    frames = [encoder.encode(event) for event in events]
 
-    assert (dialect.keepalive(started=True), dialect.keepalive(started=False), dialect.is_commented) == (b"", b"", False)
+    for at in range(len(frames)):
+        assert_grammatical(b"".join([*frames[:at], dialect.keepalive(started=at > 0), *frames[at:]]), GEMINI)
+    assert not dialect.is_commented
     assert GeminiEncoder(OPTIONS, minting()).progress() == b""
     assert dialect.stream_type(OPTIONS).startswith("text/event-stream")
     assert dialect.stream_type(ARRAY) == "application/json"
