@@ -1,4 +1,4 @@
-"""Budgets, sessions and broken streams of clients that speak neither Messages nor chat."""
+"""Budgets and sessions of clients that speak neither Messages nor chat."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from tests.supervisors.ledger_rig import SPOKEN_USD, Clock
 
 QUESTION = Ask(system="Be brief.", text="What is it?")
 RESET = ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="the connection broke")
-SAID = "The answer to your question is fort"
 
 
 # ---- budgets
