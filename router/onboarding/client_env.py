@@ -17,7 +17,7 @@ CLAUDE_COMPACT_MARGIN = 13_000  # it compacts so long before the window, less it
 CLAUDE_ROOM = 8_000  # between its prompt and the first compaction; with less it would compact after every word
 LARGEST_OUTPUT = 32_000  # what Claude Code asks for by itself
 SHARE_OF_OUTPUT = 8  # of a window, for one answer
-PATIENCE_MS = 1_800_000  # half an hour: a processor reads 20,000 tokens in up to 10 minutes, more than once
+PATIENCE_MS = 1_800_000  # half an hour: two busy cores read the 29,000 tokens of a first prompt for over 20 minutes
 # what `claude` says for some windows and providers only
 _MANAGED = (
     "ANTHROPIC_AUTH_TOKEN",  # counts before an apiKeyHelper

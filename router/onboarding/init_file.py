@@ -67,7 +67,7 @@ queue_timeout_s = 600        # a third one waits
 capabilities = {{ vision = false }}  # it reads no pictures: they are named to it in words instead of failing the request
 connect_timeout_s = 1
 timeout_s = 300              # two slow cores shared with a compiler still write a word in that time
-first_byte_timeout_s = 1200  # the 20,000 tokens that a coding agent sends first take minutes on a processor
+first_byte_timeout_s = 1700  # 29,000 tokens of a coding agent took over 20 minutes on two busy cores; agents give up at 1,800 s
 """
 
 _EMBEDDED_RESTART = f"""\

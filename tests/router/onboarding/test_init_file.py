@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from router.config.advice import why_not_asked
 from router.config.load import Surroundings, load
 from router.config.schema import LoadedConfig
+from router.onboarding.client_env import PATIENCE_MS
 from router.onboarding.findings import Findings
 from router.onboarding.init_file import render
 from router.onboarding.servers import LocalModel, LocalServer, ServerKind
@@ -30,6 +31,15 @@ def loaded(text: str, environ: dict[str, str] | None = None) -> LoadedConfig:
 
 def chains(text: str) -> dict[str, tuple[str, ...]]:
     return {profile.name: profile.providers for profile in loaded(text).config.profiles}
+
+
+def test_the_embedded_model_may_read_nearly_as_long_as_the_agents_wait() -> None:
+    written = loaded(render(Findings(servers=(EMBEDDED,)))).config.providers
+    shipped = load(CONF.read_text(), path=CONF, around=Surroundings()).config.providers
+
+    waits = [provider.first_byte_timeout_s for provider in (*written, *shipped) if provider.name == "embedded"]
+
+    assert [0.9 * PATIENCE_MS < 1000 * (wait or 0) < PATIENCE_MS for wait in waits] == [True, True]
 
 
 def test_the_order_is_local_free_paid_embedded_and_the_chores_cost_nothing() -> None:
