@@ -12,7 +12,8 @@ from router.onboarding.client_facts import GEMINI_MODEL, RouterFacts
 from router.onboarding.client_setup import PLACEHOLDER, FileFormat, Setup, Variable
 
 CLAUDE_WINDOW = 200_000  # what Claude Code takes for granted
-CLAUDE_PROMPT = 20_000  # its own prompt with its tools, before anything was said (clients.md 4)
+CLAUDE_PROMPT = 29_000  # its own prompt with its tools, before anything was said: 29,241 of Qwen's tokens in 2.1.332
+CLAUDE_LEAST_COMPACT = 100_000  # it takes a smaller window to compact at for this one
 CLAUDE_COMPACT_MARGIN = 13_000  # it compacts so long before the window, less its reserve for an answer, is full
 CLAUDE_ROOM = 8_000  # between its prompt and the first compaction; with less it would compact after every word
 LARGEST_OUTPUT = 32_000  # what Claude Code asks for by itself
@@ -285,7 +286,8 @@ def _sdk(facts: RouterFacts, url_name: str, url: str, key_name: str) -> Setup:
 def _claude_window(facts: RouterFacts) -> tuple[Variable, ...]:
     """Return what fits Claude Code into the window: it believes in 200,000 tokens for every name that it knows.
 
-    MAX_CONTEXT_TOKENS holds for names that do not begin with claude-, AUTO_COMPACT_WINDOW for those, downwards only."""
+    MAX_CONTEXT_TOKENS holds for names that do not begin with claude-, AUTO_COMPACT_WINDOW for those, downwards to 100,000
+    only: Claude Code 2.1.332 says on its standard error that it takes less for that."""
     window = facts.window
     if window is None:
         return ()
@@ -294,7 +296,7 @@ def _claude_window(facts: RouterFacts) -> tuple[Variable, ...]:
     variables = [Variable(name="CLAUDE_CODE_MAX_CONTEXT_TOKENS", value=str(window), why=why)]
     if window < CLAUDE_WINDOW:
         variables += [
-            Variable(name="CLAUDE_CODE_AUTO_COMPACT_WINDOW", value=str(window)),
+            Variable(name="CLAUDE_CODE_AUTO_COMPACT_WINDOW", value=str(max(window, CLAUDE_LEAST_COMPACT))),
             Variable(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(output)),
         ]
     if window - output - CLAUDE_COMPACT_MARGIN < CLAUDE_PROMPT + CLAUDE_ROOM:

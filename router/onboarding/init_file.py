@@ -39,12 +39,12 @@ _HEAD = """\
 _LOCAL_LIMITS = """\
 connect_timeout_s = 1        # this machine answers at once or not at all
 timeout_s = 120              # between two pieces of an answer
-first_byte_timeout_s = 1200  # a processor reads the 20,000 tokens that a coding agent sends first for minutes
+first_byte_timeout_s = 1200  # a processor reads the 29,000 tokens that a coding agent sends first for minutes
 """
 
 _OLLAMA_WINDOW = (
     "Every request asks it for a window of max_context_tokens. A larger one takes more memory; with a smaller one the first"
-    " prompt of a coding agent, 20,000 tokens, does not fit."
+    " prompt of a coding agent, up to 29,000 tokens, does not fit."
 )
 
 _EMBEDDED_MANAGED = """\

@@ -94,9 +94,9 @@ def variables(facts: RouterFacts) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("window", "expected"),
     [
-        (8192, {"CONTEXT": "8192", "COMPACT": "8192", "OUTPUT": "1024", "DISABLE": "1"}),
-        (32768, {"CONTEXT": "32768", "COMPACT": "32768", "OUTPUT": "4096", "DISABLE": "1"}),
-        (65536, {"CONTEXT": "65536", "COMPACT": "65536", "OUTPUT": "8192"}),
+        (8192, {"CONTEXT": "8192", "COMPACT": "100000", "OUTPUT": "1024", "DISABLE": "1"}),
+        (32768, {"CONTEXT": "32768", "COMPACT": "100000", "OUTPUT": "4096", "DISABLE": "1"}),
+        (65536, {"CONTEXT": "65536", "COMPACT": "100000", "OUTPUT": "8192"}),
         (131072, {"CONTEXT": "131072", "COMPACT": "131072", "OUTPUT": "16384"}),
         (CLAUDE_WINDOW, {"CONTEXT": "200000"}),
         (1_000_000, {"CONTEXT": "1000000"}),
