@@ -22,6 +22,7 @@ from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
 from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
+from router.observers.fanout import Fanout
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
@@ -227,13 +228,14 @@ class _Late:
 def build(
     loaded: LoadedConfig, observer: Observer, *, seams: Seams, source: ConfigSource, lent: Lent, redactor: LiveRedactor
 ) -> Parts:
-    """Build the parts over one configuration; starts nothing, opens nothing.
+    """Build the parts over one configuration; starts nothing, opens nothing. What it tells goes to the log, `observer`, first.
 
     Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
     config, unconfigured = loaded.config, loaded.secrets.unconfigured
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
+    observer = Fanout(observer, seams.wall.now)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Self
+
 from attrs import frozen
 
 from router.errors import FailureReason
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt ended, as it is counted."""
+
+    OK = "ok"
+    FAILED = "failed"  # the client has seen nothing of it
+    FAILED_MIDSTREAM = "failed_midstream"
+    CANCELLED = "cancelled"  # by its client
+
+    @classmethod
+    def of(cls, *, is_ended: bool, has_failed: bool, is_midstream: bool) -> Self:
+        """Return the outcome; `is_midstream`: some of it was delivered."""
+        if not is_ended:
+            return cls.CANCELLED
+        if not has_failed:
+            return cls.OK
+        return cls.FAILED_MIDSTREAM if is_midstream else cls.FAILED
 
 
 @frozen(kw_only=True)

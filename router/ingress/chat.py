@@ -42,7 +42,7 @@ async def handle(exchange: Exchange, generation: Generation, route: ModelRoute) 
     try:
         body = await exchange.read_body(generation.config.server.max_body_bytes)
         turn = Turn.read(generation, exchange, route, body)
-        record.choice, record.model, record.is_stream = turn.choice, turn.model, turn.is_stream
+        record.choice, record.agent, record.model, record.is_stream = turn.choice, turn.agent, turn.model, turn.is_stream
         guards = Guards(turn=turn, record=record)
         guards.before()
         handler = Handler(exchange=exchange, turn=turn, record=record, guards=guards)

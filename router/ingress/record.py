@@ -17,6 +17,7 @@ from router.routing.answer import Answer, RelayEnd
 from router.routing.booking import with_input
 from router.routing.chain_events import skipped, tell_hops
 from router.routing.profile import ProfileChoice
+from router.routing.session import AgentTag
 from router.routing.trace import Trace
 from router.wire.json_text import parse_object
 from router.wire.touch import REASONING_KEYS
@@ -36,6 +37,7 @@ class Record:
     observer: Observer
     trace: Trace = field(init=False)
     choice: ProfileChoice | None = None
+    agent: AgentTag | None = None  # who of its client's agents asks
     model: str = ""
     is_stream: bool = False
     end: RelayEnd | None = None
@@ -101,7 +103,10 @@ class Record:
                 "model": self.model and self.model[:MAX_WORD_CHARS],
                 "profile": self.choice and self.choice.profile,
                 "why": self.choice and self.choice.why,
+                "session": self.agent and self.agent.session,
+                "request_class": self.agent and self.agent.klass,
                 "stream": self.is_stream,
+                "provider": trace.attempts[-1].provider if trace.attempts else None,
                 "chain": self._chain(outcome),
                 "skipped": skipped(trace.dropped),
                 "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
@@ -112,8 +117,11 @@ class Record:
                 "total_ms": total_ms,
                 "input_tokens": usage.input if usage else None,
                 "output_tokens": usage.output if usage else None,
+                "cache_read_input_tokens": usage.cache_read if usage else None,
+                "cache_creation_input_tokens": usage.cache_write if usage else None,
                 "estimated": usage.estimated if usage else (True if drained else None),
                 "cost_usd": None if trace.cost_usd is None else round(trace.cost_usd, 6),
+                "cost_savings_usd": None if trace.cost_usd is None else round(trace.savings_usd, 6),
                 "context_budget": self.context_budget,
                 "drift": None if self.drift is Severity.NONE else str(self.drift),
                 "drained": drained,

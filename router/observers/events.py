@@ -30,7 +30,10 @@ _REQUEST_FIELDS = (
     "model",
     "profile",
     "why",
+    "session",
+    "request_class",
     "stream",
+    "provider",
     "chain",
     "skipped",
     "dropped",
@@ -41,8 +44,11 @@ _REQUEST_FIELDS = (
     "total_ms",
     "input_tokens",
     "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
     "estimated",
     "cost_usd",
+    "cost_savings_usd",
     "context_budget",
     "drift",
     "drained",
@@ -65,6 +71,20 @@ _CACHE_FIELDS = (
     "cost_savings_usd",
 )
 _FAILURE_FIELDS = ("request_id", "provider", "status", "reason", "retryable", "error", "absent")
+_ATTEMPT_FIELDS = (
+    "request_id",
+    "provider",
+    "profile",
+    "model",
+    "stream",
+    "outcome",
+    "reason",
+    "ttft_ms",
+    "total_ms",
+    "output_tokens",
+    "cost_usd",
+    "cost_savings_usd",
+)
 _HOP_FIELDS = (
     "request_id",
     "provider",
@@ -82,7 +102,8 @@ _HOP_FIELDS = (
 _GUARD_FIELDS = ("request_id", "provider", "profile")
 
 EVENTS: Mapping[str, EventSpec] = {
-    # the daemon
+    # the daemon; a listener that fails loses events, and no request
+    "observer-failed": EventSpec(ERROR, ("observer", "exc_info")),
     "router-startup": EventSpec(
         INFO,
         (
@@ -184,6 +205,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS, quiet_if="absent"),
     "grammar-violation": EventSpec(WARNING, ("request_id", "provider", "dialect", "rule", "total")),
     "tool-args-invalid": EventSpec(WARNING, ("request_id", "provider", "calls")),
+    "attempt-complete": EventSpec(DEBUG, _ATTEMPT_FIELDS),
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS, quiet_if="absent"),
     "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),

@@ -15,6 +15,7 @@ import orjson
 import structlog
 from attrs import define
 
+from router.domain.told import Told, stamp_of
 from router.observers.events import level_of
 from router.ports import Observer
 
@@ -33,8 +34,16 @@ class LogObserver:
     unwritable_total: int = 0
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
+        """Write one event that nobody has stamped, dated now."""
+        self._write(level_of(name, fields), name, fields)
+
+    def told(self, told: Told) -> None:
+        """Write one event with its stamp."""
+        if told.level >= self.threshold:
+            self._write(told.level, told.name, {"ts": stamp_of(told.wall), "seq": told.seq, **told.fields})
+
+    def _write(self, level: int, name: str, fields: Mapping[str, object]) -> None:
         """Write one event, unless its level is too low. Never raises: one that cannot be written is told by its name alone."""
-        level = level_of(name, fields)
         if level < self.threshold:
             return
         try:
@@ -122,7 +131,7 @@ def _message(record: logging.LogRecord) -> str:
 
 def _stamp(now: Callable[[], datetime]) -> Processor:
     def stamp(_logger: Any, level: str, event: EventDict) -> EventDict:
-        ts = now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        ts = event.pop("ts", None) or stamp_of(now().timestamp())
         return {"ts": ts, "level": level, "event": event.pop("event"), **event}
 
     return stamp

@@ -13,6 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import Usage
+from router.domain.outcome import AttemptOutcome
 from router.domain.spend import Cost
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import AttemptHandle, Observer, OutcomeSink, Provider, Spending, UpstreamCall
@@ -113,13 +114,18 @@ class Walk:
             return refused
         self.trace.begin(name, config.model)
         self._began_at, self._committed_at, self._cost = trio.current_time(), None, None
-        with self.upstreams.sink.begin(name, memory_cooldown_s=memory_cooldown_s(self.ask.profile)) as handle:
-            outcome = await self._asked(config, call, deliver, has_later=has_later)
-            failure = outcome.failure if isinstance(outcome, RelayEnd) else outcome
-            if failure is None:
-                handle.ok()
-            else:
-                self._failed(failure, handle, config, is_midstream=failure is not outcome)
+        ended: RelayEnd | ProviderFailed | None = None
+        try:
+            with self.upstreams.sink.begin(name, memory_cooldown_s=memory_cooldown_s(self.ask.profile)) as handle:
+                outcome = await self._asked(config, call, deliver, has_later=has_later)
+                failure = outcome.failure if isinstance(outcome, RelayEnd) else outcome
+                if failure is None:
+                    handle.ok()
+                else:
+                    self._failed(failure, handle, config, is_midstream=failure is not outcome)
+                ended = outcome
+        finally:
+            self._tell_attempt(config, ended)
         self.ask.ended(
             AttemptEnd(
                 config=config,
@@ -148,7 +154,7 @@ class Walk:
     def _paid(self, cost: Cost, input_tokens: int) -> None:
         """Note what the attempt under way was booked at."""
         self._cost = cost
-        self.trace.paid(cost.total_usd, input_tokens)
+        self.trace.paid(cost, input_tokens)
 
     async def _open(
         self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, booking: Booking, *, has_later: bool
@@ -294,6 +300,30 @@ class Walk:
         about = {"request_id": self.trace.request_id, "provider": failure.provider, "profile": self.ask.profile.name}
         facts = {"action": action, "cooldown_s": rest_s, "error": failure.message[:200]}
         self.upstreams.observer.event("memory-pressure-detected", {**about, **facts})
+
+    def _tell_attempt(self, config: ProviderConfig, ended: RelayEnd | ProviderFailed | None) -> None:
+        """Tell how the attempt under way ended; None: its client has left it, which is nobody's failure."""
+        now, committed_at = trio.current_time(), self._committed_at
+        end = ended if isinstance(ended, RelayEnd) else None
+        failure = end.failure if end is not None else ended if isinstance(ended, ProviderFailed) else None
+        outcome = AttemptOutcome.of(is_ended=ended is not None, has_failed=failure is not None, is_midstream=end is not None)
+        self.upstreams.observer.event(
+            "attempt-complete",
+            {
+                "request_id": self.trace.request_id,
+                "provider": config.name,
+                "profile": self.ask.profile.name,
+                "model": config.model,
+                "stream": self.ask.is_stream,
+                "outcome": str(outcome),
+                "reason": None if failure is None else str(failure.reason),
+                "ttft_ms": None if committed_at is None else round(1000 * (committed_at - self._began_at), 1),
+                "total_ms": round(1000 * (now - self._began_at), 1),
+                "output_tokens": None if end is None else end.usage.output,
+                "cost_usd": None if self._cost is None else round(self._cost.total_usd, 9),
+                "cost_savings_usd": None if self._cost is None else round(self._cost.savings_usd, 9),
+            },
+        )
 
     def _observe(self, event: str, failure: ProviderFailed, *, absent: bool = False) -> None:
         self.upstreams.observer.event(

@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from router.domain.health import RATE_LIMIT_COOLDOWN_S
 from router.domain.outcome import Attempt
+from router.domain.spend import Cost
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
 from router.ports import Observer
 from router.routing.chain import PASSING, Dropped, DropReason, Plan
@@ -46,6 +47,7 @@ class Trace:
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
     cost_usd: float | None = None  # of all attempts, None as long as none is booked
+    savings_usd: float = 0.0  # by what the vendors had kept
     input_tokens: int = 0  # by our own count, where an attempt was booked and that was counted
     _resting: tuple[Dropped, ...] = ()
 
@@ -89,10 +91,11 @@ class Trace:
             self.committed_at = now
         self.attempts[-1] = evolve(self.attempts[-1], committed=True)
 
-    def paid(self, usd: float, input_tokens: int) -> None:
+    def paid(self, cost: Cost, input_tokens: int) -> None:
         """Note what one attempt was booked at, and at which input where its upstream told none."""
         self.input_tokens = input_tokens
-        self.cost_usd = usd if self.cost_usd is None else self.cost_usd + usd
+        self.cost_usd = cost.total_usd + (self.cost_usd or 0.0)
+        self.savings_usd += cost.savings_usd
 
     def hops(self) -> list[Hop]:
         """Return the departures so far, the resting providers first; repeats at the same provider are none."""

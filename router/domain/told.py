@@ -1,0 +1,24 @@
+"""One event as every listener gets it: stamped once, so that log, audit file, journal and pages agree on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+
+@frozen
+class Told:
+    """`seq` counts the events of this daemon from 1 (W35); `wall` is unix seconds; `level` is the standard library's number."""
+
+    seq: int
+    wall: float
+    level: int
+    name: str
+    fields: Mapping[str, object]
+
+
+def stamp_of(wall: float) -> str:
+    """Return unix seconds as RFC 3339 in UTC, to the millisecond: how every file and page of ours dates what happened."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
