@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 from router.domain.request import DialectName
 from router.errors import RouterError, UpstreamClientError
@@ -15,6 +16,9 @@ Headers = list[tuple[str, str]]
 _STREAM_HEADERS = (("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"))
 JSON_HEADERS = (("content-type", "application/json"),)
 RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after", "x-codex-")  # prefixes, since lists go stale (R-42)
+_MAX_WHY_CHARS = 100  # of the id of a rule, which is a name for the log
+_MAX_SKIPPED = 16  # providers, 1.6 kB at most: servers in front take heads of 4 kB and more
+_HEADER_CHARS = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"  # beside letters and digits; others are percent-encoded
 UPSTREAM_ID = "x-router-upstream-request-id"  # `request-id` and `x-request-id` are the router's own (docs/decisions/014)
 
 
@@ -50,7 +54,10 @@ def _typed(stream_type: str | None) -> Headers:
 def _way(record: Record, *, is_over: bool = False) -> Headers:
     headers = record.trace.headers(is_over=is_over)
     if record.choice is not None:
-        headers.append(("x-router-profile", record.choice.profile))
+        why = quote(record.choice.why[:_MAX_WHY_CHARS], safe=_HEADER_CHARS)
+        headers += [("x-router-profile", record.choice.profile), ("x-router-profile-why", why)]
+    if dropped := record.trace.dropped:
+        headers.append(("x-router-skipped", ",".join(f"{drop.provider}={drop.reason}" for drop in dropped[:_MAX_SKIPPED])))
     if (budget := record.context_budget) is not None:
         headers.append(("x-router-context-budget", budget))
     if record.drift is not Severity.NONE:
