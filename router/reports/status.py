@@ -26,9 +26,9 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
         out.print(Text(f"degraded: {', '.join(body['degraded'])}", "yellow"))
     out.print(_providers(body))
     for provider in body.get("providers", ()):
-        if why := ", ".join(filter(None, (_why(provider), learned_words(provider)))):
+        if why := ", ".join(filter(None, (why_words(provider), learned_words(provider)))):
             out.print(Text(f"{provider['name']}: {why}"))
-    if budgets := [*_budgets_in_use(body)]:
+    if budgets := [*budgets_in_use(body)]:
         out.print(_spending(budgets))
     if body.get("supervisors"):
         out.print(_supervisors(body))
@@ -69,7 +69,7 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
             **_money(one.get("spend")),
             **learned_facts(one),
         }
-        why = _why(one)
+        why = why_words(one)
         yield f"provider {one['name']} {_pairs(facts)}" + (f" why: {why}" if why else "")
     for one in body.get("providers", ()):
         if known := capability_words(one):
@@ -143,7 +143,7 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _why(provider: Mapping[str, Any]) -> str:
+def why_words(provider: Mapping[str, Any]) -> str:
     """Return the reason in words: the missing key or package, the rest that it takes, or what failed last, and since when."""
     state = provider.get("state")
     if state == "disabled":
@@ -180,7 +180,7 @@ def _budgets(body: Mapping[str, Any]) -> Iterator[Budget]:
         yield f"profile/{name}", spend["month"], standing
 
 
-def _budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
+def budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
     """Yield every budget with a cap, and those of which something was spent."""
     month = str(body.get("spend", {}).get("month", ""))
     of_providers = [(f"provider/{p['name']}", month, p["spend"]) for p in body.get("providers", ()) if "spend" in p]
