@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import evolve, frozen
 
-from router.reports.status import budgets_in_use, state_of, why_words
+from router.reports.status import budgets_in_use, now_of, state_of, why_words
 from router.reports.words import duration_words
 
 MAX_RATES = 240  # a chart of 200 columns, and some
@@ -115,7 +116,8 @@ class Pace:
 def provider_rows(reading: Reading) -> list[ProviderRow]:
     """Return every configured provider, in the order of the configuration."""
     counted = {row["name"]: row for row in reading.metrics.get("providers", ())}
-    return [_provider_row(one, counted.get(one["name"], {})) for one in reading.status.get("providers", ())]
+    now = now_of(reading.status)
+    return [_provider_row(one, counted.get(one["name"], {}), now) for one in reading.status.get("providers", ())]
 
 
 def gate_rows(reading: Reading) -> list[tuple[str, int]]:
@@ -150,7 +152,7 @@ def spend_rows(reading: Reading) -> list[tuple[str, str]]:
     ]
 
 
-def _provider_row(one: Mapping[str, Any], counted: Mapping[str, Any]) -> ProviderRow:
+def _provider_row(one: Mapping[str, Any], counted: Mapping[str, Any], now: datetime | None) -> ProviderRow:
     outcomes = counted.get("outcomes", {})
     well, failed = int(outcomes.get("ok", 0)), int(outcomes.get("failed", 0)) + int(outcomes.get("failed_midstream", 0))
     due = one.get("health", {}).get("next_probe_in_s")
@@ -164,7 +166,7 @@ def _provider_row(one: Mapping[str, Any], counted: Mapping[str, Any]) -> Provide
         in_flight=int(one.get("in_flight", 0)),
         probe="" if due is None else f"in {duration_words(due)}" if due else "now",
         restarts="" if budget is None else f"{budget['used']}/{budget['max']}",
-        why=why_words(one),
+        why=why_words(one, now),
     )
 
 
