@@ -31,7 +31,7 @@ from router.reports.stats_facts import (
 from router.reports.words import STYLES, duration_words
 
 DUMPED_EVENTS = 10
-KEYS = "q quit   p pause   r refresh   f failures only"
+KEYS = "q quit  p pause  r refresh  f failures only"
 _WIDE = 120  # columns from which three panels stand side by side, and providers have columns for probe and restarts
 _LEAST = (60, 16)  # columns and rows of a screen with all panels
 _NAME, _NAME_WIDE = 22, 60  # columns for a provider's name
@@ -155,16 +155,18 @@ def _head(view: View) -> list[Text]:
             head.append(f"  degraded: {', '.join(status['degraded'])}", "yellow")
         lines = [_line(head)]
     if view.problem:
-        lines.append(_line(Text(f"{shown(view.problem)}; asked again every {view.interval_s:g} s", "red")))
+        lines.append(_line(Text(shown(view.problem), "red")))
     return lines
 
 
 def _foot(view: View) -> Text:
     foot = Text(KEYS, "dim")
     if view.is_paused:
-        foot.append("   PAUSED", "bold not dim")
+        foot.append("  PAUSED", "bold not dim")
     if view.failures_only:
-        foot.append("   FAILURES ONLY", "bold not dim")
+        foot.append("  FAILURES ONLY", "bold not dim")
+    if view.problem:
+        foot.append(f"  asked again every {view.interval_s:g} s", "red not dim")
     return foot
 
 
@@ -273,7 +275,7 @@ def _money(spend: Sequence[Cells], costs: Sequence[Cells], room: int) -> Rendera
 
 def _chart(pace: Pace, width: int, rows: int, *, is_ascii: bool) -> list[Text]:
     seen = pace.rates[-width:]
-    now = f"{seen[-1]:.1f} now, {max(seen):.1f} at most" if seen else "counted from the second look on"
+    now = f"{seen[-1]:.1f} now, {max(seen):.1f} at most" if seen else "nothing yet"
     lines = bars(seen, width=max(width, 1), height=max(rows - 1, 0), is_ascii=is_ascii)
     return [_line(Text(now)), *(_line(Text(line, "cyan")) for line in lines)]
 
