@@ -134,7 +134,9 @@ async def _reload(
         apply(loaded)
     except ConfigError as error:
         return _rejected(tuple(error_lines(error)), observer)
-    later = tuple(f"server.{key}: takes effect at the next start" for key in _changed(old.config, loaded.config, AT_NEXT_START))
+    changed = [f"server.{key}" for key in _changed(old.config, loaded.config, AT_NEXT_START)]
+    changed += ["otel"] if _exports_otherwise(old, loaded) else []
+    later = tuple(f"{what}: takes effect at the next start" for what in changed)
     for warning in loaded.warnings:
         observer.event("config-warning", asdict(warning))
     observer.event("config-reload", {"result": str(Outcome.APPLIED), "detail": "; ".join(later)})
@@ -148,6 +150,11 @@ def moved_keys(old: RouterConfig, new: RouterConfig) -> tuple[str, ...]:
 
 def _changed(old: RouterConfig, new: RouterConfig, keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(key for key in keys if getattr(old.server, key) != getattr(new.server, key))
+
+
+def _exports_otherwise(old: LoadedConfig, new: LoadedConfig) -> bool:
+    before, after = old.config.otel, new.config.otel
+    return before != after or (after.enabled and old.secrets.export_headers != new.secrets.export_headers)
 
 
 def _rejected(lines: tuple[str, ...], observer: Observer) -> ReloadResult:
