@@ -16,11 +16,11 @@ from router.config.secret import Secret, Secrets
 PACKAGES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 
 
-def missing_for_export(document: Document, environ: Mapping[str, str]) -> Iterator[Fault]:
+def missing_for_export(document: Document, environ: Mapping[str, str], packages: tuple[str, ...] = PACKAGES) -> Iterator[Fault]:
     """Yield what keeps the exporter from starting, where `[otel]` asks for it."""
     if at(document, ("otel", "enabled")) is not True:
         return
-    missing = tuple(name for name in PACKAGES if not is_installed(name))
+    missing = tuple(name for name in packages if not is_installed(name))
     if missing:
         yield Fault(("otel", "enabled"), f"{', '.join(missing)} not installed: {install_command(missing)}")
     endpoint = at(document, ("otel", "endpoint"))

@@ -9,7 +9,7 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from router.config.schema import LoadedConfig
+from router.config.schema import LoadedConfig, OtelConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
 from router.errors import ConfigError, Mistake
@@ -231,3 +231,14 @@ async def test_a_change_while_the_task_was_down_is_not_missed(nursery: trio.Nurs
     assert [[p.name for p in new.config.providers] for new in world.applied] == [["b"]]
     assert world.loads == 2
     nursery.cancel_scope.cancel()
+
+
+async def test_another_collector_is_one_for_the_next_start(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    first = loaded("a")
+    world = World.of(first)
+    await nursery.start(world.run)
+
+    world.write(evolve(first, config=evolve(first.config, otel=OtelConfig(enabled=True))))
+    result = await world.reloader.ask_and_wait()
+
+    assert (result.outcome, result.detail) == (Outcome.APPLIED, ("otel: takes effect at the next start",))
