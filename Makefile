@@ -25,7 +25,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert run demo fake test e2e replay sim soak bench clients conformance check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert setup-otel run demo fake test e2e replay sim soak bench clients conformance check fmt fmt-check lint types \
         compile lock fixtures-index clean
 
 help: ## list the commands
@@ -40,6 +40,8 @@ setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.1
 setup-local-tiny: $(VENV)/.stamp-local-tiny ## the 0.3 GB model of the tests
 
 setup-convert: $(VENV)/.stamp-convert ## what `nursery-router convert` reads YAML with; `make setup` has it, too
+
+setup-otel: $(VENV)/.stamp-otel ## what the table [otel] needs; `make setup` has it, too
 
 $(PY):
 	@.ci/find-python $(PYTHON) >/dev/null
@@ -68,6 +70,10 @@ $(VENV)/.stamp-local-tiny: requirements/local-tiny.txt | $(VENV)/.stamp-base
 
 $(VENV)/.stamp-convert: requirements/convert.txt | $(VENV)/.stamp-base
 	$(INSTALL) --quiet -r requirements/convert.txt
+	@touch $@
+
+$(VENV)/.stamp-otel: requirements/otel.txt | $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/otel.txt
 	@touch $@
 
 setup-clients: $(CLIENTS)/.stamp ## the coding agents of tests/clients/package.json, from the npm registry (0.9 GB)
