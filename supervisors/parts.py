@@ -297,7 +297,7 @@ def build(
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
         flush=CacheFlusher(provider_of=late.provider),
-        reloader=Reloader(seen=source.stamp()),
+        reloader=Reloader(seen=source.stamp(), redact=redactor.redact),
         tree=tree,
         deployed=Deployed.of(loaded, tree),
         exporting=telemetry.begin(fanout, loaded, redactor, late.configured),

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 import trio
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
 from router.config.mistakes import error_lines
 from router.config.schema import LoadedConfig, RouterConfig
@@ -54,9 +54,12 @@ _NEVER = object()
 
 @define(eq=False, kw_only=True)
 class Reloader:
-    """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
+    """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times.
+
+    `redact` takes the secrets out of what is told of it: a mistake quotes what stands in the file."""
 
     last: ReloadResult | None = None
+    redact: Callable[[str], str] = str
     _seen: object = _NEVER  # the stamp of the file as it was read last, also across a crash of the task
     _has_given_up: bool = False
     _asked: trio.Event = field(factory=trio.Event)
@@ -110,7 +113,8 @@ class Reloader:
             on_begin()
             result = BROKEN_OFF
             try:
-                result = await _reload(load, apply, current, observer)
+                found = await _reload(load, apply, current, observer)
+                result = evolve(found, detail=tuple(map(self.redact, found.detail)))
             finally:
                 self.last = result
                 on_end(result)
