@@ -21,6 +21,7 @@ _OF_THE_LINE = (
     "profile",
     "why",
     "provider",
+    "answered_model",
     "chain",
     "skipped",
     "outcome",
@@ -57,7 +58,6 @@ def summary(record: Record, end: RelayEnd | None, now: float) -> dict[str, objec
     return {
         **told,
         "attempts": len(trace.attempts),
-        **({"model": trace.model} if trace.model else {}),
         **({"fallback": fallback} if fallback else {}),
         **({"last_resort": True} if trace.is_last_resort else {}),
     }
