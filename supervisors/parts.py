@@ -23,6 +23,9 @@ from router.domain.probe import ProbeResult
 from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.observers.fanout import Fanout
+from router.observers.log import LogObserver
+from router.observers.metrics import Metrics
+from router.observers.recent import Recent
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
@@ -76,7 +79,7 @@ class Fate:
 class Parts:
     """The parts of one daemon. `source` is where its configuration comes from, `lent` what a service manager gave it."""
 
-    observer: Observer
+    observer: Fanout
     seams: Seams
     source: ConfigSource
     lent: Lent
@@ -226,6 +229,9 @@ class _Late:
                 for one in facts
             ),
             rejected=last.detail if last is not None and last.is_rejected else (),
+            sinks=(parts.state.sink_report(),),
+            observers=parts.observer.counted_failures(),
+            log_lines_dropped=parts.observer.log.dropped_total if isinstance(parts.observer.log, LogObserver) else 0,
         )
 
 
@@ -239,7 +245,10 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
+    metrics, recent = Metrics(group_ids), Recent()
     observer = fanout = Fanout(observer, seams.wall.now)
+    fanout.listen("metrics", metrics)
+    fanout.listen("recent", recent)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -277,10 +286,12 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
+        metrics=metrics,
+        recent=recent,
         sources=seams.sources(),
     )
     late.parts = Parts(
-        observer=observer,
+        observer=fanout,
         seams=seams,
         source=source,
         lent=lent,
