@@ -120,7 +120,7 @@ def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: boo
     cost_panel = Layout(_panel("Cost", _money(spend, costs, inside)))
     rest = (first if is_wide else room - first) - _FRAME
     chart_width = width // 3 - 4
-    chart = Layout(_panel("Attempts per second", _stack(_chart(view.pace, chart_width, rest, is_ascii=is_ascii))))
+    chart = Layout(_panel("Requests per second", _stack(_chart(view.pace, chart_width, rest, is_ascii=is_ascii))))
     events = event_rows(reading)
     kept = [row for row in events if row.is_failure] if view.failures_only else events
     title = "Recent failures" if view.failures_only else "Recent"
@@ -293,5 +293,5 @@ def _events(rows: Sequence[EventRow], room: int) -> RenderableType:
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(len(row.name) for row in rows))
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for at, name, provider, said in map(_event_cells, rows[: max(room, 0)]):
-        grid.add_row(at, name, Text.assemble(provider, " ", said))
+        grid.add_row(at, name, Text(" ").join(filter(None, (provider, said))))
     return grid

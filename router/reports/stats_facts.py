@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve, frozen
 
@@ -18,8 +19,10 @@ _SHOWN_FIELDS = ("from_provider", "to_provider", "reason", "status", "verdict", 
 
 # a line of the panel, and the counters that it sums; a counter that is an object is summed over its names
 GATES: Sequence[tuple[str, tuple[str, ...]]] = (
-    ("fell back to another", ("fallbacks_total", "fallback_total")),
+    ("went on to another", ("fallbacks_total",)),
+    ("skipped, costs money", ("provider_skipped_paid",)),
     ("skipped, over budget", ("provider_skipped_budget",)),
+    ("skipped, out of memory", ("provider_skipped_memory_pressure",)),
     ("nobody left: costs money", ("chain_paid_gate_blocked_total",)),
     ("nobody left: over budget", ("chain_budget_exceeded_total",)),
     ("nobody left: out of memory", ("chain_memory_pressure_blocked_total",)),
@@ -31,6 +34,7 @@ GATES: Sequence[tuple[str, tuple[str, ...]]] = (
     ("drift found", ("drift_detected_total",)),
     ("streams cut short", ("partial_stitch_surfaced_total",)),
     ("probes that failed", ("probe_failure",)),
+    ("servers restarted", ("restarts_total",)),
 )
 
 
@@ -71,7 +75,7 @@ class ProviderRow:
 
 @frozen(kw_only=True)
 class EventRow:
-    """One event as a line: its time of day in UTC, its name, whom it is about, what it says."""
+    """One event as a line: its time of day, its name, whom it is about, what it says."""
 
     at: str
     name: str
@@ -96,21 +100,21 @@ class CostRow:
 
 @frozen(kw_only=True)
 class Pace:
-    """How many attempts were begun per second, between each two looks; the last is now."""
+    """How many requests were answered per second, between each two looks; the last is now."""
 
     rates: tuple[float, ...] = ()
-    _last: tuple[float, float] | None = None  # uptime and attempts at the look before
+    _last: tuple[float, float] | None = None  # uptime and requests at the look before
 
     def after(self, reading: Reading) -> Pace:
         """Return the pace with one look more; after a restart it counts from the start, and a look of the same moment is none."""
-        uptime_s, attempts = float(reading.metrics.get("uptime_s") or 0), count_of(reading, "requests_total")
-        last_s, last = self._last or (uptime_s, attempts)
+        uptime_s, requests = float(reading.metrics.get("uptime_s") or 0), count_of(reading, "requests_total")
+        last_s, last = self._last or (uptime_s, requests)
         if uptime_s < last_s:
             last_s, last = 0.0, 0.0
         if self._last is None or uptime_s == last_s:
-            return evolve(self, last=(uptime_s, attempts))
-        rate = max(attempts - last, 0.0) / (uptime_s - last_s)
-        return Pace(rates=(*self.rates, rate)[-MAX_RATES:], last=(uptime_s, attempts))
+            return evolve(self, last=(uptime_s, requests))
+        rate = max(requests - last, 0.0) / (uptime_s - last_s)
+        return Pace(rates=(*self.rates, rate)[-MAX_RATES:], last=(uptime_s, requests))
 
 
 def provider_rows(reading: Reading) -> list[ProviderRow]:
@@ -121,9 +125,13 @@ def provider_rows(reading: Reading) -> list[ProviderRow]:
 
 
 def gate_rows(reading: Reading) -> list[tuple[str, int]]:
-    """Return each counter of the panel that is not 0, after the attempts and those that failed."""
+    """Return each counter of the panel that is not 0, after the requests, the attempts and those that failed."""
     rows = provider_rows(reading)
-    head = [("attempts", sum(row.attempts for row in rows)), ("of them failed", sum(row.failed for row in rows))]
+    head = [
+        ("requests", int(count_of(reading, "requests_total"))),
+        ("attempts", sum(row.attempts for row in rows)),
+        ("of them failed", sum(row.failed for row in rows)),
+    ]
     counted = ((label, int(sum(count_of(reading, name) for name in names))) for label, names in GATES)
     return [*head, *((label, count) for label, count in counted if count)]
 
@@ -134,8 +142,9 @@ def count_of(reading: Reading, name: str) -> float:
 
 
 def event_rows(reading: Reading) -> list[EventRow]:
-    """Return the recent events, the newest first."""
-    return [_event_row(event) for event in reversed(reading.metrics.get("recent", ()))]
+    """Return the recent events, the newest first, with times of the zone that the configuration names, else UTC."""
+    zone = _zone(reading.metrics.get("config", {}).get("display_timezone"))
+    return [_event_row(event, zone) for event in reversed(reading.metrics.get("recent", ()))]
 
 
 def cost_rows(reading: Reading) -> list[CostRow]:
@@ -181,16 +190,29 @@ def _cost_row(row: Mapping[str, Any]) -> CostRow:
     )
 
 
-def _event_row(event: Mapping[str, Any]) -> EventRow:
-    at = str(event.get("ts", ""))
-    told = {**event, **event.get("fields", {})}
-    said = " ".join(_words(key, told[key]) for key in _SHOWN_FIELDS if told.get(key) is not None)
+def _event_row(event: Mapping[str, Any], zone: tzinfo) -> EventRow:
+    said = " ".join(_words(key, event[key]) for key in _SHOWN_FIELDS if event.get(key) is not None)
     return EventRow(
-        at=at.partition("T")[2][:8] or at[:8],
+        at=_time_of_day(str(event.get("ts", "")), zone),
         name=str(event.get("event", "")),
-        provider=str(told.get("provider") or ""),
+        provider="" if "from_provider" in event else str(event.get("provider") or ""),  # which is the same
         said=said,
     )
+
+
+def _zone(name: object) -> tzinfo:
+    """Return a zone by its name, UTC for one that is not known here."""
+    try:
+        return ZoneInfo(name) if isinstance(name, str) and name else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def _time_of_day(stamp: str, zone: tzinfo) -> str:
+    try:
+        return datetime.fromisoformat(stamp).astimezone(zone).strftime("%H:%M:%S")
+    except ValueError:
+        return stamp[:8]
 
 
 def _words(key: str, value: object) -> str:

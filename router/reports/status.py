@@ -211,6 +211,8 @@ def why_words(provider: Mapping[str, Any], now: datetime | None = None) -> str:
     parts = [str(provider[key]) for key in ("reason", "detail", "why") if provider.get(key)]
     if "cooldown_left_s" in provider:
         parts.insert(0, f"rests {duration_words(provider['cooldown_left_s'])} more")
+    if _health(provider).get("loading") and not parts:
+        parts.append("it loads its model")
     if (since := _health(provider).get("since")) and "why" in provider:
         age = None if now is None else now - datetime.fromisoformat(since)
         parts.append(f"since {since}" if age is None else f"for {duration_words(max(age.total_seconds(), 0.0))}")

@@ -42,6 +42,7 @@ def a_reading(
     recent: tuple[dict[str, Any], ...] = (),
     counters: dict[str, Any] | None = None,
     uptime_s: float = 120.0,
+    timezone: str | None = "UTC",
     **status: object,
 ) -> Reading:
     """Return one look; `status` are keys on top of a daemon that is well."""
@@ -55,6 +56,7 @@ def a_reading(
         "degraded": [],
     }
     metrics = {"uptime_s": uptime_s, "counters": counters or {}, "providers": [*rows], "recent": [*recent]}
+    metrics["config"] = {"display_timezone": timezone}
     return Reading(metrics=metrics, status={**well, "providers": [*providers], **status})
 
 

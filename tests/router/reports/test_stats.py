@@ -56,7 +56,7 @@ def test_it_fills_a_screen_of_any_size_and_no_more(width: int, height: int, prov
 def test_each_panel_is_there_and_what_is_cut_ends_in_dots(width: int, height: int) -> None:
     shown = "\n".join(drawn(Picture(view()), width=width, height=height))
 
-    for title in ("Providers", "Fallback and gates", "Cost", "Attempts per second", "Recent"):
+    for title in ("Providers", "Fallback and gates", "Cost", "Requests per second", "Recent"):
         assert f"─ {title} ─" in shown
     assert ("a-name-that-is-longer…" if width == 80 else LONG) in shown
     assert "probe in 41 s" in shown or "in 41 s" in shown

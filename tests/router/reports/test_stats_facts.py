@@ -40,11 +40,22 @@ def test_failing_is_who_failed_or_is_not_well(word: str, failed: int, *, is_fail
 
 
 def test_a_gate_is_shown_once_it_has_closed_and_sums_over_names() -> None:
-    counters = {"chain_paid_gate_blocked_total": 2, "capability_degraded": {"image": 3, "thinking": 1}, "probe_failure": 0}
+    counters = {
+        "requests_total": 3,
+        "chain_paid_gate_blocked_total": 2,
+        "capability_degraded": {"image": 3, "thinking": 1},
+        "probe_failure": 0,
+    }
 
     rows = gate_rows(a_reading(a_provider("near"), rows=(a_row("near", ok=3, failed=1),), counters=counters))
 
-    assert rows == [("attempts", 4), ("of them failed", 1), ("nobody left: costs money", 2), ("features left out", 4)]
+    assert rows == [
+        ("requests", 3),
+        ("attempts", 4),
+        ("of them failed", 1),
+        ("nobody left: costs money", 2),
+        ("features left out", 4),
+    ]
 
 
 def test_events_come_newest_first_with_what_they_say() -> None:
@@ -54,14 +65,28 @@ def test_events_come_newest_first_with_what_they_say() -> None:
         an_event("fallback-occurred", 3, provider="near", from_provider="near", to_provider="far", reason="overloaded"),
     )
 
-    rows = event_rows(a_reading(recent=recent))
+    rows = event_rows(a_reading(recent=recent, timezone="UTC"))
 
     assert [(row.at, row.name, row.provider, row.said) for row in rows] == [
-        ("03:04:03", "fallback-occurred", "near", "near > far overloaded"),
+        ("03:04:03", "fallback-occurred", "", "near > far overloaded"),
         ("03:04:02", "provider-failed", "near", "overloaded status 503"),
         ("03:04:01", "provider-ok", "near", ""),
     ]
     assert [row.is_failure for row in rows] == [True, True, False]
+
+
+@pytest.mark.parametrize(("zone", "at"), [("UTC", "03:04:05"), ("Asia/Tokyo", "12:04:05")])
+def test_times_are_those_of_the_zone_that_the_configuration_names(zone: str, at: str) -> None:
+    (row,) = event_rows(a_reading(recent=(an_event("provider-ok", 5),), timezone=zone))
+
+    assert row.at == at
+
+
+@pytest.mark.parametrize("zone", [None, "", "Nowhere/Else", "../etc/passwd"])
+def test_without_a_zone_that_is_known_here_it_is_utc(zone: str | None) -> None:
+    (row,) = event_rows(a_reading(recent=(an_event("provider-ok", 5),), timezone=zone))
+
+    assert row.at == "03:04:05"
 
 
 def test_cost_names_who_has_cost_and_what_was_spent_of_which_budget() -> None:
@@ -76,7 +101,7 @@ def test_cost_names_who_has_cost_and_what_was_spent_of_which_budget() -> None:
 
 def test_the_pace_is_what_came_between_two_looks_by_the_daemons_own_clock() -> None:
     pace = Pace()
-    for uptime_s, attempts in ((10, 100), (12, 110), (12, 110), (13, 110), (1, 3)):  # the last after a restart
-        pace = pace.after(a_reading(uptime_s=uptime_s, counters={"requests_total": attempts}))
+    for uptime_s, requests in ((10, 100), (12, 110), (12, 110), (13, 110), (1, 3)):  # the last after a restart
+        pace = pace.after(a_reading(uptime_s=uptime_s, counters={"requests_total": requests}))
 
     assert pace.rates == (5, 0, 3)
