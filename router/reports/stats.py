@@ -34,10 +34,11 @@ DUMPED_EVENTS = 10
 KEYS = "q quit  p pause  r refresh  f failures only"
 _WIDE = 120  # columns from which three panels stand side by side, and providers have columns for probe and restarts
 _LEAST = (60, 16)  # columns and rows of a screen with all panels
-_NAME, _NAME_WIDE = 22, 60  # columns for a provider's name
+_NAME, _NAME_WIDE = 20, 60  # columns for a provider's name
 _FRAME = 2  # rows of a panel's own
 _LEAST_INSIDE = 4  # rows of a panel: the words of the chart, and three of it
 _NOTHING = "-"
+_WENT_ON = "fallback-occurred"  # the request was answered all the same, as a rule
 
 Cells = Sequence[Text]
 
@@ -198,11 +199,10 @@ def _provider_cells(row: ProviderRow, *, is_wide: bool) -> list[Text]:
         Text(str(row.attempts)),
         ok,
         Text(str(row.failed)),
-        Text(str(row.in_flight)),
     ]
     if not is_wide:
         return [*cells, Text(shown(row.note))]
-    return [*cells, Text(row.probe or _NOTHING), Text(row.restarts or _NOTHING), Text(shown(row.why))]
+    return [*cells, Text(str(row.in_flight)), Text(row.probe or _NOTHING), Text(row.restarts or _NOTHING), Text(shown(row.why))]
 
 
 def _ok_style(share: float) -> str:
@@ -211,7 +211,7 @@ def _ok_style(share: float) -> str:
 
 def _providers(rows: Sequence[ProviderRow], *, is_wide: bool, room: int) -> Panel:
     table = Table(box=None, pad_edge=False, expand=True, padding=(0, 2 if is_wide else 1, 0, 0), header_style="dim")
-    head = _PROVIDER_HEAD if is_wide else (*_PROVIDER_HEAD[:6], "why")
+    head = _PROVIDER_HEAD if is_wide else (*_PROVIDER_HEAD[:5], "why")
     for title in head:
         table.add_column(
             title,
@@ -277,11 +277,11 @@ def _chart(pace: Pace, width: int, rows: int, *, is_ascii: bool) -> list[Text]:
     seen = pace.rates[-width:]
     now = f"{seen[-1]:.1f} now, {max(seen):.1f} at most" if seen else "nothing yet"
     lines = bars(seen, width=max(width, 1), height=max(rows - 1, 0), is_ascii=is_ascii)
-    return [_line(Text(now)), *(_line(Text(line, "cyan")) for line in lines)]
+    return [_line(Text(now)), *(_line(Text(line)) for line in lines)]
 
 
 def _event_cells(row: EventRow) -> list[Text]:
-    style = "red" if row.is_failure else ""
+    style = "" if not row.is_failure else "yellow" if row.name == _WENT_ON else "red"
     return [Text(row.at, "dim"), Text(row.name, style), Text(shown(row.provider)), Text(shown(row.said))]
 
 

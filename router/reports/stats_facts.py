@@ -125,13 +125,10 @@ def provider_rows(reading: Reading) -> list[ProviderRow]:
 
 
 def gate_rows(reading: Reading) -> list[tuple[str, int]]:
-    """Return each counter of the panel that is not 0, after the requests, the attempts and those that failed."""
+    """Return each counter of the panel that is not 0, after the requests and the attempts."""
     rows = provider_rows(reading)
-    head = [
-        ("requests", int(count_of(reading, "requests_total"))),
-        ("attempts", sum(row.attempts for row in rows)),
-        ("of them failed", sum(row.failed for row in rows)),
-    ]
+    attempts, failed = sum(row.attempts for row in rows), sum(row.failed for row in rows)
+    head = [("requests", int(count_of(reading, "requests_total"))), (f"attempts, {failed} failed", attempts)]
     counted = ((label, int(sum(count_of(reading, name) for name in names))) for label, names in GATES)
     return [*head, *((label, count) for label, count in counted if count)]
 

@@ -11,6 +11,7 @@ import httpx
 import trio
 from attrs import frozen
 
+from router.__main__ import main as commands
 from tests.e2e.clients import Api, request_body
 from tests.e2e.daemon import NO_TLS, Running, open_router, provider, router_config
 from tests.e2e.healing import status_of
@@ -89,6 +90,8 @@ async def open_demo(ports: Ports, directory: Path) -> AsyncIterator[Demo]:
             profiles={"coding": [LONG, LIMITED, LOADING, WELL, KEYLESS, SPARE], "writing": [LIMITED, DEAR, SPARE]},
             profile_keys={"backend_health_action": "exclude", "backend_health_threshold": 2, "recovery_probe_initial_s": 60},
         )
+        if "audit" in commands.commands:
+            config += "\n[audit]\nenabled = true\n"
         config = config.replace("[routing]\n", "[budget]\nmonthly_usd = 50.0\n\n[routing]\nallow_paid = true\n")
         async with open_router(config, directory=directory, env={"XDG_CONFIG_HOME": str(directory)}) as running:
             yield Demo(running, directory / "router.toml")

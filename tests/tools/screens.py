@@ -20,6 +20,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
+from router.__main__ import main as commands
 from tests.tools.demo import Ports, open_demo
 from tests.tools.tmux import ROOT, Shell, open_shell
 
@@ -33,9 +34,11 @@ _SVG = _FONTS.sub("\n", CONSOLE_SVG_FORMAT)  # nothing is fetched: the reader's 
 # what changes from run to run by nature; each in its own width
 _CHANGING: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"), "2026-01-02T12:00:00Z"),
-    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "12:00:00"),
-    (re.compile(r"\breq_[0-9a-f]{24}\b"), "req_0123456789abcdef01234567"),
-    (re.compile(r"(?<=127\.0\.0\.1:)\d{5}\b"), "50000"),
+    (re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)"), "2026-01-02"),
+    (re.compile(r"(?<![\d-])\d{4}-\d\d(?![\d-])"), "2026-01"),
+    (re.compile(r"(?<!\d)\d\d:\d\d:\d\d(?!\d)"), "12:00:00"),
+    (re.compile(r"req_[0-9a-f]{24}"), "req_0123456789abcdef01234567"),
+    (re.compile(r"(?<=127\.0\.0\.1:)\d{5}"), "50000"),
 )
 
 
@@ -48,16 +51,25 @@ class Shot:
     is_seen_by: str
     is_live: bool = False
 
+    @property
+    def program(self) -> str:
+        """The name of the router's command."""
+        return self.command.split()[1]
+
 
 SHOTS = (
     Shot(name="status", command="nursery-router status", is_seen_by="supervised parts"),
     Shot(name="tree", command="nursery-router tree", is_seen_by="tasks, beside"),
     Shot(name="stats", command="nursery-router stats", is_seen_by="at most", is_live=True),
+    Shot(name="audit", command="nursery-router audit --follow", is_seen_by="self-healing-exclude", is_live=True),
 )
 
+_NAMES = [shot.name for shot in SHOTS]
 
-async def main(into: Path, ports: Ports, *, watch_s: float, shots: Sequence[Shot] = SHOTS) -> list[Path]:
-    """Write every picture into a directory that is there, and return the files."""
+
+async def main(into: Path, ports: Ports, *, watch_s: float, names: Sequence[str] = ()) -> list[Path]:
+    """Write every picture, or those of the names, into a directory that is there, and return the files."""
+    shots = [shot for shot in SHOTS if shot.program in commands.commands and shot.name in (names or _NAMES)]
     written = []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

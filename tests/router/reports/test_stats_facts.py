@@ -51,8 +51,7 @@ def test_a_gate_is_shown_once_it_has_closed_and_sums_over_names() -> None:
 
     assert rows == [
         ("requests", 3),
-        ("attempts", 4),
-        ("of them failed", 1),
+        ("attempts, 1 failed", 4),
         ("nobody left: costs money", 2),
         ("features left out", 4),
     ]
