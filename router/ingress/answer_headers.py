@@ -10,6 +10,7 @@ from router.errors import RouterError, UpstreamClientError
 from router.guards.drift import Severity
 from router.ingress.record import Record
 from router.ports import OpenInfo
+from router.routing.profile import ProfileChoice
 
 Headers = list[tuple[str, str]]
 
@@ -46,6 +47,12 @@ def error_headers(record: Record, error: RouterError, dialect: DialectName) -> H
     return headers
 
 
+def choice_headers(choice: ProfileChoice) -> Headers:
+    """Return the profile, and what chose it."""
+    why = quote(choice.why[:_MAX_WHY_CHARS], safe=_HEADER_CHARS)
+    return [("x-router-profile", choice.profile), ("x-router-profile-why", why)]
+
+
 def _typed(stream_type: str | None) -> Headers:
     """Return the head's first lines, of a stream of this type, or of one JSON body."""
     return [*JSON_HEADERS] if stream_type is None else [("content-type", stream_type), *_STREAM_HEADERS]
@@ -54,8 +61,7 @@ def _typed(stream_type: str | None) -> Headers:
 def _way(record: Record, *, is_over: bool = False) -> Headers:
     headers = record.trace.headers(is_over=is_over)
     if record.choice is not None:
-        why = quote(record.choice.why[:_MAX_WHY_CHARS], safe=_HEADER_CHARS)
-        headers += [("x-router-profile", record.choice.profile), ("x-router-profile-why", why)]
+        headers += choice_headers(record.choice)
     if dropped := record.trace.dropped:
         headers.append(("x-router-skipped", ",".join(f"{drop.provider}={drop.reason}" for drop in dropped[:_MAX_SKIPPED])))
     if (budget := record.context_budget) is not None:

@@ -63,7 +63,7 @@ class DaemonClient:
             url = address_of(loaded.config.server)
         _check(url)
         return cls(
-            url=url.rstrip("/"),
+            url=url.rstrip("/").removesuffix("/metrics.json"),  # which CodeRouter's own `stats` was given
             client_token=secrets.client_tokens[0] if secrets is not None and secrets.client_tokens else None,
             admin_token=None if secrets is None else secrets.admin_token,
             metrics_token=None if secrets is None else secrets.metrics_token,
@@ -105,7 +105,7 @@ class DaemonClient:
         """Return the token that a page asks for beside the clients', None without one."""
         if path.startswith("/admin/"):
             return self.admin_token
-        return self.metrics_token if path.startswith("/metrics") else None
+        return (self.metrics_token or self.admin_token) if path.startswith("/metrics") else None
 
 
 def _check(url: str) -> None:

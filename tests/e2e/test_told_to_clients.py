@@ -27,6 +27,7 @@ pytestmark = [
 WANTED = {"X-Router-Summary": "1"}
 TEXT = "word0 word1 word2 "
 QUESTION = "Say three words."
+METRICS = ("/metrics", "/metrics.json")
 
 
 async def test_anthropics_sdk_reads_a_stream_with_a_summary(router: Running, upstream: Upstream) -> None:
@@ -80,7 +81,10 @@ async def test_curl_and_a_reader_of_ollamas_lines_find_the_summary(router: Runni
 async def test_every_answer_has_the_id_that_its_client_gave_it(router: Running) -> None:
     async with httpx.AsyncClient(base_url=router.url, trust_env=False, verify=NO_TLS) as client:
         asked = {
-            **{("GET", path): None for path in ("/", "/livez", "/readyz", "/healthz", "/status", "/v1/models", "/admin/tree")},
+            **{
+                ("GET", path): None
+                for path in ("/", "/livez", "/readyz", "/healthz", "/status", "/v1/models", "/admin/tree", *METRICS)
+            },
             ("GET", "/nowhere"): None,
             ("DELETE", "/v1/messages"): None,
             ("POST", "/v1/messages"): b"{",
