@@ -140,7 +140,9 @@ def _config(config: RouterConfig) -> dict[str, object]:
         "default_profile": config.routing.default_profile,
         "allow_paid": config.routing.allow_paid,
         "display_timezone": config.server.display_timezone,
-        "providers": [{"name": p.name, "kind": p.kind, "paid": p.paid, "base_url": _address(p.base_url)} for p in config.providers],
+        "providers": [
+            {"name": one.name, "kind": one.kind, "paid": one.paid, "base_url": _address(one.base_url)} for one in config.providers
+        ],
         "profiles": [{"name": profile.name, "providers": profile.providers} for profile in config.profiles],
     }
 
