@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from attrs import asdict, frozen
 
@@ -139,9 +140,17 @@ def _config(config: RouterConfig) -> dict[str, object]:
         "default_profile": config.routing.default_profile,
         "allow_paid": config.routing.allow_paid,
         "display_timezone": config.server.display_timezone,
-        "providers": [{"name": p.name, "kind": p.kind, "paid": p.paid, "base_url": p.base_url} for p in config.providers],
+        "providers": [
+            {"name": one.name, "kind": one.kind, "paid": one.paid, "base_url": _address(one.base_url)} for one in config.providers
+        ],
         "profiles": [{"name": profile.name, "providers": profile.providers} for profile in config.profiles],
     }
+
+
+def _address(url: str) -> str:
+    """Return a URL without its query and user, which may be credentials."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _hit_rate(cached: Mapping[str, float]) -> float | None:

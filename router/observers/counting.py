@@ -24,16 +24,14 @@ class Rule:
     rows: Rows
 
 
-def one(family: Family, *labels: str, only: Mapping[str, object] | None = None) -> Rule:
-    """Count one, labelled by these fields; `only` where fields have these values."""
-    wanted = tuple((only or {}).items())
+def one(family: Family, *labels: str) -> Rule:
+    """Count one, labelled by these fields."""
+    return Rule(family, lambda fields: ((tuple([fields.get(label) for label in labels]), 1),))
 
-    def rows(fields: Fields) -> Iterable[Row]:
-        if all(fields.get(name) == value for name, value in wanted):
-            yield tuple([fields.get(name) for name in labels]), 1
-        return
 
-    return Rule(family, rows)
+def one_if(family: Family, condition: str, *labels: str) -> Rule:
+    """Count one where the field `condition` is true."""
+    return Rule(family, lambda fields: ((tuple([fields.get(label) for label in labels]), 1),) if fields.get(condition) else ())
 
 
 def amount(family: Family, name: str, *labels: str) -> Rule:
@@ -64,9 +62,7 @@ def _failures(fields: Fields) -> Iterable[Row]:
 
 def _skipped(fields: Fields) -> Iterable[Row]:
     """Return who was left out; the log has `provider: reason`, and no name of a provider holds a space."""
-    for entry in _listed(fields, "skipped"):
-        provider, _, reason = str(entry).partition(": ")
-        yield (provider, reason), 1
+    return [((provider, reason), 1) for provider, _, reason in (str(one).partition(": ") for one in _listed(fields, "skipped"))]
 
 
 def _restarted(fields: Fields) -> Iterable[Row]:
@@ -124,7 +120,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "tool-count-exceeded": (one(f.TOOL_COUNTS, "profile", "action"),),
     "drift-detected": (one(f.DRIFT_DETECTED, "provider", "profile"),),
     "drift-promoted": (one(f.DRIFT_PROMOTED, "provider", "profile"),),
-    "drift-reload-attempted": (one(f.DRIFT_RELOADS, "provider"), one(f.DRIFT_RELOADED, "provider", only={"success": True})),
+    "drift-reload-attempted": (one(f.DRIFT_RELOADS, "provider"), one_if(f.DRIFT_RELOADED, "success", "provider")),
     "partial-stitch-surfaced": (one(f.STITCHES),),
     "tool-call-repaired": (amount(f.TOOLS_REPAIRED, "count", "provider"),),
     "tool-repair-gave-up": (one(f.TOOLS_GIVEN_UP, "provider"),),

@@ -1,6 +1,6 @@
 """What `/metrics` says, written by prometheus-client: the one door to it, opened by the first scrape.
 
-One family at a time, and between two of them everybody else has a turn: a page of 30 providers is some thousand lines."""
+Some hundred lines at a time, and between two pieces everybody else has a turn: a page of 30 providers is thousands."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from router.observers.families import LATENCY_BUCKETS_S, Family, Kind
 from router.observers.metrics import Metrics, Series
 from router.observers.state_families import READ, Reading
 
+PIECE = 300  # samples that are written in one go: some 2 ms
 _END = b"# EOF\n"  # of a page in OpenMetrics
 _BOUNDS = (*(repr(float(bound)) for bound in LATENCY_BUCKETS_S), "+Inf")
 
@@ -45,8 +46,10 @@ async def render(metrics: Metrics, readings: Iterable[Reading], accept: str) -> 
     encode, content_type = choose_encoder(accept)
     parts = []
     for family in exposed(metrics, readings):
-        parts.append(encode(_One(family)).removesuffix(_END))
-        await trio.lowlevel.checkpoint()
+        for number, piece in enumerate(_pieces(family)):
+            lines = encode(_One(piece)).removesuffix(_END)
+            parts.append(lines.split(b"\n", 2)[2] if number else lines)  # HELP and TYPE stand above the first alone
+            await trio.lowlevel.checkpoint()
     is_open_metrics = content_type.startswith("application/openmetrics-text")
     return Page(b"".join(parts) + (_END if is_open_metrics else b""), content_type)
 
@@ -59,6 +62,14 @@ def exposed(metrics: Metrics, readings: Iterable[Reading]) -> Iterator[Metric]:
     for family in READ:
         yield _plain(family, ((reading.labels, reading.value) for reading in by_family.get(family.name, ())))
     yield from ProcessCollector(registry=None).collect()  # CPU, memory, descriptors, as every exporter names them
+
+
+def _pieces(family: Metric) -> Iterator[Metric]:
+    """Yield the family in parts of PIECE samples; one without samples is one part."""
+    for start in range(0, max(len(family.samples), 1), PIECE):
+        piece = Metric(family.name, family.documentation, family.type)
+        piece.samples = family.samples[start : start + PIECE]
+        yield piece
 
 
 def _name_of(reading: Reading) -> str:

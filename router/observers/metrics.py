@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
+from math import isfinite
 
 from attrs import define, field, frozen
 
@@ -75,8 +76,8 @@ class Series:
                 self.values.setdefault(labels, 0.0)
 
     def add(self, raw: tuple[object, ...], amount: object) -> None:
-        """Add, observe or set; nothing where `amount` is no number, or, for a counter, not above 0."""
-        if not isinstance(amount, int | float):
+        """Add, observe or set; nothing where `amount` is no finite number, or, for a counter, not above 0."""
+        if not isinstance(amount, int | float) or not isfinite(amount):
             return
         if self.family.kind is Kind.HISTOGRAM:
             labels = raw if raw in self.spreads else self._close(raw)
@@ -145,6 +146,7 @@ class Metrics:
         self._rules = {
             event: tuple((self._series[rule.family.name], rule.rows) for rule in rules) for event, rules in RULES.items()
         }
+        self._know(Vocabulary())  # what is told before there is a configuration is about others
 
     def configure(self, config: RouterConfig) -> None:
         """Take over the names of a configuration."""
@@ -153,8 +155,7 @@ class Metrics:
             profiles=frozenset(profile.name for profile in config.profiles),
             groups=frozenset(self.groups_of(config.providers)),
         )
-        for series in self._series.values():
-            series.configure(known)
+        self._know(known)
 
     def told(self, told: Told) -> None:
         """Count one event."""
@@ -169,3 +170,7 @@ class Metrics:
     def of(self, family: Family) -> Series:
         """Return what one family holds."""
         return self._series[family.name]
+
+    def _know(self, known: Vocabulary) -> None:
+        for series in self._series.values():
+            series.configure(known)

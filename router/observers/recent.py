@@ -71,7 +71,7 @@ class LastError:
 class Recent:
     """A Listener that keeps the last events. Its one writer is the loop that tells."""
 
-    _ring: deque[RecentEvent] = field(factory=lambda: deque(maxlen=RING_SIZE))
+    _ring: deque[tuple[str, Told]] = field(factory=lambda: deque(maxlen=RING_SIZE))  # with the name that pages give it
     _errors: dict[str, LastError] = field(factory=dict)
 
     def told(self, told: Told) -> None:
@@ -81,14 +81,13 @@ class Recent:
             name = PROVIDER_OK
         elif name not in _MEMBERS and not name.startswith(_FAMILY):
             return
-        fields = {key: told.fields[key] for key in _FIELDS if told.fields.get(key) is not None}
-        self._ring.append(RecentEvent(seq=told.seq, ts=stamp_of(told.wall), event=name, fields=fields))
+        self._ring.append((name, told))
         if name in _FAILURES:
             self._errors[str(told.fields.get("provider"))] = _error_of(told)
 
     def events(self) -> tuple[RecentEvent, ...]:
         """Return the events kept, the oldest first."""
-        return tuple(self._ring)
+        return tuple(_shown(name, told) for name, told in self._ring)
 
     def last_error(self, provider: str) -> LastError | None:
         """Return a provider's last error, None where it has had none."""
@@ -97,6 +96,11 @@ class Recent:
     def keep_only(self, providers: Container[str]) -> None:
         """Forget the errors of providers that are no longer configured."""
         self._errors = {name: error for name, error in self._errors.items() if name in providers}
+
+
+def _shown(name: str, told: Told) -> RecentEvent:
+    fields = {key: told.fields[key] for key in _FIELDS if told.fields.get(key) is not None}
+    return RecentEvent(seq=told.seq, ts=stamp_of(told.wall), event=name, fields=fields)
 
 
 def _error_of(told: Told) -> LastError:
