@@ -7,9 +7,12 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
+from router.reports.daemon import DaemonClient
 from router.reports.stats import View
 from router.reports.stats_facts import Reading, provider_rows
-from router.reports.stats_live import Live, LookFailed
+from router.reports.stats_live import Live, LookFailed, read
+from tests.fakes.sender import Sender, send_json
+from tests.fakes.upstream import Exchange, open_upstream
 from tests.router.reports.looks import a_provider, a_reading
 
 
@@ -123,6 +126,27 @@ async def test_failures_only_is_taken_back_by_the_same_key() -> None:
     live.press("f")
 
     assert [view.failures_only for view in daemon.seen] == [True, False]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, {"error": {"message": "this router needs a token"}}, "/metrics.json: this router needs a token"),
+        (404, {}, "/metrics.json: refused with status 404"),
+        (200, {"hello": "world"}, "/metrics.json: who answers is no router"),
+    ],
+)
+async def test_a_page_that_is_refused_or_none_is_a_look_that_failed(status: int, body: dict[str, object], words: str) -> None:
+    async def respond(_exchange: Exchange, sender: Sender) -> None:
+        await send_json(sender, status, body)
+
+    async with open_upstream(respond=respond) as foreign:
+        client = DaemonClient(url=foreign.anthropic_url)
+        with pytest.raises(LookFailed) as caught:
+            await trio.to_thread.run_sync(read, client)
+
+    assert str(caught.value) == words
 
 
 def provider_rows_of(daemon: Daemon) -> list[str]:
