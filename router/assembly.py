@@ -299,7 +299,11 @@ class Source:
 
         tree = self.tree
         watched = Watched(
-            source=self, config=lambda: self.deployed.current.loaded.config, metrics=tree.metrics, recent=tree.recent
+            source=self,
+            config=lambda: self.deployed.current.loaded.config,
+            metrics=tree.metrics,
+            recent=tree.recent,
+            unix_now=tree.sources.unix_now,
         )
         app = build_app(self, tree.control, tree.observer, watched, started_at=self.started_at)
         return cast("ASGIApp", app)
