@@ -33,6 +33,7 @@ from tests.sim.store import LifeStore
 from tests.sim.told import Told
 from tests.sim.trace import where
 from tests.sim.watch import SUPERVISOR, Watch
+from tests.supervisors.lines_in_memory import MemoryLines
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -203,7 +204,9 @@ class Life:
             open_signals=self.signals.open,
             hold=_held,
             store=lambda _directory, _wall: self.store,
+            lines=lambda _directory, name: MemoryLines(path=f"memory/{name}"),
             execute=self.store.execute,
+            new_execute=lambda: self.world.store.execute,
             cgroup=lambda: "",
             on_applied=self._applied,
             wrap=self._wrap,
