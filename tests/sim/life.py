@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from math import inf
@@ -58,6 +58,13 @@ class WorldSource:
     def stamp(self) -> object:
         """Return the same at every time."""
         return None
+
+
+@frozen
+class _Log:
+    """The log of a life: every event, without its stamp."""
+
+    event: Callable[[str, Mapping[str, Any]], None]
 
 
 @define(eq=False)
@@ -242,7 +249,7 @@ class Life:
     async def run(self) -> None:
         """Live."""
         world = self.world
-        daemon = self.daemon = Daemon.of(world.loaded, self, self._seams(), source=WorldSource(world=world))
+        daemon = self.daemon = Daemon.of(world.loaded, _Log(self.event), self._seams(), source=WorldSource(world=world))
         self.watch = Watch(
             board=daemon.parts.board,
             drain=daemon.parts.drain,
