@@ -157,7 +157,8 @@ class JsonlWriter:
                 rest_s = await self._write_until_it_fails()
                 await trio.sleep(rest_s)
         finally:
-            await self.finish()
+            with trio.move_on_after(LAST_FLUSH_S + CLOSE_S, shield=True):
+                await self.finish()
 
     async def finish(self) -> None:
         """Write the rest and close the file, in at most 2 s; also for what is told when no task runs any more."""
