@@ -221,3 +221,17 @@ async def test_w47_a_full_disk_degrades_one_file_alone_and_loses_no_line_once_th
         "state-degraded",
         "state-recovered",
     ]
+
+
+async def test_w47_without_a_directory_requests_are_answered_and_the_status_names_each_part(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with trio.fail_after(LIMIT_S):
+        async with open_upstream() as upstream:
+            config = a_config(tmp_path, upstream)
+            async with open_router(config, directory=tmp_path, env={"CLIENT": "of-clients"}) as running:
+                await ask(running, "id", 200)
+                async with open_client(running) as client:
+                    status = (await client.get("/status", headers=TOKEN)).json()
+                assert await running.stop() == 0
+
+    assert status["degraded"] == ["state", "audit", "journal"]
