@@ -55,6 +55,8 @@ def _spec(name: str, limit: tuple[int, float], delays: tuple[float, float], on_e
 SERVICE = _spec("service", (3, 60.0), (0.1, 0.1), OnExhausted.ESCALATE)
 CANARY = _spec("canary", (3, 60.0), (1.0, 1.0), OnExhausted.NOTHING)
 STATE = _spec("state", (5, 60.0), (0.5, 10.0), OnExhausted.DEGRADE)
+AUDIT = _spec("audit", (5, 60.0), (0.5, 10.0), OnExhausted.DEGRADE)
+JOURNAL = _spec("journal", (5, 60.0), (0.5, 10.0), OnExhausted.DEGRADE)
 FLEET = _spec("fleet", (3, 60.0), (0.1, 0.1), OnExhausted.ESCALATE)
 PROBES = _spec("probes", (10, 300.0), (1.0, 30.0), OnExhausted.DEGRADE)
 PROCESSES = _spec("processes", (3, 300.0), (1.0, 30.0), OnExhausted.DEGRADE)

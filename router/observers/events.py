@@ -152,7 +152,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "state-pruned": EventSpec(INFO, ("namespace", "keys")),
     "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason")),
     "state-degraded": EventSpec(ERROR, ("part", "path", "error")),
-    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded")),
+    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded", "dropped")),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
     "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "backoff_level", "error", *_HEALTH_FIELDS)),
