@@ -8,6 +8,7 @@ import click
 from attrs import evolve
 
 from router.cli import COMMANDS, config_options
+from router.cli_rerun import rerun
 from router.cli_setup import SETUP_COMMANDS
 from router.config.options import ServeOptions
 
@@ -43,7 +44,7 @@ def serve(options: ServeOptions, host: str | None, port: int | None) -> None:
     sys.exit(run_daemon(evolve(options, overrides=(*options.overrides, *flags))))
 
 
-for command in (*COMMANDS, *SETUP_COMMANDS):
+for command in (*COMMANDS, *SETUP_COMMANDS, rerun):
     main.add_command(command)
 
 if __name__ == "__main__":
