@@ -57,10 +57,12 @@ class LinesStatus:
 class JsonlWriter:
     """The front (`put`, sync) and the task of one file; older than every task that puts lines.
 
-    Off until `configure` switches it on. `started_event` is what it tells when it has opened the file."""
+    Off until `configure` switches it on. `started_event` is what it tells when it has opened the file, `stopped_event`
+    what it tells, and still writes, when it is switched off."""
 
     part: str
     started_event: str
+    stopped_event: str
     file: LineFile
     execute: Execute
     observer: Observer
@@ -77,7 +79,7 @@ class JsonlWriter:
     _is_used: bool = False  # the file was opened once, or somebody has tried to
     _is_degraded: bool = False
     _is_patient: bool = False  # it was degraded once: nobody restarts it any more
-    _is_refused: bool = False  # no try will help
+    _refusal: StateFailed | None = None  # no try will help
     _error: str = ""
     _failing_since: float | None = None
     _dropped_total: int = 0
@@ -92,10 +94,13 @@ class JsonlWriter:
 
     def configure(self, limits: Limits | None) -> None:
         """Keep lines from now on, within these limits, or none with None; what was put before is written all the same."""
+        if limits is None and self._is_on:
+            self.observer.event(self.stopped_event, {"path": self.file.path})
         self._is_told = self._is_told and limits is not None
         self._is_on = limits is not None
         if limits is not None:
             self.file.limits = limits
+            self._tell_refusal()
         self._work.set()
         self._much.set()
 
@@ -115,9 +120,8 @@ class JsonlWriter:
 
     def refuse(self, error: StateFailed) -> None:
         """Keep nothing for good: there is no directory that is ours."""
-        self._is_refused = True
-        self._failed(error)
-        self.degrade()
+        self._refusal = error
+        self._tell_refusal()
 
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more for the disk."""
@@ -157,7 +161,7 @@ class JsonlWriter:
 
     async def finish(self) -> None:
         """Write the rest and close the file, in at most 2 s; also for what is told when no task runs any more."""
-        if not self._is_refused:
+        if self._refusal is None:
             with trio.move_on_after(LAST_FLUSH_S, shield=True):
                 try:
                     await self.flush()
@@ -204,7 +208,7 @@ class JsonlWriter:
 
     async def _write_until_it_fails(self) -> float:
         """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""
-        if self._is_refused:
+        if self._refusal is not None:
             return inf
         try:
             await self._write_on()
@@ -237,6 +241,11 @@ class JsonlWriter:
         self._is_open = False
         with trio.move_on_after(CLOSE_S, shield=True), suppress(RuntimeError):  # without a thread nothing can be closed
             await self.execute(self.file.close)
+
+    def _tell_refusal(self) -> None:
+        if self._refusal is not None and self._is_on:
+            self._failed(self._refusal)
+            self.degrade()
 
     def _drop(self) -> None:
         self._dropped_total += 1

@@ -56,6 +56,7 @@ from supervisors.restart_job import RestartTools
 from supervisors.restart_names import group_ids
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
+from supervisors.sinks import Sinks, open_sinks
 from supervisors.state_writer import StateWriter
 
 
@@ -86,6 +87,7 @@ class Parts:
     drain: Drain
     keeper: Keeper
     state: StateWriter
+    sinks: Sinks
     board: HealthBoard
     ledger: Ledger
     runner: Runner
@@ -135,6 +137,7 @@ class Parts:
         require_token(self.inherited, has_token=bool(loaded.secrets.client_tokens))
         self.processes.configure(process_specs(config.providers, unconfigured))
         self.redactor.learn(loaded.secrets.sensitive)
+        self.sinks.configure(config)
         old = self.loaded
         self.deployed.replace(loaded)
         for name in update_board(self.board, old, loaded):
@@ -213,10 +216,10 @@ class _Late:
         parts = self.get()
         facts = parts.keeper.facts.values()
         given_up = tuple(one.name for one in facts if one.state is ChildState.EXHAUSTED and not one.name.startswith("provider/"))
-        state = ("state",) if parts.state.status().is_degraded else ()
+        disks = (*(("state",) if parts.state.status().is_degraded else ()), *parts.sinks.degraded)
         last = parts.reloader.last
         return DaemonReport(
-            degraded=tuple(dict.fromkeys((*state, *given_up))),
+            degraded=tuple(dict.fromkeys((*disks, *given_up))),
             children=tuple(
                 ChildReport(name=one.name, state=str(one.state), restarts=one.restarts_total, last_error=one.last_error)
                 for one in facts
@@ -235,7 +238,9 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    observer = Fanout(observer, seams.wall.now)
+    fanout = observer = Fanout(observer, seams.wall.now)
+    lines = partial(seams.lines, directory)
+    sinks = open_sinks(fanout, config, lines=lines, execute=seams.new_execute, wall=seams.wall, redact=redactor.redact)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -286,6 +291,7 @@ def build(
         drain=drain,
         keeper=Keeper(observer=observer, wrap=seams.wrap, escalate=fate.seal),
         state=state,
+        sinks=sinks,
         board=board,
         ledger=ledger,
         runner=runner,

@@ -19,6 +19,8 @@ from attrs import define, frozen
 from router.errors import StateFailed
 from router.state.directory import make_private
 
+AUDIT_FILE = "audit.jsonl"
+JOURNAL_FILE = "requests.jsonl"
 MAX_GENERATIONS = 100  # the most that a configuration can ask for
 
 _END = b"\n"

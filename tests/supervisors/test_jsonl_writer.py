@@ -37,6 +37,7 @@ def a_writer(file: MemoryLines) -> JsonlWriter:
     writer = JsonlWriter(
         part="audit",
         started_event="audit-log-started",
+        stopped_event="audit-log-stopped",
         file=file,
         execute=inline,
         observer=Seen(),
@@ -121,7 +122,7 @@ async def test_what_is_switched_off_writes_what_it_has_and_keeps_no_more(
 
     assert (off, file.is_open) == (False, True)
     assert file.lines == [b"1", b"3"]
-    assert names(writer) == ["audit-log-started"] * 2
+    assert names(writer) == ["audit-log-started", "audit-log-stopped", "audit-log-started"]
 
 
 async def test_one_that_is_off_touches_no_file(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -254,6 +255,17 @@ async def test_w47_a_full_disk_is_told_raised_and_after_degrade_tried_again_unti
     assert names(writer) == ["state-store-failed", "state-degraded", "audit-log-started", "state-recovered"]
     recovered = dict(told(writer))["state-recovered"]
     assert (recovered["part"], recovered["was_degraded"], recovered["dropped"]) == ("audit", True, 0)
+
+
+async def test_one_that_is_off_says_nothing_of_a_directory_that_is_not_ours_until_it_is_switched_on() -> None:
+    writer = a_writer(MemoryLines())
+    writer.configure(None)
+    writer.refuse(StateFailed(path="/x", operation="lock", message="Read-only file system"))
+    before = names(writer)
+    writer.configure(LIMITS)
+
+    assert before == ["audit-log-stopped"]
+    assert names(writer)[1:] == ["state-store-failed", "state-degraded"]
 
 
 async def test_without_a_directory_that_is_ours_no_file_is_ever_touched(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

@@ -207,16 +207,16 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
 
 
 def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
-    text = SMALL + "[audit]\nbackups = 5\n"
+    text = SMALL + '[server]\ndisplay_timezone = "Europe/Berlin"\n'
 
     assert warned(text, 'server.metrics_token_env="X"') == [
+        ("not-yet-active", "server.display_timezone", 10),
         ("not-yet-active", "--set server.metrics_token_env", None),
-        ("not-yet-active", "audit.backups", 10),
     ]
 
 
 def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
-    text = SMALL + "tool_loop_window = 5\nsticky = false\n[audit]\nenabled = false\nbackups = 1\n"
+    text = SMALL + "tool_loop_window = 5\nsticky = false\n[server]\nport = 8088\n"
 
     assert warned(text) == []
 
