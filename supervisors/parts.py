@@ -240,7 +240,15 @@ def build(
     late, fate, drain = _Late(), Fate(), Drain()
     fanout = observer = Fanout(observer, seams.wall.now)
     lines = partial(seams.lines, directory)
-    sinks = open_sinks(fanout, config, lines=lines, execute=seams.new_execute, wall=seams.wall, redact=redactor.redact)
+    sinks = open_sinks(
+        fanout,
+        config,
+        lines=lines,
+        aged_lines=lambda name, render: seams.aged_lines(directory, name, render, seams.wall),
+        execute=seams.new_execute,
+        wall=seams.wall,
+        redact=redactor.redact,
+    )
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -278,6 +286,7 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
+        record=sinks.capture.writer.put,
         sources=seams.sources(),
     )
     late.parts = Parts(

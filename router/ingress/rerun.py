@@ -26,6 +26,7 @@ from router.routing.cost import Price, costs_money, price_of
 from router.wire.intake import ROUTER_KEYS
 
 CAP_REACHED = "the next request might pass --max-usd"
+CLOSE_S = 1.0  # for the goodbyes of connections, which nobody waits for
 _PROFILE = "x-router-profile"
 _SLACK_USD = 1e-12  # of sums of floats
 
@@ -149,7 +150,7 @@ class Rerunning:
                     ask = partial(self._ask_both, request, tuple(zip(self._configs(), most, settles, strict=True)))
                     nursery.start_soon(partial(self._in_turn, ask, limit), name=f"rerun/{request.request_id}")
         finally:
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(CLOSE_S, shield=True):
                 for name in dict.fromkeys(self.names):
                     await self.dry.providers[name].aclose()
 
