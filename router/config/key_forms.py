@@ -15,7 +15,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (  # what the lower-case text 
     ("gh", re.compile(r"(?<![A-Za-z0-9])(?:gh[a-z]_|github_pat_)\w{16,}")),
     ("aiza", re.compile(r"(?<![A-Za-z0-9])AIza[\w-]{16,}")),
     ("akia", re.compile(r"(?<![A-Za-z0-9])AKIA[A-Z0-9]{12,}")),
-    ("eyj", re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
+    ("eyj", re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
     ("bearer", re.compile(r"(?i:\bbearer)[ \t]{1,8}[\w.~+/=-]{8,}")),
     ("private key", re.compile(rf"-----BEGIN {_KEY_OF_PEM}[A-Za-z0-9+/=\s\\]*(?:-----END {_KEY_OF_PEM})?")),
     (

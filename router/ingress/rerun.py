@@ -128,6 +128,9 @@ class Rerunning:
         except InvalidRequest:
             self.left_out["invalid-request"] += 1
             return None
+        if turn.asks_for_several:
+            self.left_out["several-answers"] += 1
+            return None
         verdict = tool_verdict(turn)
         if rejection(verdict, turn.profile.name) is not None:
             self.left_out["guard-rejected"] += 1

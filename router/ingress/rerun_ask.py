@@ -131,20 +131,22 @@ class Asking:
     def _answered(self, call: UpstreamCall) -> Answered:
         reply, now = fold(self._events), trio.current_time()
         began = now if self._sent_at is None else self._sent_at
-        usage, _ = self._usage()
+        usage, is_told = self._usage()
+        is_guessed = not is_told and self.most > 0
         tools = {tool.name: tool for tool in functions(self.turn.offer())}
         return Answered(
             provider=self.config.name,
             ttft_s=self._first_at - began if call.stream and self._first_at is not None else None,
             total_s=now - began,
             usage=usage,
-            cost_usd=cost_of(usage, self.price).total_usd,
+            cost_usd=self.most if is_guessed else cost_of(usage, self.price).total_usd,
+            is_cost_guessed=is_guessed,
             text="".join(block.text for block in reply.blocks if isinstance(block, SaidText)),
             calls=tuple(_called(block, tools) for block in reply.blocks if isinstance(block, SaidCall)),
         )
 
     def _failed(self, reason: str, detail: str, *, was_refused: bool) -> Answered:
-        """Return a failure; what broke off after it was sent is booked at the most, since nobody tells what it cost."""
+        """Return a failure; what broke off after it was sent is booked at the most where nobody told what it cost."""
         usage, is_told = self._usage()
         is_guessed = self.is_sent and not was_refused and not is_told and self.most > 0
         cost = self.most if is_guessed else cost_of(usage, self.price).total_usd if is_told else 0.0
