@@ -1,4 +1,4 @@
-"""`replay --run A B`: recorded requests, asked of two providers for real (`rerun A B` by itself)."""
+"""`replay --run A B`: recorded requests, asked of two providers for real."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 import orjson
 from attrs import evolve, frozen
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end
+from router.cli import EXIT_FAILED, EXIT_USAGE, load_or_end
 from router.config.options import ServeOptions
 from router.config.schema import LoadedConfig
 
@@ -22,15 +22,19 @@ if TYPE_CHECKING:
     from router.ingress.rerun import Recorded, Rerunning
 
 EXIT_INTERRUPTED = 130  # as shells say it of SIGINT
-
 INTERRUPTED = "interrupted"
+
+
+_FOR_BOTH = frozenset({"state_dir", "limit", "as_json"})  # of the flags of `replay`
+_LIMIT = 20  # requests of a run that names no limit: enough for a look, and no bill
 
 
 @frozen(kw_only=True)
 class RunOptions:
-    """The flags of a run. `file` is where the requests were recorded, None: where the configuration says."""
+    """The flags of a run. `file` is where the requests were recorded, None: in `state_dir`, or where the configuration says."""
 
     file: Path | None
+    state_dir: Path | None
     max_usd: float
     paid: bool
     limit: int
@@ -40,52 +44,53 @@ class RunOptions:
 
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of a run; it gets them as `wanted`, a RunOptions."""
+    """Give `replay` the flags of a run; with `--run` the run takes its place."""
 
+    @click.option("--run", "names", nargs=2, metavar="A B", help="Ask recorded requests of two providers, for real, and compare.")
+    @click.option("--capture", "file", type=click.Path(path_type=Path), help="With --run: recorded requests elsewhere.")
+    @click.option("--max-usd", type=click.FloatRange(0), default=1.0, show_default=True, help="With --run: the most to spend.")
+    @click.option("--paid", is_flag=True, help="With --run: ask providers that cost money, whatever allow_paid says.")
     @click.option(
-        "--capture", "file", type=click.Path(path_type=Path), help="Recorded requests; else those of the state directory."
+        "--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="With --run: requests at a time."
     )
-    @click.option("--max-usd", type=click.FloatRange(0), default=1.0, show_default=True, help="Stop before more could be spent.")
-    @click.option("--paid", is_flag=True, help="Ask providers that cost money, whatever allow_paid says.")
-    @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Ask the last so many requests.")
-    @click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Requests at a time.")
     @click.option(
-        "--timeout", "timeout_s", type=click.FloatRange(0.1), default=120.0, show_default=True, help="Seconds for each answer."
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0.1),
+        default=120.0,
+        show_default=True,
+        help="With --run: seconds for each answer.",
     )
-    @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
     @wraps(command)
-    def with_options(
-        *args: Any,  # noqa: ANN401 - the command's own
+    def with_run(
+        options: ServeOptions,
+        *,
+        names: tuple[str, str] | None,
         file: Path | None,
         max_usd: float,
         paid: bool,
-        limit: int,
         concurrency: int,
         timeout_s: float,
-        as_json: bool,
-        **others: Any,  # noqa: ANN401 - same
+        **others: Any,  # noqa: ANN401 - the command's own
     ) -> None:
+        if names is None:
+            command(options, **others)
+            return
+        if any(value for name, value in others.items() if name not in _FOR_BOTH):
+            raise click.UsageError("--run goes with --state-dir, --limit and --json alone: the journal is not read")
         wanted = RunOptions(
             file=file,
+            state_dir=others["state_dir"],
             max_usd=max_usd,
             paid=paid,
-            limit=limit,
+            limit=others["limit"] or _LIMIT,
             concurrency=concurrency,
             timeout_s=timeout_s,
-            as_json=as_json,
+            as_json=others["as_json"],
         )
-        command(*args, wanted=wanted, **others)
+        run_recorded(options, names, wanted)
 
-    return with_options
-
-
-@click.command(hidden=True)
-@config_options
-@click.argument("providers", nargs=2)
-@run_options
-def rerun(options: ServeOptions, providers: tuple[str, str], wanted: RunOptions) -> None:
-    """Ask recorded requests of two providers, for real, and compare what they answer."""
-    run_recorded(options, providers, wanted)
+    return with_run
 
 
 def run_recorded(options: ServeOptions, names: tuple[str, str], wanted: RunOptions) -> None:
@@ -145,7 +150,8 @@ def _recorded(rerunning: Rerunning, loaded: LoadedConfig, wanted: RunOptions) ->
     from router.state.directory import state_directory  # noqa: PLC0415 - same
     from router.state.jsonl import JsonlReader  # noqa: PLC0415 - same
 
-    path = wanted.file or state_directory(loaded.config.server.state_dir) / FILE
+    directory = wanted.state_dir.expanduser() if wanted.state_dir else state_directory(loaded.config.server.state_dir)
+    path = wanted.file or directory / FILE
     reader = JsonlReader(path)
     try:
         records = deque(reader.records(), maxlen=wanted.limit)

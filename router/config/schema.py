@@ -14,6 +14,7 @@ from router.config.schema_ledger import (
     AuditConfig,
     BudgetConfig,
     CaptureConfig,
+    OtelConfig,
     PriceConfig,
     ProbeConfig,
     RequestLogConfig,
@@ -52,6 +53,7 @@ class RouterConfig:
     audit: AuditConfig = field(factory=AuditConfig)
     request_log: RequestLogConfig = field(factory=RequestLogConfig)
     capture: CaptureConfig = field(factory=CaptureConfig)
+    otel: OtelConfig = field(factory=OtelConfig)
 
 
 @frozen(kw_only=True)
@@ -90,6 +92,7 @@ __all__ = [
     "LimitsConfig",
     "LoadedConfig",
     "MatchConfig",
+    "OtelConfig",
     "PriceConfig",
     "ProbeConfig",
     "ProfileConfig",

@@ -36,6 +36,7 @@ _REQUEST_FIELDS = (
     "request_class",
     "stream",
     "provider",
+    "answered_model",
     "chain",
     "skipped",
     "dropped",
@@ -55,6 +56,7 @@ _REQUEST_FIELDS = (
     "drift",
     "drained",
     "drained_bytes",
+    "traceparent",
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
@@ -86,6 +88,7 @@ _ATTEMPT_FIELDS = (
     "output_tokens",
     "cost_usd",
     "cost_savings_usd",
+    "span_id",
 )
 _HOP_FIELDS = (
     "request_id",

@@ -186,6 +186,61 @@ class JsonlReader:
         return record
 
 
+@define(eq=False)
+class JsonlFollower:
+    """Reads a file of lines while it grows, over every rotation; `bad_total` counts what was no JSON object."""
+
+    path: Path
+    bad_total: int = 0
+    _file: BinaryIO | None = None
+    _rest: bytes = b""  # of a line that is not whole yet
+
+    def new(self) -> Iterator[Mapping[str, object]]:
+        """Yield the objects that nobody has been given yet, oldest first; at the first time every one. Raises OSError."""
+        if self._file is None:
+            self._file = self._after(None)
+        while self._file is not None:
+            if os.fstat(self._file.fileno()).st_size < self._file.tell():  # emptied in its place
+                self._file.seek(0)
+            yield from self._decoded(self._file.read())
+            following = self._after(self._file)
+            if following is None:
+                return
+            yield from self._decoded(self._file.read())  # what came before it was moved up; nothing comes after
+            self._file.close()
+            self._file = following
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _after(self, file: BinaryIO | None) -> BinaryIO | None:
+        """Return the generation that follows, the oldest where there is none to follow; None where it is the youngest."""
+        ours = None if file is None else os.fstat(file.fileno())
+        older: Path | None = None
+        for number in range(MAX_GENERATIONS + 1):
+            path = generation(self.path, number)
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            if ours is not None and (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):
+                return None if older is None else older.open("rb")
+            older = path
+        return None if older is None else older.open("rb")
+
+    def _decoded(self, data: bytes) -> Iterator[Mapping[str, object]]:
+        *lines, self._rest = (self._rest + data).split(_END)
+        for line in lines:
+            record = decode_line(line)
+            if record is None:
+                self.bad_total += 1
+            else:
+                yield record
+
+
 def decode_line(line: bytes) -> Mapping[str, object] | None:
     """Return the object of a line, None for a line that holds none."""
     try:
