@@ -33,7 +33,7 @@ def open_progress(total: int, spent_usd: Callable[[], float], out: Console) -> I
 
 def _print_line(out: Console, numbers: Iterator[int], total: int, pair: Pair) -> None:
     answers = ", ".join(_word(answer) for answer in (pair.first, pair.second))
-    out.print(Text(f"{next(numbers)}/{total} {pair.request_id}: {answers}"))
+    out.print(Text(f"{next(numbers)}/{total} {pair.request_id}: {answers}"), soft_wrap=True)
 
 
 def _word(answer: Answered) -> str:

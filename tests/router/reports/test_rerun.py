@@ -149,7 +149,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
 
 
 def test_without_a_terminal_each_pair_is_a_line() -> None:
-    out = Console(file=io.StringIO(), width=200)
+    out = Console(file=io.StringIO(), width=40)
     with open_progress(2, lambda: 0.0, out) as on_pair:
         on_pair(a_pair(an_answer(), an_answer(failure="timeout", cost_usd=0.5), 1))
         on_pair(a_pair(an_answer(total_s=None), an_answer(), 2))
