@@ -20,6 +20,7 @@ from supervisors.seams import AgedLines, Execute, WallClock
 
 EXPIRE_S = 3600.0  # nothing is kept for longer than allowed by more than this
 MAX_BUFFER_BYTES = 16 * 1024 * 1024  # two of the largest bodies, and all of a usual second; past it requests are not recorded
+BATCH_LINES = 1  # of megabytes, with a second of work for each: the writer takes a call of 10 s for a disk that hangs
 _A_DAY_S = 86_400.0
 _PART = "capture"
 
@@ -47,6 +48,7 @@ class Recordings:
             observer=observer,
             wall=wall,
             max_buffer_bytes=MAX_BUFFER_BYTES,
+            batch_lines=BATCH_LINES,
         )
         return cls(writer=writer, file=file, execute=execute, observer=observer)
 

@@ -144,3 +144,16 @@ async def test_a_directory_that_is_not_ours_is_not_touched(nursery: trio.Nursery
 
     assert (file.opened_total, file.expired_at, recordings.writer.status().is_degraded) == (0, [], True)
     nursery.cancel_scope.cancel()
+
+
+async def test_each_request_is_written_by_a_call_of_its_own(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    recordings = some(file := MemoryAgedLines())
+    recordings.configure(ON)
+    await nursery.start(recordings.writer.run)
+    for _ in range(3):
+        recordings.writer.put(b"{}")
+
+    await trio.sleep(2)
+
+    assert [count for _, count in file.appends] == [1, 1, 1]
+    nursery.cancel_scope.cancel()
