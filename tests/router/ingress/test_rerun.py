@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import trio
 from attrs import define, evolve
@@ -15,11 +16,14 @@ from attrs import define, evolve
 from router.config.schema import CostConfig, LoadedConfig, ProviderConfig, RoutingConfig
 from router.config.secret import Secret, Secrets
 from router.domain.health import Unconfigured
+from router.domain.request import DialectName
+from router.ingress.dry_run import question_for, route_of
 from router.ingress.rerun import CAP_REACHED, CannotRerunError, Rerunning, Rules
 from router.reports.rerun import compare
 from tests.builders import a_config, a_provider
 from tests.fakes.plans import AFTER_OPENING, Break, How, Plan, ToolCall, failing
 from tests.fakes.upstream import Upstream, open_upstream
+from tests.router.ingress.rig import PATHS
 
 WAIT_S = 5.0  # an answer takes milliseconds; the rest is for a machine that is busy
 DEAR = CostConfig(input_tokens_per_million=1_000_000, output_tokens_per_million=2_000_000)  # 1 and 2 USD a token
@@ -97,6 +101,20 @@ async def test_both_are_asked_in_their_own_words_and_compared() -> None:
     assert report.agreement.text == round(2 * 14 / 30, 4)
     assert (report.agreement.n, report.pairs, first.cost_usd, report.ended) == (2, 2, 0, "")
     assert report.warning.startswith("2 requests are few")
+
+
+@pytest.mark.parametrize("dialect", list(DialectName))
+async def test_a_request_of_every_api_is_asked_of_both(dialect: DialectName) -> None:
+    path, _, query = PATHS[dialect].partition("?")
+    route = route_of(path, query)
+    assert route is not None
+    record = {"request_id": "r1", "path": path, "query": query, "headers": {}, "body": orjson.loads(question_for(route))}
+    async with two() as servers:
+        run = await servers.run({**record, "profile": "default"})
+
+    (pair,) = run.pairs
+    assert [answer.failure for answer in (pair.first, pair.second)] == ["", ""]
+    assert pair.first.text == pair.second.text == "word0 word1 word2 "
 
 
 async def test_calls_are_held_against_the_tools_schema_and_against_each_other() -> None:
