@@ -49,9 +49,9 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
     out.print(plain_table(head, map(_difference_cells, comparison.lines)))
     out.print(Text(METHOD, "dim"))
     for line in comparison.lines:
-        if line.is_clear and line.percent is not None:
-            way = "more" if line.percent > 0 else "less"
-            out.print(Text(f"{line.measure}: {second} has {abs(line.percent):.0f} % {way} than {first}"))
+        if line.is_clear and line.difference is not None:
+            way = "more" if line.difference.value > 0 else "less"
+            out.print(Text(f"{line.measure}: {second} has {_by_how_much(line, line.difference.value)} {way} than {first}"))
     if not any(line.is_clear for line in comparison.lines):
         out.print(Text("no difference is more than chance"))
     _print_warnings(comparison.warnings, out)
@@ -125,6 +125,12 @@ def _difference_cells(line: Difference) -> tuple[str, ...]:
         "-" if line.difference is None else _between(line.difference, line.unit),
         "clear" if line.is_clear else "",
     )
+
+
+def _by_how_much(line: Difference, difference: float) -> str:
+    if line.percent is None or isinstance(line.first, Share):  # a percentage of a rate of 2 % frightens for nothing
+        return _number(abs(difference), line.unit).replace("%", " points")
+    return f"{abs(line.percent):.0f} %"
 
 
 def _value(measured: Spread | Share | None, unit: str) -> str:

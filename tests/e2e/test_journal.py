@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -166,21 +166,45 @@ def reloads(running: Running) -> int:
     return sum(line["event"] == "config-reload" for line in logged(running))
 
 
-async def test_w47_a_full_disk_degrades_one_file_alone_and_loses_no_line_once_there_is_room(tmp_path: Path) -> None:
-    events, limits = Seen(), Limits(max_bytes=1_000_000, backups=1)
+def a_writer(directory: Path, limits: Limits, events: Seen) -> JsonlWriter:
+    """Return the writer of a journal on the real disk, in a real thread."""
     writer = JsonlWriter(
         part="journal",
         started_event="request-log-started",
         stopped_event="request-log-stopped",
-        file=JsonlFile(directory=tmp_path / "state", name=JOURNAL_FILE, limits=limits),
+        file=JsonlFile(directory=directory, name=JOURNAL_FILE, limits=limits),
         execute=WorkerThread(),
         observer=events,
         wall=SystemWallClock(),
     )
     writer.configure(limits)
-    lines: Sequence[bytes] = [json.dumps({"n": n, "padding": "x" * 1000}).encode() for n in range(20)]
+    return writer
+
+
+def numbered(count: int) -> list[bytes]:
+    return [json.dumps({"n": n, "padding": "x" * 1000}).encode() for n in range(count)]
+
+
+async def test_w34_rotation_under_load_loses_no_line_and_doubles_none(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path / "state", Limits(max_bytes=70_000, backups=100), Seen())
     with trio.fail_after(LIMIT_S):
-        for line in lines:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(writer.run)
+            for number, line in enumerate(numbered(5000)):
+                writer.put(line)
+                if number % 50 == 0:
+                    await trio.sleep(0.002)
+            nursery.cancel_scope.cancel()
+
+    assert (tmp_path / "state" / f"{JOURNAL_FILE}.50").exists()
+    assert [row["n"] for row in records(tmp_path, JOURNAL_FILE)] == list(range(5000))
+
+
+async def test_w47_a_full_disk_degrades_one_file_alone_and_loses_no_line_once_there_is_room(tmp_path: Path) -> None:
+    events = Seen()
+    writer = a_writer(tmp_path / "state", Limits(max_bytes=1_000_000, backups=1), events)
+    with trio.fail_after(LIMIT_S):
+        for line in numbered(20):
             writer.put(line)
         with disk_of(5000):
             with pytest.raises(StateFailed, match=r"large|space"):

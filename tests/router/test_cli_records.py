@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -141,7 +142,8 @@ def test_replay_compares_and_says_what_is_more_than_chance(journalled: Path) -> 
     output = run(journalled, "replay", "--compare", "fast", "slow").output
     lines = json.loads(run(journalled, "replay", "--compare", "fast", "slow", "--json").output)["lines"]
 
-    assert "latency: slow has" in output
+    assert re.search(r"latency: slow has \d+ % more than fast", output)
+    assert re.search(r"failure rate: slow has \d+\.\d points more than fast", output)
     assert {line["measure"]: line["is_clear"] for line in lines}["latency"] is True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.errors import StateFailed
-from router.state.jsonl import JsonlFile, JsonlReader, Limits, generation
+from router.state.jsonl import JsonlFile, JsonlFollower, JsonlReader, Limits, generation
 from tests.tools.full_disk import disk_of
 
 NAME = "audit.jsonl"
@@ -189,3 +190,37 @@ def test_bad_lines_are_counted_and_cost_no_other(tmp_path: Path) -> None:
 def test_without_a_file_the_reader_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(JsonlReader(tmp_path / NAME).records())
+
+
+def test_who_follows_is_given_each_line_once_over_rotations_and_halves_of_a_line(tmp_path: Path) -> None:
+    with closing(file := a_file(tmp_path, max_bytes=40, backups=9)), closing(follower := JsonlFollower(Path(file.path))):
+        before = list(follower.new())
+        file.append(0, numbered(1))
+        given = [[record["n"] for record in follower.new()]]
+        with Path(file.path).open("ab") as other:
+            other.write(b'{"n":')
+        given.append([record["n"] for record in follower.new()])
+        with Path(file.path).open("ab") as other:
+            other.write(b" 2}\nnonsense\n")
+        file.append(1, numbered(3, 4, 5, 6, 7))
+        given.append([record["n"] for record in follower.new()])
+        given.append([record["n"] for record in follower.new()])
+
+    assert before == []
+    assert given == [[1], [], [2, 3, 4, 5, 6, 7], []]
+    assert follower.bad_total == 1
+
+
+def test_who_follows_goes_on_in_a_file_that_was_emptied_or_is_another_one(tmp_path: Path) -> None:
+    with closing(file := a_file(tmp_path, backups=0)), closing(follower := JsonlFollower(Path(file.path))):
+        file.append(0, numbered(1, 2))
+        first = len(list(follower.new()))
+        os.truncate(file.path, 0)
+        file.close()
+        file.append(2, numbered(3))
+        second = [record["n"] for record in follower.new()]
+        Path(file.path).unlink()
+        file.append(3, numbered(4))
+        third = [record["n"] for record in follower.new()]
+
+    assert (first, second, third) == (2, [3], [4])
