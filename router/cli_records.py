@@ -15,6 +15,7 @@ import orjson
 from attrs import evolve
 
 from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end
+from router.cli_rerun import run_options
 from router.config.options import ServeOptions
 from router.config.schema import RouterConfig
 from router.state.directory import state_directory
@@ -78,6 +79,7 @@ def audit(
 @click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models or classes differ.")
 @click.option("--suggest-rules", is_flag=True, help="What the figures suggest to change in the configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@run_options
 def replay(
     options: ServeOptions,
     *,
@@ -94,7 +96,7 @@ def replay(
     suggest_rules: bool,
     as_json: bool,
 ) -> None:
-    """Show statistics over the request journal: failures, latency, tokens, cost; nothing is sent."""
+    """Show statistics over the request journal: failures, latency, tokens, cost; nothing is sent without --run."""
     from router.reports.replay_report import suggestions_json  # noqa: PLC0415 - rich comes with it
     from router.reports.rows import Kind, Wanted  # noqa: PLC0415 - only what this command needs is read for it
 

@@ -68,6 +68,7 @@ class JsonlWriter:
     observer: Observer
     wall: WallClock
     max_buffer_bytes: int = MAX_BUFFER_BYTES
+    batch_lines: int = BATCH_LINES
     _lines: deque[bytes] = field(factory=deque)
     _buffered_bytes: int = 0
     _first: int = 0  # the number of the first buffered line, counted as the file counts
@@ -195,7 +196,7 @@ class JsonlWriter:
             await self._close()
 
     async def _write_batch(self) -> None:
-        first, batch = self._first, tuple(islice(self._lines, BATCH_LINES))
+        first, batch = self._first, tuple(islice(self._lines, self.batch_lines))
         try:
             await self._do("write", lambda: self.file.append(first, batch))
         finally:

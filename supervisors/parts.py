@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
@@ -242,9 +243,8 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    observer = fanout = Fanout(observer, seams.wall.now)
-    lines = partial(seams.lines, directory)
-    sinks = open_sinks(fanout, config, lines=lines, execute=seams.new_execute, wall=seams.wall, redact=redactor.redact)
+    fanout = observer = Fanout(observer, seams.wall.now)
+    sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -282,6 +282,7 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
+        record=sinks.capture.writer.put,
         sources=seams.sources(),
     )
     late.parts = Parts(
@@ -333,6 +334,19 @@ def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Process
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
     return first.probe if late.parts is None else late.probe_settings()
+
+
+def _sinks(fanout: Fanout, config: RouterConfig, directory: Path, seams: Seams, redactor: LiveRedactor) -> Sinks:
+    """Return the writers of the files of lines, which hear of every event from now on."""
+    return open_sinks(
+        fanout,
+        config,
+        lines=partial(seams.lines, directory),
+        aged_lines=lambda name, render: seams.aged_lines(directory, name, render, seams.wall),
+        execute=seams.new_execute,
+        wall=seams.wall,
+        redact=redactor.redact,
+    )
 
 
 def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:

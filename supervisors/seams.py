@@ -99,6 +99,15 @@ class LineFile(Protocol):
         """Close it. Never raises."""
 
 
+class AgedLines(LineFile, Protocol):
+    """A file of lines of which nothing is kept that is older than `max_age_s`: `router/state/aged_file.py`."""
+
+    max_age_s: float
+
+    def expire(self) -> None:
+        """Delete what is too old. Raises StateFailed."""
+
+
 class Execute(Protocol):
     """Runs blocking work where it stops nobody: a worker thread, or inline in the simulator."""
 

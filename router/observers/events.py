@@ -164,6 +164,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "audit-log-stopped": EventSpec(INFO, ("path",), audited=True),
     "request-log-started": EventSpec(INFO, ("path", "max_bytes", "backups"), audited=True),
     "request-log-stopped": EventSpec(INFO, ("path",), audited=True),
+    # requests are recorded, with what is said in them: nobody shall find that out from the files
+    "capture-started": EventSpec(WARNING, ("path", "max_bytes", "backups"), audited=True),
+    "capture-stopped": EventSpec(INFO, ("path",), audited=True),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
     "backend-health-changed": EventSpec(
         WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS), audited=True

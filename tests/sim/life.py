@@ -33,7 +33,7 @@ from tests.sim.store import LifeStore
 from tests.sim.told import Told
 from tests.sim.trace import where
 from tests.sim.watch import SUPERVISOR, Watch
-from tests.supervisors.lines_in_memory import MemoryLines
+from tests.supervisors.lines_in_memory import MemoryAgedLines, MemoryLines
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -212,6 +212,7 @@ class Life:
             hold=_held,
             store=lambda _directory, _wall: self.store,
             lines=lambda _directory, name: MemoryLines(path=f"memory/{name}"),
+            aged_lines=lambda _directory, name, _render, _wall: MemoryAgedLines(path=f"memory/{name}"),
             execute=self.store.execute,
             new_execute=lambda: self.world.store.execute,
             cgroup=lambda: "",

@@ -54,3 +54,16 @@ class MemoryLines:
     def _fail_if_asked(self, operation: str) -> None:
         if self.failing is not None:
             raise StateFailed(path=self.path, operation=operation, message=self.failing)
+
+
+@define(eq=False)
+class MemoryAgedLines(MemoryLines):
+    """Implements `AgedLines`: it keeps everything, and notes when it was asked not to."""
+
+    max_age_s: float = 0.0
+    expired_at: list[float] = field(factory=list)
+
+    def expire(self) -> None:
+        """Note the time."""
+        self._fail_if_asked("expire")
+        self.expired_at.append(trio.current_time())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -24,7 +25,7 @@ from supervisors.seams import LineFile
 from supervisors.sinks import Sinks, open_sinks
 from tests.builders import a_config, a_provider
 from tests.e2e.front_harness import Seen
-from tests.supervisors.lines_in_memory import MemoryLines
+from tests.supervisors.lines_in_memory import MemoryAgedLines, MemoryLines
 from tests.supervisors.store_in_memory import MemoryStore, inline
 from tests.supervisors.test_parts import a_file
 from tests.supervisors.test_state_writer import VirtualWall
@@ -50,11 +51,22 @@ class Rig:
         return [orjson.loads(line).get("event", "a request") for line in self.files[name].lines]
 
 
+def no_recordings(name: str, render: Callable[[bytes], bytes]) -> MemoryAgedLines:
+    del render
+    return MemoryAgedLines(path=name)
+
+
 def a_rig() -> Rig:
     files = {name: MemoryLines(path=name) for name in (AUDIT_FILE, JOURNAL_FILE)}
     fanout = Fanout(Seen(), VirtualWall().now)
     sinks = open_sinks(
-        fanout, a_journalling_config(), lines=files.__getitem__, execute=lambda: inline, wall=VirtualWall(), redact=str
+        fanout,
+        a_journalling_config(),
+        lines=files.__getitem__,
+        aged_lines=no_recordings,
+        execute=lambda: inline,
+        wall=VirtualWall(),
+        redact=str,
     )
     return Rig(fanout, sinks, files)
 
@@ -84,7 +96,15 @@ async def test_every_audited_event_and_no_other_gets_through_to_the_file(tmp_pat
     def line_file(name: str) -> LineFile:
         return JsonlFile(directory=tmp_path, name=name, limits=limits)
 
-    sinks = open_sinks(fanout, a_journalling_config(), lines=line_file, execute=lambda: inline, wall=VirtualWall(), redact=str)
+    sinks = open_sinks(
+        fanout,
+        a_journalling_config(),
+        lines=line_file,
+        aged_lines=no_recordings,
+        execute=lambda: inline,
+        wall=VirtualWall(),
+        redact=str,
+    )
     sinks.audit.file.limits = limits
     for name, spec in EVENTS.items():
         fanout.event(name, {one: f"the {one}" for one in spec.fields if one != spec.quiet_if})

@@ -330,3 +330,10 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfa = 1")
 
     assert read_text(path) == "a = 1"
+
+
+def test_whoever_records_requests_is_warned_about_it() -> None:
+    text = SMALL + '[server]\nstate_dir = "/tmp/x"\n[capture]\nenabled = true\n'
+
+    assert warned(text) == [("recording-requests", "capture.enabled", 12)]
+    assert warned(SMALL + "[capture]\nmax_age_days = 3\n") == []
