@@ -4,7 +4,7 @@ What would make it answer is tried at once, so that one visit finds what stands 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import define, evolve
 
@@ -23,6 +23,7 @@ from router.providers.urls import provider_urls
 
 Tell = Callable[[Finding], None]
 
+BACKEND = "backend"
 MAX_MENDS = 3  # in a row: an address, a model, a time limit
 LEAKY_KINDS = ("openai_compat", "ollama", "openai_responses")
 _NOT_HERE = frozenset({FailureReason.MODEL_MISSING, FailureReason.BAD_RESPONSE, FailureReason.REDIRECT})
@@ -43,17 +44,16 @@ class Examination:
         """Ask everything and tell each finding as it comes."""
         why = self.loaded.secrets.unconfigured.get(self.config.name)
         if why is not None:
-            case = self._case(Served())
+            unseen = self._case(Served())
             verdict = Verdict.AUTH_FAIL if why.reason == "missing-credential" else Verdict.UNSUPPORTED
-            self.tell(case.finding(verdicts.CHAT, verdict, why.detail, "a provider that can be asked", "set what is missing"))
-            self._tell_all(verdicts.skipped(case, "it cannot be asked", but=(verdicts.CHAT,)))
+            self.tell(unseen.finding(verdicts.CHAT, verdict, why.detail, "a provider that can be asked", "set what is missing"))
+            self._tell_all(verdicts.skipped(unseen, "it cannot be asked", but=(verdicts.CHAT,)))
             return
         case = await self._first_answer()
         if case is None:
             return
         async with open_asker(self.config, self.loaded.secrets) as asker:
-            async for finding in _others(case, asker):
-                self.tell(finding)
+            await _ask_the_rest(case, asker, self.tell)
 
     async def _first_answer(self) -> Case | None:
         """Return the case once the provider has answered, with what had to be mended for it; None where it does not."""
@@ -141,37 +141,34 @@ async def reach(loaded: LoadedConfig, config: ProviderConfig) -> Finding:
     return case.finding(BACKEND, Verdict.OK, seen if is_named else f"{seen}, {config.model} not among them")
 
 
-BACKEND = "backend"
-
-
-async def _others(case: Case, asker: Asker) -> AsyncIterator[Finding]:
-    """Yield what is found behind the first answer."""
+async def _ask_the_rest(case: Case, asker: Asker, tell: Tell) -> None:
+    """Tell what is found behind the first answer."""
     config, served, is_exact = case.config, case.served, is_near(case.config)
     if is_exact:
-        yield windows.context_size(case)
-        yield windows.queue(case)
+        tell(windows.context_size(case))
+        tell(windows.queue(case))
         if (kept := windows.keep_alive(case)) is not None:
-            yield kept
+            tell(kept)
     if is_like_ollama(config, served):
-        yield verdicts.num_ctx(case, await asker.ask(questions.canary(thinks=case.thinks, is_exact=is_exact)))
+        tell(verdicts.num_ctx(case, await asker.ask(questions.canary(thinks=case.thinks, is_exact=is_exact))))
     else:
-        yield case.finding(verdicts.NUM_CTX, Verdict.SKIP, "its server refuses a prompt that is too long")
+        tell(case.finding(verdicts.NUM_CTX, Verdict.SKIP, "its server refuses a prompt that is too long"))
     heard = await asker.ask(questions.tool_call(thinks=case.thinks, is_exact=is_exact, stream=config.capabilities.streaming))
     for finding in verdicts.tool_calls(case, heard, await _whole(case, asker, heard)):
-        yield finding
+        tell(finding)
     if config.kind == "anthropic":
-        yield await _thinking(case, asker)
+        tell(await _thinking(case, asker))
     else:
-        yield case.finding(verdicts.THINKING, Verdict.SKIP, "asked of the kind anthropic only")
+        tell(case.finding(verdicts.THINKING, Verdict.SKIP, "asked of the kind anthropic only"))
     if config.kind in LEAKY_KINDS:
-        yield verdicts.leak(case, (heard, await asker.ask(questions.sum_of_two(is_exact=is_exact))))
+        tell(verdicts.leak(case, (heard, await asker.ask(questions.sum_of_two(is_exact=is_exact)))))
     else:
-        yield case.finding(verdicts.LEAK, Verdict.SKIP, "its API has a place of its own for reasoning")
+        tell(case.finding(verdicts.LEAK, Verdict.SKIP, "its API has a place of its own for reasoning"))
     if is_like_ollama(config, served):
-        yield verdicts.streaming(case, await asker.ask(questions.counting(thinks=case.thinks)))
+        tell(verdicts.streaming(case, await asker.ask(questions.counting(thinks=case.thinks))))
     else:
-        yield case.finding(verdicts.STREAMING, Verdict.SKIP, "its server has no limit of its own for answers")
-    yield await _cache(case, asker)
+        tell(case.finding(verdicts.STREAMING, Verdict.SKIP, "its server has no limit of its own for answers"))
+    tell(await _cache(case, asker))
 
 
 async def _whole(case: Case, asker: Asker, streamed: Heard) -> Heard | None:

@@ -1,4 +1,4 @@
-"""What a server gives a provider against what the configuration counts on: the window, places side by side, time in memory. Pure."""
+"""What a server gives a provider against what the configuration counts on: window, places side by side, time in memory. Pure."""
 
 from __future__ import annotations
 
