@@ -15,6 +15,7 @@ from router.doctor.asking import Asker, open_asker
 from router.doctor.findings import Finding, Setting, Verdict
 from router.doctor.heard import Heard
 from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port
+from router.doctor.questions import Question
 from router.doctor.served import Served, is_like_ollama, is_near, look, model_names, page
 from router.doctor.verdicts import Case
 from router.errors import FailureReason
@@ -23,7 +24,7 @@ from router.providers.urls import provider_urls
 
 Tell = Callable[[Finding], None]
 
-BACKEND = "backend"
+BACKEND, TIME_LIMIT = "backend", "time-limit"
 MAX_MENDS = 3  # in a row: an address, a model, a time limit
 LEAKY_KINDS = ("openai_compat", "ollama", "openai_responses")
 _NOT_HERE = frozenset({FailureReason.MODEL_MISSING, FailureReason.BAD_RESPONSE, FailureReason.REDIRECT})
@@ -53,7 +54,7 @@ class Examination:
         if case is None:
             return
         async with open_asker(self.config, self.loaded.secrets) as asker:
-            await _ask_the_rest(case, asker, self.tell)
+            await _ask_the_rest(case, Patient(case=case, asker=asker, tell=self.tell), self.tell)
 
     async def _first_answer(self) -> Case | None:
         """Return the case once the provider has answered, with what had to be mended for it; None where it does not."""
@@ -86,7 +87,9 @@ class Examination:
             return (), ""
         if trouble.reason is FailureReason.TIMEOUT:
             patient = await asker.ask(questions.echo(stream=self.config.capabilities.streaming), is_unhurried=True)
-            return (longer_limits(self.config, heard, patient) if patient.trouble is None else ()), ""
+            if patient.trouble is not None:
+                return (), ""
+            return longer_limits(self.config, patient, waited_s=0.0 if heard.first_s is not None else heard.total_s), ""
         if trouble.reason is FailureReason.CONNECTION:
             other = other_port(self.config)
             if other is not None and (await self._names_at(other)):
@@ -125,6 +128,34 @@ class Examination:
             self.tell(finding)
 
 
+@define(kw_only=True)
+class Patient:
+    """Asks without the provider's time limits once one of them was too short, and tells by how much."""
+
+    case: Case
+    asker: Asker
+    tell: Tell
+    _is_unhurried: bool = False
+
+    async def ask(self, question: Question) -> Heard:
+        """Return the answer, also a slow one; a limit that it broke is a finding of its own."""
+        heard = await self.asker.ask(question, is_unhurried=self._is_unhurried)
+        waited_s = 0.0
+        if heard.trouble is not None and heard.trouble.reason is FailureReason.TIMEOUT and not self._is_unhurried:
+            self._is_unhurried = True
+            waited_s = heard.total_s if heard.first_s is None else 0.0
+            heard = await self.asker.ask(question, is_unhurried=True)
+        settings = (
+            longer_limits(self.case.config, heard, waited_s=waited_s) if heard.trouble is None and self._is_unhurried else ()
+        )
+        if settings:
+            names = ", ".join(one.keys[-1] for one in settings)
+            seen = f"an answer took {waited_s + heard.total_s:.1f} s, over {names}"
+            self.tell(self.case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", "give it more time", *settings))
+            self.case = evolve(self.case, config=mended(self.case.config, settings))
+        return heard
+
+
 async def reach(loaded: LoadedConfig, config: ProviderConfig) -> Finding:
     """Return whether a provider elsewhere lists its models: free of charge, so it may be asked unasked."""
     case = Case(config=config, capabilities=resolve_capabilities(config, loaded.config.capability_rules, ()), served=Served())
@@ -141,7 +172,7 @@ async def reach(loaded: LoadedConfig, config: ProviderConfig) -> Finding:
     return case.finding(BACKEND, Verdict.OK, seen if is_named else f"{seen}, {config.model} not among them")
 
 
-async def _ask_the_rest(case: Case, asker: Asker, tell: Tell) -> None:
+async def _ask_the_rest(case: Case, asker: Patient, tell: Tell) -> None:
     """Tell what is found behind the first answer."""
     config, served, is_exact = case.config, case.served, is_near(case.config)
     if is_exact:
@@ -171,21 +202,22 @@ async def _ask_the_rest(case: Case, asker: Asker, tell: Tell) -> None:
     tell(await _cache(case, asker))
 
 
-async def _whole(case: Case, asker: Asker, streamed: Heard) -> Heard | None:
-    """Return the question with a tool, asked again without a stream, where a stream showed no call that should be there."""
-    if streamed.has_call or streamed.trouble is not None or not streamed.is_stream or case.capabilities.tools.value is False:
+async def _whole(case: Case, asker: Patient, streamed: Heard) -> Heard | None:
+    """Return the question with a tool, asked again without a stream, where a stream was empty: servers lose calls in it."""
+    is_empty = streamed.trouble is None and not (streamed.has_call or streamed.text)
+    if not is_empty or not streamed.is_stream or case.capabilities.tools.value is False:
         return None
     return await asker.ask(questions.tool_call(thinks=case.thinks, is_exact=is_near(case.config), stream=False))
 
 
-async def _thinking(case: Case, asker: Asker) -> Finding:
+async def _thinking(case: Case, asker: Patient) -> Finding:
     heard = await asker.ask(questions.thinking("enabled"))
     if heard.trouble is not None and heard.trouble.is_refusal:
         heard = await asker.ask(questions.thinking("adaptive"))
     return verdicts.thinking(case, heard)
 
 
-async def _cache(case: Case, asker: Asker) -> Finding:
+async def _cache(case: Case, asker: Patient) -> Finding:
     flag = case.capabilities.cache_control
     if case.config.kind != "anthropic" or flag.value is not True or flag.origin == "heuristic":
         return case.finding(verdicts.CACHE, Verdict.SKIP, "asked of the kind anthropic with prompt_cache = true only")

@@ -66,21 +66,19 @@ def likely_model(model: str, names: Collection[str]) -> str | None:
     return next(iter(get_close_matches(model, able, n=1, cutoff=0.8)), None)
 
 
-def longer_limits(config: ProviderConfig, short: Heard, patient: Heard) -> tuple[Setting, ...]:
-    """Return the time limits that the patient answer would have kept to; () where it kept to those that there are.
+def longer_limits(config: ProviderConfig, patient: Heard, *, waited_s: float = 0.0) -> tuple[Setting, ...]:
+    """Return the time limits that an answer without any would have kept to; () where it kept to those that there are.
 
-    What was waited for in vain counts as well: it may have been the loading of the model."""
-    waited = short.total_s if short.first_s is None else 0.0
-    first = waited + (patient.first_s or patient.total_s)
-    settings = dict(_too_short(config, first, patient.gap_s, waited + patient.total_s, has_begun=short.first_s is not None))
+    `waited_s` is what was waited for in vain before: it counts as well, for it may have been the loading of the model."""
+    first = waited_s + (patient.total_s if patient.first_s is None else patient.first_s)
+    settings = dict(_too_short(config, first, patient.gap_s, waited_s + patient.total_s))
     return tuple(Setting(keys=(name,), value=value) for name, value in settings.items())
 
 
-def _too_short(config: ProviderConfig, first: float, gap: float, total: float, *, has_begun: bool) -> Iterator[tuple[str, float]]:
-    if not has_begun:
-        name = "timeout_s" if config.first_byte_timeout_s is None else "first_byte_timeout_s"
-        if (limit := getattr(config, name)) < first:
-            yield name, _limit(first, limit)
+def _too_short(config: ProviderConfig, first: float, gap: float, total: float) -> Iterator[tuple[str, float]]:
+    name = "timeout_s" if config.first_byte_timeout_s is None else "first_byte_timeout_s"
+    if (limit := getattr(config, name)) < first:
+        yield name, _limit(first, limit)
     idle = "timeout_s" if config.idle_timeout_s is None else "idle_timeout_s"
     if (limit := getattr(config, idle)) < gap:
         yield idle, _limit(gap, limit)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
+from router.doctor.leaks import filters_for
 from router.domain.messages import Message, Role, Text, Tool
 from router.domain.request import DialectName, NeutralRequest
 
@@ -63,7 +64,8 @@ def tool_call(*, thinks: bool, is_exact: bool, stream: bool = True) -> Question:
 
 def sum_of_two(*, is_exact: bool) -> Question:
     """Ask for something to think about a little."""
-    return _said("How much is 17 + 25? Answer with the number.", SHORT_TOKENS, is_exact=is_exact)
+    text = "How much is 17 + 25? Answer with the number."
+    return _said(text, SHORT_TOKENS, is_exact=is_exact, is_enough=lambda said, _: bool(filters_for((said,))))
 
 
 def counting(*, thinks: bool) -> Question:
