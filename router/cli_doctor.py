@@ -127,8 +127,8 @@ def _visit(loaded: LoadedConfig, text: str, environ: Mapping[str, str], wanted: 
     from router.onboarding.service_install import systemctl, unit_directory  # noqa: PLC0415 - same
 
     around = Surroundings(environ=environ, here=Path.cwd(), units=unit_directory(environ), systemctl=systemctl)
-    visit = Visit(loaded=loaded, text=text, around=around, tell=teller.tell)
-    with teller.working("looking, asking, waiting for answers"):
+    visit = Visit(loaded=loaded, text=text, around=around, tell=teller.tell, step=teller.step)
+    with teller.working():
         trio.run(visit.run, wanted)
 
 

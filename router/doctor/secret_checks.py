@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from router.config.advice import why_not_asked
 from router.config.redact import MASK, Redactor
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.config.secret import Secret, Secrets
@@ -55,7 +56,7 @@ def check_variables(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterato
     ]
     for name, why in loaded.secrets.unconfigured.items():
         provider = next((one for one in loaded.config.providers if one.name == name), None)
-        if why.reason == "missing-credential" and provider is not None and provider.enabled:
+        if why.reason == "missing-credential" and provider is not None and why_not_asked(loaded.config, provider, {}) is None:
             found.append(_unset(provider, why.detail))
     yield from found or (_finding(VARIABLES, Verdict.OK, "every variable that is named holds a value"),)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from attrs import evolve
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
 from router.doctor.findings import BLOCKERS, TUNING, Finding, Verdict, exit_code
@@ -21,32 +23,61 @@ _STYLES = {Verdict.OK: "green", Verdict.SKIP: "dim", Verdict.INFORMATION: "cyan"
 
 
 class Teller:
-    """Prints each finding on stdout as it comes, unless it `is_silent`, and keeps all of them."""
+    """Prints each finding on stdout as it comes, unless it `is_silent`, and keeps all of them.
+
+    What is skipped in a row for one reason is one line."""
 
     def __init__(self, *, is_silent: bool) -> None:
         self.findings: list[Finding] = []
         self._out = None if is_silent else plain_console()
+        self._status: Status | None = None
+        self._skipped: list[Finding] = []
 
     def tell(self, finding: Finding) -> None:
         """Take one finding."""
         self.findings.append(finding)
-        if self._out is not None:
-            for line in lines_of(finding):
-                self._out.print(line, soft_wrap=True)
+        if self._skipped and not _is_alike(self._skipped[0], finding):
+            self._print_skipped()
+        if finding.verdict is Verdict.SKIP:
+            self._skipped.append(finding)
+        else:
+            self._print(finding)
+
+    def step(self, what: str) -> None:
+        """Say on a terminal what is done now."""
+        if self._status is not None:
+            self._status.update(Text(what))
 
     def sum_up(self) -> None:
         """Print how many findings there are of each kind."""
+        self._print_skipped()
         if self._out is not None:
             self._out.print(Text(summary(self.findings)))
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
+    def working(self) -> Iterator[None]:
         """Show on a terminal that something goes on."""
         if self._out is None or not self._out.is_terminal:
             yield
             return
-        with self._out.status(what):
+        with self._out.status("") as self._status:
             yield
+        self._status = None
+
+    def _print_skipped(self) -> None:
+        if self._skipped:
+            names = ", ".join(finding.check for finding in self._skipped)
+            self._print(evolve(self._skipped[0], check=names))
+            self._skipped = []
+
+    def _print(self, finding: Finding) -> None:
+        if self._out is not None:
+            for line in lines_of(finding):
+                self._out.print(line, soft_wrap=True)
+
+
+def _is_alike(one: Finding, other: Finding) -> bool:
+    return (one.verdict, one.provider, one.seen) == (other.verdict, other.provider, other.seen)
 
 
 def lines_of(finding: Finding) -> Iterator[Text]:

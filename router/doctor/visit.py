@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from attrs import field, frozen
@@ -52,16 +52,18 @@ class Surroundings:
 
 @frozen(kw_only=True)
 class Visit:
-    """One run of the doctor over a configuration and its `text`."""
+    """One run of the doctor over a configuration and its `text`; `step` hears what is looked at now."""
 
     loaded: LoadedConfig
     text: str
     around: Surroundings
     tell: Tell
+    step: Callable[[str], None] = lambda _what: None
 
     async def run(self, wanted: Wanted) -> None:
         """Tell every finding as it comes, without a secret. Raises KeyError for a provider that is not configured."""
         providers = tuple(self._chosen(wanted))
+        self.step("looking at this machine")
         if wanted.is_bare:
             await self._look_at_the_machine()
         if wanted.is_bare or wanted.has_env:
@@ -73,6 +75,7 @@ class Visit:
             for finding in check_secrets(self.loaded, self.text, state, self.around.environ):
                 self._tell(finding)
         for provider in providers:
+            self.step(f"asking {provider.name}")
             await self._look_at(provider, wanted)
 
     async def _look_at_the_machine(self) -> None:

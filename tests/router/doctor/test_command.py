@@ -130,9 +130,11 @@ def test_one_line_per_finding_and_what_to_do_below(desk: Desk) -> None:
 
     assert lines[0].startswith("transport_error  near: chat: connection: cannot connect")
     assert "start its server" in lines[1]
+    assert lines[2].endswith("near: num_ctx, tool_calls, thinking, reasoning-leak, streaming, cache: it does not answer")
     assert lines[-1] == "7 findings: 1 transport_error, 6 skip"
 
 
+@pytest.mark.slow
 async def test_a_diff_then_the_change_then_nothing_then_the_way_back(desk: Desk) -> None:
     async with open_server(PAGES) as url:
         desk.config.write_text(TEXT.format(port=free_port(), url=url))
