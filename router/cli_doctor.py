@@ -80,9 +80,9 @@ def doctor(
     )
     teller = Teller(is_silent=as_json)
     environ = _environ(options)
-    old = _text(loaded.path)
-    _visit(loaded, old, environ, wanted, teller)
+    _visit(loaded, _text(loaded.path), environ, wanted, teller)
     teller.sum_up()
+    old = _text(loaded.path)  # somebody may have worked on it during the visit
     change = _change(loaded, old, environ, teller.findings, applies=applies and not dry_run)
     sys.exit(_conclude(loaded, teller, change, as_json=as_json, shows=dry_run or applies))
 

@@ -66,15 +66,21 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return EXIT_TUNING if verdicts & TUNING else EXIT_GOOD
 
 
-def redacted(finding: Finding, redactor: Redactor) -> Finding:
-    """Return the finding in words without a secret; a setting that would write one into the file is left out."""
+def presentable(finding: Finding, redactor: Redactor) -> Finding:
+    """Return the finding in words without a secret, each on one line: what a server says is foreign text on a terminal.
+
+    A setting that would write a secret into the file is left out."""
     return evolve(
         finding,
-        seen=redactor.redact(finding.seen),
-        expected=redactor.redact(finding.expected),
-        advice=redactor.redact(finding.advice),
+        seen=_one_line(redactor.redact(finding.seen)),
+        expected=_one_line(redactor.redact(finding.expected)),
+        advice=_one_line(redactor.redact(finding.advice)),
         settings=tuple(one for one in finding.settings if not _holds_secret(one.value, redactor)),
     )
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _holds_secret(value: object, redactor: Redactor) -> bool:

@@ -14,6 +14,7 @@ from router.config.schema import ProviderConfig
 from router.domain.server_state import ServerState
 from router.errors import ProviderFailed
 from router.onboarding.servers import (
+    MAX_MODELS,
     LocalModel,
     LocalServer,
     ServerKind,
@@ -31,6 +32,7 @@ LOOK_S = 5.0  # for all pages of one server: it answers them from memory
 MAX_BYTES = 4 * 1024 * 1024  # of one page
 
 _OLLAMA_PORT = 11434
+_MAX_NAME = 200
 _MOST_SLOTS = 10_000
 
 
@@ -106,8 +108,13 @@ def model_names(listed: object) -> tuple[str, ...] | None:
     found = at(listed, ("data",)) if isinstance(at(listed, ("data",)), list) else at(listed, ("models",))
     if not isinstance(found, list):
         return None
-    named = (at(one, ("id",)) or at(one, ("name",)) for one in found)
-    return tuple(name.removeprefix("models/") for name in named if isinstance(name, str) and name)
+    named = (at(one, ("id",)) or at(one, ("name",)) for one in found[:MAX_MODELS])
+    return tuple(name.removeprefix("models/") for name in named if isinstance(name, str) and _may_be_shown(name))
+
+
+def _may_be_shown(name: str) -> bool:
+    """Tell whether a name may stand in the configuration and on a terminal."""
+    return 0 < len(name) <= _MAX_NAME and name.isascii() and name.isprintable()
 
 
 async def _look_at_openai(provider: HttpProvider) -> Served:

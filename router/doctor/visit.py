@@ -12,7 +12,7 @@ from router.config.redact import Redactor
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.doctor.env_file import check_env, env_file
 from router.doctor.examine import BACKEND, Examination, Tell, reach
-from router.doctor.findings import Finding, Verdict, redacted
+from router.doctor.findings import Finding, Verdict, presentable
 from router.doctor.machine import check_config, check_permissions, check_state, check_unit
 from router.doctor.port import check_port
 from router.doctor.secret_checks import check_secrets
@@ -114,4 +114,4 @@ class Visit:
         return "is disabled" if why == "disabled" else None
 
     def _tell(self, finding: Finding) -> None:
-        self.tell(redacted(finding, Redactor.of(self.loaded.secrets.sensitive)))
+        self.tell(presentable(finding, Redactor.of(self.loaded.secrets.sensitive)))

@@ -8,7 +8,7 @@ import pytest
 from router.config.redact import Redactor
 from router.config.secret import Secret
 from router.doctor import verdicts
-from router.doctor.findings import Finding, Setting, Verdict, exit_code, redacted
+from router.doctor.findings import Finding, Setting, Verdict, exit_code, presentable
 from router.doctor.heard import Heard, Times, Trouble, heard_in
 from router.doctor.leaks import filters_for
 from router.doctor.questions import CANARY
@@ -217,10 +217,16 @@ def test_no_secret_is_told_or_written_into_a_patch() -> None:
     keys = (Setting(keys=("base_url",), value="http://h/v1?key=s3cret-s3cret"), Setting(keys=("model",), value="m"))
     finding = Finding(check="x", verdict=Verdict.ERROR, seen="a s3cret-s3cret", advice="at s3cret-s3cret", settings=keys)
 
-    told = redacted(finding, redactor)
+    told = presentable(finding, redactor)
 
     assert "s3cret" not in repr(told)
     assert settings(told) == {"model": "m"}
+
+
+def test_what_a_server_says_cannot_act_on_the_terminal() -> None:
+    finding = Finding(check="x", verdict=Verdict.ERROR, seen="bad\x1b[2J\r\nworse\u2028x")
+
+    assert presentable(finding, Redactor.of(())).seen == "bad [2J worse x"
 
 
 def test_an_answer_of_pieces_is_read_as_one() -> None:

@@ -133,6 +133,7 @@ def test_whose_servers_cut_prompts_unseen(*, keys: dict[str, Any], is_so: bool) 
         ({"models": [{"name": "models/gemini-flash"}]}, ("gemini-flash",)),
         ({"models": [{"name": "llama3:8b"}]}, ("llama3:8b",)),
         ({"data": [{"id": 5}, "x", {}]}, ()),
+        ({"data": [{"id": "a\x1b[31m"}, {"id": "x" * 300}]}, ()),
         ({"data": "x"}, None),
         (None, None),
         ([], None),
