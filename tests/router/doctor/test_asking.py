@@ -24,10 +24,10 @@ def an_asker(rig: Rig) -> Asker:
     return Asker(provider=rig.provider, redactor=rig.provider.redactor, dropped=dropped)
 
 
-async def patiently(*answers: Told, **keys: object) -> tuple[list[Finding], Rig]:
+async def patiently(*answers: Told, timeout_s: float) -> tuple[list[Finding], Rig]:
     """Ask three questions of a provider that gives these answers."""
-    rig, told = a_rig(*answers, **keys), list[Finding]()
-    patient = Patient(case=a_case(**keys), asker=an_asker(rig), tell=told.append)
+    rig, told = a_rig(*answers, timeout_s=timeout_s), list[Finding]()
+    patient = Patient(case=a_case(timeout_s=timeout_s), asker=an_asker(rig), tell=told.append)
     for _ in range(3):
         await patient.ask(questions.echo(stream=True))
     return told, rig

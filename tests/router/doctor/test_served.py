@@ -27,13 +27,13 @@ async def looked_at(pages: Pages, **keys: object) -> Served:
     ("pages", "keys", "program", "window", "most", "slots"),
     [
         (LLAMA_CPP, {"model": "whatever"}, ServerKind.LLAMA_CPP, 65536, 131072, 4),
-        (LLAMA_CPP | {"/props": 404, "/slots": [{}, {}]}, {"model": "model.gguf"}, ServerKind.LLAMA_CPP, None, 131072, 2),
+        ({**LLAMA_CPP, "/props": 404, "/slots": [{}, {}]}, {"model": "model.gguf"}, ServerKind.LLAMA_CPP, None, 131072, 2),
         (VLLM, {"model": "Qwen/Qwen3-Coder-30B"}, ServerKind.VLLM, 40960, None, None),
         (VLLM, {"model": "another"}, ServerKind.VLLM, None, None, None),
         (LM_STUDIO, {"model": "qwen2.5-coder-7b"}, ServerKind.LM_STUDIO, 16384, 131072, None),
         (OLLAMA, {"kind": "ollama", "model": "qwen3-coder:30b"}, ServerKind.OLLAMA, None, 262144, None),
         (
-            OLLAMA | {"/api/ps": {"models": [{"name": "qwen3-coder:30b", "context_length": 4096}]}},
+            {**OLLAMA, "/api/ps": {"models": [{"name": "qwen3-coder:30b", "context_length": 4096}]}},
             {"kind": "ollama", "model": "qwen3-coder:30b"},
             ServerKind.OLLAMA,
             4096,
