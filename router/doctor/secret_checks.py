@@ -17,6 +17,8 @@ REDACTOR, VARIABLES, EMBEDDED, WRITTEN = "redactor", "secret-variables", "keys-i
 MAX_SCAN_BYTES = 64 * 1024 * 1024  # of one file: its end, where it is longer
 _STEP = 1024 * 1024
 _CANARY = "canary-" + "4417" * 6
+_TOKENS = ("client_token_env", "admin_token_env", "metrics_token_env")
+_NEEDED = frozenset(_TOKENS[:2])  # without them the front would let everybody in, or nobody
 _LOGS = ("audit*.jsonl*", "requests*.jsonl*", "*.log", "*.log.*")
 _SHAPES = re.compile(
     r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{16,256}|gh[pousr]_[A-Za-z0-9]{20,256}|AIza[A-Za-z0-9_-]{30,64}|gsk_[A-Za-z0-9]{20,128}|nvapi-[A-Za-z0-9_-]{20,128})"
@@ -44,21 +46,22 @@ def check_redactor(secrets: Secrets) -> Finding:
 
 def check_variables(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding about each variable that should hold a secret and does not; one good one where all do."""
-    server = loaded.config.server
-    found = [
-        _finding(VARIABLES, Verdict.WARN, f"{name} is not set", f"the {what} of [server]", f"set {name}, or take {key} out")
-        for key, what in (
-            ("client_token_env", "client token"),
-            ("metrics_token_env", "metrics token"),
-            ("admin_token_env", "admin token"),
-        )
-        if (name := getattr(server, key)) is not None and not environ.get(name, "").strip()
-    ]
+    found = [_unset_token(loaded, key) for key in _TOKENS if _is_unset(getattr(loaded.config.server, key), environ)]
     for name, why in loaded.secrets.unconfigured.items():
         provider = next((one for one in loaded.config.providers if one.name == name), None)
         if why.reason == "missing-credential" and provider is not None and why_not_asked(loaded.config, provider, {}) is None:
             found.append(_unset(provider, why.detail))
     yield from found or (_finding(VARIABLES, Verdict.OK, "every variable that is named holds a value"),)
+
+
+def _is_unset(name: str | None, environ: Mapping[str, str]) -> bool:
+    return name is not None and not environ.get(name, "").strip()
+
+
+def _unset_token(loaded: LoadedConfig, key: str) -> Finding:
+    name = getattr(loaded.config.server, key)
+    verdict, seen = (Verdict.ERROR, "the router does not start") if key in _NEEDED else (Verdict.WARN, "nobody can show it")
+    return _finding(VARIABLES, verdict, f"{name} is not set: {seen}", f"a token, for {key}", f"set {name}, or take {key} out")
 
 
 def _unset(provider: ProviderConfig, detail: str) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from router.config.schema import ConfigWarning, LoadedConfig, RestartConfig
 from router.config.schema_server import ServerConfig
@@ -178,6 +179,20 @@ def test_variables_that_hold_nothing_are_named() -> None:
 
     assert (finding.verdict, finding.provider, "MY_KEY" in finding.seen) == (Verdict.WARN, "p", True)
     assert good.verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict"),
+    [("client_token_env", Verdict.ERROR), ("admin_token_env", Verdict.ERROR), ("metrics_token_env", Verdict.WARN)],
+)
+def test_a_token_without_which_nothing_starts_blocks(key: str, verdict: Verdict) -> None:
+    base = loaded()
+    config = evolve(base.config, server=evolve(base.config.server, **{key: "TOKEN"}))
+
+    (unset,) = check_variables(evolve(base, config=config), {"TOKEN": " "})
+    (good,) = check_variables(evolve(base, config=config), {"TOKEN": "t"})
+
+    assert (unset.verdict, good.verdict, "TOKEN" in unset.seen) == (verdict, Verdict.OK, True)
 
 
 @pytest.mark.parametrize(
