@@ -19,7 +19,7 @@ _STEP = 1024 * 1024
 _CANARY = "canary-" + "4417" * 6
 _TOKENS = ("client_token_env", "admin_token_env", "metrics_token_env")
 _NEEDED = frozenset(_TOKENS[:2])  # without them the front would let everybody in, or nobody
-_LOGS = ("audit*.jsonl*", "requests*.jsonl*", "*.log", "*.log.*")
+_LOGS = ("*.jsonl", "*.jsonl.*", "*.log", "*.log.*")  # audit, journal, recorded requests, servers; with their older ones
 _SHAPES = re.compile(
     r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{16,256}|gh[pousr]_[A-Za-z0-9]{20,256}|AIza[A-Za-z0-9_-]{30,64}|gsk_[A-Za-z0-9]{20,128}|nvapi-[A-Za-z0-9_-]{20,128})"
 )

@@ -182,12 +182,16 @@ def test_variables_that_hold_nothing_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "verdict"),
-    [("client_token_env", Verdict.ERROR), ("admin_token_env", Verdict.ERROR), ("metrics_token_env", Verdict.WARN)],
+    ("server", "verdict"),
+    [
+        (ServerConfig(client_token_env="TOKEN"), Verdict.ERROR),
+        (ServerConfig(admin_token_env="TOKEN"), Verdict.ERROR),
+        (ServerConfig(metrics_token_env="TOKEN"), Verdict.WARN),
+    ],
 )
-def test_a_token_without_which_nothing_starts_blocks(key: str, verdict: Verdict) -> None:
+def test_a_token_without_which_nothing_starts_blocks(server: ServerConfig, verdict: Verdict) -> None:
     base = loaded()
-    config = evolve(base.config, server=evolve(base.config.server, **{key: "TOKEN"}))
+    config = evolve(base.config, server=server)
 
     (unset,) = check_variables(evolve(base, config=config), {"TOKEN": " "})
     (good,) = check_variables(evolve(base, config=config), {"TOKEN": "t"})
