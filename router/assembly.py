@@ -25,10 +25,13 @@ from router.ingress.exchange import Exchange, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
+from router.ingress.metrics_body import Watched
 from router.ingress.policy_report import FairnessReport, PolicyReport, policy_of
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.observers.capture import Capture
+from router.observers.metrics import Metrics
+from router.observers.recent import Recent
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
 from router.providers.capabilities import Capabilities, unsuitable_profiles
@@ -83,6 +86,8 @@ class Tree:
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
     record: Callable[[bytes], None] = lambda _taken: None
+    metrics: Metrics = field(factory=Metrics)  # this and `recent` are listeners of whoever observes
+    recent: Recent = field(factory=Recent)
     sources: Sources = field(factory=Sources)
 
 
@@ -171,6 +176,8 @@ def _take_over(tree: Tree, config: RouterConfig) -> None:
     tree.memory.take_over(config.providers)
     tree.memory.sticky.ttl_s = config.routing.sticky_ttl_s
     tree.fairness.change(FairnessRules.of(config.server))
+    tree.metrics.configure(config)
+    tree.recent.keep_only({provider.name for provider in config.providers})
 
 
 def _warn_of_unsuitable(generation: Generation) -> None:
@@ -268,6 +275,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
             admin_token=admin.reveal() if (admin := loaded.secrets.admin_token) is not None else None,
+            metrics_token=looks.reveal() if (looks := loaded.secrets.metrics_token) is not None else None,
             tokens=[*tokens, tree.canary.secret] if tokens else (),
         ),
         drain=tree.drain,
@@ -293,7 +301,11 @@ class Source:
         """Return the Quart app over these facts."""
         from router.ingress.quart_app import build_app  # noqa: PLC0415 - 0.2 s and 10 MiB, paid at the first page only
 
-        app = build_app(self, self.tree.control, self.tree.observer, started_at=self.started_at)
+        tree = self.tree
+        watched = Watched(
+            source=self, config=lambda: self.deployed.current.loaded.config, metrics=tree.metrics, recent=tree.recent
+        )
+        app = build_app(self, tree.control, tree.observer, watched, started_at=self.started_at)
         return cast("ASGIApp", app)
 
     def report(self) -> StatusReport:

@@ -24,6 +24,9 @@ from router.domain.probe import ProbeResult
 from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.observers.fanout import Fanout
+from router.observers.log import LogObserver
+from router.observers.metrics import Metrics
+from router.observers.recent import Recent
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
@@ -78,7 +81,7 @@ class Fate:
 class Parts:
     """The parts of one daemon. `source` is where its configuration comes from, `lent` what a service manager gave it."""
 
-    observer: Observer
+    observer: Fanout
     seams: Seams
     source: ConfigSource
     lent: Lent
@@ -230,6 +233,9 @@ class _Late:
                 for one in facts
             ),
             rejected=last.detail if last is not None and last.is_rejected else (),
+            sinks=(parts.state.sink_report(),),
+            observers=parts.observer.counted_failures(),
+            log_lines_dropped=parts.observer.log.dropped_total if isinstance(parts.observer.log, LogObserver) else 0,
         )
 
 
@@ -243,7 +249,10 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    fanout = observer = Fanout(observer, seams.wall.now)
+    metrics, recent = Metrics(group_ids), Recent()
+    observer = fanout = Fanout(observer, seams.wall.now)
+    fanout.listen("metrics", metrics)
+    fanout.listen("recent", recent)
     sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
@@ -283,10 +292,12 @@ def build(
         budget=late.budget,
         report=late.report,
         record=sinks.capture.writer.put,
+        metrics=metrics,
+        recent=recent,
         sources=seams.sources(),
     )
     late.parts = Parts(
-        observer=observer,
+        observer=fanout,
         seams=seams,
         source=source,
         lent=lent,

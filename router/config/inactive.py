@@ -16,7 +16,7 @@ from router.config.structure import table_types
 EVERY_KEY = frozenset({"*"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"display_timezone", "metrics_token_env"}),
+    "server": frozenset({"display_timezone"}),
 }
 
 

@@ -23,16 +23,23 @@ class FrontGate:
     """`hosts` are lower-case names without a port; with `any_address` every IP literal passes, too.
 
     `tokens` empty: everybody may ask (on loopback only; decision 21 is enforced with the configuration). `admin_token`
-    None: operators act from this machine only."""
+    None: operators act from this machine only. `metrics_token` is what others than this machine show for a look."""
 
     hosts: frozenset[str]
     any_address: bool
     tokens: tuple[bytes, ...] = field(repr=False)
     admin_token: bytes | None = field(default=None, repr=False)
+    metrics_token: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def of(
-        cls, *, bind_host: str, allowed_hosts: Iterable[str], tokens: Iterable[str], admin_token: str | None = None
+        cls,
+        *,
+        bind_host: str,
+        allowed_hosts: Iterable[str],
+        tokens: Iterable[str],
+        admin_token: str | None = None,
+        metrics_token: str | None = None,
     ) -> FrontGate:
         """Build the gate. Bound to every address, the daemon answers to every address, which no rebinding name can be."""
         bind = split_host(bind_host)
@@ -42,6 +49,7 @@ class FrontGate:
             any_address=address is not None and address.is_unspecified,
             tokens=tuple(token.encode() for token in tokens),
             admin_token=None if admin_token is None else admin_token.encode(),
+            metrics_token=None if metrics_token is None else metrics_token.encode(),
         )
 
     def check_host(self, headers: Mapping[str, str]) -> None:
@@ -70,13 +78,23 @@ class FrontGate:
         if self.admin_token is not None:
             if not hmac.compare_digest(bearer_of(headers).encode(), self.admin_token):
                 raise Unauthorized(message="admin actions need the admin token, sent as a bearer token")
-        elif not is_local(peer) or any(name in headers for name in _SIGNS_OF_A_PROXY):
+        elif not is_from_here(headers, peer):
             raise Unauthorized(message="admin actions are taken from this machine only, unless admin_token_env is set")
         else:
             self.check_token(headers, query)
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method == "POST" and media_type != "application/json":
             raise UnsupportedMediaType(message="admin actions take content-type: application/json only")
+
+    def check_scraper(self, headers: Mapping[str, str], peer: str) -> None:
+        """Let the metrics be read: from this machine by everybody, from elsewhere with the token for it, or the admin's.
+
+        Raises Unauthorized (decision 21)."""
+        if is_from_here(headers, peer):
+            return
+        offered, good = bearer_of(headers).encode(), [token for token in (self.metrics_token, self.admin_token) if token]
+        if not any([hmac.compare_digest(offered, token) for token in good]):  # noqa: C419 - all are compared, whichever fits
+            raise Unauthorized(message="from elsewhere the metrics need the token of metrics_token_env, as a bearer token")
 
 
 def credentials(headers: Mapping[str, str], query: str) -> Iterator[str]:
@@ -94,6 +112,11 @@ def bearer_of(headers: Mapping[str, str]) -> str:
     """Return the bearer token, "" without one."""
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     return bearer.strip() if scheme.lower() == "bearer" else ""
+
+
+def is_from_here(headers: Mapping[str, str], peer: str) -> bool:
+    """Tell whether a request comes from this machine, and not through a proxy on it."""
+    return is_local(peer) and not any(name in headers for name in _SIGNS_OF_A_PROXY)
 
 
 def is_local(peer: str) -> bool:

@@ -1,4 +1,4 @@
-"""The Quart app behind the front: model list, operation pages and admin actions; metrics and dashboard join it later.
+"""The Quart app behind the front: model list, operation pages, metrics and admin actions; the dashboard joins it later.
 
 The front has checked Host and token and knows every path, so nothing here is reached past it. What a page raises goes
 through Quart to the front, which answers it in the caller's dialect. Quart's limits are set on purpose: its defaults
@@ -13,6 +13,8 @@ from quart_trio import QuartTrio
 
 from router.domain.request import DialectName
 from router.errors import NotFound
+from router.ingress.metrics_body import Watched
+from router.ingress.metrics_pages import metrics_pages
 from router.ingress.models import models_page, one_model
 from router.ingress.models_ollama import running_page, show_page, tags_page, version_page
 from router.ingress.ops import admin_pages, json_page, ops_pages
@@ -24,7 +26,7 @@ MAX_BODY_BYTES = 64 * 1024  # no page takes more than a short form
 BODY_TIMEOUT_S = 10.0
 
 
-def build_app(source: StatusSource, control: Control, observer: Observer, *, started_at: datetime) -> QuartTrio:
+def build_app(source: StatusSource, control: Control, observer: Observer, watched: Watched, *, started_at: datetime) -> QuartTrio:
     """Return the app. `started_at` is aware; it dates the models."""
     app = QuartTrio("router", static_folder=None)
     app.config.update(
@@ -36,6 +38,7 @@ def build_app(source: StatusSource, control: Control, observer: Observer, *, sta
     app.url_map.merge_slashes = False  # a redirect makes clients lose their body and headers (R-71)
     app.register_blueprint(ops_pages(source))
     app.register_blueprint(admin_pages(source, control, observer))
+    app.register_blueprint(metrics_pages(watched))
 
     @app.errorhandler(404)
     @app.errorhandler(405)

@@ -45,11 +45,12 @@ class Page(StrEnum):
     MODELS = "models"
     STORED = "stored"  # answers that a client could fetch again, of which there are none
     ADMIN = "admin"
+    METRICS = "metrics"
 
 
 Target = ModelRoute | Page
 
-COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN})
+COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.METRICS})
 OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: probes have none
 
 _ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
@@ -83,6 +84,8 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/readyz": (_GET, Page.READYZ),
     "/healthz": (_GET, Page.HEALTHZ),
     "/status": (_GET, Page.STATUS),
+    "/metrics": (_GET, Page.METRICS),
+    "/metrics.json": (_GET, Page.METRICS),
     "/admin/tree": (_GET, Page.ADMIN),
     "/admin/reload": (("POST",), Page.ADMIN),
 }

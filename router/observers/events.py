@@ -186,6 +186,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "probe-completed": EventSpec(
         INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
     ),
+    "probe-skipped": EventSpec(DEBUG, ("provider", "reason")),
     "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model"), audited=True),
     "self-healing-restart": EventSpec(
         WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail"), audited=True

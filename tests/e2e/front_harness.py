@@ -24,9 +24,13 @@ from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
+from router.ingress.metrics_body import Watched
 from router.ingress.routes import ModelRoute
 from router.ingress.status_report import ProviderReport, StatusReport
+from router.observers.metrics import Metrics
+from router.observers.recent import Recent
 from supervisors.ingress import BoundAddress, IngressOptions, run
+from tests.builders import a_config, a_provider
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 JSON = [("content-type", "application/json")]
@@ -175,7 +179,8 @@ class Client:
 def load_pages(facts: Facts, operators: Operators, seen: Seen) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
-    return cast("ASGIApp", build_app(facts, operators, seen, started_at=STARTED_AT))
+    watched = Watched(source=facts, config=lambda: a_config(a_provider("local")), metrics=Metrics(), recent=Recent())
+    return cast("ASGIApp", build_app(facts, operators, seen, watched, started_at=STARTED_AT))
 
 
 @asynccontextmanager

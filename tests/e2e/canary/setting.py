@@ -40,6 +40,8 @@ PAGES: dict[str, str] = {  # each page, with the token that opens it
     "/api/version": CLIENT,
     "/api/ps": CLIENT,
     "/admin/tree": ADMIN,
+    "/metrics": METRICS,
+    "/metrics.json": METRICS,
 }
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("check",),

@@ -209,9 +209,9 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
 def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
     text = SMALL + '[server]\ndisplay_timezone = "Europe/Berlin"\n'
 
-    assert warned(text, 'server.metrics_token_env="X"') == [
+    assert warned(text, 'server.display_timezone="Europe/Paris"') == [
         ("not-yet-active", "server.display_timezone", 10),
-        ("not-yet-active", "--set server.metrics_token_env", None),
+        ("not-yet-active", "--set server.display_timezone", None),
     ]
 
 
