@@ -17,8 +17,6 @@ EVERY_KEY = frozenset({"*"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
     "server": frozenset({"display_timezone"}),
-    "audit": EVERY_KEY,
-    "request_log": EVERY_KEY,
 }
 
 
