@@ -29,6 +29,7 @@ from router.ingress.metrics_body import Watched
 from router.ingress.policy_report import FairnessReport, PolicyReport, policy_of
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
+from router.observers.capture import Capture
 from router.observers.metrics import Metrics
 from router.observers.recent import Recent
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
@@ -65,6 +66,7 @@ class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
     `canary` and `memory` are one per process: what is reloaded keeps its secret, and knows its sessions.
+    `record` takes a request that is recorded, and never waits.
     Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
     `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
@@ -83,6 +85,7 @@ class Tree:
     canary: CanaryDoor = field(factory=open_canary_door)
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
+    record: Callable[[bytes], None] = lambda _taken: None
     metrics: Metrics = field(factory=Metrics)  # this and `recent` are listeners of whoever observes
     recent: Recent = field(factory=Recent)
     sources: Sources = field(factory=Sources)
@@ -217,6 +220,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
         minting=Minting(new_id=lambda prefix: prefix + sources.new_id(), now=lambda: int(sources.unix_now())),
         memory=tree.memory,
         fairness=tree.fairness,
+        capture=Capture.of(config.capture, tree.record, sources.unix_now),
     )
     front = _front(loaded, generation, tree, cold)
     return Assembled(loaded=loaded, front=front, generation=generation, providers=providers)
@@ -299,7 +303,11 @@ class Source:
 
         tree = self.tree
         watched = Watched(
-            source=self, config=lambda: self.deployed.current.loaded.config, metrics=tree.metrics, recent=tree.recent
+            source=self,
+            config=lambda: self.deployed.current.loaded.config,
+            metrics=tree.metrics,
+            recent=tree.recent,
+            unix_now=tree.sources.unix_now,
         )
         app = build_app(self, tree.control, tree.observer, watched, started_at=self.started_at)
         return cast("ASGIApp", app)
@@ -327,6 +335,7 @@ class Source:
             grammar_violations=_grammar_violations(self.deployed.current),
             spend=spend,
             fairness=FairnessReport.of(generation.fairness),
+            capture=config.capture if config.capture.enabled else None,
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )
 

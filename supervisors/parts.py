@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
@@ -59,6 +60,7 @@ from supervisors.restart_job import RestartTools
 from supervisors.restart_names import group_ids
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
+from supervisors.sinks import Sinks, open_sinks
 from supervisors.state_writer import StateWriter
 
 
@@ -89,6 +91,7 @@ class Parts:
     drain: Drain
     keeper: Keeper
     state: StateWriter
+    sinks: Sinks
     board: HealthBoard
     ledger: Ledger
     runner: Runner
@@ -139,6 +142,7 @@ class Parts:
         require_token(self.inherited, has_token=bool(loaded.secrets.client_tokens))
         self.processes.configure(process_specs(config.providers, unconfigured))
         self.redactor.learn(loaded.secrets.sensitive)
+        self.sinks.configure(config)
         old = self.loaded
         self.deployed.replace(loaded)
         for name in update_board(self.board, old, loaded):
@@ -220,10 +224,10 @@ class _Late:
         parts = self.get()
         facts = parts.keeper.facts.values()
         given_up = tuple(one.name for one in facts if one.state is ChildState.EXHAUSTED and not one.name.startswith("provider/"))
-        state = ("state",) if parts.state.status().is_degraded else ()
+        disks = (*(("state",) if parts.state.status().is_degraded else ()), *parts.sinks.degraded)
         last = parts.reloader.last
         return DaemonReport(
-            degraded=tuple(dict.fromkeys((*state, *given_up))),
+            degraded=tuple(dict.fromkeys((*disks, *given_up))),
             children=tuple(
                 ChildReport(name=one.name, state=str(one.state), restarts=one.restarts_total, last_error=one.last_error)
                 for one in facts
@@ -249,6 +253,7 @@ def build(
     observer = fanout = Fanout(observer, seams.wall.now)
     fanout.listen("metrics", metrics)
     fanout.listen("recent", recent)
+    sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -286,6 +291,7 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
+        record=sinks.capture.writer.put,
         metrics=metrics,
         recent=recent,
         sources=seams.sources(),
@@ -301,6 +307,7 @@ def build(
         drain=drain,
         keeper=Keeper(observer=observer, wrap=seams.wrap, escalate=fate.seal),
         state=state,
+        sinks=sinks,
         board=board,
         ledger=ledger,
         runner=runner,
@@ -338,6 +345,19 @@ def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Process
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
     return first.probe if late.parts is None else late.probe_settings()
+
+
+def _sinks(fanout: Fanout, config: RouterConfig, directory: Path, seams: Seams, redactor: LiveRedactor) -> Sinks:
+    """Return the writers of the files of lines, which hear of every event from now on."""
+    return open_sinks(
+        fanout,
+        config,
+        lines=partial(seams.lines, directory),
+        aged_lines=lambda name, render: seams.aged_lines(directory, name, render, seams.wall),
+        execute=seams.new_execute,
+        wall=seams.wall,
+        redact=redactor.redact,
+    )
 
 
 def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:

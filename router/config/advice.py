@@ -117,6 +117,14 @@ def _managed_only(document: Document) -> Iterator[Advice]:
                     yield Advice("managed-only", (*path, "restart", key), f"{key} means something with mode managed only")
 
 
+def _recorded_requests(config: RouterConfig) -> Iterator[Advice]:
+    """Warn that what clients say is kept: nobody shall find that out from the files."""
+    if config.capture.enabled:
+        whose = f"profiles {', '.join(config.capture.profiles)}" if config.capture.profiles else "every profile"
+        message = f"recording requests: what clients say to {whose} is kept in [server].state_dir for at most"
+        yield Advice("recording-requests", ("capture", "enabled"), f"{message} {config.capture.max_age_days} days")
+
+
 def _has_window(config: RouterConfig, provider: ProviderConfig) -> bool:
     rules = (*config.capability_rules, *read_builtin())
     in_table = declared(rules, provider.kind, provider.model, "max_context_tokens")
@@ -129,4 +137,5 @@ _RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _unknown_windows,
     _budgets_that_never_fill,
     _keys_without_effect,
+    _recorded_requests,
 )

@@ -15,10 +15,7 @@ from router.config.structure import table_types
 
 EVERY_KEY = frozenset({"*"})
 
-NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "audit": EVERY_KEY,
-    "request_log": EVERY_KEY,
-}
+NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {}
 
 
 def inactive_keys(document: Document) -> Iterator[KeyPath]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from time import time
 from typing import cast
 
 import trio
@@ -179,7 +180,9 @@ class Client:
 def load_pages(facts: Facts, operators: Operators, seen: Seen) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
-    watched = Watched(source=facts, config=lambda: a_config(a_provider("local")), metrics=Metrics(), recent=Recent())
+    watched = Watched(
+        source=facts, config=lambda: a_config(a_provider("local")), metrics=Metrics(), recent=Recent(), unix_now=time
+    )
     return cast("ASGIApp", build_app(facts, operators, seen, watched, started_at=STARTED_AT))
 
 
