@@ -167,7 +167,7 @@ def _restarts_words(provider: Mapping[str, Any]) -> str:
         return ""
     spent = ", none is left" if budget["used"] >= budget["max"] else ""
     window = f" in {duration_words(budget['window_s'])}" if "window_s" in budget else ""
-    return f"restarted {budget['used']} times of {budget['max']}{window}{spent}"
+    return f"{budget['used']} of {budget['max']} restarts used{window}{spent}"
 
 
 def _model_word(provider: Mapping[str, Any]) -> str | None:

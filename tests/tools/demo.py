@@ -86,6 +86,7 @@ async def open_demo(ports: Ports, directory: Path) -> AsyncIterator[Demo]:
         loading.is_loading = True
         config = router_config(
             ports.daemon,
+            server={"state_dir": str(directory / "state")},
             providers=_providers(ports),
             profiles={"coding": [LONG, LIMITED, LOADING, WELL, KEYLESS, SPARE], "writing": [LIMITED, DEAR, SPARE]},
             profile_keys={"backend_health_action": "exclude", "backend_health_threshold": 2, "recovery_probe_initial_s": 60},

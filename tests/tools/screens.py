@@ -44,12 +44,13 @@ _CHANGING: Sequence[tuple[re.Pattern[str], str]] = (
 
 @frozen(kw_only=True)
 class Shot:
-    """One picture: a command, what shows that it is complete, whether it fills the screen and is left with `q`."""
+    """One picture: a command, what shows that it is complete, whether it goes on by itself, and needs some traffic."""
 
     name: str
     command: str
     is_seen_by: str
     is_live: bool = False
+    is_watched: bool = False
 
     @property
     def program(self) -> str:
@@ -60,8 +61,8 @@ class Shot:
 SHOTS = (
     Shot(name="status", command="nursery-router status", is_seen_by="supervised parts"),
     Shot(name="tree", command="nursery-router tree", is_seen_by="tasks, beside"),
-    Shot(name="stats", command="nursery-router stats", is_seen_by="at most", is_live=True),
-    Shot(name="audit", command="nursery-router audit --follow", is_seen_by="self-healing-exclude", is_live=True),
+    Shot(name="stats", command="nursery-router stats", is_seen_by="at most", is_live=True, is_watched=True),
+    Shot(name="audit", command="nursery-router audit --follow", is_seen_by="fallback-occurred", is_live=True),
 )
 
 _NAMES = [shot.name for shot in SHOTS]
@@ -91,7 +92,7 @@ async def _taken(shot: Shot, shell: Shell, watch_s: float) -> str:
     await shell.type(shot.command)
     if shot.is_live:
         await shell.wait_for(shot.is_seen_by)
-        await trio.sleep(watch_s)
+        await trio.sleep(watch_s if shot.is_watched else 1)
     else:
         with trio.fail_after(20):
             while not _is_over(await shell.screen(history=True), shot.is_seen_by):  # noqa: ASYNC110 - another process's screen

@@ -107,7 +107,7 @@ def test_an_exclusion_says_for_how_long_and_what_is_left_to_be_tried() -> None:
 
     shown = Text.from_ansi(printed({**body, "providers": [spent]}, is_terminal=True, width=200)).plain
 
-    assert "connection refused, for 55 s, restarted 3 times of 3 in 15 min, none is left" in shown
+    assert "connection refused, for 55 s, 3 of 3 restarts used in 15 min, none is left" in shown
 
 
 @pytest.mark.parametrize(("width", "columns"), [(80, ["provider", "state"]), (100, ["provider", "state", "health"])])
