@@ -15,9 +15,7 @@ from router.config.structure import table_types
 
 EVERY_KEY = frozenset({"*"})
 
-NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"display_timezone"}),
-}
+NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {}
 
 
 def inactive_keys(document: Document) -> Iterator[KeyPath]:

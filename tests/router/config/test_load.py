@@ -206,13 +206,6 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
     assert warned(text) == [("unused-provider", "providers[1]", 9)]
 
 
-def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
-    text = SMALL + '[server]\ndisplay_timezone = "Europe/Berlin"\n'
-
-    assert warned(text) == [("not-yet-active", "server.display_timezone", 10)]
-    assert warned(SMALL, 'server.display_timezone="Europe/Paris"') == [("not-yet-active", "--set server.display_timezone", None)]
-
-
 def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
     text = SMALL + "tool_loop_window = 5\nsticky = false\n[server]\nport = 8088\n"
 
