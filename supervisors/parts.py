@@ -233,7 +233,7 @@ class _Late:
                 for one in facts
             ),
             rejected=last.detail if last is not None and last.is_rejected else (),
-            sinks=(parts.state.sink_report(),),
+            sinks=(parts.state.sink_report(), *parts.sinks.reports()),
             observers=parts.observer.counted_failures(),
             log_lines_dropped=parts.observer.log.dropped_total if isinstance(parts.observer.log, LogObserver) else 0,
         )
@@ -249,10 +249,8 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    metrics, recent = Metrics(group_ids), Recent()
     observer = fanout = Fanout(observer, seams.wall.now)
-    fanout.listen("metrics", metrics)
-    fanout.listen("recent", recent)
+    metrics, recent = _counting(fanout)
     sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
@@ -321,6 +319,14 @@ def build(
         exporting=telemetry.begin(fanout, loaded, redactor, late.configured),
     )
     return late.parts
+
+
+def _counting(fanout: Fanout) -> tuple[Metrics, Recent]:
+    """Return what the pages count by and list, which hear of every event from now on."""
+    metrics, recent = Metrics(group_ids), Recent()
+    fanout.listen("metrics", metrics)
+    fanout.listen("recent", recent)
+    return metrics, recent
 
 
 def _known(config: RouterConfig) -> Known:

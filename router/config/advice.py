@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from router.config.capability_table import declared, matches, read_builtin
 from router.config.contradictions import contradictions
 from router.config.document import Advice, Document, at, tables
-from router.config.inactive import inactive_keys
 from router.config.out_of_place import keys_out_of_place
 from router.config.schema import ProviderConfig, RouterConfig
 from router.domain.health import Unconfigured
@@ -17,8 +16,6 @@ _MANAGED_ONLY = ("start", "idle_stop_s")
 
 def advise(config: RouterConfig, document: Document) -> Iterator[Advice]:
     """Yield every warning about the configuration itself."""
-    for path in inactive_keys(document):
-        yield Advice("not-yet-active", path, f"{path[-1]} is not yet active: nothing acts on it in this version")
     for rule in _RULES:
         yield from rule(config)
     yield from contradictions(config)
