@@ -20,14 +20,18 @@ from router.ingress.asgi_types import ASGIApp, Receive, Scope, Send
 from router.ingress.canary import CanaryDoor, open_canary_door
 from router.ingress.chat import handle
 from router.ingress.count_tokens import count_tokens
+from router.ingress.dashboard_hub import Hub
 from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
+from router.ingress.live_requests import LiveRequests
 from router.ingress.policy_report import FairnessReport, PolicyReport, policy_of
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
+from router.observers.latest import Latest
+from router.observers.series import Series
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
 from router.providers.capabilities import Capabilities, unsuitable_profiles
@@ -80,6 +84,9 @@ class Tree:
     canary: CanaryDoor = field(factory=open_canary_door)
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
+    live: LiveRequests = field(factory=LiveRequests)
+    series: Series = field(factory=Series)  # this and `latest` are listeners of whoever observes
+    latest: Latest = field(factory=Latest)
     sources: Sources = field(factory=Sources)
 
 
@@ -210,6 +217,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
         minting=Minting(new_id=lambda prefix: prefix + sources.new_id(), now=lambda: int(sources.unix_now())),
         memory=tree.memory,
         fairness=tree.fairness,
+        live=tree.live,
     )
     front = _front(loaded, generation, tree, cold)
     return Assembled(loaded=loaded, front=front, generation=generation, providers=providers)
@@ -264,7 +272,9 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
             bind_host=server.host,
             allowed_hosts=server.allowed_hosts,
             admin_token=admin.reveal() if (admin := loaded.secrets.admin_token) is not None else None,
+            metrics_token=looks.reveal() if (looks := loaded.secrets.metrics_token) is not None else None,
             tokens=[*tokens, tree.canary.secret] if tokens else (),
+            unix_now=tree.sources.unix_now,
         ),
         drain=tree.drain,
         observer=tree.observer,
@@ -289,7 +299,17 @@ class Source:
         """Return the Quart app over these facts."""
         from router.ingress.quart_app import build_app  # noqa: PLC0415 - 0.2 s and 10 MiB, paid at the first page only
 
-        app = build_app(self, self.tree.control, self.tree.observer, started_at=self.started_at)
+        tree = self.tree
+        hub = Hub(
+            source=self,
+            control=tree.control,
+            live=tree.live,
+            series=tree.series,
+            latest=tree.latest,
+            drain=tree.drain,
+            unix_now=tree.sources.unix_now,
+        )
+        app = build_app(hub, tree.observer, lambda: self.deployed.current.front.gate, started_at=self.started_at)
         return cast("ASGIApp", app)
 
     def report(self) -> StatusReport:
@@ -314,6 +334,7 @@ class Source:
             daemon=self.tree.report(),
             grammar_violations=_grammar_violations(self.deployed.current),
             spend=spend,
+            timezone=config.server.display_timezone or "UTC",
             fairness=FairnessReport.of(generation.fairness),
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )

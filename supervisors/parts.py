@@ -23,6 +23,8 @@ from router.domain.probe import ProbeResult
 from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.observers.fanout import Fanout
+from router.observers.latest import Latest
+from router.observers.series import Series
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
@@ -235,7 +237,9 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    observer = Fanout(observer, seams.wall.now)
+    observer, series, latest = Fanout(observer, seams.wall.now), Series(), Latest(redact=redactor.redact)
+    observer.listen("series", series)
+    observer.listen("latest", latest)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -273,6 +277,8 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
+        series=series,
+        latest=latest,
         sources=seams.sources(),
     )
     late.parts = Parts(

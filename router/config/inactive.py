@@ -16,7 +16,6 @@ from router.config.structure import table_types
 EVERY_KEY = frozenset({"*"})
 
 NOT_YET_ACTIVE: Mapping[str, frozenset[str]] = {
-    "server": frozenset({"display_timezone", "metrics_token_env"}),
     "audit": EVERY_KEY,
     "request_log": EVERY_KEY,
 }

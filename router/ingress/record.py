@@ -9,7 +9,7 @@ from attrs import define, field
 
 from router.domain.events import Usage
 from router.domain.request import Note
-from router.errors import InvalidRequest, RouterError, UpstreamClientError
+from router.errors import CancelledByOperator, InvalidRequest, RouterError, UpstreamClientError
 from router.guards.drift import Severity
 from router.ingress.exchange import Exchange
 from router.ports import Observer
@@ -25,6 +25,7 @@ from router.wire.touch import REASONING_KEYS
 MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
 MAX_WORD_CHARS = 200  # of what a client or an upstream calls something, in a line of the log
 _CANCELLED = "cancelled-"  # before the phase: the client has left
+BY_OPERATOR = "cancelled-by-operator"
 _ID = re.compile(r"[!-~]{1,128}")
 _NAME = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # of a model, as a header can tell it
 
@@ -91,7 +92,7 @@ class Record:
         exchange, trace = self.exchange, self.trace
         outcome = self._outcome()
         total_ms = _ms(now - exchange.opened_at)
-        if outcome.startswith(_CANCELLED):
+        if outcome.startswith(_CANCELLED) and outcome != BY_OPERATOR:
             self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
         drained = self._drained()
         usage = self._usage()
@@ -144,13 +145,15 @@ class Record:
         return self.end is not None and self.end.failure is None
 
     def _outcome(self) -> str:
-        """Return ok, midstream, the kind of the error, or at which point the client left, which is nobody's failure."""
+        """Return ok, midstream, the kind of the error, or at which point the client left, which is nobody's failure.
+
+        So is a cancel of an operator's."""
         if self._left is not None:
             return self._left
         if self.end is not None:
             return "ok" if self.end.failure is None else "midstream"
         if self.error is not None:
-            return str(self.error.kind)
+            return BY_OPERATOR if isinstance(self.error, CancelledByOperator) else str(self.error.kind)
         if self.is_delivered:
             return "ok"
         if self.exchange.has_client_left:

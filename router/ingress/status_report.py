@@ -55,6 +55,8 @@ class StatusReport:
     daemon: DaemonReport = field(factory=DaemonReport)
     spend: SpendReport | None = None  # None: nothing is booked
     fairness: FairnessReport | None = None
+    timezone: str = "UTC"  # in which people are shown times
+    recorded: str = ""  # what is kept of requests, "" for nothing
 
     @property
     def degraded(self) -> tuple[str, ...]:

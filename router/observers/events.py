@@ -125,7 +125,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail")),
     # what an operator asked of it; `peer` is who, by address
-    "admin-action": EventSpec(INFO, ("action", "provider", "result", "peer")),
+    "admin-action": EventSpec(INFO, ("action", "provider", "request_id", "result", "peer")),
     # managed processes
     "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid")),
     "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s")),
