@@ -61,7 +61,7 @@ def dashboard_pages(hub: Hub, gate: Callable[[], FrontGate]) -> Blueprint:
     @pages.post(DASHBOARD_LOGIN)
     async def log_in() -> Response:
         token = (await request.form).get("token", "")
-        headers = decode_headers(request.scope["headers"])
+        headers = decode_headers(list(request.scope["headers"]))
         value = gate().log_in(token, headers, request.remote_addr or "")
         if value is None:
             return _html("login.html", FORBIDDEN, problem="That token does not open the dashboard.")

@@ -101,7 +101,7 @@ class FrontGate:
             return
         if not is_from_here(headers, peer):
             raise Unauthorized(
-                message="from another machine the dashboard needs the token of metrics_token_env, or the admin token"
+                message="from elsewhere the dashboard needs the token of metrics_token_env, or the admin token"
             )
         self.check_token(headers, query)
 
