@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from tests.bench import guards
+from tests.bench import guards, observing
 from tests.bench.measure import Sheet, put_start, round_of_all, warm_memory, warm_up
 from tests.bench.table import render, write_into
 from tests.bench.targets import BARE, ROUTER, open_bare_proxy, open_measured_router, open_stage, split_cores
@@ -55,7 +55,10 @@ if __name__ == "__main__":
     rounds = 1 if arguments.quick else 3
     run = partial(main, rounds=rounds, seconds=0.8 if arguments.quick else 2.0, with_router=not arguments.no_router)
     result = trio.run(run)
-    text = f"{render(result, rounds=rounds)}\n\n{guards.render(guards.measure())}"
+    parts = [render(result, rounds=rounds), guards.render(guards.measure())]
+    if not arguments.no_router:
+        parts.append(observing.render(observing.measure(seconds=0.8 if arguments.quick else 2.0)))
+    text = "\n\n".join(parts)
     print(text)
     if not arguments.quick and not arguments.no_router:
         write_into(DOCUMENT, text)

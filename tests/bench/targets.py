@@ -39,10 +39,8 @@ async def open_stage(directory: Path, *, with_router: bool) -> AsyncIterator[Sta
     """Start mock, bare proxy and router, pinned; this process joins the mock's core."""
     load_core, proxy_core = split_cores()
     os.sched_setaffinity(0, load_core)
-    mock_port = free_port()
     async with AsyncExitStack() as stack:
-        mock = ("-m", "tests.bench.mock_upstream", "--port", str(mock_port))
-        await stack.enter_async_context(open_program(mock, port=mock_port, directory=directory, cores=load_core))
+        mock_port = await stack.enter_async_context(open_mock(directory, load_core))
         measured = [Measured(target=Target(name=DIRECT, port=mock_port), process=None)]
         bare = await stack.enter_async_context(open_bare_proxy(mock_port, directory, proxy_core))
         measured.append(Measured(target=Target(name=BARE, port=bare.port), process=bare))
@@ -53,6 +51,16 @@ async def open_stage(directory: Path, *, with_router: bool) -> AsyncIterator[Sta
             translated = Target(name=TRANSLATED, port=router.port, headers=chat)
             measured.append(Measured(target=translated, process=router))
         yield Stage(mock_port=mock_port, measured=tuple(measured))
+
+
+@asynccontextmanager
+async def open_mock(directory: Path, cores: frozenset[int]) -> AsyncIterator[int]:
+    """Start the mock upstream and yield its port."""
+    port = free_port()
+    async with open_program(
+        ("-m", "tests.bench.mock_upstream", "--port", str(port)), port=port, directory=directory, cores=cores
+    ):
+        yield port
 
 
 @asynccontextmanager

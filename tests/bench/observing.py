@@ -1,0 +1,146 @@
+"""What being watched costs: one router that only logs, one with everything on, one that sends to a collector as well.
+
+On: metrics (always), audit file, request journal, and one viewer of the dashboard. Off: `tests.bench.unobserved`. CPU time
+of the router's process per request, the three by turns within a row; one of them runs at a time, all on the same core."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
+
+import tomlkit
+import trio
+from attrs import frozen
+
+from tests.bench.load import READ_BYTES, Target, drive
+from tests.bench.targets import open_mock, split_cores
+from tests.bench.workloads import Order, request_body
+from tests.e2e.daemon import Running, free_port, open_program, router_config
+
+OFF, ON, OTEL = "log alone", "metrics, audit, journal, dashboard", "and OpenTelemetry"
+TURNS = 7
+CONNECTIONS = 16
+WORK: Mapping[str, bytes] = {
+    "small body, whole answer": request_body(Order()),
+    "60 KB body, stream of 200 deltas": request_body(Order(deltas=200), large=True),
+}
+
+
+@frozen(kw_only=True)
+class ObservingRow:
+    """CPU ms of one request, by setting; `ratios` are medians of the turns' own ratios to OFF."""
+
+    title: str
+    ms: Mapping[str, float]
+    ratios: Mapping[str, float]
+
+
+def measure(*, seconds: float) -> list[ObservingRow]:
+    """Return the rows; each setting has its turns of so many seconds in each row."""
+    return trio.run(_measure, seconds)
+
+
+async def _measure(seconds: float) -> list[ObservingRow]:
+    with TemporaryDirectory() as name:
+        async with _open_routers(Path(name)) as routers:
+            return [_row(title, body, routers, seconds) for title, body in WORK.items()]
+
+
+def _row(title: str, body: bytes, routers: Mapping[str, Running], seconds: float) -> ObservingRow:
+    for setting, router in routers.items():
+        _cpu_ms(setting, router, body, seconds)  # warm
+    turns = [{setting: _cpu_ms(setting, router, body, seconds) for setting, router in routers.items()} for _ in range(TURNS)]
+    return ObservingRow(
+        title=title,
+        ms={setting: median(turn[setting] for turn in turns) for setting in routers},
+        ratios={setting: median(turn[setting] / turn[OFF] for turn in turns) for setting in routers if setting != OFF},
+    )
+
+
+def _cpu_ms(setting: str, router: Running, body: bytes, seconds: float) -> float:
+    with _viewer(router.port) if setting != OFF else _nobody():
+        used_s = router.cpu_s()
+        run = drive(Target(name=setting, port=router.port), body, connections=CONNECTIONS, seconds=seconds)
+        used_s = router.cpu_s() - used_s
+    if run.errors:
+        raise RuntimeError(f"{setting}: {run.errors} answers failed")
+    return used_s * 1e3 / run.answered
+
+
+@contextmanager
+def _nobody() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _viewer(port: int) -> Iterator[None]:
+    """Read the dashboard's stream as a browser does. Raises RuntimeError where there is none."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        request = f"GET /dashboard/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: text/event-stream\r\n\r\n"
+        sock.sendall(request.encode())
+        if not (first := sock.recv(READ_BYTES)).startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"no dashboard: {first[:200]!r}")
+        reading = Thread(target=_read_all, args=(sock,))
+        reading.start()
+        try:
+            yield
+        finally:
+            sock.shutdown(socket.SHUT_RDWR)
+            reading.join()
+
+
+def _read_all(sock: socket.socket) -> None:
+    while sock.recv(READ_BYTES):
+        pass
+
+
+@asynccontextmanager
+async def _open_routers(directory: Path) -> AsyncIterator[Mapping[str, Running]]:
+    load_core, router_core = split_cores()
+    os.sched_setaffinity(0, load_core)
+    async with AsyncExitStack() as stack:
+        mock_port = await stack.enter_async_context(open_mock(directory, load_core))
+        routers = {}
+        for setting in (OFF, ON, OTEL):
+            routers[setting] = await stack.enter_async_context(_open_router(setting, mock_port, directory, router_core))
+        yield routers
+
+
+@asynccontextmanager
+async def _open_router(setting: str, mock_port: int, directory: Path, core: frozenset[int]) -> AsyncIterator[Running]:
+    port = free_port()
+    module = "tests.bench.unobserved" if setting == OFF else "router"
+    upstream = f"http://127.0.0.1:{mock_port}"
+    native = {"name": "native", "kind": "anthropic", "base_url": upstream, "model": "bench", "timeout_s": 60}
+    server = {"max_in_flight": 1024, "state_dir": str(directory / f"state-{port}")}
+    config = tomlkit.parse(router_config(port, providers=[native], server=server))
+    tables: dict[str, dict[str, Any]] = {
+        "audit": {"enabled": setting != OFF},
+        "request_log": {"enabled": setting != OFF},
+        "otel": {"enabled": setting == OTEL, "endpoint": upstream},  # the mock takes whatever it is sent
+    }
+    config.update(tables)
+    path = directory / f"router-{port}.toml"
+    path.write_text(tomlkit.dumps(config))
+    argv = ("-m", module, "serve", "--config", str(path))
+    async with open_program(argv, port=port, directory=directory, cores=core) as running:
+        yield running
+
+
+def render(rows: list[ObservingRow]) -> str:
+    """Return the rows as a Markdown table."""
+    heads = ["CPU ms per request", OFF, ON, OTEL, "ratio", "ratio, with OpenTelemetry"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' --: |' * (len(heads) - 1)}"]
+    for row in rows:
+        cells = [f"{row.ms[setting]:.3f}" for setting in (OFF, ON, OTEL)] + [
+            f"{row.ratios[setting]:.2f}" for setting in (ON, OTEL)
+        ]
+        lines.append(f"| {row.title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
