@@ -7,7 +7,6 @@ nothing; what it was too slow for it is told as a number."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 
 import orjson
 import trio
@@ -61,19 +60,28 @@ class Hub:
     drain: Drain
     unix_now: Callable[[], float]
     tick_s: float = TICK_S
-    viewers: int = 0
+    _viewers: set[Viewer] = field(factory=set)
     _snapshot: Snapshot = field(factory=Snapshot)
 
-    @contextmanager
-    def viewing(self) -> Iterator[Viewer]:
-        """Give one viewer its place. Raises OverCapacity."""
-        if self.viewers >= MAX_VIEWERS:
+    def check_place(self) -> None:
+        """Let one more viewer in. Raises OverCapacity."""
+        if len(self._viewers) >= MAX_VIEWERS:
             raise OverCapacity(message=f"{MAX_VIEWERS} dashboards are open already")
-        self.viewers += 1
-        try:
-            yield Viewer(hub=self)
-        finally:
-            self.viewers -= 1
+
+    def enter(self) -> Viewer:
+        """Give a viewer its place, which it gives back with `leave`."""
+        viewer = Viewer(hub=self)
+        self._viewers.add(viewer)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """Take a place back; as often as somebody likes."""
+        self._viewers.discard(viewer)
+
+    @property
+    def viewers(self) -> int:
+        """How many look at this moment."""
+        return len(self._viewers)
 
     async def wait_tick(self) -> bool:
         """Wait until the next snapshot is due; True where the daemon stops instead."""

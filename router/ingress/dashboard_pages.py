@@ -5,17 +5,19 @@ page is the summary that is written into it here."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import Self
 
+from attrs import define
 from quart import Blueprint, Response, request
 
 from router.errors import NotFound
-from router.ingress.dashboard_hub import Hub
+from router.ingress.dashboard_hub import Hub, Viewer
 from router.ingress.dashboard_summary import summary_html
 from router.ingress.exchange import decode_headers
 from router.ingress.front_cookie import set_cookie
@@ -46,7 +48,8 @@ def dashboard_pages(hub: Hub, gate: Callable[[], FrontGate]) -> Blueprint:
     @pages.get(f"{DASHBOARD}/events")
     async def events() -> Response:
         headers = {**SAFE, "cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
-        return Response(stream(hub), 200, headers, content_type="text/event-stream; charset=utf-8")
+        hub.check_place()
+        return Response(Stream(hub), 200, headers, content_type="text/event-stream; charset=utf-8")
 
     @pages.get(f"{DASHBOARD_FILES}<name>")
     async def asset(name: str) -> Response:
@@ -72,15 +75,37 @@ def dashboard_pages(hub: Hub, gate: Callable[[], FrontGate]) -> Blueprint:
     return pages
 
 
-async def stream(hub: Hub) -> AsyncIterator[bytes]:
-    """Yield what one viewer is sent, until it leaves or the daemon stops."""
-    with hub.viewing() as viewer:
-        yield b"retry: 1000\n\n"
-        while not hub.drain.is_started:
-            if news := viewer.next():
-                yield news
-            await hub.wait_tick()
-        yield b"event: bye\ndata: {}\n\n"
+@define(eq=False)
+class Stream:
+    """What one viewer is sent, until it leaves or the daemon stops; Quart reads it, and closes it in every case.
+
+    No generator: one that is left in the middle is closed by nobody knows whom."""
+
+    hub: Hub
+    _viewer: Viewer | None = None
+    _is_over: bool = False
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece: at once the whole picture, then what is new, once a tick at most."""
+        if self._viewer is None:
+            self._viewer = self.hub.enter()
+            return b"retry: 1000\n\n" + self._viewer.next()
+        while not await self.hub.wait_tick():
+            if news := self._viewer.next():
+                return news
+        if self._is_over:
+            raise StopAsyncIteration
+        self._is_over = True
+        return b"event: bye\ndata: {}\n\n"
+
+    async def aclose(self) -> None:
+        """Give the viewer's place back."""
+        if self._viewer is not None:
+            self.hub.leave(self._viewer)
 
 
 def _html(name: str, status: int = 200, **texts: str) -> Response:

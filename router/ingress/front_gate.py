@@ -100,9 +100,7 @@ class FrontGate:
         if any([hmac.compare_digest(one, token) for one in offered for token in good]) or self._has_cookie_of(headers, good):  # noqa: C419 - same
             return
         if not is_from_here(headers, peer):
-            raise Unauthorized(
-                message="from elsewhere the dashboard needs the token of metrics_token_env, or the admin token"
-            )
+            raise Unauthorized(message="from elsewhere the dashboard needs the token of metrics_token_env, or the admin token")
         self.check_token(headers, query)
 
     def log_in(self, offered: str, headers: Mapping[str, str], peer: str) -> str | None:

@@ -20,6 +20,7 @@ EVERYTHING = ""  # the name of what is over everything
 MAX_NAMES = 64  # providers that reloads took away are forgotten behind these, oldest first
 STEP = 1.2  # from one bound of a histogram to the next
 BOUNDS = tuple(5.0 * STEP**power for power in range(66))  # ms: up to 11 minutes
+_HALF_STEP = 1.2**0.5
 _OK = "ok"
 _LEFT = "cancelled"  # outcomes that are nobody's failure begin so
 
@@ -46,9 +47,7 @@ def quantile(histograms: list[Histogram], share: float) -> float | None:
     wanted = share * sum(one.total for one in told)
     sums = accumulate(sum(column) for column in zip(*(one.counts for one in told), strict=True))
     index = next(index for index, reached in enumerate(sums) if reached >= wanted)
-    if index == 0:
-        return BOUNDS[0] / 2
-    return BOUNDS[min(index, len(BOUNDS) - 1)] / STEP**0.5
+    return BOUNDS[min(index, len(BOUNDS) - 1)] / _HALF_STEP
 
 
 @define(eq=False, kw_only=True)
