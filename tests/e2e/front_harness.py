@@ -198,6 +198,7 @@ async def open_front(
     admin_token: str | None = None,
     metrics_token: str | None = None,
     tick_s: float = 1.0,
+    live: LiveRequests | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a front whose model routes all answer with `answer`; stops it, hastened, at the end."""
 
@@ -209,7 +210,7 @@ async def open_front(
     hub = Hub(
         source=facts or Facts(),
         control=operators or Operators(),
-        live=LiveRequests(),
+        live=live or LiveRequests(),
         series=Series(),
         latest=Latest(),
         drain=drain,
