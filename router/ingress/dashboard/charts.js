@@ -5,7 +5,7 @@ import { count, draw, make, millis, say } from "./dom.js";
 
 const WINDOWS = { "5m": { width: 5, text: "5 min" }, "1h": { width: 60, text: "1 h" } };
 const BUCKETS = 60;
-const KINDS = { ttft: "Time to first token", latency: "Latency" };
+const KINDS = { ttft: "First token", latency: "Latency" };
 const HEIGHT = 150, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 22, BARS = 26;
 const NICE = [1, 2, 5, 10];
 
@@ -123,7 +123,7 @@ export class Chart {
   #read(point) {
     const told = point ?? this.#points.findLast((one) => this.#low(one) !== null) ?? null;
     this.cross.setAttribute("d", point === null ? "" : `M${round(this.#x(point))} ${TOP}V${HEIGHT - BOTTOM}`);
-    const text = told === null ? "no figures yet" : `${millis(this.#low(told))}, 95 %: ${millis(this.#high(told))}`;
+    const text = told === null ? "no figures yet" : `${millis(this.#low(told))}, p95 ${millis(this.#high(told))}`;
     say(this.readout, text);
     const requests = this.#points.reduce((sum, one) => sum + one.requests, 0);
     const label = `${KINDS[this.kind]} of the last ${WINDOWS[this.window].text}: newest ${text}; ${count(requests)} requests`;

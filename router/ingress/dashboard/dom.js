@@ -107,11 +107,10 @@ export function seconds(value) {
   return left < 172_800 ? `${Math.floor(left / 3600)} h` : `${Math.floor(left / 86_400)} d`;
 }
 
-/** USD: with more digits where it is little. */
+/** USD, to the cent, so that columns of it are aligned. */
 export function usd(value) {
   if (value === null || value === undefined) return "–";
-  if (value === 0) return "$0.00";
-  return value < 1 ? `$${value.toFixed(4)}` : `$${value.toFixed(2)}`;
+  return value > 0 && value < 0.01 ? "<$0.01" : `$${value.toFixed(2)}`;
 }
 
 /** A share, as per cent. */

@@ -2,8 +2,8 @@
 
 import { byId, count, keep, make, millis, percent, row, say, seconds, showState, usd } from "./dom.js";
 
-const NUMBERS = new Set(["Next probe", "Restarts", "Now", "Asked", "Failed", "TTFT", "Latency", "Age", "In", "Out", "Cached", "Hit rate", "Today", "Month", "Cap"]);
-const PROVIDER = ["Provider", "State", "Why", "Next probe", "Restarts", "Now", "Asked", "Failed", "TTFT", "Latency"];
+const NUMBERS = new Set(["Next probe", "Restarts", "In flight", "Asked", "Failed", "TTFT", "Latency", "Age", "In", "Out", "Cached", "Hit rate", "Today", "Month", "Cap"]);
+const PROVIDER = ["Provider", "State", "Why", "Next probe", "Restarts", "In flight", "Asked", "Failed", "TTFT", "Latency"];
 const LIVE = ["Request", "Profile", "Provider", "Phase", "Age", "TTFT", "Action"];
 const TOKENS = ["Provider", "In", "Out", "Cached", "Hit rate"];
 const ACCOUNT = ["Provider", "Today", "Month", "Cap"];
@@ -89,12 +89,14 @@ export function showProviders({ daemon, providers, traffic }, window) {
 }
 
 function fillProvider(cells, one, told) {
-  two(cells[0], one.name, one.model && one.model !== one.name ? `${one.model} · ${one.kind}` : one.kind);
+  two(cells[0], one.name, one.model || one.kind);
+  cells[0].title = `kind: ${one.kind}`;
   if (!cells[1].firstElementChild) cells[1].append(make("span"));
   showState(cells[1].firstElementChild, one.word);
   const process = one.process ? `server ${one.process}` : "";
   const why = one.why || (one.failures ? `${one.failures} failures in a row` : "");
   two(cells[2], why || process || "–", why && process ? process : "");
+  cells[2].firstElementChild.classList.toggle("blank", !why && !process);
   counts(cells[3], "until", one.next_probe_at ?? one.back_at);
   const left = one.restarts ? `${one.restarts.used} of ${one.restarts.max}` : "–";
   say(cells[4], one.is_restart_owed ? `${left}, one due` : left);
@@ -123,7 +125,7 @@ export function showFigures({ traffic, spend, live }, window) {
     ["In flight", count(live?.count ?? 0)],
     ["TTFT, median", millis(all.ttft_p50_ms)],
     ["Latency, median", millis(all.latency_p50_ms)],
-    ["Output tokens a minute", count(Math.round(all.output_tokens / minutes))],
+    ["Tokens out a minute", count(Math.round(all.output_tokens / minutes))],
     ["Cache hit rate", percent(all.cache_hit_rate)],
     ["Cost today", spend?.today ? usd(spend.today.spent_usd) : "–"],
   ]);

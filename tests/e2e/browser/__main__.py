@@ -22,12 +22,14 @@ def main() -> int:
         return 1
     PICTURES.mkdir(exist_ok=True)
     with held(open_scripted) as board, open_browser() as browser:
+        easel = browser.new_page()
         for theme in THEMES:
             for width, size in SIZES.items():
                 path = PICTURES / f"dashboard-{width}-{theme}.png"
                 with open_page(browser, f"{board.value.address.url}/dashboard", size=size, theme=theme) as page:
                     page.wait_for_selector("#events-rows li")
-                    path.write_bytes(smaller(page.screenshot(full_page=True)))
+                    picture = page.screenshot(full_page=True)
+                path.write_bytes(smaller(easel, picture))
                 print(f"{path.relative_to(PICTURES.parents[1])}: {path.stat().st_size // 1024} KiB")
     return 0
 

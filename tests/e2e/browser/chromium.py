@@ -40,9 +40,11 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def open_page(
-    browser: Browser, url: str, *, size: tuple[int, int] = WIDE, theme: str = "light", scripts: bool = True
+    browser: Browser, url: str, *, size: tuple[int, int] = WIDE, theme: str = "light", scripts: bool = True, has_clock: bool = False
 ) -> Iterator[Page]:
-    """Open a page in a context of its own; a word on its console, or an error of its scripts, is an error of the test."""
+    """Open a page in a context of its own; a word on its console, or an error of its scripts, is an error of the test.
+
+    With `has_clock` the test may let the page's time pass faster."""
     words: list[str] = []
     width, height = size
     context = browser.new_context(
@@ -55,6 +57,8 @@ def open_page(
         page = context.new_page()
         page.on("pageerror", lambda error: words.append(str(error)))
         page.on("console", lambda message: words.append(message.text) if message.type in {"error", "warning"} else None)
+        if has_clock:
+            page.clock.install()
         page.goto(url)
         yield page
         assert words == []

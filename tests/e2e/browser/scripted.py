@@ -43,10 +43,10 @@ class ScriptedFacts(Facts):
     """What the daemon tells of itself: one provider out, one resting, one without its key."""
 
     is_well: bool = False
-    names: tuple[str, ...] = ()  # of the only providers, in the place of the scripted ones
+    since: float = field(factory=trio.current_time)
 
     def report(self) -> StatusReport:
-        providers = tuple(providers_at(trio.current_time(), time.time()))
+        providers = tuple(providers_at(self.since, trio.current_time(), time.time()))
         return StatusReport(
             version="1.0.0",
             started_at=datetime.now(UTC) - timedelta(days=3, hours=5),
@@ -89,9 +89,10 @@ SPEND = SpendReport(
 )
 
 
-def providers_at(now: float, wall: float) -> Iterator[ProviderReport]:
-    """Yield the providers at a moment on both clocks, each in a state of its own."""
-    well = Health(last_ok_wall=wall - 2, since_wall=wall - 5 * HOUR_S)
+def providers_at(since: float, now: float, wall: float) -> Iterator[ProviderReport]:
+    """Yield the providers at a moment on both clocks, each in a state of its own since another on trio's."""
+    began = wall - now + since
+    well = Health(last_ok_wall=began - 2, since_wall=began - 5 * HOUR_S)
     yield ProviderReport(
         kind="openai_compat",
         model="qwen3-coder-30b",
@@ -105,8 +106,8 @@ def providers_at(now: float, wall: float) -> Iterator[ProviderReport]:
         state=HealthState.UNHEALTHY,
         admission=Admission.EXCLUDED,
         failures=6,
-        next_probe_at=float(int(now) // 30 * 30 + 30),
-        last_ok_wall=wall - 420,
+        next_probe_at=since + 27,
+        last_ok_wall=began - 420,
         last_error="connection: connection refused by 127.0.0.1:8092",
     )
     yield ProviderReport(
@@ -119,7 +120,7 @@ def providers_at(now: float, wall: float) -> Iterator[ProviderReport]:
     yield ProviderReport(
         kind="anthropic", model="claude-sonnet-4-5", status=ProviderStatus(name="claude", health=well), in_flight=1
     )
-    rests = evolve(well, cooldown=Cooldown(CooldownReason.RATE_LIMITED, float(int(now) // 20 * 20 + 20)))
+    rests = evolve(well, cooldown=Cooldown(CooldownReason.RATE_LIMITED, since + 16))
     yield ProviderReport(
         kind="openai_compat", model="deepseek-v3.2", status=ProviderStatus(name="openrouter", health=rests), in_flight=1
     )
