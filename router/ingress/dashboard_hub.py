@@ -79,9 +79,9 @@ class Hub:
         self._viewers.discard(viewer)
 
     @property
-    def viewers(self) -> int:
-        """How many look at this moment."""
-        return len(self._viewers)
+    def viewers(self) -> tuple[Viewer, ...]:
+        """Who looks at this moment."""
+        return tuple(self._viewers)
 
     async def wait_tick(self) -> bool:
         """Wait until the next snapshot is due; True where the daemon stops instead."""
@@ -124,9 +124,9 @@ class Viewer:
     """One open page; its owner is the request that streams to it."""
 
     hub: Hub
+    told: int = -1  # the number of the last event that it was told of
     _number: int = 0  # of the last snapshot that was sent
     _series: int = -1
-    _events: int = -1
     _quiet: int = 0
 
     def next(self) -> bytes:
@@ -151,10 +151,10 @@ class Viewer:
 
     def _news_of_events(self) -> Mapping[str, object]:
         latest = self.hub.latest
-        if latest.count == self._events:
+        if latest.count == self.told:
             return {}
-        lines, lost = latest.since(max(self._events, 0), BATCH)
-        is_first, self._events = self._events < 0, latest.count
+        lines, lost = latest.since(max(self.told, 0), BATCH)
+        is_first, self.told = self.told < 0, latest.count
         return {"events": [asdict(line) for line in lines], "lost": 0 if is_first else lost}
 
     def _message(self, kind: str, body: Mapping[str, object]) -> bytes:

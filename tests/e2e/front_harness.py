@@ -199,6 +199,7 @@ async def open_front(
     metrics_token: str | None = None,
     tick_s: float = 1.0,
     live: LiveRequests | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Served]:
     """Serve a front whose model routes all answer with `answer`; stops it, hastened, at the end."""
 
@@ -236,7 +237,7 @@ async def open_front(
     )
     options = IngressOptions(
         host="127.0.0.1",
-        port=0,
+        port=port,
         write_timeout_s=write_timeout_s,
         drain_timeout_s=drain_timeout_s,
         idle_connection_s=idle_connection_s,

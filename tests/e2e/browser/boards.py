@@ -19,14 +19,14 @@ from tests.e2e.front_harness import Served, open_front
 
 
 @asynccontextmanager
-async def open_scripted(*, tick_s: float = 1.0, admin_token: str | None = None) -> AsyncIterator[Served]:
+async def open_scripted(*, tick_s: float = 1.0, port: int = 0) -> AsyncIterator[Served]:
     """Serve the scripted hour."""
 
     async def no_model(exchange: Exchange) -> None:
         await exchange.respond(500, [])
 
     async with open_front(
-        no_model, facts=ScriptedFacts(), operators=ScriptedControl(), tick_s=tick_s, admin_token=admin_token, live=ScriptedLive()
+        no_model, facts=ScriptedFacts(), operators=ScriptedControl(), tick_s=tick_s, port=port, live=ScriptedLive()
     ) as served:
         fill(served.hub.series, served.hub.latest)
         yield served
@@ -69,9 +69,7 @@ async def open_busy() -> AsyncIterator[Busy]:
 
 def _upstream(directory: Path) -> AbstractAsyncContextManager[Running]:
     port = free_port()
-    return open_program(
-        ("-m", "tests.fakes.upstream", "--port", str(port)), port=port, directory=directory, ready_path="/health"
-    )
+    return open_program(("-m", "tests.fakes.upstream", "--port", str(port)), port=port, directory=directory, ready_path="/health")
 
 
 @asynccontextmanager

@@ -40,7 +40,13 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def open_page(
-    browser: Browser, url: str, *, size: tuple[int, int] = WIDE, theme: str = "light", scripts: bool = True, has_clock: bool = False
+    browser: Browser,
+    url: str,
+    *,
+    size: tuple[int, int] = WIDE,
+    theme: str = "light",
+    scripts: bool = True,
+    has_clock: bool = False,
 ) -> Iterator[Page]:
     """Open a page in a context of its own; a word on its console, or an error of its scripts, is an error of the test.
 

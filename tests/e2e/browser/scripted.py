@@ -68,7 +68,10 @@ TROUBLE = DaemonReport(
     degraded=("state-writer",),
     children=(
         ChildReport(
-            name="state-writer", state="given-up", restarts=3, last_error="no space is left for /var/lib/nursery-router/state.json"
+            name="state-writer",
+            state="given-up",
+            restarts=3,
+            last_error="no space is left for state.json",
         ),
     ),
 )
@@ -80,9 +83,7 @@ SPEND = SpendReport(
     daily=Standing(spent_usd=3.9127, reserved_usd=0.21, cap_usd=4.5),
     providers={"claude": Standing(spent_usd=41.02, cap_usd=60.0)},
     profiles={"review": Standing(spent_usd=25.0, cap_usd=25.0)},
-    today=Booked(
-        by_provider={"claude": 3.5401, "openrouter": 0.3726}, by_profile={"coding": 1.8815, "review": 2.0312}
-    ),
+    today=Booked(by_provider={"claude": 3.5401, "openrouter": 0.3726}, by_profile={"coding": 1.8815, "review": 2.0312}),
     this_month=Booked(
         by_provider={"claude": 41.0217, "openrouter": 7.1455}, by_profile={"coding": 21.9034, "review": 25.0, "quick": 1.2638}
     ),
@@ -135,30 +136,31 @@ class ScriptedLive(LiveRequests):
     since: float = field(factory=trio.current_time)
 
     def shown(self) -> tuple[LiveRequest, ...]:
+        answering = _live("req_7f3a91c204be", "messages", "coding", "workshop", Phase.ANSWERING)
+        paid = _live("req_0c52ee6f81d7", "messages", "review", "claude", Phase.ANSWERING)
+        asking = _live("req_b81d40a96e35", "chat", "coding", "openrouter", Phase.ASKING)
         return (
-            self._one("req_7f3a91c204be", "coding", "workshop", Phase.ANSWERING, 8.4, 1.31, dialect="messages"),
-            self._one("req_0c52ee6f81d7", "review", "claude", Phase.ANSWERING, 5.1, 0.94, dialect="messages"),
-            self._one("req_b81d40a96e35", "coding", "openrouter", Phase.ASKING, 1.9, None, dialect="chat", attempts=3),
-            self._one("req_e29a7c15f0d8", "quick", "", Phase.QUEUED, 0.4, None, dialect="responses", attempts=0),
+            evolve(answering, opened_at=self.since - 8.4, first_at=self.since - 7.09),
+            evolve(paid, opened_at=self.since - 5.1, first_at=self.since - 4.16),
+            evolve(asking, opened_at=self.since - 1.9, attempts=3),
+            evolve(_live("req_e29a7c15f0d8", "responses", "quick", "", Phase.QUEUED), opened_at=self.since - 0.4, attempts=0),
         )
 
-    def _one(  # noqa: PLR0913 - a line of a table
-        self, name: str, profile: str, provider: str, phase: Phase, age: float, ttft: float | None, *, dialect: str, attempts: int = 1
-    ) -> LiveRequest:
-        opened_at = self.since - age
-        return LiveRequest(
-            id=name,
-            dialect=dialect,
-            profile=profile,
-            model=MODELS.get(provider, ""),
-            provider=provider,
-            phase=phase,
-            attempts=attempts,
-            is_stream=True,
-            opened_at=opened_at,
-            first_at=None if ttft is None else opened_at + ttft,
-            can_cancel=True,
-        )
+
+def _live(name: str, dialect: str, profile: str, provider: str, phase: Phase) -> LiveRequest:
+    return LiveRequest(
+        id=name,
+        dialect=dialect,
+        profile=profile,
+        model=MODELS.get(provider, ""),
+        provider=provider,
+        phase=phase,
+        attempts=1,
+        is_stream=True,
+        opened_at=0.0,
+        first_at=None,
+        can_cancel=True,
+    )
 
 
 MODELS = {"workshop": "qwen3-coder-30b", "claude": "claude-sonnet-4-5", "openrouter": "deepseek-v3.2"}
@@ -181,7 +183,12 @@ class ScriptedControl(Operators):
             ),
             _node("prober", "trio.sleep_until", deadline=17.0),
             _node("reloader", "Event.wait"),
-            _node("ingress", "serve", _node("http/127.0.0.1:8088", "SocketListener.accept"), _node("watchdog", "trio.sleep", deadline=9.0)),
+            _node(
+                "ingress",
+                "serve",
+                _node("http/127.0.0.1:8088", "SocketListener.accept"),
+                _node("watchdog", "trio.sleep", deadline=9.0),
+            ),
         )
 
 
@@ -189,6 +196,7 @@ def _node(name: str, waits_in: str, *children: TreeNode, deadline: float | None 
     return TreeNode(name=name, state=TaskState.WAITING, waits_in=waits_in, deadline_in_s=deadline, children=children)
 
 
+INGRESS = (_node("http/127.0.0.1:8088", "SocketListener.accept"), _node("watchdog", "trio.sleep", deadline=9.0))
 CHILDREN: Mapping[str, tuple[TreeNode, ...]] = {
     "workshop": (_node("process/workshop", "Process.wait"),),
     "attic": (_node("recovery/attic", "trio.sleep_until", deadline=24.0), _node("restart/attic", "Process.wait", deadline=41.0)),
@@ -217,7 +225,7 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
     total = ttft + 1800 * (0.4 + 1.4 * chance(number, 3))
     if is_slow and provider == "workshop":
         ttft, total = ttft * 3.4, total * 2.2
-    if is_slow and chance(number, 4) < 0.3:  # noqa: PLR2004 - as many as that meet the server that is gone
+    if is_slow and chance(number, 4) < 0.3:
         yield Told(0, wall, logging.DEBUG, "attempt-complete", {"provider": "attic", "outcome": "failed", "total_ms": 30.0})
     is_bad = chance(number, 5) < (0.05 if is_slow else 0.006)
     outcome = "failed" if is_bad else "ok"
@@ -235,18 +243,27 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
     yield Told(0, wall, logging.INFO, "request-complete", whole)
 
 
+def _of(request_id: str, provider: str = "", **fields: object) -> Mapping[str, object]:
+    return {"request_id": request_id, "provider": provider, **fields}
+
+
 EVENTS: tuple[tuple[float, int, str, Mapping[str, object]], ...] = (
-    (512, logging.INFO, "router-ready", {"addresses": "http://127.0.0.1:8088", "generation": 4}),
-    (431, logging.WARNING, "provider-failed", {"provider": "attic", "request_id": "req_52b0c9e7713f", "reason": "connection"}),
-    (430, logging.INFO, "fallback-occurred", {"provider": "attic", "request_id": "req_52b0c9e7713f", "to": "claude", "reason": "connection"}),
-    (420, logging.WARNING, "self-healing-excluded", {"provider": "attic", "profile": "coding", "failures": 6, "gen": 2}),
+    (512, logging.INFO, "router-startup", {"addresses": "http://127.0.0.1:8088", "generation": 4}),
+    (431, logging.WARNING, "provider-failed", _of("req_52b0c9e7713f", "attic", reason="connection")),
+    (430, logging.WARNING, "fallback-occurred", _of("req_52b0c9e7713f", "attic", to_provider="claude", reason="connection")),
+    (
+        420,
+        logging.WARNING,
+        "self-healing-exclude",
+        {"provider": "attic", "consecutive_failures": 6, "backoff_level": 0, "gen": 2},
+    ),
     (390, logging.INFO, "probe-completed", {"provider": "attic", "verdict": "failed", "latency_ms": 2}),
-    (352, logging.WARNING, "restart-attempted", {"provider": "attic", "mode": "managed", "used": 2, "max": 3}),
-    (241, logging.INFO, "cache-observed", {"provider": "claude", "request_id": "req_1d77b0a4ce90", "read": 8192, "hit_rate": 0.87}),
-    (133, logging.ERROR, "supervisor-exhausted", {"child": "state-writer", "restarts": 3, "error": "no space is left"}),
-    (61, logging.INFO, "request-complete", {"provider": "workshop", "request_id": "req_a0f34be2d618", "outcome": "ok", "ttft_ms": 388, "total_ms": 2214}),
-    (42, logging.WARNING, "client-disconnected", {"request_id": "req_66e1f80d2b9c", "phase": "midstream", "total_ms": 4120}),
-    (30, logging.INFO, "admin-action", {"action": "cancel", "request_id": "req_93cc5a20e1f4", "result": "cancelled", "peer": "127.0.0.1"}),
-    (6, logging.WARNING, "provider-cooldown", {"provider": "openrouter", "reason": "rate-limited", "for_s": 20}),
-    (2, logging.INFO, "request-complete", {"provider": "claude", "request_id": "req_f4b81c7703aa", "outcome": "ok", "ttft_ms": 871, "total_ms": 3020}),
+    (352, logging.WARNING, "self-healing-restart", {"provider": "attic", "mode": "managed", "success": False}),
+    (241, logging.INFO, "cache-observed", _of("req_1d77b0a4ce90", "claude", read=8192, hit_rate=0.87)),
+    (133, logging.ERROR, "state-degraded", {"part": "state-writer", "error": "no space is left"}),
+    (61, logging.INFO, "request-complete", _of("req_a0f34be2d618", "workshop", outcome="ok", ttft_ms=388, total_ms=2214)),
+    (42, logging.INFO, "client-disconnected", _of("req_66e1f80d2b9c", phase="midstream", total_ms=4120)),
+    (30, logging.INFO, "admin-action", _of("req_93cc5a20e1f4", action="cancel", result="cancelled", peer="127.0.0.1")),
+    (6, logging.WARNING, "provider-failed", _of("req_c21f0a9be547", "openrouter", reason="rate-limit", status=429)),
+    (2, logging.INFO, "request-complete", _of("req_f4b81c7703aa", "claude", outcome="ok", ttft_ms=871, total_ms=3020)),
 )

@@ -26,7 +26,10 @@ PANELS = {
     "chain": (OUT, "document.querySelector('#chains [data-word=excluded]') !== null"),
     "health": (FAILED, "document.querySelector('#providers-rows [data-key=alpha]').textContent.includes('connect')"),
     "next probe": (OUT, "document.querySelector('#providers-rows [data-key=alpha] [data-until]') !== null"),
-    "cost by provider": (ANSWERED, "document.querySelector('#cost-providers [data-key=beta]').children[1].textContent !== '$0.00'"),
+    "cost by provider": (
+        ANSWERED,
+        "document.querySelector('#cost-providers [data-key=beta]').textContent.match(/\\$0[.]0/) === null",
+    ),
     "cost by profile": (ANSWERED, "document.querySelector('#cost-profiles [data-key=pair]') !== null"),
     "live requests": (FAILED, "document.querySelector('#live-rows').textContent.includes('beta')"),
     "tokens": (ANSWERED, "document.querySelector('#tokens-rows [data-key=beta]') !== null"),

@@ -209,7 +209,7 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
 def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
     text = SMALL + "[audit]\nbackups = 5\n"
 
-    assert warned(text, 'request_log.backups=7') == [
+    assert warned(text, "request_log.backups=7") == [
         ("not-yet-active", "audit.backups", 10),
         ("not-yet-active", "--set request_log.backups", None),
     ]
