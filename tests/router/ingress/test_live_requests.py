@@ -57,6 +57,14 @@ def seen(rig: Rig, found: list[LiveRequest]) -> Callable[[], None]:
     return lambda: found.extend(rig.live.shown())
 
 
+def seen_and_cancelled(rig: Rig, found: list[LiveRequest]) -> Callable[[], None]:
+    def act() -> None:
+        found.extend(rig.live.shown())
+        rig.live.cancel(NAME)
+
+    return act
+
+
 async def test_a_request_is_shown_from_its_first_byte_to_its_last(autojump_clock: MockClock) -> None:
     rig, found = a_rig(HALF), list[LiveRequest]()
 
@@ -123,7 +131,7 @@ async def test_one_that_waits_for_its_turn_is_cancelled_there(autojump_clock: Mo
         nursery.start_soon(partial(rig.ask, ANTHROPIC, stream=True))
         await wait_all_tasks_blocked()
         found: list[LiveRequest] = []
-        talk = await during(rig, lambda: (found.extend(rig.live.shown()), rig.live.cancel(NAME)))
+        talk = await during(rig, seen_and_cancelled(rig, found))
         nursery.cancel_scope.cancel()
 
     assert [one.phase for one in found] == [Phase.ASKING, Phase.QUEUED]
@@ -143,7 +151,7 @@ async def test_an_answer_that_is_read_on_for_nobody_may_be_cancelled_and_is_show
     rig = Rig(providers=[ScriptedProvider(name="a", dialect=CHAT, scripts=[HALF])], keys={"a": {"on_disconnect": "drain"}})
     found: list[LiveRequest] = []
 
-    await during(rig, lambda: (found.extend(rig.live.shown()), rig.live.cancel(NAME)), after_s=2.0, leave_after_s=1.0)
+    await during(rig, seen_and_cancelled(rig, found), after_s=2.0, leave_after_s=1.0)
 
     assert [one.phase for one in found] == [Phase.READING_ON]
     assert trio.current_time() == 2.0
