@@ -25,8 +25,8 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert run demo fake test e2e replay sim soak bench clients conformance check fmt fmt-check lint types \
-        compile lock fixtures-index clean
+.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert setup-otel run demo fake test e2e replay sim soak bench clients conformance check fmt fmt-check lint types \
+        docs compile lock fixtures-index clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,8 @@ setup-local: $(VENV)/.stamp-local ## the embedded model of conf/router.toml (1.1
 setup-local-tiny: $(VENV)/.stamp-local-tiny ## the 0.3 GB model of the tests
 
 setup-convert: $(VENV)/.stamp-convert ## what `nursery-router convert` reads YAML with; `make setup` has it, too
+
+setup-otel: $(VENV)/.stamp-otel ## what the table [otel] needs; `make setup` has it, too
 
 $(PY):
 	@.ci/find-python $(PYTHON) >/dev/null
@@ -70,6 +72,14 @@ $(VENV)/.stamp-convert: requirements/convert.txt | $(VENV)/.stamp-base
 	$(INSTALL) --quiet -r requirements/convert.txt
 	@touch $@
 
+$(VENV)/.stamp-docs: requirements/docs.txt | $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/docs.txt
+	@touch $@
+
+$(VENV)/.stamp-otel: requirements/otel.txt | $(VENV)/.stamp-base
+	$(INSTALL) --quiet -r requirements/otel.txt
+	@touch $@
+
 setup-clients: $(CLIENTS)/.stamp ## the coding agents of tests/clients/package.json, from the npm registry (0.9 GB)
 
 # No package's own script runs, but for the one that puts Claude Code's program in its place. No lock file: it would record
@@ -97,6 +107,11 @@ demo: $(VENV)/.stamp-base ## three local upstreams, one is killed: watch the req
 
 fake: $(VENV)/.stamp-base ## an upstream that fails in every way, to point a configuration at
 	@exec $(PY) -m tests.fakes.upstream $(ARGS)
+
+docs: $(VENV)/.stamp-docs ## the documents as a site: site/index.html
+	@# not --quiet: it would keep the warnings from being counted, and --strict with them
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	@echo "site/index.html; its search needs a server: $(PY) -m http.server --directory site 8000"
 
 # ---- check
 
@@ -152,5 +167,5 @@ fixtures-index: ## write tests/fixtures/SHA256SUMS anew after a deliberate chang
 	cd tests/fixtures && find captures vendors wire -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
 
 clean: ## remove the virtual environment, the clients and every cache
-	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find router supervisors tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -155,6 +155,7 @@ class UpstreamCall:
     request_class: str = ""  # main | compaction | auxiliary | subagent | workflow, "" unknown: who goes first within a session
     tokens: int | None = None  # the prompt's, estimated, for the pace; None: judged by the size of the body
     on_send: Callable[[], None] | None = None  # called each time it goes out: behind every wait for a slot, a turn, a connection
+    traceparent: str | None = None  # W3C: where in the client's trace the request belongs; None: the provider is not told
     on_refused: Callable[[], None] | None = None  # called where that was refused: what it waits for now is another turn
 
 

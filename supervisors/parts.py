@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from router.assembly import Deployed, Tree
 from router.config.redact import LiveRedactor
-from router.config.schema import LoadedConfig, ProbeConfig, RouterConfig
+from router.config.schema import LoadedConfig, ProbeConfig, ProviderConfig, RouterConfig
 from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
@@ -34,7 +34,7 @@ from router.providers.probe import HttpProber
 from router.state.directory import state_directory
 from router.state.restore import Known, restore, unknown_names
 from router.state.rows import HEALTH, QUARANTINE, Opened
-from supervisors import drift_reload, recovery, restart_runner
+from supervisors import drift_reload, recovery, restart_runner, telemetry
 from supervisors.control import BoardControl
 from supervisors.drift_reload import Flush
 from supervisors.health_board import HealthBoard
@@ -98,6 +98,7 @@ class Parts:
     reloader: Reloader
     tree: Tree
     deployed: Deployed
+    exporting: telemetry.Closers  # called last of all
 
     @property
     def loaded(self) -> LoadedConfig:
@@ -181,6 +182,9 @@ class _Late:
     def provider(self, name: str) -> HttpProvider | None:
         return self.get().deployed.current.providers.get(name)
 
+    def configured(self, name: str) -> ProviderConfig | None:
+        return self.get().deployed.current.generation.upstreams.configs.get(name)
+
     def config(self) -> RouterConfig:
         return self.get().loaded.config
 
@@ -237,9 +241,10 @@ def build(
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
-    observer, series, latest = Fanout(observer, seams.wall.now), Series(), Latest(redact=redactor.redact)
-    observer.listen("series", series)
-    observer.listen("latest", latest)
+    observer = fanout = Fanout(observer, seams.wall.now)
+    series, latest = Series(), Latest(redact=redactor.redact)
+    fanout.listen("series", series)
+    fanout.listen("latest", latest)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -299,9 +304,10 @@ def build(
         restarts=restarts,
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
         flush=CacheFlusher(provider_of=late.provider),
-        reloader=Reloader(seen=source.stamp()),
+        reloader=Reloader(seen=source.stamp(), redact=redactor.redact),
         tree=tree,
         deployed=Deployed.of(loaded, tree),
+        exporting=telemetry.begin(fanout, loaded, redactor, late.configured),
     )
     return late.parts
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 import trio
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
 from router.config.mistakes import error_lines
 from router.config.schema import LoadedConfig, RouterConfig
@@ -54,9 +54,12 @@ _NEVER = object()
 
 @define(eq=False, kw_only=True)
 class Reloader:
-    """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times."""
+    """Whether a reload is asked for, and how the last one ended. Asking is sync and may happen any number of times.
+
+    `redact` takes the secrets out of what is told of it: a mistake quotes what stands in the file."""
 
     last: ReloadResult | None = None
+    redact: Callable[[str], str] = str
     _seen: object = _NEVER  # the stamp of the file as it was read last, also across a crash of the task
     _has_given_up: bool = False
     _asked: trio.Event = field(factory=trio.Event)
@@ -110,7 +113,8 @@ class Reloader:
             on_begin()
             result = BROKEN_OFF
             try:
-                result = await _reload(load, apply, current, observer)
+                found = await _reload(load, apply, current, observer)
+                result = evolve(found, detail=tuple(map(self.redact, found.detail)))
             finally:
                 self.last = result
                 on_end(result)
@@ -134,7 +138,9 @@ async def _reload(
         apply(loaded)
     except ConfigError as error:
         return _rejected(tuple(error_lines(error)), observer)
-    later = tuple(f"server.{key}: takes effect at the next start" for key in _changed(old.config, loaded.config, AT_NEXT_START))
+    changed = [f"server.{key}" for key in _changed(old.config, loaded.config, AT_NEXT_START)]
+    changed += ["otel"] if _exports_otherwise(old, loaded) else []
+    later = tuple(f"{what}: takes effect at the next start" for what in changed)
     for warning in loaded.warnings:
         observer.event("config-warning", asdict(warning))
     observer.event("config-reload", {"result": str(Outcome.APPLIED), "detail": "; ".join(later)})
@@ -148,6 +154,11 @@ def moved_keys(old: RouterConfig, new: RouterConfig) -> tuple[str, ...]:
 
 def _changed(old: RouterConfig, new: RouterConfig, keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(key for key in keys if getattr(old.server, key) != getattr(new.server, key))
+
+
+def _exports_otherwise(old: LoadedConfig, new: LoadedConfig) -> bool:
+    before, after = old.config.otel, new.config.otel
+    return before != after or (after.enabled and old.secrets.export_headers != new.secrets.export_headers)
 
 
 def _rejected(lines: tuple[str, ...], observer: Observer) -> ReloadResult:

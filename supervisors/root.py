@@ -40,7 +40,7 @@ from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
 from router.providers.http import HttpxClient
 from router.state.directory import state_directory
-from supervisors import canary, fleet, ingress
+from supervisors import canary, fleet, ingress, telemetry
 from supervisors.canary import Canary
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
 from supervisors.keep_running import Child, SupervisorExhausted
@@ -153,6 +153,7 @@ class Daemon:
         if exit_code == STOPPED and self.parts.fate.error is not None:
             exit_code = GAVE_UP
         observer.event("router-shutdown", {"exit_code": exit_code})
+        await telemetry.end(self.parts.exporting)
         return exit_code
 
     async def run(self) -> None:

@@ -57,6 +57,7 @@ GIVERS = {
 }
 # Where any exception ends: it is told and counted there.
 LAST_RESORTS = {
+    "router/observers/fanout.py",  # one listener misses one event
     "router/ingress/front_serve.py",  # one request ends, in the words of its dialect
     "supervisors/ingress.py",  # one connection ends
     "supervisors/keep_running.py",  # one child ends; its policy decides

@@ -264,6 +264,11 @@ class Only:
             raise ValueError(f"{str(value).lower()} is refused: {self.text}")
 
 
+def is_header_name(text: str) -> bool:
+    """Tell whether a text is a header's name."""
+    return _HEADER_NAME.fullmatch(text) is not None
+
+
 def is_header_value(text: str) -> bool:
     """Tell whether a text may stand in a header: ASCII, without control characters, and without blanks around it."""
     return text.isascii() and text.isprintable() and text == text.strip()

@@ -13,6 +13,7 @@ from router.config.advice import advise, advise_empty_profiles, advise_unconfigu
 from router.config.commands import stays_in_foreground
 from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Advice, Document, Fault, Override, apply_all, tables
+from router.config.exporting import missing_for_export, with_export
 from router.config.locate import locate
 from router.config.origin import environment_overrides, flag_overrides
 from router.config.overrides import apply_sets
@@ -56,14 +57,15 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     bad_defaults = _bad_profile_defaults(document)
     merged = _with_profile_defaults(document, without={fault.path[1] for fault in bad_defaults if len(fault.path) > 1})
     result = structure(merged, RouterConfig)
-    untold = missing_tokens(merged, around.environ) if around.needs_tokens else ()
-    faults = [*bad_defaults, *broken_rules(merged), *untold]
+    faults = [*bad_defaults, *broken_rules(merged)]
+    if around.needs_tokens:
+        faults += [*missing_tokens(merged, around.environ), *missing_for_export(merged, around.environ)]
     if mistakes or faults or isinstance(result, tuple):
         faults += result if isinstance(result, tuple) else ()
         placed = Places(lines=locate(text), overrides=overrides).mistakes(faults)
         raise ConfigError(source=str(path), mistakes=tuple(sorted({*mistakes, *placed}, key=by_line)))
     config = evolve(result, providers=tuple(map(_with_restart, result.providers)))
-    secrets = fetch_secrets(config, around.environ)
+    secrets = with_export(fetch_secrets(config, around.environ), config.otel, around.environ)
     skipped = [advise_unconfigured(config, name, why) for name, why in secrets.unconfigured.items()]
     unset = advise_unset_keys(config, secrets.unset_keys)
     empty = advise_empty_profiles(config, secrets.unconfigured)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from router.config.schema_ledger import AdaptiveConfig, AuditConfig, BudgetConfig, PriceConfig, ProbeConfig, RequestLogConfig
+from router.config.schema_ledger import (
+    AdaptiveConfig,
+    AuditConfig,
+    BudgetConfig,
+    OtelConfig,
+    PriceConfig,
+    ProbeConfig,
+    RequestLogConfig,
+)
 from router.config.schema_profile import ProfileConfig
 from router.config.schema_provider import CapabilitiesConfig, CommandLine, CostConfig, LimitsConfig, ProviderConfig, RestartConfig
 from router.config.schema_rules import (
@@ -43,6 +51,7 @@ class RouterConfig:
     probe: ProbeConfig = field(factory=ProbeConfig)
     audit: AuditConfig = field(factory=AuditConfig)
     request_log: RequestLogConfig = field(factory=RequestLogConfig)
+    otel: OtelConfig = field(factory=OtelConfig)
 
 
 @frozen(kw_only=True)
@@ -80,6 +89,7 @@ __all__ = [
     "LimitsConfig",
     "LoadedConfig",
     "MatchConfig",
+    "OtelConfig",
     "PriceConfig",
     "ProbeConfig",
     "ProfileConfig",

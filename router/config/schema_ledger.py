@@ -1,4 +1,4 @@
-"""`[adaptive]`, `[budget]`, `[[prices]]`, `[probe]`, `[audit]`, `[request_log]` (routing.md 12.4, 13.3, 19.1)."""
+"""`[adaptive]`, `[budget]`, `[[prices]]`, `[probe]`, `[audit]`, `[request_log]`, `[otel]` (routing.md 12.4, 13.3, 19.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from router.config.checks import AtLeast, Between, NotEmpty, Zone
+from router.config.checks import AtLeast, Between, EnvName, HttpUrl, NotEmpty, Zone
 
 AdaptiveMode = Literal["off", "shadow", "on"]
 
@@ -76,3 +76,15 @@ class RequestLogConfig:
     enabled: bool = False
     max_bytes: int = field(default=50 * _MIB, validator=Between(_MIB, 1024 * _MIB))
     backups: int = field(default=1, validator=Between(0, 100))
+
+
+@frozen(kw_only=True)
+class OtelConfig:
+    """Spans and metrics for an OpenTelemetry collector, sent over OTLP/HTTP below `endpoint`; the extra `otel`."""
+
+    enabled: bool = False
+    endpoint: str = field(default="http://127.0.0.1:4318", validator=HttpUrl())
+    headers_env: str | None = field(default=None, validator=EnvName())
+    service_name: str = field(default="nursery-router", validator=NotEmpty("a name"))
+    sample_ratio: float = field(default=1.0, validator=Between(0, 1))  # of the traces that no client has decided about
+    metrics: bool = True

@@ -186,6 +186,7 @@ class ProviderConfig:
     files: bool = False
     keep_attribution: bool | None = None  # None: kept by anthropic upstreams elsewhere, not by servers on this machine
     forward_user: bool = False
+    forward_traceparent: bool = False
     auto_cache: bool = False
     usage_estimate: bool = False
     null_content: NullContent = "null"

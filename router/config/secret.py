@@ -45,6 +45,7 @@ class Secrets:
     client_tokens: tuple[Secret, ...] = ()
     metrics_token: Secret | None = None
     admin_token: Secret | None = None
+    export_headers: Mapping[str, Secret] = field(factory=dict)  # for the collector of `[otel]`
     unconfigured: Mapping[str, Unconfigured] = field(factory=dict)
     sensitive: tuple[Secret, ...] = ()
 

@@ -167,6 +167,8 @@ class Handler:
             ended=self.learning.ended,
             input_tokens=turn.priced_tokens,
             max_tokens=turn.max_tokens,
+            trace=self.record.place,
+            is_exported=turn.generation.config.otel.enabled,
         )
 
     def _check_wanted(self) -> None:

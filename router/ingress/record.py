@@ -9,6 +9,7 @@ from attrs import define, field
 
 from router.domain.events import Usage
 from router.domain.request import Note
+from router.domain.trace_context import HEADER, TraceContext
 from router.errors import CancelledByOperator, InvalidRequest, RouterError, UpstreamClientError
 from router.guards.drift import Severity
 from router.ingress.exchange import Exchange
@@ -37,6 +38,7 @@ class Record:
     exchange: Exchange
     observer: Observer
     trace: Trace = field(init=False)
+    place: TraceContext | None = field(init=False)  # in the client's own trace, where it has told it
     choice: ProfileChoice | None = None
     agent: AgentTag | None = None  # who of its client's agents asks
     model: str = ""
@@ -56,6 +58,7 @@ class Record:
 
     def __attrs_post_init__(self) -> None:
         self.trace = Trace(request_id=self.exchange.request_id)
+        self.place = TraceContext.read(self.exchange.headers.get(HEADER))
 
     def answered(self, answer: Answer) -> None:
         """Take over what is known of an answer that is about to be sent, and tell how it came to that provider."""
@@ -108,6 +111,7 @@ class Record:
                 "request_class": self.agent and self.agent.klass,
                 "stream": self.is_stream,
                 "provider": trace.attempts[-1].provider if trace.attempts else None,
+                "answered_model": (trace.model[:MAX_WORD_CHARS] or None) if trace.committed_at is not None else None,
                 "chain": self._chain(outcome),
                 "skipped": skipped(trace.dropped),
                 "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
@@ -127,6 +131,7 @@ class Record:
                 "drift": None if self.drift is Severity.NONE else str(self.drift),
                 "drained": drained,
                 "drained_bytes": self.drained_bytes,
+                **({} if self.place is None else {"traceparent": self.place.header}),
             },
         )
 

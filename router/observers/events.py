@@ -34,6 +34,7 @@ _REQUEST_FIELDS = (
     "request_class",
     "stream",
     "provider",
+    "answered_model",
     "chain",
     "skipped",
     "dropped",
@@ -53,6 +54,7 @@ _REQUEST_FIELDS = (
     "drift",
     "drained",
     "drained_bytes",
+    "traceparent",
 )
 _HEALTH_FIELDS = ("provider", "health", "admission", "gen", "source")
 _PROCESS_FIELDS = ("process", "provider")
@@ -84,6 +86,7 @@ _ATTEMPT_FIELDS = (
     "output_tokens",
     "cost_usd",
     "cost_savings_usd",
+    "span_id",
 )
 _HOP_FIELDS = (
     "request_id",

@@ -25,6 +25,7 @@ from router.config.schema import ProviderConfig
 from router.config.secret import Secrets
 from router.domain.events import Usage
 from router.domain.request import DialectName
+from router.domain.trace_context import HEADER as TRACEPARENT
 from router.errors import FailureReason, ProviderFailed
 from router.ports import Backends, Observer, OpenInfo, UpstreamCall
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
@@ -244,7 +245,7 @@ class HttpProvider:
         first_by = min(now + limits.first_byte_s, ends_by)
         request = HttpRequest(
             url=self.urls.complete_for(is_stream=call.stream),
-            headers=self.headers[turn.key.index].headers(call.client_headers, self._refused.betas),
+            headers=(*self.headers[turn.key.index].headers(call.client_headers, self._refused.betas), *_place_in_trace(call)),
             content=body.content,
             timeouts=HttpTimeouts(connect_s=limits.connect_s, head_s=first_by - now, idle_s=limits.idle_s),
             on_send=call.on_send,
@@ -370,3 +371,8 @@ def _counted(told: ErrorAnswer) -> int | None:
         return None
     count = document.get("input_tokens") if isinstance(document, dict) else None
     return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+
+def _place_in_trace(call: UpstreamCall) -> RawHeaders:
+    """Return the header that says where in its client's trace a request belongs, () where the provider is not told."""
+    return () if call.traceparent is None else ((TRACEPARENT.encode(), call.traceparent.encode()),)

@@ -11,6 +11,7 @@ from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import StopReason, Usage
 from router.domain.frame import Frame
 from router.domain.spend import Cost
+from router.domain.trace_context import TraceContext
 from router.errors import ProviderFailed
 from router.ports import OpenInfo, OpenReply, Provider, UpstreamCall
 
@@ -82,7 +83,9 @@ class Ask:
     `call` builds the upstream request for one provider; it may raise InvalidRequest, and ProviderFailed for a provider that
     is not to be asked. `shows_thinking` tells whether this client is shown that provider's reasoning. `check_wanted` raises
     where the client has left an attempt that went on without it: then nobody has failed, and nobody else is asked.
-    `usage_so_far` is what an answer under way has used, None before it began. `ended` hears of every attempt."""
+    `usage_so_far` is what an answer under way has used, None before it began. `ended` hears of every attempt.
+    `trace` is the client's place in its own trace, None where it tells none; `is_exported`: our spans go to a collector, so that
+    a provider may be told to stand below one of them."""
 
     profile: ProfileConfig
     is_stream: bool
@@ -93,3 +96,5 @@ class Ask:
     ended: Callable[[AttemptEnd], None] = lambda _end: None
     input_tokens: Callable[[ProviderConfig], int] = lambda _config: 0
     max_tokens: int | None = None
+    trace: TraceContext | None = None
+    is_exported: bool = False

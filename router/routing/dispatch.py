@@ -15,6 +15,7 @@ from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import Usage
 from router.domain.outcome import AttemptOutcome
 from router.domain.spend import Cost
+from router.domain.trace_context import new_span_id
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import AttemptHandle, Observer, OutcomeSink, Provider, Spending, UpstreamCall
 from router.routing.answer import Ask, AttemptEnd, Deliver, RelayEnd
@@ -63,6 +64,7 @@ class Walk:
     _began_at: float = 0.0  # of the attempt under way, as the next one
     _committed_at: float | None = None
     _cost: Cost | None = None  # of the attempt that ended last
+    _span_id: str | None = None  # that the attempt under way has told its provider
 
     async def run(self, deliver: Deliver) -> RelayEnd:
         """Return how the delivered answer ended.
@@ -113,6 +115,7 @@ class Walk:
             self._failures.append(refused)
             return refused
         self.trace.begin(name, config.model)
+        call = self._told_its_place(config, call)
         self._began_at, self._committed_at, self._cost = trio.current_time(), None, None
         ended: RelayEnd | ProviderFailed | None = None
         try:
@@ -139,6 +142,16 @@ class Walk:
             )
         )
         return outcome
+
+    def _told_its_place(self, config: ProviderConfig, call: UpstreamCall) -> UpstreamCall:
+        """Return the call with its place in the client's trace, for a provider that is to be told."""
+        place, self._span_id = self.ask.trace, None
+        if place is None or not config.forward_traceparent:
+            return call
+        if self.ask.is_exported:
+            self._span_id = new_span_id(self.upstreams.random())
+            place = place.below(self._span_id)
+        return evolve(call, traceparent=place.header)
 
     async def _asked(
         self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, *, has_later: bool
@@ -322,6 +335,7 @@ class Walk:
                 "output_tokens": None if end is None else end.usage.output,
                 "cost_usd": None if self._cost is None else round(self._cost.total_usd, 9),
                 "cost_savings_usd": None if self._cost is None else round(self._cost.savings_usd, 9),
+                **({} if self._span_id is None else {"span_id": self._span_id}),
             },
         )
 

@@ -104,12 +104,14 @@ def arguments_of(api: Api, event: Event) -> str:
 
 
 @asynccontextmanager
-async def open_raw_request(running: Running, path: str, body: dict[str, Any]) -> AsyncIterator[trio.SocketStream]:
+async def open_raw_request(
+    running: Running, path: str, body: dict[str, Any], *, token: str = ""
+) -> AsyncIterator[trio.SocketStream]:
     """Yield a bare connection on which the request was sent: the test decides when it closes, and sees every byte."""
     payload = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(payload)}\r\n\r\n"
+        f"Content-Length: {len(payload)}\r\n{f'Authorization: Bearer {token}' if token else 'Accept: */*'}\r\n\r\n"
     )
     connection = await trio.open_tcp_stream("127.0.0.1", running.port)
     async with connection:

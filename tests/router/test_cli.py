@@ -27,7 +27,7 @@ def run(*words: str, env: dict[str, str] | None = None) -> Result:
 
 
 def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
-    more = "[server]\ndisplay_timezone = 'UTC'\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
+    more = "[audit]\nbackups = 5\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
     config.write_text(SMALL + more)
 
     result = run("check", "--config", str(config), env={"COLUMNS": "120"})
@@ -41,7 +41,7 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
         "a openai_compat - http://127.0.0.1:9/v1 m configured",
         "profile asks, in this order reached by",
         "default a default, mode fast, model gpt-*",
-        f"warning: {config}:10: server.display_timezone: display_timezone is not yet active: nothing acts on it in this version",
+        f"warning: {config}:10: audit.backups: backups is not yet active: nothing acts on it in this version",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from router.config.schema import LoadedConfig
+from router.config.redact import Redactor
+from router.config.schema import LoadedConfig, OtelConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
 from router.errors import ConfigError, Mistake
@@ -36,6 +38,7 @@ class World:
     seen: Seen = field(factory=Seen)
     busy: list[bool] = field(factory=list)
     reloader: Reloader = field(factory=Reloader)
+    on_end: Callable[[ReloadResult], object] = lambda _result: None
 
     @classmethod
     def of(cls, first: LoadedConfig, *, loads_take_s: float = 0.0) -> World:
@@ -56,6 +59,10 @@ class World:
             raise self.file
         return self.file
 
+    def _ended(self, result: ReloadResult) -> None:
+        self.busy.append(False)
+        self.on_end(result)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await self.reloader.run(
             load=self.load,
@@ -64,7 +71,7 @@ class World:
             stamp=lambda: self.written,
             observer=self.seen,
             on_begin=lambda: self.busy.append(True),
-            on_end=lambda _result: self.busy.append(False),
+            on_end=self._ended,
             task_status=task_status,
         )
 
@@ -231,3 +238,31 @@ async def test_a_change_while_the_task_was_down_is_not_missed(nursery: trio.Nurs
     assert [[p.name for p in new.config.providers] for new in world.applied] == [["b"]]
     assert world.loads == 2
     nursery.cancel_scope.cancel()
+
+
+async def test_another_collector_is_one_for_the_next_start(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    first = loaded("a")
+    world = World.of(first)
+    await nursery.start(world.run)
+
+    world.write(evolve(first, config=evolve(first.config, otel=OtelConfig(enabled=True))))
+    result = await world.reloader.ask_and_wait()
+
+    assert (result.outcome, result.detail) == (Outcome.APPLIED, ("otel: takes effect at the next start",))
+
+
+async def test_a_secret_that_stands_at_a_wrong_place_is_masked_in_what_is_told(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    world = World.of(loaded("a"))
+    world.reloader = Reloader(redact=Redactor.of([Secret("sk-of-the-client")]).redact)
+    ended: list[ReloadResult] = []
+    world.on_end = ended.append
+    await nursery.start(world.run)
+
+    mistake = Mistake(path="server.port", message="'sk-of-the-client' is not a whole number")
+    world.write(ConfigError(source="router.toml", mistakes=(mistake,)))
+    result = await world.reloader.ask_and_wait()
+
+    assert ended == [result]
+    assert result.detail == ("server.port: '***' is not a whole number",)

@@ -168,6 +168,8 @@ async def test_d30_each_fact_of_a_request_is_one_event() -> None:
     await rig.ask(CHAT, stream=True)
 
     assert sorted(name for name, _ in rig.observer.events) == [
+        "attempt-complete",  # of each of the two
+        "attempt-complete",
         "chain-resolved",
         "fallback-occurred",
         "provider-failed",
