@@ -19,6 +19,7 @@ from router.observers.series import EVERYTHING, WINDOWS, Series
 
 MAX_LIVE = 60  # rows on the page; more are counted
 MAX_TREE = 250
+_KEEPER = "kept/"  # who restarts a child of the tree is called so
 QUIET = "running"  # of a supervised child: nothing to tell
 _USD_DIGITS = 6
 
@@ -125,12 +126,19 @@ def _live(one: LiveRequest, clock: Clock) -> Mapping[str, object]:
 
 
 def tree_part(tree: TreeNode, clock: Clock) -> Part:
-    """Return the nursery tree as rows from the top down, each with its depth."""
+    """Return the nursery tree as rows from the top down, each with its depth; `count` is of all tasks."""
     rows = list(_rows(tree, clock, 0))
-    return {"count": len(rows), "rows": rows[:MAX_TREE]}
+    return {"count": _count(tree), "rows": rows[:MAX_TREE]}
+
+
+def _count(node: TreeNode) -> int:
+    return 1 + sum(_count(child) for child in node.children)
 
 
 def _rows(node: TreeNode, clock: Clock, depth: int) -> Iterator[Mapping[str, object]]:
+    if node.name.startswith(_KEEPER) and len(node.children) == 1:  # it only waits for its child, which has the same name
+        yield from _rows(node.children[0], clock, depth)
+        return
     left_s = node.deadline_in_s
     yield {
         "depth": depth,

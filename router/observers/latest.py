@@ -16,6 +16,8 @@ from router.domain.told import Told
 KEPT = 500  # more than a screen shows; who asks once a second loses some above 500 events a second, and is told
 MAX_VALUE_CHARS = 120
 MAX_FIELDS = 12
+_FIRST = ("outcome", "reason", "error", "ttft_ms", "total_ms", "input_tokens", "output_tokens", "cost_usd", "chain")  # say most
+_NOTHING: tuple[object, ...] = (None, "", (), [])
 _OWN_PLACE = frozenset({"request_id", "provider", "exc_info"})  # shown elsewhere, or not for a page
 
 
@@ -74,10 +76,12 @@ class Latest:
         )
 
     def _texts(self, fields: Mapping[str, object]) -> Iterator[str]:
-        told = ((name, value) for name, value in fields.items() if name not in _OWN_PLACE and value not in (None, "", (), []))
+        names = (name for name in dict.fromkeys((*_FIRST, *fields)) if name in fields and name not in _OWN_PLACE)
+        told = ((name, fields[name]) for name in names if fields[name] not in _NOTHING)
         for name, value in islice(told, MAX_FIELDS):
             yield f"{name}={self._word(value)}"
 
     def _word(self, value: object) -> str:
-        text = self.redact(str(value)[: 10 * MAX_VALUE_CHARS])  # before the cut: half a secret is not found
+        plain = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        text = self.redact(plain[: 10 * MAX_VALUE_CHARS])  # before the cut: half a secret is not found
         return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"

@@ -23,6 +23,13 @@ def test_a_line_has_its_provider_and_request_apart_and_the_rest_as_text() -> Non
     assert (line.text, lost) == ("outcome=ok total_ms=0", 0)
 
 
+def test_what_says_most_stands_first() -> None:
+    latest = Latest()
+    tell(latest, 1, stream=False, chain=("a:timeout", "b:ok"), outcome="ok")
+
+    assert latest.since(0, 1)[0][0].text == "outcome=ok chain=a:timeout, b:ok stream=False"
+
+
 def test_details_for_debugging_are_left_out() -> None:
     latest = Latest()
     tell(latest, 1, logging.DEBUG)
