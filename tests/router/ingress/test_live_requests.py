@@ -50,7 +50,8 @@ async def during(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(act)
         body = {"stream": stream, **BODIES.get(dialect, {})}
-        return await rig.ask(dialect, headers=[("x-request-id", NAME)], leave_after_s=leave_after_s, **body)
+        talk = await rig.ask(dialect, headers=[("x-request-id", NAME)], leave_after_s=leave_after_s, **body)
+    return talk
 
 
 def seen(rig: Rig, found: list[LiveRequest]) -> Callable[[], None]:
