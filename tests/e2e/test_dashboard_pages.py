@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -132,18 +133,20 @@ async def test_a_form_of_another_site_cannot_cancel() -> None:
     assert answer.status_code == 415
 
 
-async def test_a_cancel_reaches_the_request_and_is_told_with_its_peer() -> None:
+@pytest.mark.parametrize("name", ["req_of_mine", "team-7.turn_12"])
+async def test_a_cancel_reaches_the_request_by_whatever_name_its_client_gave_it_and_is_told_with_its_peer(name: str) -> None:
     async with open_desk() as desk:
-        exchange = Conversation().exchange()
+        exchange = Conversation(headers=[("x-request-id", name)]).exchange()
+        path = f"/admin/requests/{quote(name, safe='')}/cancel"
         with desk.served.hub.live.entered(exchange, Record(exchange=exchange, observer=Seen())) as entry:
-            answer = await desk.client.post(f"/admin/requests/{exchange.request_id}/cancel", headers=AS_JSON)
-            again = await desk.client.post(f"/admin/requests/{exchange.request_id}/cancel", headers=AS_JSON)
+            answer = await desk.client.post(path, headers=AS_JSON)
+            again = await desk.client.post(path, headers=AS_JSON)
         told = [fields for name, fields in desk.served.seen.events if name == "admin-action"]
 
     assert (answer.json()["result"], again.json()["result"], entry.outer.cancel_called) == ("cancelled", "ending", True)
     assert [(one["action"], one["request_id"], one["result"], one["peer"]) for one in told] == [
-        ("cancel", exchange.request_id, "cancelled", "127.0.0.1"),
-        ("cancel", exchange.request_id, "ending", "127.0.0.1"),
+        ("cancel", name, "cancelled", "127.0.0.1"),
+        ("cancel", name, "ending", "127.0.0.1"),
     ]
 
 

@@ -19,14 +19,14 @@ from tests.e2e.front_harness import Served, open_front
 
 
 @asynccontextmanager
-async def open_scripted(*, tick_s: float = 1.0, port: int = 0) -> AsyncIterator[Served]:
+async def open_scripted(*, tick_s: float = 1.0, port: int = 0, tokens: tuple[str, ...] = ()) -> AsyncIterator[Served]:
     """Serve the scripted hour."""
 
     async def no_model(exchange: Exchange) -> None:
         await exchange.respond(500, [])
 
     async with open_front(
-        no_model, facts=ScriptedFacts(), operators=ScriptedControl(), tick_s=tick_s, port=port, live=ScriptedLive()
+        no_model, facts=ScriptedFacts(), operators=ScriptedControl(), tick_s=tick_s, port=port, tokens=tokens, live=ScriptedLive()
     ) as served:
         fill(served.hub.series, served.hub.latest)
         yield served

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, needs_chromium]
 EVENTS, BATCH, TICK_S = 36_000, 200, 0.01
 HEAP_BYTES = 150 * 1024 * 1024
 SETTLED = 2_000  # events after which every row that the page will ever have is there
+TOKEN = "client-token-1"
 TABS = 16  # stops of the keyboard on the page
 NAME_OF_FOCUS = """() => {
   const one = document.activeElement;
@@ -57,6 +58,20 @@ def test_axe_finds_nothing_on_the_form_for_the_token(browser: Browser, scripted:
         found = Axe().run(page)
 
     assert found.response["violations"] == []
+
+
+def test_a_token_is_typed_once_and_what_it_opens_is_live(browser: Browser) -> None:
+    with held(lambda: open_scripted(tokens=(TOKEN,))) as board, open_page(browser, url_of(board.value.address.url)) as page:
+        at_first = page.url
+        page.get_by_label("Token of the dashboard").fill(TOKEN)
+        page.get_by_role("button", name="Open the dashboard").click()
+        expect(page.locator("#connection")).to_have_text("live")
+        page.reload()
+        expect(page.locator("#connection")).to_have_text("live")
+        cookies = page.context.cookies()
+
+    assert at_first.endswith("/dashboard/login")
+    assert [(one["httpOnly"], one["sameSite"], TOKEN in one["value"]) for one in cookies] == [(True, "Strict", False)]
 
 
 def test_without_scripts_the_page_is_a_summary_of_the_moment(browser: Browser, scripted: Running) -> None:

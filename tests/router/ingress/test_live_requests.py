@@ -51,6 +51,7 @@ async def during(
         nursery.start_soon(act)
         body = {"stream": stream, **BODIES.get(dialect, {})}
         talk = await rig.ask(dialect, headers=[("x-request-id", NAME)], leave_after_s=leave_after_s, **body)
+    assert talk.is_complete or leave_after_s is not None
     return talk
 
 
