@@ -9,6 +9,7 @@ const RETRY_S = [1, 2, 5, 10];
 const DRAW_EVERY_MS = 200; // however fast news come: nobody reads faster
 const MAX_EVENTS = 100;
 const SURE_MS = 4000;
+const HIDDEN_MS = 30_000; // then a page that nobody sees lets go of its stream: a browser has six per router
 
 const state = { daemon: null, providers: [], live: null, tree: null, spend: null, traffic: null };
 const points = new Points();
@@ -19,6 +20,8 @@ let heard = null; // when the last news came, of this machine's monotonic clock
 let offset = 0; // what the daemon's clock is ahead of this machine's, seconds
 let source = null;
 let tries = 0;
+let retry = null;
+let hiding = null;
 const dirty = new Set();
 let isPlanned = false;
 let drawnAt = 0;
@@ -29,6 +32,8 @@ const chosen = () => document.querySelector("input[name=window]:checked").value;
 // ---- the stream
 
 function connect() {
+  clearTimeout(retry);
+  source?.close();
   source = new EventSource("/dashboard/events");
   source.addEventListener("open", () => {
     points.clear();
@@ -51,13 +56,29 @@ async function again(why) {
   showConnection();
   const wait = RETRY_S[Math.min(tries, RETRY_S.length - 1)];
   tries += 1;
-  setTimeout(connect, wait * 1000);
+  retry = setTimeout(connect, wait * 1000);
   if (why !== "refused") return;
   try {
     const answer = await fetch("/dashboard", { method: "HEAD" });
     if (answer.redirected) window.location.assign(answer.url);
   } catch {
     // it is not there: the next try tells
+  }
+}
+
+/** Let go of the stream where nobody has seen the page for a while; take it up again where somebody does. */
+function onSight() {
+  clearTimeout(hiding);
+  if (document.hidden) {
+    hiding = setTimeout(() => {
+      clearTimeout(retry);
+      source.close();
+      heard = null;
+      tries = 0;
+    }, HIDDEN_MS);
+  } else {
+    if (source.readyState === EventSource.CLOSED) connect();
+    redraw("charts");
   }
 }
 
@@ -225,7 +246,7 @@ byId("window").addEventListener("change", () => redraw("window"));
 byId("charts-of").addEventListener("change", () => redraw("charts"));
 byId("events-warnings").addEventListener("change", () => redraw("events"));
 byId("events-hold").addEventListener("change", () => redraw("events"));
-document.addEventListener("visibilitychange", () => redraw("charts"));
+document.addEventListener("visibilitychange", onSight);
 setInterval(() => {
   showConnection();
   if (!byId("board").hidden && heard !== null) {

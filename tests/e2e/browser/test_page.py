@@ -26,6 +26,10 @@ HEAP_BYTES = 150 * 1024 * 1024
 SETTLED = 2_000  # events after which every row that the page will ever have is there
 TOKEN = "client-token-1"
 TABS = 16  # stops of the keyboard on the page
+HIDDEN = """() => {
+  Object.defineProperty(document, "hidden", { value: %s, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 NAME_OF_FOCUS = """() => {
   const one = document.activeElement;
   return (one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.id).trim();
@@ -72,6 +76,24 @@ def test_a_token_is_typed_once_and_what_it_opens_is_live(browser: Browser) -> No
 
     assert at_first.endswith("/dashboard/login")
     assert [(one["httpOnly"], one["sameSite"], TOKEN in one["value"]) for one in cookies] == [(True, "Strict", False)]
+
+
+def test_a_page_that_nobody_sees_lets_go_of_its_stream_until_somebody_does(browser: Browser) -> None:
+    with held(open_scripted) as board, open_page(browser, url_of(board.value.address.url), has_clock=True) as page:
+        hub = board.value.hub
+        expect(page.locator("#connection")).to_have_text("live")
+        page.evaluate(HIDDEN % "true")
+        page.clock.run_for(31_000)
+        board.run(_wait_viewers, hub, 0)
+        page.evaluate(HIDDEN % "false")
+        board.run(_wait_viewers, hub, 1)
+        expect(page.locator("#connection")).to_have_text("live")
+
+
+async def _wait_viewers(hub: Hub, count: int) -> None:
+    with trio.fail_after(5):
+        while len(hub.viewers) != count:  # noqa: ASYNC110 - the server sees it in its own time
+            await trio.sleep(0.01)
 
 
 def test_without_scripts_the_page_is_a_summary_of_the_moment(browser: Browser, scripted: Running) -> None:
