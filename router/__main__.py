@@ -1,4 +1,4 @@
-"""`python -m router`: `serve`, also when no command is named; the others are in `router/cli.py` and `router/cli_setup.py`."""
+"""`python -m router`: `serve`, also when no command is named; the others are in `router/cli*.py`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import click
 from attrs import evolve
 
 from router.cli import COMMANDS, config_options
+from router.cli_doctor import DOCTOR_COMMANDS
+from router.cli_records import RECORD_COMMANDS
 from router.cli_setup import SETUP_COMMANDS
 from router.config.options import ServeOptions
 
@@ -43,7 +45,7 @@ def serve(options: ServeOptions, host: str | None, port: int | None) -> None:
     sys.exit(run_daemon(evolve(options, overrides=(*options.overrides, *flags))))
 
 
-for command in (*COMMANDS, *SETUP_COMMANDS):
+for command in (*COMMANDS, *RECORD_COMMANDS, *SETUP_COMMANDS, *DOCTOR_COMMANDS):
     main.add_command(command)
 
 if __name__ == "__main__":

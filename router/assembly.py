@@ -27,11 +27,12 @@ from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
 from router.ingress.live_requests import LiveRequests
+from router.ingress.metrics_body import Watched
 from router.ingress.policy_report import FairnessReport, PolicyReport, policy_of
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
-from router.observers.latest import Latest
-from router.observers.series import Series
+from router.observers.capture import Capture
+from router.observers.views import Views
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
 from router.providers.capabilities import Capabilities, unsuitable_profiles
@@ -66,6 +67,7 @@ class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
     `canary` and `memory` are one per process: what is reloaded keeps its secret, and knows its sessions.
+    `record` takes a request that is recorded, and never waits.
     Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
     `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
@@ -84,9 +86,9 @@ class Tree:
     canary: CanaryDoor = field(factory=open_canary_door)
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
+    record: Callable[[bytes], None] = lambda _taken: None
+    views: Views = field(factory=Views)  # listeners of whoever observes
     live: LiveRequests = field(factory=LiveRequests)
-    series: Series = field(factory=Series)  # this and `latest` are listeners of whoever observes
-    latest: Latest = field(factory=Latest)
     sources: Sources = field(factory=Sources)
 
 
@@ -175,6 +177,8 @@ def _take_over(tree: Tree, config: RouterConfig) -> None:
     tree.memory.take_over(config.providers)
     tree.memory.sticky.ttl_s = config.routing.sticky_ttl_s
     tree.fairness.change(FairnessRules.of(config.server))
+    tree.views.metrics.configure(config)
+    tree.views.recent.keep_only({provider.name for provider in config.providers})
 
 
 def _warn_of_unsuitable(generation: Generation) -> None:
@@ -217,6 +221,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
         minting=Minting(new_id=lambda prefix: prefix + sources.new_id(), now=lambda: int(sources.unix_now())),
         memory=tree.memory,
         fairness=tree.fairness,
+        capture=Capture.of(config.capture, tree.record, sources.unix_now),
         live=tree.live,
     )
     front = _front(loaded, generation, tree, cold)
@@ -299,17 +304,18 @@ class Source:
         """Return the Quart app over these facts."""
         from router.ingress.quart_app import build_app  # noqa: PLC0415 - 0.2 s and 10 MiB, paid at the first page only
 
-        tree = self.tree
+        tree, views, deployed = self.tree, self.tree.views, self.deployed
         hub = Hub(
             source=self,
             control=tree.control,
             live=tree.live,
-            series=tree.series,
-            latest=tree.latest,
+            series=views.series,
+            latest=views.latest,
             drain=tree.drain,
             unix_now=tree.sources.unix_now,
         )
-        app = build_app(hub, tree.observer, lambda: self.deployed.current.front.gate, started_at=self.started_at)
+        watched = Watched(source=self, config=lambda: deployed.current.loaded.config, metrics=views.metrics, recent=views.recent)
+        app = build_app(hub, watched, tree.observer, lambda: deployed.current.front.gate, started_at=self.started_at)
         return cast("ASGIApp", app)
 
     def report(self) -> StatusReport:
@@ -336,6 +342,7 @@ class Source:
             spend=spend,
             timezone=config.server.display_timezone or "UTC",
             fairness=FairnessReport.of(generation.fairness),
+            capture=config.capture if config.capture.enabled else None,
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
         )
 

@@ -21,13 +21,15 @@ from router.config.schema import LoadedConfig
 from router.ingress.exchange import hex_id
 from router.ports import Observer
 from router.providers.h1 import Dial
+from router.state.aged_file import AgedFile
+from router.state.jsonl import JsonlFile, Limits
 from router.state.store import SqliteStore
 from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
 from supervisors.keep_running import Wrap, as_it_is
 from supervisors.process_runner import GuardedRunner, Runner
 from supervisors.reload import WATCH_S
-from supervisors.seams import Execute, Random, Store, SystemRandom, SystemWallClock, WallClock
+from supervisors.seams import AgedLines, Execute, LineFile, Random, Store, SystemRandom, SystemWallClock, WallClock
 from supervisors.service import OpenSignals
 from supervisors.state_lock import locked
 from supervisors.state_writer import WorkerThread
@@ -41,6 +43,17 @@ def guarded_runner(directory: Path, observer: Observer) -> Runner:
 def sqlite_store(directory: Path, wall: WallClock) -> Store:
     """Return the state file of that directory, not opened."""
     return SqliteStore(directory=directory, wall=wall.now)
+
+
+def line_file(directory: Path, name: str) -> LineFile:
+    """Return a file of lines in that directory, not opened; its writer sets the limits."""
+    return JsonlFile(directory=directory, name=name, limits=Limits(max_bytes=0, backups=0))
+
+
+def aged_file(directory: Path, name: str, render: Callable[[bytes], bytes], wall: WallClock) -> AgedLines:
+    """Return the file of recorded requests in that directory, not opened; `render` makes a line of what is added."""
+    limits = Limits(max_bytes=0, backups=0)
+    return AgedFile(directory=directory, name=name, limits=limits, render=render, now=wall.now, max_age_s=inf)
 
 
 class ConfigSource(Protocol):
@@ -102,7 +115,8 @@ class Seams:
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
     `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits. `hold` locks the state directory while its
-    context is open, `store` is what is kept in it, `execute` runs what blocks. `cgroup` is what the service manager has put
+    context is open, `store` is what is kept in it, `lines` a file of lines there, `aged_lines` one that forgets. `execute`
+    runs what blocks, `new_execute` makes another that waits for nobody else's. `cgroup` is what the service manager has put
     us into. `on_applied` watches the board, `wrap` is the Keeper's."""
 
     wall: WallClock = field(factory=SystemWallClock)
@@ -114,7 +128,10 @@ class Seams:
     open_signals: OpenSignals = trio.open_signal_receiver
     hold: Callable[[Path], AbstractContextManager[None]] = locked
     store: Callable[[Path, WallClock], Store] = sqlite_store
+    lines: Callable[[Path, str], LineFile] = line_file
+    aged_lines: Callable[[Path, str, Callable[[bytes], bytes], WallClock], AgedLines] = aged_file
     execute: Execute = field(factory=WorkerThread)
+    new_execute: Callable[[], Execute] = WorkerThread
     cgroup: Callable[[], str] = own_cgroup
     on_applied: Applied | None = None
     wrap: Wrap = as_it_is

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import trio
 from attrs import define, field, frozen
@@ -24,7 +25,9 @@ from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.observers.fanout import Fanout
 from router.observers.latest import Latest
-from router.observers.series import Series
+from router.observers.log import LogObserver
+from router.observers.metrics import Metrics
+from router.observers.views import Views
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
@@ -58,6 +61,7 @@ from supervisors.restart_job import RestartTools
 from supervisors.restart_names import group_ids
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
+from supervisors.sinks import Sinks, open_sinks
 from supervisors.state_writer import StateWriter
 
 
@@ -78,7 +82,7 @@ class Fate:
 class Parts:
     """The parts of one daemon. `source` is where its configuration comes from, `lent` what a service manager gave it."""
 
-    observer: Observer
+    observer: Fanout
     seams: Seams
     source: ConfigSource
     lent: Lent
@@ -88,6 +92,7 @@ class Parts:
     drain: Drain
     keeper: Keeper
     state: StateWriter
+    sinks: Sinks
     board: HealthBoard
     ledger: Ledger
     runner: Runner
@@ -138,6 +143,7 @@ class Parts:
         require_token(self.inherited, has_token=bool(loaded.secrets.client_tokens))
         self.processes.configure(process_specs(config.providers, unconfigured))
         self.redactor.learn(loaded.secrets.sensitive)
+        self.sinks.configure(config)
         old = self.loaded
         self.deployed.replace(loaded)
         for name in update_board(self.board, old, loaded):
@@ -219,15 +225,18 @@ class _Late:
         parts = self.get()
         facts = parts.keeper.facts.values()
         given_up = tuple(one.name for one in facts if one.state is ChildState.EXHAUSTED and not one.name.startswith("provider/"))
-        state = ("state",) if parts.state.status().is_degraded else ()
+        disks = (*(("state",) if parts.state.status().is_degraded else ()), *parts.sinks.degraded)
         last = parts.reloader.last
         return DaemonReport(
-            degraded=tuple(dict.fromkeys((*state, *given_up))),
+            degraded=tuple(dict.fromkeys((*disks, *given_up))),
             children=tuple(
                 ChildReport(name=one.name, state=str(one.state), restarts=one.restarts_total, last_error=one.last_error)
                 for one in facts
             ),
             rejected=last.detail if last is not None and last.is_rejected else (),
+            sinks=(parts.state.sink_report(),),
+            observers=parts.observer.counted_failures(),
+            log_lines_dropped=parts.observer.log.dropped_total if isinstance(parts.observer.log, LogObserver) else 0,
         )
 
 
@@ -242,9 +251,9 @@ def build(
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
     observer = fanout = Fanout(observer, seams.wall.now)
-    series, latest = Series(), Latest(redact=redactor.redact)
-    fanout.listen("series", series)
-    fanout.listen("latest", latest)
+    views = Views(metrics=Metrics(group_ids), latest=Latest(redact=redactor.redact))
+    views.listen_to(fanout)
+    sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
     board = _board(loaded, observer, seams, state)
@@ -282,12 +291,12 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
-        series=series,
-        latest=latest,
+        views=views,
+        record=sinks.capture.writer.put,
         sources=seams.sources(),
     )
     late.parts = Parts(
-        observer=observer,
+        observer=fanout,
         seams=seams,
         source=source,
         lent=lent,
@@ -297,6 +306,7 @@ def build(
         drain=drain,
         keeper=Keeper(observer=observer, wrap=seams.wrap, escalate=fate.seal),
         state=state,
+        sinks=sinks,
         board=board,
         ledger=ledger,
         runner=runner,
@@ -334,6 +344,19 @@ def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Process
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
     return first.probe if late.parts is None else late.probe_settings()
+
+
+def _sinks(fanout: Fanout, config: RouterConfig, directory: Path, seams: Seams, redactor: LiveRedactor) -> Sinks:
+    """Return the writers of the files of lines, which hear of every event from now on."""
+    return open_sinks(
+        fanout,
+        config,
+        lines=partial(seams.lines, directory),
+        aged_lines=lambda name, render: seams.aged_lines(directory, name, render, seams.wall),
+        execute=seams.new_execute,
+        wall=seams.wall,
+        redact=redactor.redact,
+    )
 
 
 def _board(loaded: LoadedConfig, observer: Observer, seams: Seams, state: StateWriter) -> HealthBoard:

@@ -196,6 +196,7 @@ class Probes:
                 again_at = None if skip is None else skip.again_at
             if skip is not None:
                 self.skipped[cell.name, skip.reason] += 1
+                self.observer.event("probe-skipped", {"provider": cell.name, "reason": str(skip.reason)})
             now = trio.current_time()
             schedule.rests = skip is not None and skip.reason is ProbeSkip.RATE_LIMITED
             schedule.looked_at = now

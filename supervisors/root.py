@@ -4,7 +4,7 @@
     ├─ service               signals, clocks
     ├─ escalation            turns the end of a part that nobody can do without into an orderly stop
     └─ sinks
-       ├─ state              the state file: ends last, after a flush
+       ├─ state, audit, journal   the files: end last, after a flush
        └─ core
           ├─ processes       managed servers, one task each
           ├─ restarts        one task per restart under way
@@ -135,6 +135,21 @@ class Daemon:
 
     async def run_to_exit(self) -> int:
         """Run the rings to their end, and return what that end means as an exit code."""
+        observer = self.parts.observer
+        try:
+            with self._held_directory():
+                exit_code = await self._exit_code()
+                observer.event("router-shutdown", {"exit_code": exit_code})
+                await self.parts.sinks.finish()  # while the directory is ours
+        except StateLocked as error:
+            exit_code = LOCKED
+            observer.event("state-locked", {"message": str(error)})
+            observer.event("router-shutdown", {"exit_code": exit_code})
+        await telemetry.end(self.parts.exporting)
+        return exit_code
+
+    async def _exit_code(self) -> int:
+        """Run the rings to their end, tell a bad one, and return what it means."""
         exit_code = STOPPED
         observer = self.parts.observer
         try:
@@ -142,9 +157,6 @@ class Daemon:
         except* CannotBindError as group:
             exit_code = CANNOT_BIND
             observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
-        except* StateLocked as group:
-            exit_code = LOCKED
-            observer.event("state-locked", {"message": "; ".join(str(error) for error in flatten(group))})
         except* SupervisorExhausted:
             exit_code = GAVE_UP  # told already, by who gave up
         except* Exception as group:  # noqa: BLE001 - the end of the tree: told, and the exit code says it
@@ -152,27 +164,23 @@ class Daemon:
             observer.event("router-crashed", {"exc_info": group})
         if exit_code == STOPPED and self.parts.fate.error is not None:
             exit_code = GAVE_UP
-        observer.event("router-shutdown", {"exit_code": exit_code})
-        await telemetry.end(self.parts.exporting)
         return exit_code
 
     async def run(self) -> None:
-        """Run the rings until a signal, or a part that gave up, has ended the innermost; raises what breaks one, as a group.
-
-        Raises StateLocked before anything was started."""
+        """Run the rings until a signal, or a part that gave up, has ended the innermost; raises what breaks one, as a group."""
         parts = self.parts
-        with self._held_directory():
-            parts.resume(await parts.state.load())
-            async with trio.open_nursery() as root:
-                root.start_soon(self._escalate, name="escalation")
-                await self._keep(root, SERVICE, self._service().run)
-                async with trio.open_nursery() as sinks:
-                    sinks.start_soon(self._keep_state, name="kept/state")
-                    async with trio.open_nursery() as core:
-                        await self._run_core(core)
-                        core.cancel_scope.cancel()
-                    sinks.cancel_scope.cancel()
-                root.cancel_scope.cancel()
+        parts.resume(await parts.state.load())
+        async with trio.open_nursery() as root:
+            root.start_soon(self._escalate, name="escalation")
+            await self._keep(root, SERVICE, self._service().run)
+            async with trio.open_nursery() as sinks:
+                sinks.start_soon(self._keep_state, name="kept/state")
+                parts.sinks.start_in(sinks, parts.keeper)
+                async with trio.open_nursery() as core:
+                    await self._run_core(core)
+                    core.cancel_scope.cancel()
+                sinks.cancel_scope.cancel()
+            root.cancel_scope.cancel()
 
     async def _run_core(self, core: trio.Nursery) -> None:
         """Start the services in their order, and return when the listener is through.
@@ -210,12 +218,13 @@ class Daemon:
 
     @contextmanager
     def _held_directory(self) -> Iterator[None]:
-        """Hold the state directory; where that cannot be, nothing is kept on disk (D35)."""
+        """Hold the state directory; where that cannot be, nothing is kept on disk (D35). Raises StateLocked."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(self.parts.seams.hold(state_directory(self.parts.loaded.config.server.state_dir)))
             except StateFailed as error:
                 self.parts.state.refuse(error)
+                self.parts.sinks.refuse(error)
             yield
 
     def _service(self) -> Service:

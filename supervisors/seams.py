@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from attrs import frozen
 
 from router.domain.probe import ProbeClass, ProbePlan, ProbeResult
+from router.state.jsonl import Limits
 from router.state.rows import Change, Opened
 
 T = TypeVar("T")
@@ -71,6 +72,40 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close it. Never raises."""
+
+
+class LineFile(Protocol):
+    """A file of JSON lines, `router/state/jsonl.py`: blocking calls, one at a time, each through an `Execute`.
+
+    `written_total` counts the lines that it has for good; `limits` may be replaced at any time."""
+
+    limits: Limits
+
+    @property
+    def path(self) -> str:
+        """The file, for events."""
+
+    @property
+    def written_total(self) -> int:
+        """How many lines were added since this object was made."""
+
+    def open(self) -> None:
+        """Open it, again too. Raises StateFailed."""
+
+    def append(self, first: int, lines: Sequence[bytes]) -> None:
+        """Add lines, of which the first is the `first`th of all; passes over those that it has already. Raises StateFailed."""
+
+    def close(self) -> None:
+        """Close it. Never raises."""
+
+
+class AgedLines(LineFile, Protocol):
+    """A file of lines of which nothing is kept that is older than `max_age_s`: `router/state/aged_file.py`."""
+
+    max_age_s: float
+
+    def expire(self) -> None:
+        """Delete what is too old. Raises StateFailed."""
 
 
 class Execute(Protocol):

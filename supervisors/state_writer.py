@@ -21,6 +21,7 @@ from typing import NoReturn
 import trio
 from attrs import define, field, frozen
 
+from router.domain.control import SinkReport
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
 from router.state.rows import Change, Key, Opened, encode_row
@@ -72,7 +73,7 @@ class StateWriter:
     wall: WallClock
     on_late: Callable[[Opened], None] = lambda _opened: None  # hears, once, what a file holds that could not be opened first
     _rows: dict[Key, Change] = field(factory=dict)  # every wanted row; json of None: wanted to be away
-    _marked: dict[Key, None] = field(factory=dict)  # those that the file may not have so, in order
+    _marked: dict[Key, float] = field(factory=dict)  # those that the file may not have so, in order, and since when
     _work: trio.Event = field(factory=trio.Event)
     _is_open: bool = False
     _is_degraded: bool = False
@@ -140,6 +141,12 @@ class StateWriter:
             pending=len(self._marked),
             dropped_total=self._dropped_total,
         )
+
+    def sink_report(self) -> SinkReport:
+        """Return how far the file is behind."""
+        oldest = min(self._marked.values(), default=None)
+        lag_s = 0.0 if oldest is None else max(self.wall.now() - oldest, 0.0)
+        return SinkReport(name=PART, lag_s=lag_s, pending=len(self._marked), dropped=self._dropped_total)
 
     # ---- the task
 
@@ -258,7 +265,7 @@ class StateWriter:
         for key, wanted in self._rows.items():
             found = on_disk.get(key)
             if (found.json if found is not None else None) != wanted.json:
-                self._marked[key] = None
+                self._marked.setdefault(key, wanted.wall)
         for key, row in on_disk.items():
             if key not in self._rows:
                 self._rows[key] = Change(namespace=row.namespace, key=row.key, wall=row.wall, json=row.json)
@@ -272,7 +279,7 @@ class StateWriter:
         if known is not None and known.json == change.json:
             return
         self._rows[key] = change
-        self._marked[key] = None
+        self._marked.setdefault(key, change.wall)
         self._work.set()
 
     def _drop(self, namespace: str, key: str, reason: str) -> None:

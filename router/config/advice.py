@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from router.config.capability_table import declared, matches, read_builtin
 from router.config.contradictions import contradictions
 from router.config.document import Advice, Document, at, tables
-from router.config.inactive import inactive_keys
 from router.config.out_of_place import keys_out_of_place
 from router.config.schema import ProviderConfig, RouterConfig
 from router.domain.health import Unconfigured
@@ -17,8 +16,6 @@ _MANAGED_ONLY = ("start", "idle_stop_s")
 
 def advise(config: RouterConfig, document: Document) -> Iterator[Advice]:
     """Yield every warning about the configuration itself."""
-    for path in inactive_keys(document):
-        yield Advice("not-yet-active", path, f"{path[-1]} is not yet active: nothing acts on it in this version")
     for rule in _RULES:
         yield from rule(config)
     yield from contradictions(config)
@@ -117,6 +114,14 @@ def _managed_only(document: Document) -> Iterator[Advice]:
                     yield Advice("managed-only", (*path, "restart", key), f"{key} means something with mode managed only")
 
 
+def _recorded_requests(config: RouterConfig) -> Iterator[Advice]:
+    """Warn that what clients say is kept: nobody shall find that out from the files."""
+    if config.capture.enabled:
+        whose = f"profiles {', '.join(config.capture.profiles)}" if config.capture.profiles else "every profile"
+        message = f"recording requests: what clients say to {whose} is kept in [server].state_dir for at most"
+        yield Advice("recording-requests", ("capture", "enabled"), f"{message} {config.capture.max_age_days} days")
+
+
 def _has_window(config: RouterConfig, provider: ProviderConfig) -> bool:
     rules = (*config.capability_rules, *read_builtin())
     in_table = declared(rules, provider.kind, provider.model, "max_context_tokens")
@@ -129,4 +134,5 @@ _RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _unknown_windows,
     _budgets_that_never_fill,
     _keys_without_effect,
+    _recorded_requests,
 )

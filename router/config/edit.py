@@ -11,8 +11,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
-from router.config.document import at
-from router.config.locate import KeyPath
+from router.config.document import at, dotted
+from router.config.locate import KeyPath, locate
 
 
 def with_values(text: str, values: Mapping[str, object], *, without: Collection[KeyPath] = ()) -> str:
@@ -87,3 +87,92 @@ def _new_table(within: object, values: Mapping[str, object]) -> MutableMapping[s
         return cast("MutableMapping[str, object]", tomlkit.inline_table())
     is_only_tables = all(isinstance(child, Mapping) for child in values.values())
     return cast("MutableMapping[str, object]", tomlkit.table(is_super_table=is_only_tables))
+
+
+def with_settings(text: str, settings: Mapping[KeyPath, object]) -> str:
+    """Return the text with a value at each path, and nothing else changed; tables that are missing are made.
+
+    A key that is there keeps its place and its comment; a new one stands behind the `name` of its table, or behind its
+    header. A list takes the place of a list. Raises ValueError where the text is no TOML, or cannot be changed so."""
+    for path, value in settings.items():
+        text = _with_setting(text, path, value)
+    return text
+
+
+def _with_setting(text: str, path: KeyPath, value: object) -> str:
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise ValueError(f"is not TOML: {error}") from error
+    plain = document.unwrap()
+    if at(plain, path) == value:
+        return text
+    wanted = deepcopy(plain)
+    _set(wanted, path, value)
+    for changed in (_replaced(document, path, value), _inserted(text, plain, path, value), _appended(document, path, value)):
+        if changed is not None and _says(changed, wanted):
+            return changed
+    raise ValueError(f"is written in a way that {dotted(path)} cannot be put into: put it in by hand")
+
+
+def _replaced(document: tomlkit.TOMLDocument, path: KeyPath, value: object) -> str | None:
+    """Return the text with the value in the place of another one, or in a table that stands in one line."""
+    holder = _walk(document, path[:-1])
+    if not isinstance(holder, MutableMapping) or (path[-1] not in holder and not isinstance(holder, InlineTable)):
+        return None
+    holder[path[-1]] = value
+    return tomlkit.dumps(document)
+
+
+def _inserted(text: str, plain: Mapping[str, object], path: KeyPath, value: object) -> str | None:
+    """Return the text with a line for the value behind its table's name or header; None where it has none."""
+    lines = locate(text).of_path
+    for cut in range(len(path) - 1, 0, -1):
+        table, rest = path[:cut], path[cut:]
+        if at(plain, table) is None or table not in lines or not all(isinstance(part, str) for part in rest):
+            continue
+        behind = lines.get((*table, "name"), lines[table])
+        key = ".".join(tomlkit.key(str(part)).as_string() for part in rest)
+        rows = text.splitlines(keepends=True)
+        end = "\r\n" if rows[behind - 1].endswith("\r\n") else "\n"
+        if not rows[behind - 1].endswith("\n"):
+            rows[behind - 1] += end
+        rows.insert(behind, f"{key} = {tomlkit.item(value).as_string()}{end}")
+        return "".join(rows)
+    return None
+
+
+def _appended(document: tomlkit.TOMLDocument, path: KeyPath, value: object) -> str | None:
+    """Return the text with the value put wherever tomlkit puts it; None where a table of an array is missing."""
+    *tables, last = path
+    here: object = document
+    for part in tables:
+        if isinstance(here, MutableMapping) and part not in here:
+            here[part] = tomlkit.inline_table()
+        here = _walk(here, (part,))
+    if not isinstance(here, MutableMapping):
+        return None
+    here[last] = value
+    return tomlkit.dumps(document)
+
+
+def _walk(holder: object, path: KeyPath) -> object:
+    """Return what stands at a path of tomlkit's own values, None where nothing does."""
+    for part in path:
+        match holder, part:
+            case Mapping(), _ if part in holder:
+                holder = holder[part]
+            case list(), int() if part < len(holder):
+                holder = holder[part]
+            case _:
+                return None
+    return holder
+
+
+def _set(document: object, path: KeyPath, value: object) -> None:
+    *tables, last = path
+    here = document
+    for part in tables:
+        here = here.setdefault(part, {}) if isinstance(here, dict) else _walk(here, (part,))
+    if isinstance(here, dict):
+        here[last] = value

@@ -94,6 +94,8 @@ def _profile_targets(document: Document) -> Iterator[Fault]:
     for table in ("mode_aliases", "model_map"):
         for path, name in texts(document, table):
             yield from _declared(path, name, "profile", profiles)
+    for key, name in texts(document, "capture", "profiles"):
+        yield from _declared(key, name, "profile", profiles)
     if not isinstance(at(document, ("auto_router",)), dict):
         return
     for path, rule in tables(document, "auto_router", "rules"):
@@ -204,7 +206,7 @@ def _addresses(document: Document) -> Iterator[Fault]:
 
 
 def _records_need_a_place(document: Document) -> Iterator[Fault]:
-    for table in ("audit", "request_log"):
+    for table in ("audit", "request_log", "capture"):
         if at(document, (table, "enabled")) is True and at(document, ("server", "state_dir")) is None:
             yield Fault((table, "enabled"), "needs [server].state_dir")
 

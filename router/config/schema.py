@@ -13,6 +13,7 @@ from router.config.schema_ledger import (
     AdaptiveConfig,
     AuditConfig,
     BudgetConfig,
+    CaptureConfig,
     OtelConfig,
     PriceConfig,
     ProbeConfig,
@@ -51,6 +52,7 @@ class RouterConfig:
     probe: ProbeConfig = field(factory=ProbeConfig)
     audit: AuditConfig = field(factory=AuditConfig)
     request_log: RequestLogConfig = field(factory=RequestLogConfig)
+    capture: CaptureConfig = field(factory=CaptureConfig)
     otel: OtelConfig = field(factory=OtelConfig)
 
 
@@ -82,6 +84,7 @@ __all__ = [
     "BudgetConfig",
     "CapabilitiesConfig",
     "CapabilityRuleConfig",
+    "CaptureConfig",
     "CommandLine",
     "ConfigWarning",
     "CostConfig",

@@ -1,4 +1,4 @@
-"""`[adaptive]`, `[budget]`, `[[prices]]`, `[probe]`, `[audit]`, `[request_log]`, `[otel]` (routing.md 12.4, 13.3, 19.1)."""
+"""`[adaptive]`, `[budget]`, `[[prices]]`, `[probe]` and the tables of what is noted (routing.md 12.4, 13.3, 19.1)."""
 
 from __future__ import annotations
 
@@ -76,6 +76,18 @@ class RequestLogConfig:
     enabled: bool = False
     max_bytes: int = field(default=50 * _MIB, validator=Between(_MIB, 1024 * _MIB))
     backups: int = field(default=1, validator=Between(0, 100))
+
+
+@frozen(kw_only=True)
+class CaptureConfig:
+    """The recording of requests in `[server].state_dir`; no `profiles`: those of every one."""
+
+    enabled: bool = False
+    max_bytes: int = field(default=50 * _MIB, validator=Between(_MIB, 1024 * _MIB))
+    backups: int = field(default=1, validator=Between(0, 100))
+    max_age_days: int = field(default=7, validator=Between(1, 365))
+    max_body_bytes: int = field(default=_MIB, validator=Between(1024, 8 * _MIB))
+    profiles: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 class TaskState(StrEnum):
@@ -70,11 +71,27 @@ class ChildReport:
 
 
 @frozen(kw_only=True)
+class SinkReport:
+    """A file that is written behind everybody's back: `lag_s` is the age of the oldest change that is not in it yet.
+
+    `dropped` counts what could not be kept for it."""
+
+    name: str
+    lag_s: float = 0.0
+    pending: int = 0
+    dropped: int = 0
+
+
+@frozen(kw_only=True)
 class DaemonReport:
     """What the tree says of itself. `degraded` are parts that gave up while the rest goes on.
 
-    `rejected` are the mistakes of the configuration that was refused last, () once one was taken."""
+    `rejected` are the mistakes of the configuration that was refused last, () once one was taken. `observers` counts the
+    events that each listener has failed at, `log_lines_dropped` what the log could not write."""
 
     degraded: tuple[str, ...] = ()
     children: tuple[ChildReport, ...] = ()
     rejected: tuple[str, ...] = ()
+    sinks: tuple[SinkReport, ...] = ()
+    observers: Mapping[str, int] = field(factory=dict)
+    log_lines_dropped: int = 0

@@ -102,6 +102,9 @@ class Front:
         if target is Page.DASHBOARD:
             self.gate.check_viewer(exchange.headers, exchange.query, exchange.peer)
             return target
+        if target is Page.METRICS:
+            self.gate.check_scraper(exchange.headers, exchange.peer)
+            return target
         self.gate.check_token(exchange.headers, exchange.query)
         if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):
             if self.drain.is_started:

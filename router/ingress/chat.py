@@ -26,6 +26,7 @@ from router.ingress.live_requests import Entry
 from router.ingress.rank_facts import rank_facts
 from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
+from router.ingress.recording import asked_by
 from router.ingress.routes import ModelRoute
 from router.ingress.stream_answer import StreamAnswer
 from router.ingress.stream_writer import StreamWriter
@@ -59,6 +60,8 @@ async def _answer(exchange: Exchange, generation: Generation, route: ModelRoute,
     body = await exchange.read_body(generation.config.server.max_body_bytes)
     turn = Turn.read(generation, exchange, route, body)
     record.choice, record.agent, record.model, record.is_stream = turn.choice, turn.agent, turn.model, turn.is_stream
+    if generation.capture is not None:
+        generation.capture.take(asked_by(exchange, turn))
     guards = Guards(turn=turn, record=record)
     guards.before()
     handler = Handler(exchange=exchange, turn=turn, record=record, guards=guards, entry=entry)

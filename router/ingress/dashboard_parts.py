@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import asdict, frozen
 
+from router.config.schema import CaptureConfig
 from router.domain.control import DaemonReport, TreeNode
 from router.domain.health import Admission
 from router.domain.spend import SpendReport, Standing
@@ -55,8 +56,14 @@ def daemon_part(report: StatusReport) -> Part:
         "warnings": report.warnings,
         "rejected": report.daemon.rejected,
         "supervisors": list(_restless(report.daemon)),
-        "recorded": report.recorded,
+        "recorded": _recorded(report.capture),
     }
+
+
+def _recorded(capture: CaptureConfig | None) -> str:
+    if capture is None:
+        return ""
+    return f"Recording requests of {', '.join(capture.profiles)}" if capture.profiles else "Recording requests"
 
 
 def _restless(daemon: DaemonReport) -> Iterator[Mapping[str, object]]:

@@ -117,6 +117,16 @@ class FrontGate:
         value = cookie_of(headers.get("cookie", ""))
         return bool(value) and any([is_sealed(value, token, self.unix_now()) for token in tokens])  # noqa: C419 - all are compared
 
+    def check_scraper(self, headers: Mapping[str, str], peer: str) -> None:
+        """Let the metrics be read: from this machine by everybody, from elsewhere with the token for it, or the admin's.
+
+        Raises Unauthorized (decision 21)."""
+        if is_from_here(headers, peer):
+            return
+        offered, good = bearer_of(headers).encode(), [token for token in (self.metrics_token, self.admin_token) if token]
+        if not any([hmac.compare_digest(offered, token) for token in good]):  # noqa: C419 - all are compared, whichever fits
+            raise Unauthorized(message="from elsewhere the metrics need the token of metrics_token_env, as a bearer token")
+
 
 def credentials(headers: Mapping[str, str], query: str) -> Iterator[str]:
     """Yield what the client offers as its credential, in each of the places where client libraries put it."""

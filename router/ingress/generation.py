@@ -11,6 +11,7 @@ from router.config.schema import ProfileConfig, RouterConfig
 from router.domain.request import DialectName
 from router.ingress.grammar_check import GrammarTally
 from router.ingress.live_requests import LiveRequests
+from router.observers.capture import Capture
 from router.ports import HealthView, Observer
 from router.providers.capabilities import Capabilities, resolve_capabilities
 from router.routing.chain import Member, Plan, RankFacts, resolve
@@ -41,6 +42,7 @@ class Generation:
     fairness: Fairness = field(factory=Fairness)
     live: LiveRequests = field(factory=LiveRequests)  # the same
     tally: GrammarTally = field(factory=GrammarTally)
+    capture: Capture | None = None  # requests are recorded
     _declared: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from
 
     @_declared.default

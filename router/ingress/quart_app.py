@@ -1,4 +1,4 @@
-"""The Quart app behind the front: model list, operation pages, admin actions and the dashboard.
+"""The Quart app behind the front: model list, operation pages, metrics, admin actions and the dashboard.
 
 The front has checked Host and token and knows every path, so nothing here is reached past it. What a page raises goes
 through Quart to the front, which answers it in the caller's dialect. Quart's limits are set on purpose: its defaults
@@ -17,6 +17,8 @@ from router.errors import NotFound
 from router.ingress.dashboard_hub import Hub
 from router.ingress.dashboard_pages import dashboard_pages
 from router.ingress.front_gate import FrontGate
+from router.ingress.metrics_body import Watched
+from router.ingress.metrics_pages import metrics_pages
 from router.ingress.models import models_page, one_model
 from router.ingress.models_ollama import running_page, show_page, tags_page, version_page
 from router.ingress.ops import admin_pages, json_page, ops_pages
@@ -27,8 +29,10 @@ MAX_BODY_BYTES = 64 * 1024  # no page takes more than a short form
 BODY_TIMEOUT_S = 10.0
 
 
-def build_app(hub: Hub, observer: Observer, gate: Callable[[], FrontGate], *, started_at: datetime) -> QuartTrio:
-    """Return the app over the facts that `hub` knows. `started_at` is aware; it dates the models."""
+def build_app(
+    hub: Hub, watched: Watched, observer: Observer, gate: Callable[[], FrontGate], *, started_at: datetime
+) -> QuartTrio:
+    """Return the app over the facts that `hub` and `watched` know. `started_at` is aware; it dates the models."""
     source = hub.source
     app = QuartTrio("router", static_folder=None)
     app.config.update(
@@ -41,6 +45,7 @@ def build_app(hub: Hub, observer: Observer, gate: Callable[[], FrontGate], *, st
     app.register_blueprint(ops_pages(source))
     app.register_blueprint(admin_pages(source, hub.control, observer, hub.live))
     app.register_blueprint(dashboard_pages(hub, gate))
+    app.register_blueprint(metrics_pages(watched))
 
     @app.errorhandler(404)
     @app.errorhandler(405)

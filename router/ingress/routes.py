@@ -45,13 +45,14 @@ class Page(StrEnum):
     MODELS = "models"
     STORED = "stored"  # answers that a client could fetch again, of which there are none
     ADMIN = "admin"
+    METRICS = "metrics"
     DASHBOARD = "dashboard"
     DASHBOARD_DOOR = "dashboard-door"  # the form for its token, and files that tell nothing
 
 
 Target = ModelRoute | Page
 
-COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.DASHBOARD, Page.DASHBOARD_DOOR})
+COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.METRICS, Page.DASHBOARD, Page.DASHBOARD_DOOR})
 # need no token: probes have none, and a form has to be seen before one can be typed into it
 OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ, Page.DASHBOARD_DOOR})
 DASHBOARD, DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard", "/dashboard/login", "/dashboard/files/"
@@ -87,6 +88,8 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/readyz": (_GET, Page.READYZ),
     "/healthz": (_GET, Page.HEALTHZ),
     "/status": (_GET, Page.STATUS),
+    "/metrics": (_GET, Page.METRICS),
+    "/metrics.json": (_GET, Page.METRICS),
     "/admin/tree": (_GET, Page.ADMIN),
     "/admin/reload": (("POST",), Page.ADMIN),
     DASHBOARD: (_GET, Page.DASHBOARD),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from router.config.schema import CaptureConfig
 from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Health, ProviderStatus
 from router.domain.health_step import probe_due
@@ -56,7 +57,7 @@ class StatusReport:
     spend: SpendReport | None = None  # None: nothing is booked
     fairness: FairnessReport | None = None
     timezone: str = "UTC"  # in which people are shown times
-    recorded: str = ""  # what is kept of requests, "" for nothing
+    capture: CaptureConfig | None = None  # requests are recorded
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -97,12 +98,20 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "providers": [provider_part(provider, now=now) for provider in report.providers],
         **spend_part(report.spend),
         **fairness_part(report.fairness),
+        **_recording(report.capture),
         "warnings": report.warnings,
         **checked,
         "generation": report.generation,
         "degraded": report.degraded,
         **daemon_part(report.daemon),
     }
+
+
+def _recording(capture: CaptureConfig | None) -> dict[str, object]:
+    """Return the part of `/status` that is there while requests are recorded: whose, and how long they are kept."""
+    if capture is None:
+        return {}
+    return {"recording_requests": {"profiles": capture.profiles, "max_age_days": capture.max_age_days}}
 
 
 def provider_body(provider: ProviderReport, *, now: float) -> dict[str, object]:

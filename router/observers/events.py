@@ -17,11 +17,13 @@ DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logg
 class EventSpec:
     """`level` is the standard library's number; `fields` are the names that the event may carry.
 
-    `quiet_if` names the field that makes it a detail where it is true."""
+    `quiet_if` names the field that makes it a detail where it is true. `audited`: it stands in the audit file, unless it
+    is a detail: what an operator may want to find later, of the daemon, its providers and what was decided about them."""
 
     level: int
     fields: tuple[str, ...] = ()
     quiet_if: str | None = None
+    audited: bool = False
 
 
 _REQUEST_FIELDS = (
@@ -118,75 +120,89 @@ EVENTS: Mapping[str, EventSpec] = {
             "allow_paid",
             "default_profile",
         ),
+        audited=True,
     ),
-    "router-shutdown": EventSpec(INFO, ("exit_code",)),
-    "ingress-bind-failed": EventSpec(ERROR, ("message",)),
-    "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened", "detail")),
+    "router-shutdown": EventSpec(INFO, ("exit_code",), audited=True),
+    "ingress-bind-failed": EventSpec(ERROR, ("message",), audited=True),
+    "stop-requested": EventSpec(INFO, ("signal", "in_flight", "hastened", "detail"), audited=True),
     "state-dump": EventSpec(INFO, ("state",)),
-    "clock-jumped": EventSpec(WARNING, ("by_s",)),
-    "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s")),
+    "clock-jumped": EventSpec(WARNING, ("by_s",), audited=True),
+    "canary-failed": EventSpec(WARNING, ("reason", "watchdog_s"), audited=True),
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
-    "config-reload": EventSpec(WARNING, ("result", "detail")),
+    "config-reload": EventSpec(WARNING, ("result", "detail"), audited=True),
     # what an operator asked of it; `peer` is who, by address
-    "admin-action": EventSpec(INFO, ("action", "provider", "request_id", "result", "peer")),
+    "admin-action": EventSpec(INFO, ("action", "provider", "request_id", "result", "peer"), audited=True),
     # managed processes
-    "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid")),
-    "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s")),
-    "process-idle-stopped": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s")),
-    "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail")),
-    "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit")),
-    "process-port-taken": EventSpec(WARNING, (*_PROCESS_FIELDS, "port", "owner", "hint")),
-    "process-log-failed": EventSpec(WARNING, ("path", "error")),
-    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command", "arguments_hash")),
+    "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid"), audited=True),
+    "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s"), audited=True),
+    "process-idle-stopped": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s"), audited=True),
+    "process-ended": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "exit", "uptime_s", "reason", "tail"), audited=True),
+    "process-start-failed": EventSpec(WARNING, (*_PROCESS_FIELDS, "tries", "reason", "message", "exit"), audited=True),
+    "process-port-taken": EventSpec(WARNING, (*_PROCESS_FIELDS, "port", "owner", "hint"), audited=True),
+    "process-log-failed": EventSpec(WARNING, ("path", "error"), audited=True),
+    "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command", "arguments_hash"), audited=True),
     # the tree (supervision.md 21.9)
     "supervisor-child-ended": EventSpec(
-        WARNING, ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info")
+        WARNING, ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info"), audited=True
     ),
-    "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s")),
-    "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info")),
-    "router-crashed": EventSpec(ERROR, ("exc_info",)),
-    "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class")),
+    "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s"), audited=True),
+    "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info"), audited=True),
+    "router-crashed": EventSpec(ERROR, ("exc_info",), audited=True),
+    "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class"), audited=True),
     # state on disk (supervision.md 12, 21.10)
     "state-locked": EventSpec(ERROR, ("message",)),
-    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending")),
-    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending")),
-    "state-reset": EventSpec(ERROR, ("path", "kept_as")),
-    "state-quarantined": EventSpec(ERROR, ("path", "keys")),
-    "state-pruned": EventSpec(INFO, ("namespace", "keys")),
-    "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason")),
-    "state-degraded": EventSpec(ERROR, ("part", "path", "error")),
-    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded")),
+    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending"), audited=True),
+    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending"), audited=True),
+    "state-reset": EventSpec(ERROR, ("path", "kept_as"), audited=True),
+    "state-quarantined": EventSpec(ERROR, ("path", "keys"), audited=True),
+    "state-pruned": EventSpec(INFO, ("namespace", "keys"), audited=True),
+    "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason"), audited=True),
+    "state-degraded": EventSpec(ERROR, ("part", "path", "error"), audited=True),
+    "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded", "dropped"), audited=True),
+    # the files of lines (supervision.md 13, 14)
+    "audit-log-started": EventSpec(INFO, ("path", "max_bytes", "backups"), audited=True),
+    "audit-log-stopped": EventSpec(INFO, ("path",), audited=True),
+    "request-log-started": EventSpec(INFO, ("path", "max_bytes", "backups"), audited=True),
+    "request-log-stopped": EventSpec(INFO, ("path",), audited=True),
+    # requests are recorded, with what is said in them: nobody shall find that out from the files
+    "capture-started": EventSpec(WARNING, ("path", "max_bytes", "backups"), audited=True),
+    "capture-stopped": EventSpec(INFO, ("path",), audited=True),
     # health and self-healing: these suffice to follow every provider (supervision.md 21.5.2, I26)
-    "backend-health-changed": EventSpec(WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS)),
-    "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "backoff_level", "error", *_HEALTH_FIELDS)),
-    "self-healing-hold": EventSpec(WARNING, ("reason", "error", *_HEALTH_FIELDS)),
-    "self-healing-restore": EventSpec(INFO, ("excluded_duration_s", "backoff_level", *_HEALTH_FIELDS)),
-    "self-healing-admitted": EventSpec(INFO, ("backoff_level", *_HEALTH_FIELDS)),
-    "self-healing-state-restored": EventSpec(INFO, ("backoff_level", "consecutive_failures", *_HEALTH_FIELDS)),
-    "self-healing-state-reset": EventSpec(ERROR, _HEALTH_FIELDS),
+    "backend-health-changed": EventSpec(
+        WARNING, ("old_state", "new_state", "consecutive_failures", *_HEALTH_FIELDS), audited=True
+    ),
+    "self-healing-exclude": EventSpec(WARNING, ("consecutive_failures", "backoff_level", "error", *_HEALTH_FIELDS), audited=True),
+    "self-healing-hold": EventSpec(WARNING, ("reason", "error", *_HEALTH_FIELDS), audited=True),
+    "self-healing-restore": EventSpec(INFO, ("excluded_duration_s", "backoff_level", *_HEALTH_FIELDS), audited=True),
+    "self-healing-admitted": EventSpec(INFO, ("backoff_level", *_HEALTH_FIELDS), audited=True),
+    "self-healing-state-restored": EventSpec(INFO, ("backoff_level", "consecutive_failures", *_HEALTH_FIELDS), audited=True),
+    "self-healing-state-reset": EventSpec(ERROR, _HEALTH_FIELDS, audited=True),
     "self-healing-recovery-probe": EventSpec(
-        INFO, ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "backoff_level", *_HEALTH_FIELDS)
+        INFO,
+        ("success", "verdict", "reason", "error", "latency_ms", "next_interval_s", "backoff_level", *_HEALTH_FIELDS),
+        audited=True,
     ),
     "continuous-probe-started": EventSpec(INFO, ("interval_s", "probe_paid", "providers")),
     "probe-completed": EventSpec(
         INFO, ("provider", "success", "verdict", "class", "reason", "status", "latency_ms", "error", "model_name")
     ),
-    "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model")),
+    "probe-skipped": EventSpec(DEBUG, ("provider", "reason")),
+    "probe-capabilities-drift": EventSpec(WARNING, ("provider", "configured_model", "observed_model"), audited=True),
     "self-healing-restart": EventSpec(
-        WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail")
+        WARNING, (*_RESTART_FIELDS, "command", "arguments_hash", "success", "duration_s", "exit", "error", "tail"), audited=True
     ),
     "self-healing-restart-suppressed": EventSpec(
-        WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s", "error", *_HEALTH_FIELDS[1:])
+        WARNING, (*_RESTART_FIELDS, "reason", "retry_in_s", "error", *_HEALTH_FIELDS[1:]), audited=True
     ),
     # a cache flush after drifted replies (supervision.md 5.4); the skip: this provider's server has none
-    "drift-reload-attempted": EventSpec(INFO, ("success", "detail", *_HEALTH_FIELDS)),
+    "drift-reload-attempted": EventSpec(INFO, ("success", "detail", *_HEALTH_FIELDS), audited=True),
     "drift-reload-skip": EventSpec(DEBUG, ("detail", *_HEALTH_FIELDS)),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
     "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind")),
-    "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info")),
-    "connection-crashed": EventSpec(ERROR, ("exc_info",)),
-    "accept-paused": EventSpec(WARNING, ("reason",)),
+    "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info"), audited=True),
+    "connection-crashed": EventSpec(ERROR, ("exc_info",), audited=True),
+    "accept-paused": EventSpec(WARNING, ("reason",), audited=True),
     "client-disconnected": EventSpec(INFO, ("request_id", "phase", "provider", "total_ms")),
     "mode-alias-resolved": EventSpec(INFO, ("request_id", "mode", "profile")),
     "model-unmatched": EventSpec(WARNING, ("request_id", "model", "profile")),
@@ -195,36 +211,42 @@ EVENTS: Mapping[str, EventSpec] = {
     "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),
     # a chain and its attempts
     "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped")),
-    "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped")),
+    "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped"), audited=True),
     "skip-budget-exceeded": EventSpec(
-        INFO, ("request_id", "provider", "profile", "scope", "monthly_budget_usd", "current_total_usd", "month")
+        INFO, ("request_id", "provider", "profile", "scope", "monthly_budget_usd", "current_total_usd", "month"), audited=True
     ),
-    "chain-budget-exceeded": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "month", "hint")),
-    "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
-    "chain-memory-pressure-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint")),
-    "demote-unhealthy-provider": EventSpec(INFO, ("request_id", "profile", "provider")),
-    "memory-pressure-detected": EventSpec(INFO, ("request_id", "provider", "profile", "action", "cooldown_s", "error")),
-    "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers")),
-    "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS, quiet_if="absent"),
+    "chain-budget-exceeded": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "month", "hint"), audited=True),
+    "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint"), audited=True),
+    "chain-memory-pressure-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint"), audited=True),
+    "demote-unhealthy-provider": EventSpec(INFO, ("request_id", "profile", "provider"), audited=True),
+    "memory-pressure-detected": EventSpec(
+        INFO, ("request_id", "provider", "profile", "action", "cooldown_s", "error"), audited=True
+    ),
+    "chain-last-resort": EventSpec(WARNING, ("request_id", "profile", "providers"), audited=True),
+    "fallback-occurred": EventSpec(WARNING, _HOP_FIELDS, quiet_if="absent", audited=True),
     "grammar-violation": EventSpec(WARNING, ("request_id", "provider", "dialect", "rule", "total")),
     "tool-args-invalid": EventSpec(WARNING, ("request_id", "provider", "calls")),
     "attempt-complete": EventSpec(DEBUG, _ATTEMPT_FIELDS),
     "provider-failed": EventSpec(WARNING, _FAILURE_FIELDS, quiet_if="absent"),
-    "empty-response-detected": EventSpec(WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted")),
-    "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS),
+    "empty-response-detected": EventSpec(
+        WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted"), audited=True
+    ),
+    "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS, audited=True),
     "adaptive-routing-applied": EventSpec(INFO, ("profile", "mode", "static_order", "effective_order", "stats")),
-    "provider-key-rests": EventSpec(WARNING, ("provider", "key", "reason", "rests_s")),
+    "provider-key-rests": EventSpec(WARNING, ("provider", "key", "reason", "rests_s"), audited=True),
     "chain-claude-code-suitability-degraded": EventSpec(WARNING, ("profile", "degraded_providers", "degraded_models", "hint")),
-    "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint")),
+    "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint"), audited=True),
     # what it costs (routing.md 13)
     "cache-observed": EventSpec(INFO, _CACHE_FIELDS),
-    "budget-threshold": EventSpec(WARNING, ("scope", "name", "percent", "spent_usd", "cap_usd", "period")),
+    "budget-threshold": EventSpec(WARNING, ("scope", "name", "percent", "spent_usd", "cap_usd", "period"), audited=True),
     "capability-degraded": EventSpec(INFO, ("request_id", "provider", "dropped", "reason")),
     # guards (supervision.md 2 to 5, 9; wire.md 14 to 16)
-    "tool-loop-detected": EventSpec(WARNING, (*_GUARD_FIELDS, "tool_name", "repeat_count", "threshold", "window", "action")),
-    "tool-count-exceeded": EventSpec(WARNING, (*_GUARD_FIELDS, "total_count", "max_allowed", "action")),
+    "tool-loop-detected": EventSpec(
+        WARNING, (*_GUARD_FIELDS, "tool_name", "repeat_count", "threshold", "window", "action"), audited=True
+    ),
+    "tool-count-exceeded": EventSpec(WARNING, (*_GUARD_FIELDS, "total_count", "max_allowed", "action"), audited=True),
     "context-budget-warning": EventSpec(
-        WARNING, (*_GUARD_FIELDS, "estimated_tokens", "max_context_tokens", "usage_ratio", "action")
+        WARNING, (*_GUARD_FIELDS, "estimated_tokens", "max_context_tokens", "usage_ratio", "action"), audited=True
     ),
     "context-budget-trimmed": EventSpec(
         INFO,
@@ -237,19 +259,23 @@ EVENTS: Mapping[str, EventSpec] = {
             "estimated_tokens_after",
             "max_context_tokens",
         ),
+        audited=True,
     ),
-    "drift-detected": EventSpec(WARNING, (*_GUARD_FIELDS, "severity", "reason", "action", "signals")),
-    "drift-promoted": EventSpec(INFO, (*_GUARD_FIELDS, "cooldown_s")),
-    "drift-recovered": EventSpec(INFO, (*_GUARD_FIELDS, "after_s")),
+    "drift-detected": EventSpec(WARNING, (*_GUARD_FIELDS, "severity", "reason", "action", "signals"), audited=True),
+    "drift-promoted": EventSpec(INFO, (*_GUARD_FIELDS, "cooldown_s"), audited=True),
+    "drift-recovered": EventSpec(INFO, (*_GUARD_FIELDS, "after_s"), audited=True),
     "tool-call-repaired": EventSpec(INFO, ("request_id", "provider", "forms", "count")),
     "tool-repair-gave-up": EventSpec(WARNING, ("request_id", "provider")),
     "output-filter-applied": EventSpec(INFO, ("request_id", "provider", "filters", "streaming")),
-    "stream-truncation-detected": EventSpec(WARNING, ("request_id", "provider", "action", "wire", "tool_call_in_flight")),
-    "partial-stitch-surfaced": EventSpec(INFO, (*_GUARD_FIELDS, "text_blocks", "text_length")),
+    "stream-truncation-detected": EventSpec(
+        WARNING, ("request_id", "provider", "action", "wire", "tool_call_in_flight"), audited=True
+    ),
+    "partial-stitch-surfaced": EventSpec(INFO, (*_GUARD_FIELDS, "text_blocks", "text_length"), audited=True),
     # what a library says through the standard library's logging
     "library-message": EventSpec(WARNING, ("logger", "message", "exc_info")),
 }
 UNLISTED = EventSpec(INFO)
+AUDITED = frozenset(name for name, spec in EVENTS.items() if spec.audited)
 
 
 def level_of(name: str, fields: Mapping[str, object]) -> int:

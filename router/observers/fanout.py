@@ -45,6 +45,10 @@ class Fanout:
         """Let a listener hear of every event from now on, behind those that listen already."""
         self._listeners += ((name, listener),)
 
+    def counted_failures(self) -> dict[str, int]:
+        """Return how often each listener has failed, 0 included."""
+        return {name: self.failures.get(name, 0) for name, _ in self._listeners}
+
     def event(self, name: str, fields: Mapping[str, object]) -> None:
         """Tell one event to everybody."""
         self._seq += 1

@@ -31,7 +31,13 @@ class LogObserver:
 
     threshold: int
     _log: structlog.typing.FilteringBoundLogger
+    _sink: LineSink
     unwritable_total: int = 0
+
+    @property
+    def dropped_total(self) -> int:
+        """How many lines could not be written."""
+        return self._sink.dropped_total
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
         """Write one event that nobody has stamped, dated now."""
@@ -62,8 +68,9 @@ def open_log(
     out = file or sys.stderr.buffer
     is_text = log_format == "text" or (log_format == "auto" and out.isatty())
     threshold = level_number(level)
+    sink = LineSink(out)
     log = structlog.wrap_logger(
-        structlog.BytesLogger(LineSink(out)),  # type: ignore[arg-type]  # all that it uses is write and flush
+        structlog.BytesLogger(sink),  # type: ignore[arg-type]  # all that it uses is write and flush
         processors=[
             _stamp(now or (lambda: datetime.now(UTC))),
             structlog.processors.ExceptionRenderer(),  # standard tracebacks: they show no local variables
@@ -72,7 +79,7 @@ def open_log(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
     )
-    return LogObserver(threshold, log.bind())
+    return LogObserver(threshold, log.bind(), sink)
 
 
 def route_library_logs(observer: Observer) -> None:

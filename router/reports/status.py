@@ -24,6 +24,8 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
     out.print(Text(_headline(body)))
     if body.get("degraded"):
         out.print(Text(f"degraded: {', '.join(body['degraded'])}", "yellow"))
+    if recording := body.get("recording_requests"):
+        out.print(Text(f"recording requests {_whose(recording)}, kept for {recording['max_age_days']} days", "yellow"))
     out.print(_providers(body))
     for provider in body.get("providers", ()):
         if why := ", ".join(filter(None, (_why(provider), learned_words(provider)))):
@@ -57,6 +59,8 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
     yield f"daemon {body.get('status')} {_pairs(head)}"
     for part in body.get("degraded", ()):
         yield f"degraded {part}"
+    if recording := body.get("recording_requests"):
+        yield f"recording requests {_whose(recording)} {_pairs({'max_age_days': recording['max_age_days']})}"
     for one in body.get("providers", ()):
         facts = {
             "state": state_of(one),
@@ -84,6 +88,10 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"config-rejected {mistake}"
     for warning in body.get("warnings", ()):
         yield f"warning {warning}"
+
+
+def _whose(recording: Mapping[str, Any]) -> str:
+    return f"of {','.join(recording['profiles'])}" if recording.get("profiles") else "of every profile"
 
 
 def _headline(body: Mapping[str, Any]) -> str:

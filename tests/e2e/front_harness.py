@@ -27,11 +27,15 @@ from router.ingress.exchange import Exchange
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.live_requests import LiveRequests
+from router.ingress.metrics_body import Watched
 from router.ingress.routes import ModelRoute
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.observers.latest import Latest
+from router.observers.metrics import Metrics
+from router.observers.recent import Recent
 from router.observers.series import Series
 from supervisors.ingress import BoundAddress, IngressOptions, run
+from tests.builders import a_config, a_provider
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 JSON = [("content-type", "application/json")]
@@ -181,7 +185,9 @@ class Client:
 def load_pages(hub: Hub, seen: Seen, gate: FrontGate) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
-    return cast("ASGIApp", build_app(hub, seen, lambda: gate, started_at=STARTED_AT))
+    config = a_config(a_provider("local"))
+    watched = Watched(source=hub.source, config=lambda: config, metrics=Metrics(), recent=Recent())
+    return cast("ASGIApp", build_app(hub, watched, seen, lambda: gate, started_at=STARTED_AT))
 
 
 @asynccontextmanager

@@ -72,7 +72,8 @@ async def test_no_secret_is_shown_where_it_does_not_belong(tmp_path: Path, tell:
     written = files_below(tmp_path)
     exported = {f"{path} {number}": body for path in (TRACES, METRICS) for number, body in enumerate(exports(collector, path))}
     names = " ".join(written)
-    assert all(word in names for word in ("program-", "state/router.db", "state/processes/")), names
+    files = ("router.db", "processes/", "audit.jsonl", "requests.jsonl", "capture.jsonl")
+    assert all(word in names for word in ("program-", *(f"state/{name}" for name in files))), names
     assert {f"{TRACES} 0", f"{METRICS} 0"} <= exported.keys()
     assert b"***" in b"".join(written.values())  # something was there to be masked
 

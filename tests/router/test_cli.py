@@ -27,7 +27,8 @@ def run(*words: str, env: dict[str, str] | None = None) -> Result:
 
 
 def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
-    more = "[audit]\nbackups = 5\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
+    unused = '[[providers]]\nname = "b"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
+    more = f"{unused}[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
     config.write_text(SMALL + more)
 
     result = run("check", "--config", str(config), env={"COLUMNS": "120"})
@@ -39,9 +40,10 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
         "listens on 127.0.0.1:8088, default profile default, paid providers off",
         "provider kind vendor url model state",
         "a openai_compat - http://127.0.0.1:9/v1 m configured",
+        "b openai_compat - http://127.0.0.1:9/v1 m configured",
         "profile asks, in this order reached by",
         "default a default, mode fast, model gpt-*",
-        f"warning: {config}:10: audit.backups: backups is not yet active: nothing acts on it in this version",
+        f"warning: {config}:9: providers[1]: b is in no profile",
     ]
 
 

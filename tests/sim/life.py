@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from math import inf
@@ -33,6 +33,7 @@ from tests.sim.store import LifeStore
 from tests.sim.told import Told
 from tests.sim.trace import where
 from tests.sim.watch import SUPERVISOR, Watch
+from tests.supervisors.lines_in_memory import MemoryAgedLines, MemoryLines
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -57,6 +58,13 @@ class WorldSource:
     def stamp(self) -> object:
         """Return the same at every time."""
         return None
+
+
+@frozen
+class _Log:
+    """The log of a life: every event, without its stamp."""
+
+    event: Callable[[str, Mapping[str, Any]], None]
 
 
 @define(eq=False)
@@ -203,7 +211,10 @@ class Life:
             open_signals=self.signals.open,
             hold=_held,
             store=lambda _directory, _wall: self.store,
+            lines=lambda _directory, name: MemoryLines(path=f"memory/{name}"),
+            aged_lines=lambda _directory, name, _render, _wall: MemoryAgedLines(path=f"memory/{name}"),
             execute=self.store.execute,
+            new_execute=lambda: self.world.store.execute,
             cgroup=lambda: "",
             on_applied=self._applied,
             wrap=self._wrap,
@@ -239,7 +250,7 @@ class Life:
     async def run(self) -> None:
         """Live."""
         world = self.world
-        daemon = self.daemon = Daemon.of(world.loaded, self, self._seams(), source=WorldSource(world=world))
+        daemon = self.daemon = Daemon.of(world.loaded, _Log(self.event), self._seams(), source=WorldSource(world=world))
         self.watch = Watch(
             board=daemon.parts.board,
             drain=daemon.parts.drain,

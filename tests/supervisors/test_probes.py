@@ -147,6 +147,7 @@ async def test_the_scheduler_leaves_alone_whom_another_asks_or_nobody_may(
 
     assert world.prober.asked == []
     assert dict(probes.skipped) == {("p", reason): 1}
+    assert world.named("probe-skipped") == [{"provider": "p", "reason": reason}]
 
 
 @pytest.mark.parametrize(

@@ -377,3 +377,19 @@ async def test_a_flush_that_is_cancelled_in_the_write_keeps_its_rows_marked(auto
     await writer.flush()
 
     assert store.texts() == {"health/a": b"{}"}
+
+
+class MendedStore(MemoryStore):
+    """A store that had to be begun anew, and to move a row aside."""
+
+    def open(self) -> Opened:
+        return evolve(super().open(), reset_to="memory.corrupt", quarantined=(("health", "a"),))
+
+
+async def test_what_was_lost_on_the_disk_is_told_when_it_is_opened() -> None:
+    writer = a_writer(MendedStore())
+
+    await writer.load()
+
+    assert fields(writer, "state-reset") == {"path": "memory", "kept_as": "memory.corrupt"}
+    assert fields(writer, "state-quarantined") == {"path": "memory", "keys": ["health/a"]}

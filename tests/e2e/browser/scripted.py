@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import trio
 from attrs import define, evolve, field
 
+from router.config.schema import CaptureConfig
 from router.domain.control import ChildReport, DaemonReport, RestartBudget, TaskState, TreeNode
 from router.domain.health import Admission, Cooldown, CooldownReason, Health, HealthState, ProviderStatus, Unconfigured
 from router.domain.spend import Booked, SpendReport, Standing
@@ -60,7 +61,7 @@ class ScriptedFacts(Facts):
             generation=4,
             daemon=DaemonReport() if self.is_well else TROUBLE,
             spend=SPEND,
-            recorded="" if self.is_well else "Recording requests",
+            capture=None if self.is_well else CaptureConfig(enabled=True, profiles=("coding",)),
         )
 
 

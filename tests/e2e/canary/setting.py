@@ -25,6 +25,7 @@ ON: dict[str, dict[str, object]] = {  # tables that turn something on that tells
     "adaptive": {"mode": "on"},
     "audit": {"enabled": True},
     "request_log": {"enabled": True},
+    "capture": {"enabled": True},
     "otel": {"enabled": True, "headers_env": "COLLECTOR"},
 }
 PAGES: dict[str, str] = {  # each page, with the token that opens it
@@ -39,6 +40,8 @@ PAGES: dict[str, str] = {  # each page, with the token that opens it
     "/api/version": CLIENT,
     "/api/ps": CLIENT,
     "/admin/tree": ADMIN,
+    "/metrics": METRICS,
+    "/metrics.json": METRICS,
 }
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("check",),

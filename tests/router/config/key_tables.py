@@ -10,7 +10,6 @@ from typing import Literal, get_args, get_origin
 import attrs
 
 from router.config.checks import Only
-from router.config.inactive import EVERY_KEY, NOT_YET_ACTIVE
 from router.config.structure import table_types
 from tests.router.config.default_file import ROOT, default_of, stated
 
@@ -52,24 +51,16 @@ def meaning_of(option: str) -> tuple[str, str]:
 def _table(path: str) -> str:
     cls = table_types()[path]
     rows = [_row(path, attribute) for attribute in attrs.fields(cls) if stated()[f"{path}.{attribute.name}"]]
-    later = ["*Not yet active.*", ""] if _is_later(path) else []
     return "\n".join(
-        [f"### `{_TITLES.get(path, f'[{path}]')}`", "", *later, "| Key | Default | Values | |", "|---|---|---|---|", *rows, ""]
+        [f"### `{_TITLES.get(path, f'[{path}]')}`", "", "| Key | Default | Values | |", "|---|---|---|---|", *rows, ""]
     )
-
-
-def _is_later(path: str) -> bool:
-    """Tell whether nothing acts on the whole table yet."""
-    parent, _, name = path.rpartition(".")
-    return NOT_YET_ACTIVE.get(path) is EVERY_KEY or name in NOT_YET_ACTIVE.get(parent, ()) or (bool(parent) and _is_later(parent))
 
 
 def _row(path: str, attribute: attrs.Attribute[object]) -> str:
     absence, meaning = meaning_of(f"{path}.{attribute.name}")
     default = default_of(attribute)
     shown = ("required" if default is attrs.NOTHING else absence) if default in (None, attrs.NOTHING) else f"`{_toml(default)}`"
-    is_later = not _is_later(path) and attribute.name in NOT_YET_ACTIVE.get(path, ())
-    cells = (f"`{attribute.name}`", shown, _values(attribute), f"{meaning}{' *Not yet active.*' if is_later else ''}")
+    cells = (f"`{attribute.name}`", shown, _values(attribute), meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -206,17 +206,8 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
     assert warned(text) == [("unused-provider", "providers[1]", 9)]
 
 
-def test_a_key_that_nothing_acts_on_yet_is_warned_about_by_name() -> None:
-    text = SMALL + "[audit]\nbackups = 5\n"
-
-    assert warned(text, "request_log.backups=7") == [
-        ("not-yet-active", "audit.backups", 10),
-        ("not-yet-active", "--set request_log.backups", None),
-    ]
-
-
 def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
-    text = SMALL + "tool_loop_window = 5\nsticky = false\n[audit]\nenabled = false\nbackups = 1\n"
+    text = SMALL + "tool_loop_window = 5\nsticky = false\n[server]\nport = 8088\n"
 
     assert warned(text) == []
 
@@ -330,3 +321,10 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfa = 1")
 
     assert read_text(path) == "a = 1"
+
+
+def test_whoever_records_requests_is_warned_about_it() -> None:
+    text = SMALL + '[server]\nstate_dir = "/tmp/x"\n[capture]\nenabled = true\n'
+
+    assert warned(text) == [("recording-requests", "capture.enabled", 12)]
+    assert warned(SMALL + "[capture]\nmax_age_days = 3\n") == []

@@ -187,10 +187,14 @@ def test_one_managed_server_may_stand_behind_two_providers() -> None:
     assert [provider.restart is not None for provider in read(text).config.providers] == [True, True]
 
 
-@pytest.mark.parametrize("table", ["audit", "request_log"])
+@pytest.mark.parametrize("table", ["audit", "request_log", "capture"])
 def test_what_is_kept_needs_a_place(table: str) -> None:
     assert told(SMALL + f"[{table}]\nenabled = true\n") == [(10, f"{table}.enabled")]
     assert read(SMALL + f'[{table}]\nenabled = true\n[server]\nstate_dir = "x"\n').config.server.state_dir == "x"
+
+
+def test_requests_are_recorded_of_profiles_that_there_are() -> None:
+    assert told(SMALL + '[capture]\nprofiles = ["defualt"]\n') == [(10, "capture.profiles[0]")]
 
 
 def test_the_home_of_nobody_is_a_mistake() -> None:

@@ -133,3 +133,40 @@ def test_what_a_page_in_a_browser_can_send_unasked_does_not_act(media_type: str)
 def test_json_with_a_charset_is_json_and_looking_needs_none() -> None:
     a_gate().check_operator("POST", {"content-type": "Application/JSON; charset=utf-8"}, "", "127.0.0.1")
     a_gate().check_operator("GET", {}, "", "127.0.0.1")
+
+
+METRICS_GATE = FrontGate.of(
+    bind_host="0.0.0.0",  # noqa: S104 - who asks from elsewhere is the case at hand
+    allowed_hosts=(),
+    tokens=("of-clients",),
+    admin_token="of-operators",
+    metrics_token="of-scrapers",
+)
+
+
+def test_the_metrics_are_open_to_this_machine_without_a_token() -> None:
+    METRICS_GATE.check_scraper({}, "127.0.0.1")
+    a_gate(tokens=("of-clients",)).check_scraper({}, "::1")
+
+
+@pytest.mark.parametrize("token", ["of-scrapers", "of-operators"])
+def test_from_elsewhere_they_open_to_their_own_token_and_to_the_admins(token: str) -> None:
+    METRICS_GATE.check_scraper({"authorization": f"Bearer {token}"}, "192.168.1.4")
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer of-clients"}, {"authorization": "Bearer "}, {"x-api-key": "of-scrapers"}]
+)
+def test_from_elsewhere_nothing_else_opens_them(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthorized):
+        METRICS_GATE.check_scraper(headers, "192.168.1.4")
+
+
+def test_behind_a_proxy_nobody_is_of_this_machine() -> None:
+    with pytest.raises(Unauthorized):
+        METRICS_GATE.check_scraper({"x-forwarded-for": "203.0.113.9"}, "127.0.0.1")
+
+
+def test_without_a_token_configured_nothing_opens_them_from_elsewhere() -> None:
+    with pytest.raises(Unauthorized):
+        a_gate(bind="0.0.0.0").check_scraper({"authorization": "Bearer None"}, "192.168.1.4")  # noqa: S104 - as above

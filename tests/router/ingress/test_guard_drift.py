@@ -85,6 +85,7 @@ async def test_the_answer_that_shows_it_says_so_and_no_other(way: Way, severity:
     )
     is_moved = found is not None and action in ("promote", "reload")
     assert rig.sink.drifts == ([("a", REST_S, action == "reload")] if is_moved else [])
+    assert [(one["provider"], one["cooldown_s"]) for one in rig.observer.named("drift-promoted")] == [("a", REST_S)] * is_moved
 
 
 @every_way

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from attrs import evolve
 
+from router.config.schema import CaptureConfig
 from router.domain.control import ChildReport, DaemonReport
 from router.domain.health import (
     Admission,
@@ -233,3 +234,11 @@ def test_the_status_page_tells_what_the_tree_says_of_itself() -> None:
             "config_rejected": ["router.toml:3: server.port: expected an integer"],
         }.items()
     )
+
+
+def test_the_status_page_says_that_requests_are_recorded() -> None:
+    capture = CaptureConfig(enabled=True, profiles=("coding",))
+
+    body = status_body(evolve(a_report(), capture=capture), now=0.0, wall=START)
+
+    assert body["recording_requests"] == {"profiles": ("coding",), "max_age_days": 7}

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from router.observers.events import EVENTS
+from router.observers.events import AUDITED, EVENTS
 from router.observers.log import open_log
 
 ROOT = Path(__file__).parents[3]
+BOTH = ("started", "stopped")  # `supervisors/sinks.py` puts these names together
 TELLERS = {"event", "_tell", "_observe"}  # the observer's method, and two that hand on to it
 
 
@@ -70,3 +71,35 @@ def test_every_event_can_be_written_with_all_of_its_fields(name: str) -> None:
 
     line = json.loads(file.getvalue())
     assert line.items() >= {"event": name, **fields}.items()
+
+
+ORIGINALLY_AUDITED = {  # supervision.md 13, with our prefix of start and stop
+    *("backend-health-changed", "demote-unhealthy-provider", "self-healing-exclude", "self-healing-restore"),
+    *("self-healing-restart", "self-healing-recovery-probe", "skip-budget-exceeded", "chain-budget-exceeded"),
+    *("chain-paid-gate-blocked", "chain-memory-pressure-blocked", "chain-uniform-auth-failure", "memory-pressure-detected"),
+    *("drift-detected", "drift-promoted", "drift-reload-attempted", "drift-recovered", "context-budget-warning"),
+    *("context-budget-trimmed", "tool-loop-detected", "probe-capabilities-drift", "router-startup", "router-shutdown"),
+}
+MISSED_ORIGINALLY = {"tool-count-exceeded", "partial-stitch-surfaced", "empty-response-detected", "stream-truncation-detected"}
+NO_REQUEST_OF_ITS_OWN = {"request-complete", "attempt-complete", "provider-failed", "cache-observed", "chain-resolved"}
+
+
+def test_w33_the_audit_set_has_what_it_had_what_it_missed_and_what_operators_do() -> None:
+    ours = {"provider-failed-midstream", "fallback-occurred", "admin-action", "config-reload", "self-healing-restart-suppressed"}
+
+    assert ORIGINALLY_AUDITED | MISSED_ORIGINALLY | ours <= AUDITED
+    assert not AUDITED & NO_REQUEST_OF_ITS_OWN
+
+
+def words_in(*packages: str) -> set[str]:
+    """Return every string of the sources that may be an event, the registry aside."""
+    paths = (path for package in packages for path in (ROOT / package).rglob("*.py") if "observers/" not in path.as_posix())
+    return {word for path in paths for word in re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', path.read_text())}
+
+
+@pytest.mark.slow
+def test_every_audited_event_is_told_by_the_source_and_awaited_by_a_test_of_it() -> None:
+    source = words_in("router", "supervisors") | {f"{log}-{what}" for log in ("audit-log", "request-log") for what in BOTH}
+
+    assert AUDITED - source == set()
+    assert AUDITED - words_in("tests") == set()

@@ -55,7 +55,7 @@ def test_a_listener_that_fails_is_told_once_counted_always_and_keeps_nobody_from
     for _ in range(3):
         fan.event("router-shutdown", {"exit_code": 0})
 
-    assert fan.failures == {"broken": 3}
+    assert fan.counted_failures() == {"broken": 3, "heard": 0}
     assert [name for name, _ in log.events].count("observer-failed") == 1
     assert len(heard.told_so_far) == 3
 

@@ -191,3 +191,11 @@ def test_where_nothing_costs_anything_nothing_is_said_of_it() -> None:
     body = {**BODY, "spend": {**SPENDING["spend"], "monthly": nothing, "daily": nothing, "profiles": {}}}
 
     assert "spent" not in printed(body, is_terminal=True)
+
+
+@pytest.mark.parametrize(("profiles", "whose"), [([], "of every profile"), (["coding", "fast"], "of coding,fast")])
+def test_that_requests_are_recorded_is_said_to_everybody(profiles: list[str], whose: str) -> None:
+    body = {**BODY, "recording_requests": {"profiles": profiles, "max_age_days": 7}}
+
+    assert f"recording requests {whose} max_age_days=7" in printed(body, is_terminal=False).splitlines()
+    assert f"recording requests {whose}, kept for 7 days" in printed(body, is_terminal=True)

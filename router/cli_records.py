@@ -1,0 +1,283 @@
+"""The commands over what the daemon has written down: the audit file and the request journal (routing.md 17.2)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+import orjson
+from attrs import evolve
+
+from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end
+from router.cli_rerun import run_options
+from router.config.options import ServeOptions
+from router.config.schema import RouterConfig
+from router.state.directory import state_directory
+from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFollower, JsonlReader
+
+if TYPE_CHECKING:
+    from router.reports.audit import AuditWanted
+    from router.reports.rows import Kind, Rows
+
+FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes every 1.5 s
+
+_SINCE = "A time ago (2h, 30m, 7d), or a date or moment, UTC where it names no zone: 2026-01-31T12:00."
+
+
+@click.command()
+@config_options
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Where the file is; else what the configuration says.")
+@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
+@click.option("--filter", "text", help="Only lines with this in the event's name, or as a value: a provider, a request id.")
+@click.option("--since", metavar="WHEN", help=_SINCE)
+@click.option("--summary", is_flag=True, help="Count the events instead.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is written from now on, until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print each line as it stands in the file.")
+def audit(
+    options: ServeOptions,
+    *,
+    state_dir: Path | None,
+    tail: int | None,
+    text: str | None,
+    since: str | None,
+    summary: bool,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Show what the router has noted: exclusions, restarts, fallbacks, caps, what operators asked for."""
+    from router.reports.audit import AuditWanted  # noqa: PLC0415 - rich comes with it
+
+    if follow and summary:
+        raise click.UsageError("--follow and --summary exclude each other")
+    wanted = AuditWanted(text=text, since=_since(since), tail=tail)
+    path = _directory(options, state_dir) / AUDIT_FILE
+    if follow:
+        _follow(path, wanted, as_json=as_json)
+    elif summary:
+        _summarise(path, wanted, as_json=as_json)
+    else:
+        _print_lines(path, wanted, as_json=as_json)
+
+
+@click.command()
+@config_options
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Where the journal is; else what the configuration says.")
+@click.option("--log", "log_path", type=click.Path(path_type=Path), help="The journal itself, another one say; its .1, .2 too.")
+@click.option("--provider", help="Only requests that this provider was asked last.")
+@click.option("--profile", help="Only requests of this profile.")
+@click.option("--model", help="Only requests for this model, as the client named it.")
+@click.option("--class", "request_class", help="Only requests of this class.")
+@click.option("--since", metavar="WHEN", help=_SINCE)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@click.option("--by", type=click.Choice(("provider", "profile", "model", "class")), help="One row per what; else per provider.")
+@click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models or classes differ.")
+@click.option("--suggest-rules", is_flag=True, help="What the figures suggest to change in the configuration.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@run_options
+def replay(
+    options: ServeOptions,
+    *,
+    state_dir: Path | None,
+    log_path: Path | None,
+    provider: str | None,
+    profile: str | None,
+    model: str | None,
+    request_class: str | None,
+    since: str | None,
+    limit: int | None,
+    by: str | None,
+    compare: tuple[str, str] | None,
+    suggest_rules: bool,
+    as_json: bool,
+) -> None:
+    """Show statistics over the request journal: failures, latency, tokens, cost; nothing is sent without --run."""
+    from router.reports.replay_report import suggestions_json  # noqa: PLC0415 - rich comes with it
+    from router.reports.rows import Kind, Wanted  # noqa: PLC0415 - only what this command needs is read for it
+
+    if compare is not None and suggest_rules:
+        raise click.UsageError("--compare and --suggest-rules exclude each other")
+    path = log_path or _directory(options, state_dir) / JOURNAL_FILE
+    asked = {Kind.PROVIDER: provider, Kind.PROFILE: profile, Kind.MODEL: model, Kind.CLASS: request_class}
+    names = {kind: name for kind, name in asked.items() if name is not None}
+    rows = _read(path, Wanted(names=names, since=_since(since), limit=limit))
+    kind = None if by is None else Kind(by)
+    if rows.bad_total:
+        click.echo(f"{rows.bad_total} lines of the journal cannot be read", err=True)
+    if not rows.rows:
+        click.echo("no request of the journal is meant", err=True)
+        if as_json:
+            click.echo(orjson.dumps(suggestions_json(()) if suggest_rules else {"figures": []}))
+    elif suggest_rules:
+        _suggest(rows, _config(options), as_json=as_json)
+    elif compare is not None:
+        _compare(rows, kind, compare, as_json=as_json)
+    else:
+        _figures(rows, kind or Kind.PROVIDER, as_json=as_json)
+
+
+def _figures(rows: Rows, kind: Kind, *, as_json: bool) -> None:
+    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
+    from router.reports.replay import figures_by  # noqa: PLC0415 - same
+    from router.reports.replay_report import figures_json, print_figures  # noqa: PLC0415 - same
+
+    figures = figures_by(rows.rows, kind)
+    if as_json:
+        _echo_json({**figures_json(figures, kind), "bad_lines": rows.bad_total})
+    else:
+        print_figures(figures, kind, plain_console())
+
+
+def _compare(rows: Rows, kind: Kind | None, names: tuple[str, str], *, as_json: bool) -> None:
+    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
+    from router.reports.replay import compare  # noqa: PLC0415 - same
+    from router.reports.replay_report import comparison_json, print_comparison  # noqa: PLC0415 - same
+    from router.reports.rows import UnknownNameError, two_names  # noqa: PLC0415 - same
+
+    try:
+        kind, first, second = two_names(rows.known, kind, names)
+    except UnknownNameError as error:
+        _end(str(error), EXIT_USAGE)
+    comparison = compare(rows.rows, kind, first, second)
+    if as_json:
+        _echo_json({**comparison_json(comparison), "bad_lines": rows.bad_total})
+    else:
+        print_comparison(comparison, plain_console())
+
+
+def _suggest(rows: Rows, config: RouterConfig, *, as_json: bool) -> None:
+    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
+    from router.reports.replay_report import print_suggestions, suggestions_json  # noqa: PLC0415 - same
+    from router.reports.suggest import suggestions  # noqa: PLC0415 - same
+
+    found = suggestions(rows.rows, config)
+    if as_json:
+        _echo_json({**suggestions_json(found), "bad_lines": rows.bad_total})
+    else:
+        print_suggestions(found, plain_console())
+
+
+def _read(path: Path, wanted: object) -> Rows:
+    from router.reports.rows import UnknownNameError, Wanted, read_rows  # noqa: PLC0415 - only what this command needs
+
+    assert isinstance(wanted, Wanted)  # noqa: S101 - a type fact
+    reader = JsonlReader(path)
+    try:
+        rows = read_rows(reader.records(), wanted)
+    except OSError as error:
+        _end_without(path, error, "[request_log]")
+    except UnknownNameError as error:
+        _end(str(error), EXIT_USAGE)
+    rows.bad_total += reader.bad_total
+    return rows
+
+
+def _print_lines(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
+    reader, has_any = JsonlReader(path), False
+    try:
+        for record in wanted.choose(reader.records()):
+            has_any = True
+            _print_line(record, as_json=as_json)
+    except OSError as error:
+        _end_without(path, error, "[audit]")
+    _tell_bad(reader.bad_total)
+    if not has_any:
+        click.echo("no line of the audit file is meant", err=True)
+
+
+def _summarise(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
+    from router.reports.audit import print_summary, summary_of  # noqa: PLC0415 - rich comes with it
+    from router.reports.plain import plain_console  # noqa: PLC0415 - same
+
+    reader = JsonlReader(path)
+    try:
+        counts, first, last = summary_of(wanted.choose(reader.records()))
+    except OSError as error:
+        _end_without(path, error, "[audit]")
+    if as_json:
+        _echo_json({"events": counts, "first": first, "last": last, "bad_lines": reader.bad_total})
+        return
+    _tell_bad(reader.bad_total)
+    print_summary(counts, first, last, plain_console())
+
+
+def _follow(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
+    """Print what is there and what comes, until interrupted."""
+    import trio  # noqa: PLC0415 - only this option waits
+
+    if not any(path.parent.glob(f"{path.name}*")):
+        _end_without(path, FileNotFoundError(), "[audit]")
+    with closing(JsonlFollower(path)) as follower:
+        try:
+            trio.run(partial(_print_what_comes, follower, wanted, as_json=as_json))
+        except KeyboardInterrupt:
+            _tell_bad(follower.bad_total)
+        except OSError as error:
+            _end_without(path, error, "[audit]")
+
+
+async def _print_what_comes(follower: JsonlFollower, wanted: AuditWanted, *, as_json: bool) -> None:
+    import trio  # noqa: PLC0415 - same
+
+    for record in wanted.choose(follower.new()):
+        _print_line(record, as_json=as_json)
+    while True:
+        await trio.sleep(FOLLOW_S)
+        for record in follower.new():
+            if wanted.is_meant(record):
+                _print_line(record, as_json=as_json)
+
+
+def _print_line(record: Mapping[str, object], *, as_json: bool) -> None:
+    from router.reports.audit import line_of  # noqa: PLC0415 - rich comes with it
+    from router.reports.plain import plain_console  # noqa: PLC0415 - same
+
+    if as_json:
+        click.echo(orjson.dumps(record))
+    else:
+        plain_console().print(line_of(record), soft_wrap=True)
+
+
+def _directory(options: ServeOptions, state_dir: Path | None) -> Path:
+    return state_dir.expanduser() if state_dir is not None else state_directory(_config(options).server.state_dir)
+
+
+def _config(options: ServeOptions) -> RouterConfig:
+    return load_or_end(evolve(options, needs_tokens=False)).config
+
+
+def _since(text: str | None) -> str | None:
+    from router.reports.rows import since_stamp  # noqa: PLC0415 - only what this command needs
+
+    try:
+        return None if text is None else since_stamp(text, time.time())
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(str(error), param_hint="--since") from error
+
+
+def _tell_bad(bad_total: int) -> None:
+    if bad_total:
+        click.echo(f"{bad_total} lines cannot be read", err=True)
+
+
+def _echo_json(value: object) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+
+
+def _end_without(path: Path, error: OSError, table: str) -> NoReturn:
+    if isinstance(error, FileNotFoundError):
+        _end(f"{path} is not there: a router whose configuration says enabled = true in {table} writes it", EXIT_FAILED)
+    _end(f"{path} cannot be read: {error}", EXIT_FAILED)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+RECORD_COMMANDS: tuple[click.Command, ...] = (audit, replay)

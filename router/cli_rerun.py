@@ -1,0 +1,164 @@
+"""`replay --run A B`: recorded requests, asked of two providers for real."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+from attrs import evolve, frozen
+
+from router.cli import EXIT_FAILED, EXIT_USAGE, load_or_end
+from router.config.options import ServeOptions
+from router.config.schema import LoadedConfig
+
+if TYPE_CHECKING:
+    from router.ingress.rerun import Recorded, Rerunning
+
+EXIT_INTERRUPTED = 130  # as shells say it of SIGINT
+INTERRUPTED = "interrupted"
+
+
+_FOR_BOTH = frozenset({"state_dir", "limit", "as_json"})  # of the flags of `replay`
+_LIMIT = 20  # requests of a run that names no limit: enough for a look, and no bill
+
+
+@frozen(kw_only=True)
+class RunOptions:
+    """The flags of a run. `file` is where the requests were recorded, None: in `state_dir`, or where the configuration says."""
+
+    file: Path | None
+    state_dir: Path | None
+    max_usd: float
+    paid: bool
+    limit: int
+    concurrency: int
+    timeout_s: float
+    as_json: bool
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `replay` the flags of a run; with `--run` the run takes its place."""
+
+    @click.option("--run", "names", nargs=2, metavar="A B", help="Ask recorded requests of two providers, for real, and compare.")
+    @click.option("--capture", "file", type=click.Path(path_type=Path), help="With --run: recorded requests elsewhere.")
+    @click.option("--max-usd", type=click.FloatRange(0), default=1.0, show_default=True, help="With --run: the most to spend.")
+    @click.option("--paid", is_flag=True, help="With --run: ask providers that cost money, whatever allow_paid says.")
+    @click.option(
+        "--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="With --run: requests at a time."
+    )
+    @click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0.1),
+        default=120.0,
+        show_default=True,
+        help="With --run: seconds for each answer.",
+    )
+    @wraps(command)
+    def with_run(
+        options: ServeOptions,
+        *,
+        names: tuple[str, str] | None,
+        file: Path | None,
+        max_usd: float,
+        paid: bool,
+        concurrency: int,
+        timeout_s: float,
+        **others: Any,  # noqa: ANN401 - the command's own
+    ) -> None:
+        if names is None:
+            command(options, **others)
+            return
+        if any(value for name, value in others.items() if name not in _FOR_BOTH):
+            raise click.UsageError("--run goes with --state-dir, --limit and --json alone: the journal is not read")
+        wanted = RunOptions(
+            file=file,
+            state_dir=others["state_dir"],
+            max_usd=max_usd,
+            paid=paid,
+            limit=others["limit"] or _LIMIT,
+            concurrency=concurrency,
+            timeout_s=timeout_s,
+            as_json=others["as_json"],
+        )
+        run_recorded(options, names, wanted)
+
+    return with_run
+
+
+def run_recorded(options: ServeOptions, names: tuple[str, str], wanted: RunOptions) -> None:
+    """Ask, print the report, and end the command where that is no success; what an interrupt leaves is reported, too."""
+    import trio  # noqa: PLC0415 - only what this command needs is read for it
+    from rich.console import Console  # noqa: PLC0415 - same
+
+    from router.ingress.rerun import CannotRerunError, Rerunning, Rules  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console  # noqa: PLC0415 - same
+    from router.reports.rerun import as_document, compare  # noqa: PLC0415 - same
+    from router.reports.rerun_print import open_progress, print_comparison  # noqa: PLC0415 - same
+
+    loaded = load_or_end(evolve(options, needs_tokens=False))
+    rules = Rules(max_usd=wanted.max_usd, concurrency=wanted.concurrency, timeout_s=wanted.timeout_s, may_pay=wanted.paid)
+    try:
+        rerunning = Rerunning.of(loaded, names, rules)
+    except CannotRerunError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_USAGE if error.is_mistake else EXIT_FAILED)
+    requests, bad_records = _recorded(rerunning, loaded, wanted)
+    with open_progress(len(requests), lambda: rerunning.purse.spent_usd, Console(stderr=True, highlight=False)) as on_pair:
+        rerunning.on_pair = on_pair
+        trio.run(run_until_interrupted, rerunning, requests)
+    comparison = compare(rerunning.report(bad_records=bad_records))
+    if wanted.as_json:
+        click.echo(orjson.dumps(as_document(comparison), option=orjson.OPT_INDENT_2))
+    else:
+        print_comparison(comparison, plain_console())
+    if rerunning.ended == INTERRUPTED:
+        sys.exit(EXIT_INTERRUPTED)
+    if not comparison.pairs:
+        sys.exit(EXIT_FAILED)
+
+
+async def run_until_interrupted(rerunning: Rerunning, requests: Sequence[Recorded]) -> None:
+    """Ask all requests; SIGINT and SIGTERM end that, and leave what is done."""
+    import trio  # noqa: PLC0415 - same
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(_cancel_on_signal, rerunning, nursery.cancel_scope), name="signals")
+        await rerunning.run(requests)
+        nursery.cancel_scope.cancel()
+
+
+async def _cancel_on_signal(rerunning: Rerunning, scope: Any) -> None:  # noqa: ANN401 - trio is not read before it is needed
+    import trio  # noqa: PLC0415 - same
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            rerunning.ended = INTERRUPTED
+            scope.cancel()
+
+
+def _recorded(rerunning: Rerunning, loaded: LoadedConfig, wanted: RunOptions) -> tuple[Sequence[Recorded], int]:
+    """Return the requests to ask and the count of lines that are no record, or end the command with 1."""
+    from router.observers.capture import FILE  # noqa: PLC0415 - same
+    from router.state.directory import state_directory  # noqa: PLC0415 - same
+    from router.state.jsonl import JsonlReader  # noqa: PLC0415 - same
+
+    directory = wanted.state_dir.expanduser() if wanted.state_dir else state_directory(loaded.config.server.state_dir)
+    path = wanted.file or directory / FILE
+    reader = JsonlReader(path)
+    try:
+        records = deque(reader.records(), maxlen=wanted.limit)
+    except FileNotFoundError:
+        click.echo(f"nothing is recorded at {path}: [capture] enabled = true records requests, --capture names a file", err=True)
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        click.echo(f"{path} cannot be read: {error.strerror}", err=True)
+        sys.exit(EXIT_FAILED)
+    return [request for record in records if (request := rerunning.read(record)) is not None], reader.bad_total

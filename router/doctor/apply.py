@@ -1,0 +1,107 @@
+"""The configuration's file, changed whole or not at all, with one copy of what it was; and the way back (supervision.md 19.2)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+from attrs import frozen
+
+BACKUP_SUFFIX = ".bak"
+
+
+class Rolled(StrEnum):
+    """What `rollback` has come to."""
+
+    RESTORED = "restored"
+    WOULD_RESTORE = "would-restore"
+    NO_BACKUP = "no-backup"
+    IDENTICAL = "identical"
+    FAILED = "failed"
+
+
+ROLLBACK_CODES = {Rolled.RESTORED: 0, Rolled.WOULD_RESTORE: 0, Rolled.FAILED: 1, Rolled.NO_BACKUP: 2, Rolled.IDENTICAL: 2}
+
+
+@frozen(kw_only=True)
+class Rollback:
+    """How it went, with which two files; `why` only where it failed."""
+
+    status: Rolled
+    path: Path
+    backup: Path
+    why: str = ""
+
+
+def backup_of(path: Path) -> Path:
+    """Return where the copy of a file stands: beside what a link points to."""
+    target = Path(os.path.realpath(path.expanduser()))
+    return target.with_name(target.name + BACKUP_SUFFIX)
+
+
+def write(path: Path, text: bytes) -> Path | None:
+    """Put the text in the file's place and what was there in the place of its copy; return the copy. Raises OSError.
+
+    None, and both files untouched, where the file says the same. Modes are kept; a link stays one."""
+    target = Path(os.path.realpath(path.expanduser()))
+    old = target.read_bytes()
+    if old == text:
+        return None
+    backup = backup_of(path)
+    copy, new = _beside(target, old), None
+    try:
+        new = _beside(target, text)
+        copy.replace(backup)
+        new.replace(target)
+    finally:
+        copy.unlink(missing_ok=True)
+        if new is not None:
+            new.unlink(missing_ok=True)
+    return backup
+
+
+def rollback(path: Path, *, is_dry: bool = False) -> Rollback:
+    """Let the file and its copy change places: done twice, nothing has happened. Never raises for what the disk does."""
+    target, backup = Path(os.path.realpath(path.expanduser())), backup_of(path)
+    try:
+        if not backup.is_file():
+            return Rollback(status=Rolled.NO_BACKUP, path=target, backup=backup)
+        if target.exists() and target.read_bytes() == backup.read_bytes():
+            return Rollback(status=Rolled.IDENTICAL, path=target, backup=backup)
+        if is_dry:
+            return Rollback(status=Rolled.WOULD_RESTORE, path=target, backup=backup)
+        _swap(target, backup)
+    except OSError as error:
+        return Rollback(status=Rolled.FAILED, path=target, backup=backup, why=error.strerror or str(error))
+    return Rollback(status=Rolled.RESTORED, path=target, backup=backup)
+
+
+def _swap(target: Path, backup: Path) -> None:
+    if not target.exists():  # it was deleted: the copy is all that there is, and stays
+        _beside(backup, backup.read_bytes()).replace(target)
+        return
+    now = _beside(target, target.read_bytes())
+    try:
+        backup.replace(target)
+        now.replace(backup)
+    finally:
+        now.unlink(missing_ok=True)
+
+
+def _beside(file: Path, content: bytes) -> Path:
+    """Return an unnamed file in the same directory, on the disk, with the file's mode. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    made = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        shutil.copymode(file, made)
+    except OSError:
+        made.unlink(missing_ok=True)
+        raise
+    return made

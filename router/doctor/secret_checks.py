@@ -1,0 +1,128 @@
+"""Do secrets stay where they belong: the redactor, the variables, the configuration, the files that were written (19.4)."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from router.config.advice import why_not_asked
+from router.config.redact import MASK, Redactor
+from router.config.schema import LoadedConfig, ProviderConfig
+from router.config.secret import Secret, Secrets
+from router.doctor.findings import Finding, Verdict
+
+REDACTOR, VARIABLES, EMBEDDED, WRITTEN = "redactor", "secret-variables", "keys-in-the-file", "written-logs"
+MAX_SCAN_BYTES = 64 * 1024 * 1024  # of one file: its end, where it is longer
+_STEP = 1024 * 1024
+_CANARY = "canary-" + "4417" * 6
+_TOKENS = ("client_token_env", "admin_token_env", "metrics_token_env")
+_NEEDED = frozenset(_TOKENS[:2])  # without them the front would let everybody in, or nobody
+_LOGS = ("*.jsonl", "*.jsonl.*", "*.log", "*.log.*")  # audit, journal, recorded requests, servers; with their older ones
+_SHAPES = re.compile(
+    r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{16,256}|gh[pousr]_[A-Za-z0-9]{20,256}|AIza[A-Za-z0-9_-]{30,64}|gsk_[A-Za-z0-9]{20,128}|nvapi-[A-Za-z0-9_-]{20,128})"
+)
+
+
+def check_secrets(loaded: LoadedConfig, text: str, state_dir: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the four findings; `text` is the configuration's own."""
+    yield check_redactor(loaded.secrets)
+    yield from check_variables(loaded, environ)
+    yield check_embedded(text)
+    yield check_written(state_dir, loaded.secrets)
+
+
+def check_redactor(secrets: Secrets) -> Finding:
+    """Return whether a secret comes out of the real redactor masked, in each form that a log could have it in."""
+    redactor = Redactor.of((*secrets.sensitive, Secret(_CANARY)))
+    told = redactor.redact(f'Authorization: Bearer {_CANARY} {{"key":"{_CANARY}"}} https://x/?key={_CANARY}')
+    if _CANARY in told or MASK not in told:
+        return _finding(
+            REDACTOR, Verdict.ERROR, "a secret comes through", "it is masked", "report this: it is a fault of the router"
+        )
+    return _finding(REDACTOR, Verdict.OK, f"masks {len(secrets.sensitive)} secrets of this configuration")
+
+
+def check_variables(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding about each variable that should hold a secret and does not; one good one where all do."""
+    found = [_unset_token(loaded, key) for key in _TOKENS if _is_unset(getattr(loaded.config.server, key), environ)]
+    for name, why in loaded.secrets.unconfigured.items():
+        provider = next((one for one in loaded.config.providers if one.name == name), None)
+        if why.reason == "missing-credential" and provider is not None and why_not_asked(loaded.config, provider, {}) is None:
+            found.append(_unset(provider, why.detail))
+    yield from found or (_finding(VARIABLES, Verdict.OK, "every variable that is named holds a value"),)
+
+
+def _is_unset(name: str | None, environ: Mapping[str, str]) -> bool:
+    return name is not None and not environ.get(name, "").strip()
+
+
+def _unset_token(loaded: LoadedConfig, key: str) -> Finding:
+    name = getattr(loaded.config.server, key)
+    verdict, seen = (Verdict.ERROR, "the router does not start") if key in _NEEDED else (Verdict.WARN, "nobody can show it")
+    return _finding(VARIABLES, verdict, f"{name} is not set: {seen}", f"a token, for {key}", f"set {name}, or take {key} out")
+
+
+def _unset(provider: ProviderConfig, detail: str) -> Finding:
+    advice = "set it, or say enabled = false of the provider: it is passed over"
+    return Finding(check=VARIABLES, verdict=Verdict.WARN, provider=provider.name, seen=detail, expected="a key", advice=advice)
+
+
+def check_embedded(text: str) -> Finding:
+    """Return whether a key stands in the configuration itself; it is named by its place, never shown."""
+    try:
+        places = [place for place, value in _strings(tomllib.loads(text.removeprefix("\ufeff")), "") if _SHAPES.search(value)]
+    except tomllib.TOMLDecodeError:
+        places = []
+    if places:
+        advice = "move it into a variable, name that with api_key_env, and take a new key"
+        return _finding(
+            EMBEDDED, Verdict.ERROR, f"what looks like a key stands in {', '.join(places)}", "no key in the file", advice
+        )
+    return _finding(EMBEDDED, Verdict.OK, "no key stands in the configuration")
+
+
+def check_written(state_dir: Path, secrets: Secrets) -> Finding:
+    """Return whether a secret stands in a file that the router has written."""
+    needles = sorted({secret.reveal().encode() for secret in secrets.sensitive if len(secret.reveal()) >= 8})  # noqa: PLR2004 - as the redactor
+    files = sorted({path for pattern in _LOGS for path in state_dir.glob(pattern) if path.is_file()})
+    if not files:
+        return _finding(WRITTEN, Verdict.SKIP, f"no log files in {state_dir}")
+    told = [path.name for path in files if _holds(path, needles)]
+    if told:
+        advice = "delete them, and take new keys"
+        return _finding(WRITTEN, Verdict.ERROR, f"a secret stands in {', '.join(told)}", "no secret in a log", advice)
+    return _finding(WRITTEN, Verdict.OK, f"no secret in {len(files)} log files")
+
+
+def _strings(value: object, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _strings(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _strings(inner, f"{place}[{index}]")
+
+
+def _holds(path: Path, needles: list[bytes]) -> bool:
+    """Tell whether one of the needles is in the last MAX_SCAN_BYTES of the file, also across two reads."""
+    if not needles:
+        return False
+    overlap = max(map(len, needles)) - 1
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - MAX_SCAN_BYTES))
+        rest = b""
+        while part := stream.read(_STEP):
+            rest += part
+            if any(needle in rest for needle in needles):
+                return True
+            rest = rest[-overlap:] if overlap else b""
+    return False
+
+
+def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:
+    return Finding(check=check, verdict=verdict, seen=seen, expected=expected, advice=advice)

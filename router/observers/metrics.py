@@ -1,0 +1,176 @@
+"""The counters: a listener that adds events up, by the table of `counting.py`.
+
+Plain sums in plain dictionaries, written by the one loop that tells events: no lock, and no library on the way of a request.
+`exposition.py` turns them into a page, at the scrape (W29 to W31)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from math import isfinite
+
+from attrs import define, field, frozen
+
+from router.config.schema import ProviderConfig, RouterConfig
+from router.domain.told import Told
+from router.observers.counting import RULES, Rows
+from router.observers.families import COUNTED, LATENCY_BUCKETS_S, NOBODY, OTHER, Family, Kind, Label, Names
+
+Labels = tuple[str, ...]
+MAX_ZEROS = 4  # series per name that stand at 0 from the start: rates then see the first event, and pages stay short
+
+
+@frozen(kw_only=True)
+class Vocabulary:
+    """The words that the configuration gives."""
+
+    providers: frozenset[str] = frozenset()
+    profiles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def of(self, label: Label) -> frozenset[str]:
+        """Return what a label can be, without the words for what is not listed."""
+        match label.words:
+            case Names.PROVIDERS:
+                return self.providers
+            case Names.PROFILES:
+                return self.profiles
+            case Names.GROUPS:
+                return self.groups
+            case listed:
+                return frozenset(listed or ())
+
+
+@define
+class Spread:
+    """What a histogram holds for one set of labels: how many fell into each bucket alone, and their sum."""
+
+    counts: list[int] = field(factory=lambda: [0] * (len(LATENCY_BUCKETS_S) + 1))
+    total: float = 0.0
+
+    def observe(self, value: float) -> None:
+        """Take one value in; one that equals a bound belongs below it."""
+        self.counts[bisect_left(LATENCY_BUCKETS_S, value)] += 1
+        self.total += value
+
+
+@define(eq=False)
+class Series:
+    """All series of one family. Written by `Metrics` only."""
+
+    family: Family
+    values: dict[Labels, float] = field(factory=dict)
+    spreads: dict[Labels, Spread] = field(factory=dict)
+    _closed: tuple[frozenset[str], ...] = ()
+
+    def configure(self, known: Vocabulary) -> None:
+        """Take over other words: series of names that are gone go, new ones begin at 0."""
+        self._closed = tuple(known.of(label) for label in self.family.labels)
+        sets = [closed | {OTHER, NOBODY} for closed in self._closed]
+        for held in (self.values, self.spreads):
+            for labels in [labels for labels in held if not all(map(_is_in, labels, sets))]:
+                del held[labels]
+        if self.family.kind is Kind.COUNTER and self._zeros_per_name() <= MAX_ZEROS:
+            for labels in product(*map(sorted, self._closed)):
+                self.values.setdefault(labels, 0.0)
+
+    def add(self, raw: tuple[object, ...], amount: object) -> None:
+        """Add, observe or set; nothing where `amount` is no finite number, or, for a counter, not above 0."""
+        if not isinstance(amount, int | float) or not isfinite(amount):
+            return
+        if self.family.kind is Kind.HISTOGRAM:
+            labels = raw if raw in self.spreads else self._close(raw)
+            spread = self.spreads.get(labels)  # type: ignore[arg-type]  # a key of it, or closed: words either way
+            if spread is None:
+                spread = self.spreads[labels] = Spread()  # type: ignore[index]  # as above
+            spread.observe(amount)
+        elif self.family.kind is Kind.GAUGE:
+            labels = self._close(raw)
+            self.values.pop(labels, None)  # the one that was set last stands last
+            self.values[labels] = amount
+        elif raw in self.values:
+            self.values[raw] += max(amount, 0)  # type: ignore[index]  # it is a key
+        elif amount > 0:
+            labels = self._close(raw)
+            self.values[labels] = self.values.get(labels, 0.0) + amount
+
+    def total(self, *by: str) -> dict[Labels, float]:
+        """Return the values summed over every label but those named."""
+        at = [index for name in by for index, label in enumerate(self.family.labels) if label.name == name]
+        sums: dict[Labels, float] = {}
+        for labels, value in self.values.items():
+            key = tuple(labels[index] for index in at)
+            sums[key] = sums.get(key, 0.0) + value
+        return sums
+
+    def _close(self, raw: tuple[object, ...]) -> Labels:
+        return tuple(_word(value, closed) for value, closed in zip(raw, self._closed, strict=True))
+
+    def _zeros_per_name(self) -> int:
+        count = 1
+        for label, closed in zip(self.family.labels, self._closed, strict=True):
+            count *= 1 if label.words in {Names.PROVIDERS, Names.PROFILES} else len(closed)
+        names = [label for label in self.family.labels if isinstance(label.words, Names)]
+        return count if len(names) <= 1 else MAX_ZEROS + 1
+
+
+def _word(value: object, closed: frozenset[str]) -> str:
+    if value is None:
+        return NOBODY
+    word = str(value)
+    return word if word in closed else OTHER
+
+
+def _is_in(word: str, words: frozenset[str]) -> bool:
+    return word in words
+
+
+def no_groups(_providers: Iterable[ProviderConfig]) -> tuple[str, ...]:
+    """Say that nobody has a restart table."""
+    return ()
+
+
+@define(eq=False)
+class Metrics:
+    """A Listener over every event, whatever the log's level. Its one writer is the loop that tells.
+
+    `groups_of` gives the groups of the restart tables of providers."""
+
+    groups_of: Callable[[Iterable[ProviderConfig]], Iterable[str]] = no_groups
+    _series: dict[str, Series] = field(init=False)
+    _rules: Mapping[str, tuple[tuple[Series, Rows], ...]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._series = {family.name: Series(family) for family in COUNTED}
+        self._rules = {
+            event: tuple((self._series[rule.family.name], rule.rows) for rule in rules) for event, rules in RULES.items()
+        }
+        self._know(Vocabulary())  # what is told before there is a configuration is about others
+
+    def configure(self, config: RouterConfig) -> None:
+        """Take over the names of a configuration."""
+        known = Vocabulary(
+            providers=frozenset(provider.name for provider in config.providers),
+            profiles=frozenset(profile.name for profile in config.profiles),
+            groups=frozenset(self.groups_of(config.providers)),
+        )
+        self._know(known)
+
+    def told(self, told: Told) -> None:
+        """Count one event."""
+        for series, rows in self._rules.get(told.name, ()):
+            for labels, amount in rows(told.fields):
+                series.add(labels, amount)
+
+    def series(self) -> Iterator[Series]:
+        """Yield every family with what it holds."""
+        yield from self._series.values()
+
+    def of(self, family: Family) -> Series:
+        """Return what one family holds."""
+        return self._series[family.name]
+
+    def _know(self, known: Vocabulary) -> None:
+        for series in self._series.values():
+            series.configure(known)

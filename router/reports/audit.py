@@ -1,0 +1,81 @@
+"""`router audit`: lines of the audit file, chosen and put into words (supervision.md 13, routing.md 17.1)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import frozen
+from rich.console import Console
+from rich.text import Text
+
+from router.reports.plain import plain_table
+
+Record = Mapping[str, object]
+
+_LEVELS = {"warning": "yellow", "error": "red", "info": "", "debug": "dim"}
+_HEAD = ("ts", "seq", "level", "event")
+
+
+@frozen(kw_only=True)
+class AuditWanted:
+    """Which lines are meant: those whose event has `text` in its name, or a value that is `text`, not before `since`."""
+
+    text: str | None = None
+    since: str | None = None
+    tail: int | None = None
+
+    def choose(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the lines that are meant, the last `tail` of them; none is kept in memory but these."""
+        meant = (record for record in records if self.is_meant(record))
+        yield from meant if self.tail is None else deque(meant, self.tail)
+
+    def is_meant(self, record: Record) -> bool:
+        """Tell whether a line is meant, whatever its place."""
+        if not isinstance(record.get("event"), str):
+            return False
+        if self.since is not None and str(record.get("ts", "")) < self.since:
+            return False
+        if self.text is None:
+            return True
+        text = self.text.casefold()
+        return text in str(record["event"]).casefold() or any(_is(value, text) for value in record.values())
+
+
+def line_of(record: Record) -> Text:
+    """Return a line as people read it: `[ts] LEVEL event {the other fields}`."""
+    level = str(record.get("level", ""))
+    fields = {key: value for key, value in record.items() if key not in _HEAD}
+    text = Text(f"[{printable(str(record.get('ts', '')))}] ")
+    text.append(printable(level.upper()), _LEVELS.get(level, ""))
+    text.append(f" {printable(str(record['event']))}", "bold")
+    if fields:
+        text.append(f" {printable(json.dumps(fields, ensure_ascii=False))}")
+    return text
+
+
+def summary_of(records: Iterable[Record]) -> tuple[dict[str, int], str, str]:
+    """Return how often each event was told, most first, and the stamps of the first and the last."""
+    counts: Counter[str] = Counter()
+    first = last = ""
+    for record in records:
+        counts[str(record["event"])] += 1
+        last = str(record.get("ts", ""))
+        first = first or last
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), first, last
+
+
+def print_summary(counts: Mapping[str, int], first: str, last: str, out: Console) -> None:
+    """Print the counts as a table."""
+    out.print(plain_table(("event", "count"), ((printable(event), str(count)) for event, count in counts.items())))
+    out.print(Text(f"{sum(counts.values())} lines from {printable(first)} to {printable(last)}"))
+
+
+def printable(text: str) -> str:
+    """Return the text with what a terminal could take for a command written out."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _is(value: object, text: str) -> bool:
+    return isinstance(value, str) and value.casefold() == text

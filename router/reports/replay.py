@@ -1,0 +1,180 @@
+"""Statistics over the request journal: what each provider, profile or model did, and how two of them differ (W38). Pure.
+
+What is measured of whom:
+
+    failure rate   of a provider: its attempts, also those before a fallback; of others: requests; the client's own ends aside
+    latency, TTFT  of answers in full; of a provider: only where it was the first and only one asked, else the wait for
+                   another one would be its own
+    cost           of requests whose price is known, with what their failed attempts cost
+    cache ratio    tokens read from a cache over these and the fresh ones"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from attrs import frozen
+
+from router.reports.rows import Kind, Outcome, Row
+from router.reports.spread import FEW, Interval, Share, Spread, mean_difference, share_difference, share_of, spread_of
+
+# ends of an attempt that are no failure of its provider: the client's, or one of ours before anything was sent
+_NOT_ITS_OWN = frozenset({"ok", "cut", "cancelled", "client-error", "invalid_request", "busy", "budget"})
+
+
+@frozen(kw_only=True)
+class Figures:
+    """What the requests of one name came to. Milliseconds, tokens, USD; None where nothing was measured."""
+
+    name: str
+    requests: int
+    outcomes: dict[Outcome, int]
+    failures: Share
+    latency_ms: Spread | None
+    ttft_ms: Spread | None
+    input_tokens: Spread | None
+    output_tokens: Spread | None
+    cost_usd: Spread | None
+    savings_usd: float
+    cache_read_tokens: float
+    cache_hit_ratio: float
+    streaming_ratio: float
+
+
+@frozen(kw_only=True)
+class Difference:
+    """One line of a comparison: `second` minus `first`; `percent` is of the first, None where that is 0 or unknown."""
+
+    measure: str
+    unit: str
+    first: Spread | Share | None
+    second: Spread | Share | None
+    difference: Interval | None
+    percent: float | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the difference is more than chance, with 95 % confidence."""
+        return self.difference is not None and not self.difference.has_zero
+
+
+@frozen(kw_only=True)
+class Comparison:
+    """Two names, line by line; `warnings` say where the numbers are too few."""
+
+    kind: Kind
+    first: Figures
+    second: Figures
+    lines: tuple[Difference, ...]
+    warnings: tuple[str, ...]
+
+
+def figures_by(rows: Sequence[Row], kind: Kind) -> tuple[Figures, ...]:
+    """Return the figures of every name that the rows have, the dearest first, then the busiest."""
+    names = {name: None for row in rows if (name := row.name(kind)) is not None}
+    if kind is Kind.PROVIDER:
+        names |= {name: None for row in rows for name, _ in row.chain}
+    found = [figures_of(rows, kind, name) for name in names]
+    return tuple(sorted(found, key=lambda one: (-(one.cost_usd.total if one.cost_usd else 0.0), -one.requests, one.name)))
+
+
+def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
+    """Return the figures of one name."""
+    own = [row for row in rows if row.name(kind) == name]
+    whole = [row for row in own if row.outcome is Outcome.OK]
+    timed = [row for row in whole if len(row.chain) < 2] if kind is Kind.PROVIDER else whole  # noqa: PLR2004 - nobody else
+    read, fresh = _sum(own, lambda row: row.cache_read), _sum(own, lambda row: row.input_tokens)
+    streaming = [row.streaming for row in own if row.streaming is not None]
+    return Figures(
+        name=name,
+        requests=len(own),
+        outcomes={outcome: sum(row.outcome is outcome for row in own) for outcome in Outcome},
+        failures=_attempt_failures(rows, name) if kind is Kind.PROVIDER else _request_failures(own),
+        latency_ms=_spread(timed, lambda row: row.total_ms),
+        ttft_ms=_spread(timed, lambda row: row.ttft_ms),
+        input_tokens=_spread(own, lambda row: row.input_tokens),
+        output_tokens=_spread(own, lambda row: row.output_tokens),
+        cost_usd=_spread(own, lambda row: row.cost_usd),
+        savings_usd=_sum(own, lambda row: row.savings_usd),
+        cache_read_tokens=read,
+        cache_hit_ratio=read / (read + fresh) if read + fresh else 0.0,
+        streaming_ratio=sum(streaming) / len(streaming) if streaming else 0.0,
+    )
+
+
+def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Comparison:
+    """Return how two names differ, `second` minus `first`."""
+    one, other = figures_of(rows, kind, first), figures_of(rows, kind, second)
+    lines = (
+        _of_shares("failure rate", one.failures, other.failures),
+        _of_spreads("latency", "ms", one.latency_ms, other.latency_ms),
+        _of_spreads("time to first token", "ms", one.ttft_ms, other.ttft_ms),
+        _of_spreads("input tokens", "", one.input_tokens, other.input_tokens),
+        _of_spreads("output tokens", "", one.output_tokens, other.output_tokens),
+        _of_spreads("cost of a request", "USD", one.cost_usd, other.cost_usd),
+    )
+    return Comparison(kind=kind, first=one, second=other, lines=lines, warnings=tuple(_warnings(lines, one, other)))
+
+
+def few_warnings(figures: Iterable[Figures]) -> tuple[str, ...]:
+    """Return a sentence for each name with too few requests to say much."""
+    return tuple(
+        f"{one.name}: only {one.requests} requests; below {FEW} an interval says little" for one in figures if one.requests < FEW
+    )
+
+
+def _warnings(lines: Sequence[Difference], one: Figures, other: Figures) -> Iterable[str]:
+    yield from few_warnings((one, other))
+    for line in lines:
+        for name, side, requests in ((one.name, line.first, one.requests), (other.name, line.second, other.requests)):
+            n = 0 if side is None else side.n
+            if requests >= FEW > n:
+                yield f"{name}: {line.measure} was measured {n} times only"
+
+
+def _of_spreads(measure: str, unit: str, first: Spread | None, second: Spread | None) -> Difference:
+    if first is None or second is None:
+        return Difference(measure=measure, unit=unit, first=first, second=second, difference=None, percent=None)
+    return Difference(
+        measure=measure,
+        unit=unit,
+        first=first,
+        second=second,
+        difference=mean_difference(first, second),
+        percent=_percent(first.mean, second.mean),
+    )
+
+
+def _of_shares(measure: str, first: Share, second: Share) -> Difference:
+    return Difference(
+        measure=measure,
+        unit="%",
+        first=first,
+        second=second,
+        difference=share_difference(first, second),
+        percent=_percent(first.value, second.value) if first.n and second.n else None,
+    )
+
+
+def _percent(first: float, second: float) -> float | None:
+    return (second - first) / first * 100 if first else None
+
+
+def _attempt_failures(rows: Sequence[Row], provider: str) -> Share:
+    ends = [word for row in rows for name, word in row.chain if name == provider]
+    if not ends:  # a journal without chains
+        return _request_failures([row for row in rows if row.provider == provider])
+    failed = sum(word not in _NOT_ITS_OWN for word in ends)
+    return share_of(failed, failed + ends.count("ok"))
+
+
+def _request_failures(rows: Sequence[Row]) -> Share:
+    failed = sum(row.outcome is Outcome.FAILED for row in rows)
+    return share_of(failed, failed + sum(row.outcome is Outcome.OK for row in rows))
+
+
+def _spread(rows: Iterable[Row], get: Callable[[Row], float | None]) -> Spread | None:
+    return spread_of([value for row in rows if (value := get(row)) is not None])
+
+
+def _sum(rows: Iterable[Row], get: Callable[[Row], float | None]) -> float:
+    return sum(get(row) or 0.0 for row in rows)

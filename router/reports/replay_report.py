@@ -1,0 +1,185 @@
+"""`router replay`: the statistics of the journal as tables, and as JSON with the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import asdict
+from rich.console import Console
+from rich.text import Text
+
+from router.reports.audit import printable
+from router.reports.plain import plain_table
+from router.reports.replay import Comparison, Difference, Figures, few_warnings
+from router.reports.rows import Kind, Outcome
+from router.reports.spread import Interval, Share, Spread
+from router.reports.suggest import Suggestion
+
+METHOD = "mean ± half of its 95 % interval (Student's t; differences: Welch), failure rates with Wilson's interval (Newcombe)"
+_TABLE = (
+    "requests",
+    "ok",
+    "failed",
+    "cancelled",
+    "refused",
+    "failure rate",
+    "latency ms",
+    "median",
+    "ttft ms",
+    "in",
+    "out",
+    "USD each",
+    "USD",
+    "cache",
+    "stream",
+)
+
+
+def print_figures(figures: Sequence[Figures], kind: Kind, out: Console) -> None:
+    """Print one row per name, and what is too few."""
+    out.print(plain_table((str(kind), *_TABLE), map(_cells, figures)))
+    out.print(Text(METHOD, "dim"))
+    _print_warnings(few_warnings(figures), out)
+
+
+def print_comparison(comparison: Comparison, out: Console) -> None:
+    """Print two names side by side, and what of their difference is more than chance."""
+    first, second = printable(comparison.first.name), printable(comparison.second.name)
+    head = ("", first, "n", second, "n", f"{second} - {first}", "95 %", "")
+    out.print(plain_table(head, map(_difference_cells, comparison.lines)))
+    out.print(Text(METHOD, "dim"))
+    for line in comparison.lines:
+        if line.is_clear and line.difference is not None:
+            way = "more" if line.difference.value > 0 else "less"
+            out.print(Text(f"{line.measure}: {second} has {_by_how_much(line, line.difference.value)} {way} than {first}"))
+    if not any(line.is_clear for line in comparison.lines):
+        out.print(Text("no difference is more than chance"))
+    _print_warnings(comparison.warnings, out)
+
+
+def print_suggestions(found: Iterable[Suggestion], out: Console) -> None:
+    """Print each suggestion with its reason, its figures and its lines."""
+    listed = tuple(found)
+    for one in listed:
+        out.print(Text(f"{one.rule}: {printable(one.subject)}", "bold"))
+        out.print(Text(f"  {printable(one.reason)}"))
+        out.print(Text(f"  {', '.join(f'{name} {value:.4g}' for name, value in one.figures.items())}", "dim"))
+        out.print(Text(one.toml))
+    if not listed:
+        out.print(Text("nothing to suggest"))
+
+
+def figures_json(figures: Sequence[Figures], kind: Kind) -> dict[str, object]:
+    """Return the figures of every name as JSON."""
+    return {"by": str(kind), "method": METHOD, "figures": list(map(_json, figures)), "warnings": few_warnings(figures)}
+
+
+def comparison_json(comparison: Comparison) -> dict[str, object]:
+    """Return a comparison as JSON."""
+    return {
+        "by": str(comparison.kind),
+        "method": METHOD,
+        "first": _json(comparison.first),
+        "second": _json(comparison.second),
+        "lines": [{**asdict(line), "is_clear": line.is_clear} for line in comparison.lines],
+        "warnings": comparison.warnings,
+    }
+
+
+def suggestions_json(found: Iterable[Suggestion]) -> dict[str, object]:
+    """Return suggestions as JSON."""
+    return {"suggestions": [asdict(one) for one in found]}
+
+
+def _json(figures: Figures) -> dict[str, object]:
+    return asdict(figures)
+
+
+def _cells(figures: Figures) -> tuple[str, ...]:
+    counted = (str(figures.outcomes[outcome]) for outcome in Outcome)
+    return (
+        printable(figures.name),
+        str(figures.requests),
+        *counted,
+        _share(figures.failures),
+        _mean(figures.latency_ms),
+        _median(figures.latency_ms),
+        _mean(figures.ttft_ms),
+        _median(figures.input_tokens),
+        _median(figures.output_tokens),
+        _usd(figures.cost_usd.mean if figures.cost_usd else None),
+        _usd(figures.cost_usd.total if figures.cost_usd else None),
+        f"{figures.cache_hit_ratio:.0%}",
+        f"{figures.streaming_ratio:.0%}",
+    )
+
+
+def _difference_cells(line: Difference) -> tuple[str, ...]:
+    return (
+        f"{line.measure}{f' {line.unit}' if line.unit else ''}",
+        _value(line.first, line.unit),
+        str(line.first.n if line.first else 0),
+        _value(line.second, line.unit),
+        str(line.second.n if line.second else 0),
+        "-" if line.difference is None else _signed(line.difference.value, line.unit),
+        "-" if line.difference is None else _between(line.difference, line.unit),
+        "clear" if line.is_clear else "",
+    )
+
+
+def _by_how_much(line: Difference, difference: float) -> str:
+    if line.percent is None or isinstance(line.first, Share):  # a percentage of a rate of 2 % frightens for nothing
+        return _number(abs(difference), line.unit).replace("%", " points")
+    return f"{abs(line.percent):.0f} %"
+
+
+def _value(measured: Spread | Share | None, unit: str) -> str:
+    if measured is None or measured.n == 0:
+        return "-"
+    if isinstance(measured, Share):
+        return _share(measured)
+    if measured.interval is None:
+        return _number(measured.mean, unit)
+    half = (measured.interval.high - measured.interval.low) / 2
+    return f"{_number(measured.mean, unit)} ± {_number(half, unit)} (median {_number(measured.median, unit)})"
+
+
+def _between(interval: Interval, unit: str) -> str:
+    return f"{_signed(interval.low, unit)} to {_signed(interval.high, unit)}"
+
+
+def _signed(value: float, unit: str) -> str:
+    return f"{'-' if value < 0 else '+'}{_number(abs(value), unit)}"
+
+
+def _number(value: float, unit: str) -> str:
+    match unit:
+        case "%":
+            return f"{value:.1%}"
+        case "USD":
+            return f"{value:.6f}"
+        case _:
+            return f"{value:.0f}"
+
+
+def _share(share: Share) -> str:
+    if share.n == 0:
+        return "-"
+    return f"{share.value:.1%} ({share.interval.low:.1%} to {share.interval.high:.1%})"
+
+
+def _mean(spread: Spread | None) -> str:
+    return _value(spread, "").partition(" (")[0]
+
+
+def _median(spread: Spread | None) -> str:
+    return "-" if spread is None else f"{spread.median:.0f}"
+
+
+def _usd(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6f}"
+
+
+def _print_warnings(warnings: Iterable[str], out: Console) -> None:
+    for warning in warnings:
+        out.print(Text(f"warning: {printable(warning)}", "yellow"))

@@ -1,0 +1,212 @@
+"""Lines of the request journal as values, and which of them are meant (supervision.md 14). Pure.
+
+A line of CodeRouter's journal is one too: it has ten of the keys, and its `outcome` says how the cache did."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+from math import inf
+
+from attrs import define, frozen
+
+from router.domain.told import stamp_of
+
+_CACHE_WORDS = ("cache_hit", "cache_creation", "no_cache", "unknown")  # of CodeRouter: all of them are answers
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PREFIX = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?)?)?Z?")
+
+
+class Outcome(StrEnum):
+    """How a request ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    CANCELLED = "cancelled"  # by its client
+    REFUSED = "refused"  # no provider was asked
+
+
+_OUTCOMES: frozenset[str] = frozenset(Outcome)
+
+
+class Kind(StrEnum):
+    """By what requests are told apart."""
+
+    PROVIDER = "provider"
+    PROFILE = "profile"
+    MODEL = "model"
+    CLASS = "class"
+
+
+@frozen(kw_only=True)
+class Row:
+    """One request; None for what the line does not say. `chain` has each attempt with its end: `ok`, or the reason."""
+
+    ts: str
+    outcome: Outcome
+    provider: str | None = None
+    profile: str | None = None
+    model: str | None = None
+    request_class: str | None = None
+    session: str | None = None
+    chain: tuple[tuple[str, str], ...] = ()
+    streaming: bool | None = None
+    ttft_ms: float | None = None
+    total_ms: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    cache_read: float | None = None
+    cache_creation: float | None = None
+    cost_usd: float | None = None
+    savings_usd: float | None = None
+
+    def name(self, kind: Kind) -> str | None:
+        """Return the name by which the row is told apart from others."""
+        match kind:
+            case Kind.PROVIDER:
+                return self.provider
+            case Kind.PROFILE:
+                return self.profile
+            case Kind.MODEL:
+                return self.model
+            case Kind.CLASS:
+                return self.request_class
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """Which rows are meant: of these names, not before `since`, a stamp or its beginning, and of those the last `limit`."""
+
+    names: Mapping[Kind, str]
+    since: str | None = None
+    limit: int | None = None
+
+
+@define
+class Rows:
+    """The rows that are meant, and what was met on the way: every name there is, and how many objects were no request."""
+
+    rows: tuple[Row, ...]
+    known: Mapping[Kind, Sequence[str]]
+    bad_total: int = 0
+
+
+class UnknownNameError(ValueError):
+    """A name that no request has; its text says which there are."""
+
+
+def read_rows(records: Iterable[Mapping[str, object]], wanted: Wanted) -> Rows:
+    """Return the rows of the records that are meant. Raises UnknownNameError for a name that no row has."""
+    known: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}
+    kept: deque[Row] = deque(maxlen=wanted.limit)
+    names = {kind: name.casefold() for kind, name in wanted.names.items()}
+    bad_total = 0
+    for record in records:
+        row = read_row(record)
+        if row is None:
+            bad_total += 1
+            continue
+        for kind, found in known.items():
+            if (name := row.name(kind)) is not None:
+                found.setdefault(name.casefold(), name)
+        for provider, _ in row.chain:
+            known[Kind.PROVIDER].setdefault(provider.casefold(), provider)
+        if (wanted.since is None or row.ts >= wanted.since) and all(_has(row, kind, name) for kind, name in names.items()):
+            kept.append(row)
+    listed = {kind: sorted(found.values()) for kind, found in known.items()}
+    for kind, name in wanted.names.items():
+        if name.casefold() not in known[kind]:
+            raise UnknownNameError(unknown_text(kind, name, listed[kind]))
+    return Rows(rows=tuple(kept), known=listed, bad_total=bad_total)
+
+
+def two_names(known: Mapping[Kind, Sequence[str]], kind: Kind | None, names: tuple[str, str]) -> tuple[Kind, str, str]:
+    """Return what two names are names of, the first kind that has both where none is asked for, and how they are written.
+
+    Raises UnknownNameError where there is none such."""
+    for candidate in Kind if kind is None else (kind,):
+        written = {name.casefold(): name for name in known[candidate]}
+        if all(name.casefold() in written for name in names):
+            return candidate, written[names[0].casefold()], written[names[1].casefold()]
+    least = kind or next((k for k in Kind if any(n.casefold() in map(str.casefold, known[k]) for n in names)), Kind.PROVIDER)
+    missing = next((name for name in names if name.casefold() not in map(str.casefold, known[least])), names[0])
+    raise UnknownNameError(unknown_text(least, missing, known[least]))
+
+
+def unknown_text(kind: Kind, name: str, known: Sequence[str]) -> str:
+    """Return the sentence for a name that no request has."""
+    near = get_close_matches(name, known, n=1)
+    hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else ""
+    return f"no request of {kind} {name!r}{hint}"
+
+
+def read_row(record: Mapping[str, object]) -> Row | None:
+    """Return the row of one record, None for one that is no request."""
+    ts, word = record.get("ts"), record.get("outcome")
+    if not isinstance(ts, str) or not isinstance(word, str):
+        return None
+    if word not in _OUTCOMES and word not in _CACHE_WORDS:
+        return None
+    streaming = record.get("streaming")
+    return Row(
+        ts=ts,
+        outcome=Outcome(word) if word in _OUTCOMES else Outcome.OK,
+        provider=_text(record, "provider"),
+        profile=_text(record, "profile"),
+        model=_text(record, "model"),
+        request_class=_text(record, "request_class"),
+        session=_text(record, "session"),
+        chain=tuple(_attempts(record.get("chain"))),
+        streaming=streaming if isinstance(streaming, bool) else None,
+        ttft_ms=_number(record, "ttft_ms"),
+        total_ms=_number(record, "total_ms"),
+        input_tokens=_number(record, "input_tokens"),
+        output_tokens=_number(record, "output_tokens"),
+        cache_read=_number(record, "cache_read_input_tokens"),
+        cache_creation=_number(record, "cache_creation_input_tokens"),
+        cost_usd=_number(record, "cost_usd"),
+        savings_usd=_number(record, "cost_savings_usd"),
+    )
+
+
+def since_stamp(text: str, now: float) -> str:
+    """Return the beginning of a stamp: of `2h`, `30m`, `7d`, a date, a moment with or without its zone, UTC where none is said.
+
+    Raises ValueError for anything else. `now` is unix seconds."""
+    if ago := _AGO.fullmatch(text):
+        return stamp_of(now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}).total_seconds())
+    if _PREFIX.fullmatch(text):
+        return text.replace(" ", "T").removesuffix("Z")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a time ago (2h, 30m, 7d) nor a date such as 2026-01-31T12:00") from None
+    return stamp_of((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _has(row: Row, kind: Kind, name: str) -> bool:
+    found = row.name(kind)
+    return found is not None and found.casefold() == name
+
+
+def _attempts(chain: object) -> Iterator[tuple[str, str]]:
+    for entry in chain if isinstance(chain, list) else ():
+        if isinstance(entry, str):
+            provider, colon, word = entry.rpartition(":")
+            if colon:
+                yield provider, word
+
+
+def _text(record: Mapping[str, object], key: str) -> str | None:
+    value = record.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(record: Mapping[str, object], key: str) -> float | None:
+    value = record.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf else None

@@ -1,0 +1,277 @@
+"""The task of one file of JSON lines, `audit` or `journal`: what is put is in the file 2 s later, and nobody waits for it.
+
+A neighbour of `state_writer.py` in the same shape, and with the same words where the disk fails (W47); each of the
+files degrades alone. `put` keeps a line in a bounded buffer; the task hands the buffer to the file every 1.5 s, sooner
+where much has come together. A line leaves the buffer when the file has it, so that none is lost or written twice.
+
+    writing ── StateFailed ──> told, raised: keep_running starts `run` anew (0.5 -> 10 s)
+       ^                          │ five times in a minute: degrade()
+       └── a try succeeds <── degraded: memory only, one try per 30 s, never raises"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from math import inf
+from typing import NoReturn
+
+import trio
+from attrs import define, field, frozen
+
+from router.errors import StateFailed
+from router.ports import Observer
+from router.state.jsonl import Limits
+from supervisors.seams import Execute, LineFile, T, WallClock
+
+FLUSH_S = 1.5  # W34 allows 2 s from a line to the file; the rest is for the writing
+FLUSH_LINES = 500  # a burst is written sooner: it would fill the buffer
+BATCH_LINES = 1000  # in one call of the file, so that a hanging disk holds back no more
+MAX_BUFFER_BYTES = 8 * 1024 * 1024  # while the disk fails: some 16,000 lines of 500 bytes
+LINE_COST_BYTES = 64  # what a line takes in memory beside its bytes
+LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
+CLOSE_S = 0.5
+RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
+ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind
+
+
+@frozen(kw_only=True)
+class LinesStatus:
+    """How one file is doing, for `/status` and `/healthz`: `is_degraded` puts `part` into `degraded`.
+
+    `pending` lines are in memory alone; `dropped_total` could not be kept; `error` is why the last write failed, "" after
+    one that succeeded; `failing_since_wall` is since when, unix seconds."""
+
+    part: str
+    path: str
+    is_on: bool = False
+    is_degraded: bool = False
+    error: str = ""
+    failing_since_wall: float | None = None
+    pending: int = 0
+    dropped_total: int = 0
+
+
+@define(kw_only=True, eq=False)
+class JsonlWriter:
+    """The front (`put`, sync) and the task of one file; older than every task that puts lines.
+
+    Off until `configure` switches it on. `started_event` is what it tells when it has opened the file, `stopped_event`
+    what it tells, and still writes, when it is switched off."""
+
+    part: str
+    started_event: str
+    stopped_event: str
+    file: LineFile
+    execute: Execute
+    observer: Observer
+    wall: WallClock
+    max_buffer_bytes: int = MAX_BUFFER_BYTES
+    batch_lines: int = BATCH_LINES
+    _lines: deque[bytes] = field(factory=deque)
+    _buffered_bytes: int = 0
+    _first: int = 0  # the number of the first buffered line, counted as the file counts
+    _work: trio.Event = field(factory=trio.Event)
+    _much: trio.Event = field(factory=trio.Event)
+    _is_on: bool = False
+    _is_told: bool = False  # that it has started, since it was switched on
+    _is_open: bool = False
+    _is_used: bool = False  # the file was opened once, or somebody has tried to
+    _is_degraded: bool = False
+    _is_patient: bool = False  # it was degraded once: nobody restarts it any more
+    _refusal: StateFailed | None = None  # no try will help
+    _error: str = ""
+    _failing_since: float | None = None
+    _dropped_total: int = 0
+    _dropped_now: int = 0  # since the last write that succeeded
+
+    # ---- the front: sync, never waits, never raises
+
+    @property
+    def is_on(self) -> bool:
+        """Whether lines are kept."""
+        return self._is_on
+
+    def configure(self, limits: Limits | None) -> None:
+        """Keep lines from now on, within these limits, or none with None; what was put before is written all the same."""
+        if limits is None and self._is_on:
+            self.observer.event(self.stopped_event, {"path": self.file.path})
+        self._is_told = self._is_told and limits is not None
+        self._is_on = limits is not None
+        if limits is not None:
+            self.file.limits = limits
+            self._tell_refusal()
+        self._work.set()
+        self._much.set()
+
+    def put(self, line: bytes) -> None:
+        """Keep one line, JSON without a line end; none while it is off, and none that the buffer has no room for."""
+        if not self._is_on:
+            return
+        cost = len(line) + LINE_COST_BYTES
+        if self._buffered_bytes + cost > self.max_buffer_bytes:
+            self._drop()
+            return
+        self._buffered_bytes += cost
+        self._lines.append(line)
+        self._work.set()
+        if len(self._lines) >= FLUSH_LINES:
+            self._much.set()
+
+    def refuse(self, error: StateFailed) -> None:
+        """Keep nothing for good: there is no directory that is ours."""
+        self._refusal = error
+        self._tell_refusal()
+
+    def degrade(self) -> None:
+        """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more for the disk."""
+        self._is_patient = True
+        if not self._is_degraded:
+            self._is_degraded = True
+            if self._failing_since is None:
+                self._failing_since = self.wall.now()
+            self.observer.event("state-degraded", {"part": self.part, "path": self.file.path, "error": self._error})
+
+    def status(self) -> LinesStatus:
+        """Return how the file is doing."""
+        return LinesStatus(
+            part=self.part,
+            path=self.file.path,
+            is_on=self._is_on,
+            is_degraded=self._is_degraded and self._is_on,
+            error=self._error,
+            failing_since_wall=self._failing_since,
+            pending=len(self._lines),
+            dropped_total=self._dropped_total,
+        )
+
+    # ---- the task
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write what is put until cancelled, then write the rest in at most 2 s.
+
+        Raises StateFailed, told already, unless it is degraded. Started at once: `put` needs no task."""
+        task_status.started()
+        try:
+            while True:
+                rest_s = await self._write_until_it_fails()
+                await trio.sleep(rest_s)
+        finally:
+            with trio.move_on_after(LAST_FLUSH_S + CLOSE_S, shield=True):
+                await self.finish()
+
+    async def finish(self) -> None:
+        """Write the rest and close the file, in at most 2 s; also for what is told when no task runs any more."""
+        if self._refusal is None:
+            with trio.move_on_after(LAST_FLUSH_S, shield=True):
+                try:
+                    await self.flush()
+                except StateFailed as error:
+                    self._failed(error)
+        if self._is_used:
+            await self._close()
+
+    async def flush(self) -> None:
+        """Write what is buffered; opens the file where it is not open and something is wanted of it. Raises StateFailed."""
+        if not self._is_open and (self._is_on or self._lines):
+            self._is_used = True
+            await self._do("open", self.file.open)
+            self._is_open = True
+        if self._is_on and not self._is_told:
+            self._is_told = True
+            limits = self.file.limits
+            fields = {"path": self.file.path, "max_bytes": limits.max_bytes, "backups": limits.backups}
+            self.observer.event(self.started_event, fields)
+        last = self._first + len(self._lines)  # what is put meanwhile waits for its own turn
+        try:
+            while self._first < last:
+                await self._write_batch()
+        except BaseException:
+            self._is_open = False
+            raise
+        if self._is_open:
+            self._recovered()
+        if self._is_open and not self._is_on and not self._lines:
+            await self._close()
+
+    async def _write_batch(self) -> None:
+        first, batch = self._first, tuple(islice(self._lines, self.batch_lines))
+        try:
+            await self._do("write", lambda: self.file.append(first, batch))
+        finally:
+            self._forget(self.file.written_total - self._first)
+
+    def _forget(self, count: int) -> None:
+        """Let go of lines that the file has."""
+        for _ in range(count):
+            self._buffered_bytes -= len(self._lines.popleft()) + LINE_COST_BYTES
+        self._first += count
+
+    async def _write_until_it_fails(self) -> float:
+        """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""
+        if self._refusal is not None:
+            return inf
+        try:
+            await self._write_on()
+        except StateFailed as error:
+            self._failed(error)
+            if not self._is_patient:
+                raise
+            self.degrade()
+            return RETRY_S
+
+    async def _write_on(self) -> NoReturn:
+        while True:
+            await self.flush()
+            await self._work.wait()
+            with trio.move_on_after(FLUSH_S):
+                await self._much.wait()
+            self._work, self._much = trio.Event(), trio.Event()
+
+    async def _do(self, operation: str, work: Callable[[], T]) -> T:
+        try:
+            with trio.fail_after(ANSWER_S):
+                return await self.execute(work)
+        except trio.TooSlowError as error:
+            message = f"no answer within {ANSWER_S:g} s"
+            raise StateFailed(path=self.file.path, operation=operation, message=message) from error
+        except RuntimeError as error:  # the machine gives no thread
+            raise StateFailed(path=self.file.path, operation=operation, message=str(error)) from error
+
+    async def _close(self) -> None:
+        self._is_open = False
+        with trio.move_on_after(CLOSE_S, shield=True), suppress(RuntimeError):  # without a thread nothing can be closed
+            await self.execute(self.file.close)
+
+    def _tell_refusal(self) -> None:
+        if self._refusal is not None and self._is_on:
+            self._failed(self._refusal)
+            self.degrade()
+
+    def _drop(self) -> None:
+        self._dropped_total += 1
+        self._dropped_now += 1
+        if self._dropped_now == 1:  # once: the recovery tells how many
+            self.observer.event("state-row-dropped", {"namespace": self.part, "key": "", "reason": "the buffer is full"})
+
+    def _failed(self, error: StateFailed) -> None:
+        """Tell a failure, and the same one only once until something else happens."""
+        if str(error) == self._error:
+            return
+        self._error = str(error)
+        if self._failing_since is None:
+            self._failing_since = self.wall.now()
+        self.observer.event(
+            "state-store-failed",
+            {"path": error.path, "operation": error.operation, "error": str(error), "pending": len(self._lines)},
+        )
+
+    def _recovered(self) -> None:
+        dropped, self._dropped_now = self._dropped_now, 0
+        if self._failing_since is None:
+            return
+        failing_s = round(max(self.wall.now() - self._failing_since, 0.0), 1)
+        fields = {"part": self.part, "path": self.file.path, "failing_s": failing_s, "was_degraded": self._is_degraded}
+        self._is_degraded, self._error, self._failing_since = False, "", None
+        self.observer.event("state-recovered", {**fields, "dropped": dropped})

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from router.config.schema import ConfigWarning, LoadedConfig, RestartConfig
+from router.config.schema_server import ServerConfig
+from router.config.secret import Secret, Secrets
+from router.doctor.env_file import check_env, env_file, git
+from router.doctor.findings import Verdict
+from router.doctor.machine import check_config, check_permissions, check_state, check_unit
+from router.doctor.port import check_port, owners
+from router.doctor.secret_checks import check_embedded, check_redactor, check_variables, check_written
+from router.domain.health import Unconfigured
+from router.onboarding.service_install import Ran
+from router.onboarding.service_units import SERVICE, marked, service_unit
+from tests.builders import a_config, a_provider
+from tests.e2e.daemon import free_port
+from tests.router.onboarding.local_servers import open_server
+
+KEY = "s3cret-value-0123456789"
+LOOKS_LIKE_A_KEY = "sk-" + "0123456789abcdef" * 2
+
+
+def loaded(*, warnings: Sequence[ConfigWarning] = (), secrets: Secrets | None = None, **provider: object) -> LoadedConfig:
+    config = a_config(a_provider("p", **provider))
+    return LoadedConfig(config=config, secrets=secrets or Secrets(), warnings=tuple(warnings), path=Path("router.toml"))
+
+
+def test_warnings_of_the_configuration_are_told_the_grave_ones_as_such() -> None:
+    grave = ConfigWarning(kind="empty-profile", path="profiles[0].providers", message="asks nobody", line=7)
+    mild = ConfigWarning(kind="unused-provider", path="providers[0]", message="is in no profile")
+
+    told = [(one.verdict, one.seen) for one in check_config(loaded(warnings=(grave, mild)))]
+
+    assert told == [
+        (Verdict.WARN, "line 7, profiles[0].providers: asks nobody"),
+        (Verdict.INFORMATION, "providers[0]: is in no profile"),
+    ]
+    assert [one.verdict for one in check_config(loaded())] == [Verdict.OK]
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [(0o600, Verdict.OK), (0o644, Verdict.OK), (0o666, Verdict.ERROR)])
+def test_a_configuration_that_anybody_may_write_blocks(tmp_path: Path, mode: int, verdict: Verdict) -> None:
+    path = tmp_path / "router.toml"
+    path.touch()
+    path.chmod(mode)
+
+    assert check_permissions(path).verdict is verdict
+
+
+def test_the_state_directory(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    missing = check_state(state)
+    state.mkdir()
+    (state / "state.sqlite").touch(0o600)
+    good = check_state(state)
+    (state / "audit.jsonl").touch(0o644)
+    open_to_all = check_state(state)
+
+    assert [one.verdict for one in (missing, good, open_to_all)] == [Verdict.OK, Verdict.OK, Verdict.WARN]
+    assert "audit.jsonl" in open_to_all.seen
+    assert check_state(state / "audit.jsonl").verdict is Verdict.ERROR
+
+
+def a_manager(word: str) -> object:
+    async def systemctl(words: Sequence[str]) -> Ran:
+        assert words == ("is-active", SERVICE)
+        return Ran(code=0 if word == "active" else 3, text=f"{word}\n")
+
+    return systemctl
+
+
+@pytest.mark.parametrize(
+    ("program", "word", "restart", "verdict"),
+    [
+        ("/bin/sh", "active", None, Verdict.OK),
+        ("/bin/sh", "inactive", None, Verdict.OK),
+        ("/bin/sh", "failed", None, Verdict.ERROR),
+        ("/gone/python", "active", None, Verdict.ERROR),
+        ("/bin/sh", "active", RestartConfig(mode="oneshot", argv=("start-it",)), Verdict.WARN),
+        ("/bin/sh", "active", RestartConfig(mode="managed", argv=("server",)), Verdict.OK),
+    ],
+)
+async def test_the_unit(tmp_path: Path, program: str, word: str, restart: RestartConfig | None, verdict: Verdict) -> None:
+    (tmp_path / SERVICE).write_text(marked(service_unit((program, "-m", "router"))))
+
+    finding = await check_unit(tmp_path, a_manager(word), loaded(restart=restart))  # type: ignore[arg-type]  # a stand-in
+
+    assert finding.verdict is verdict
+
+
+async def test_no_unit_is_no_fault(tmp_path: Path) -> None:
+    assert (await check_unit(tmp_path, a_manager("x"), loaded())).verdict is Verdict.SKIP  # type: ignore[arg-type]  # as above
+
+
+async def test_whose_the_port_is() -> None:
+    free = await check_port(ServerConfig(port=free_port()))
+    async with open_server({"/": {"service": "router", "version": "1.2"}}) as url:
+        ours = await check_port(ServerConfig(port=int(url.rpartition(":")[2])))
+    async with open_server({"/": {"hello": "world"}}) as url:
+        other = await check_port(ServerConfig(port=int(url.rpartition(":")[2])))
+    async with open_server({}) as url:
+        silent = await check_port(ServerConfig(port=int(url.rpartition(":")[2])))
+
+    assert [one.verdict for one in (free, ours, other, silent)] == [Verdict.OK, Verdict.OK, Verdict.ERROR, Verdict.ERROR]
+    assert "version 1.2" in ours.seen
+    assert f"(process {os.getpid()})" in other.seen
+    assert (await check_port(ServerConfig(port=0))).verdict is Verdict.SKIP
+
+
+def test_the_owner_of_a_port_is_found_by_its_socket() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        assert any(f"process {os.getpid()}" in owner for owner in owners(port))
+    assert not list(owners(port))
+
+
+# ---- a file of keys
+
+
+async def answers(path: Path, *, ignored: int | None = None, tracked: int | None = None) -> list[str]:
+    async def ask(_directory: Path, words: Sequence[str]) -> int | None:
+        return ignored if words[0] == "check-ignore" else tracked
+
+    return [str(one.verdict) for one in await check_env(path, ask_git=ask)]
+
+
+async def test_every_check_of_a_file_of_keys(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert await answers(path) == ["skip"] * 4
+    path.mkdir()
+    assert await answers(path) == ["error", "skip", "skip", "skip"]
+    path.rmdir()
+    path.write_text("KEY=x\n")
+    path.chmod(0o600)
+    assert await answers(path) == ["ok", "ok", "skip", "skip"]
+    assert await answers(path, ignored=0, tracked=1) == ["ok", "ok", "ok", "ok"]
+    path.chmod(0o640)
+    assert await answers(path, ignored=1, tracked=0) == ["ok", "warn", "warn", "error"]
+    assert await answers(path, ignored=128, tracked=128) == ["ok", "warn", "skip", "skip"]
+
+
+async def test_outside_of_a_repository_git_knows_nothing_of_the_file(tmp_path: Path) -> None:
+    assert await git(tmp_path, ("check-ignore", "-q", "--", ".env")) not in (0, 1)
+
+
+def test_where_a_file_of_keys_is_looked_for(tmp_path: Path) -> None:
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    users = tmp_path / "config" / "router" / ".env"
+    here = tmp_path / "here"
+    here.mkdir()
+    assert env_file(None, environ, here=here) == here / ".env"
+    users.parent.mkdir(parents=True)
+    users.touch()
+    assert env_file(None, environ, here=here) == users
+    (here / ".env").touch()
+    assert env_file(None, environ, here=here) == here / ".env"
+    assert env_file(Path("x"), environ, here=here) == Path("x")
+
+
+# ---- secrets
+
+
+def test_the_real_redactor_masks_a_canary() -> None:
+    assert check_redactor(Secrets(sensitive=(Secret(KEY),))).verdict is Verdict.OK
+
+
+def test_variables_that_hold_nothing_are_named() -> None:
+    unset = Unconfigured(reason="missing-credential", detail="api_key_env: the variable MY_KEY is not set")
+    (finding,) = check_variables(loaded(secrets=Secrets(unconfigured={"p": unset}), api_key_env="MY_KEY"), {})
+    (good,) = check_variables(loaded(), {})
+
+    assert (finding.verdict, finding.provider, "MY_KEY" in finding.seen) == (Verdict.WARN, "p", True)
+    assert good.verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("server", "verdict"),
+    [
+        (ServerConfig(client_token_env="TOKEN"), Verdict.ERROR),
+        (ServerConfig(admin_token_env="TOKEN"), Verdict.ERROR),
+        (ServerConfig(metrics_token_env="TOKEN"), Verdict.WARN),
+    ],
+)
+def test_a_token_without_which_nothing_starts_blocks(server: ServerConfig, verdict: Verdict) -> None:
+    base = loaded()
+    config = evolve(base.config, server=server)
+
+    (unset,) = check_variables(evolve(base, config=config), {"TOKEN": " "})
+    (good,) = check_variables(evolve(base, config=config), {"TOKEN": "t"})
+
+    assert (unset.verdict, good.verdict, "TOKEN" in unset.seen) == (verdict, Verdict.OK, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        (f'headers = {{ "x-api-key" = "{LOOKS_LIKE_A_KEY}" }}', Verdict.ERROR),
+        ('base_url = "https://h/v1?key=AIzaSyA-0123456789abcdefghijklmnopqrstu"', Verdict.ERROR),
+        ('headers = { "x-api-key" = "env:MY_KEY" }', Verdict.OK),
+        ('model = "ask-me-anything-very-long-model-name"', Verdict.OK),
+    ],
+)
+def test_a_key_in_the_file_blocks_and_is_not_shown(line: str, verdict: Verdict) -> None:
+    finding = check_embedded(f'[[providers]]\nname = "p"\n{line}\n')
+
+    assert finding.verdict is verdict
+    assert LOOKS_LIKE_A_KEY not in repr(finding)
+    assert "AIza" not in repr(finding)
+
+
+def test_written_files_are_searched_with_their_older_ones(tmp_path: Path) -> None:
+    secrets = Secrets(sensitive=(Secret(KEY), Secret("short")))
+    assert check_written(tmp_path, secrets).verdict is Verdict.SKIP
+    (tmp_path / "requests.jsonl").write_text('{"model": "short"}\n')
+    assert check_written(tmp_path, secrets).verdict is Verdict.OK
+    padding = "x" * (1024 * 1024 - 8)  # the secret lies across two reads
+    (tmp_path / "audit.jsonl.1").write_text(f"{padding}{KEY}\n")
+
+    found = check_written(tmp_path, secrets)
+
+    assert (found.verdict, "audit.jsonl.1" in found.seen) == (Verdict.ERROR, True)
+    assert KEY not in repr(found)

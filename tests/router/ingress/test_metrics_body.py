@@ -1,0 +1,104 @@
+"""The keys of CodeRouter's `/metrics.json` (supervision.md 16.2), over events that the fanout tells."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from router.ingress.metrics_body import Watched, metrics_body
+from router.observers.fanout import Fanout
+from router.observers.metrics import Metrics
+from router.observers.recent import Recent
+from tests.builders import RememberingObserver, a_config, a_profile, a_provider
+from tests.e2e.front_harness import STARTED_AT, Facts
+
+OF_OLD = (
+    "uptime_s started_at startup counters providers recent config",
+    (
+        "requests_total provider_attempts provider_outcomes capability_degraded output_filter_applied "
+        "chain_paid_gate_blocked_total chain_budget_exceeded_total "
+        "chain_memory_pressure_blocked_total chain_uniform_auth_failure_total "
+        "auto_router_fallthrough_total drift_detected_total drift_detected_by_provider drift_promoted_total drift_reload_total "
+        "drift_reload_success_total probe_total probe_success probe_failure probe_latency_ms probe_drift_detected "
+        "context_budget_warnings_total context_budget_trims_total context_budget_warnings_by_profile "
+        "context_budget_trims_by_profile context_budget_latest_ratio partial_stitch_surfaced_total"
+    ),
+    "name attempts outcomes last_error cache cost",
+    "default_profile allow_paid display_timezone providers profiles",
+)
+
+
+def body_after(*events: tuple[str, dict[str, object]], base_url: str = "http://127.0.0.1:1/v1") -> dict[str, Any]:
+    """Return the page after these events, as a client reads it."""
+    config = a_config(a_provider("local", base_url=base_url), profiles=[a_profile("local", name="coding")])
+    watched = Watched(source=Facts(), config=lambda: config, metrics=Metrics(), recent=Recent())
+    watched.metrics.configure(config)
+    fanout = Fanout(RememberingObserver(), lambda: 1767323045.678)
+    fanout.listen("metrics", watched.metrics)
+    fanout.listen("recent", watched.recent)
+    for name, fields in events:
+        fanout.event(name, {"provider": "local", "profile": "coding", **fields})
+    page = orjson.loads(orjson.dumps(metrics_body(watched, wall=STARTED_AT + timedelta(seconds=5))))
+    assert isinstance(page, dict)
+    return page
+
+
+def test_the_keys_of_old_are_all_there_before_anything_was_counted() -> None:
+    page = body_after()
+
+    for keys, part in zip(OF_OLD, (page, page["counters"], page["providers"][0], page["config"]), strict=True):
+        assert set(keys.split()) <= part.keys()
+    assert page["uptime_s"] == 5
+    assert page["providers"][0]["cache"]["hit_rate"] is None
+
+
+def test_requests_and_attempts_are_told_apart() -> None:
+    failed: dict[str, object] = {"outcome": "failed", "reason": "timeout"}
+    page = body_after(
+        ("attempt-complete", failed), ("attempt-complete", {"outcome": "ok"}), ("request-complete", {"outcome": "ok"})
+    )
+
+    assert (page["counters"]["requests_total"], page["counters"]["attempts_total"]) == (1, 2)
+    assert page["counters"]["provider_outcomes"] == {"local": {"failed": 1, "ok": 1}}
+    assert (page["providers"][0]["attempts"], page["providers"][0]["outcomes"]) == (2, {"failed": 1, "ok": 1})
+
+
+def test_the_hit_rate_leaves_out_what_nobody_told() -> None:
+    outcomes = ("cache_hit", "cache_creation", "no_cache", "cache_hit", "unknown")
+    page = body_after(*(("cache-observed", {"outcome": outcome, "cache_read_input_tokens": 10}) for outcome in outcomes))
+
+    cache = page["providers"][0]["cache"]
+    assert (cache["hit_rate"], cache["observations"], cache["read_tokens"]) == (0.5, 5, 50)
+
+
+def test_the_last_error_and_the_recent_events_are_told_flat() -> None:
+    page = body_after(("provider-failed", {"status": 500, "retryable": True, "error": "no", "reason": "upstream-5xx"}))
+
+    assert page["providers"][0]["last_error"] == {
+        "ts": "2026-01-02T03:04:05.678Z",
+        "status": 500,
+        "retryable": True,
+        "error": "no",
+        "reason": "upstream-5xx",
+    }
+    (event,) = page["recent"]
+    assert (event["event"], event["provider"], event["status"], event["retryable"]) == ("provider-failed", "local", 500, True)
+
+
+def test_probes_are_told_by_provider_with_their_mean_latency() -> None:
+    page = body_after(
+        *(("probe-completed", {"verdict": word, "latency_ms": ms}) for word, ms in (("ok", 10.0), ("failed", 30.0)))
+    )
+
+    counters = page["counters"]
+    assert counters["probe_total"] == {"local": 2}
+    assert (counters["probe_success"], counters["probe_failure"]) == ({"local": 1}, {"local": 1})
+    assert counters["probe_latency_ms"] == {"local": 20.0}
+
+
+def test_an_address_is_shown_without_what_may_be_a_credential() -> None:
+    page = body_after(base_url="https://host.test:8443/v1?api_key=secret-of-the-query")
+
+    assert page["config"]["providers"][0]["base_url"] == "https://host.test:8443/v1"

@@ -1,0 +1,87 @@
+"""The Grafana file and the alerts of docs/metrics.md ask for nothing that is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from router.observers.families import COUNTED, Family, Kind
+from router.observers.state_families import READ
+from tests.router.observers.family_tables import DOCUMENT
+
+ROOT = Path(__file__).parents[3]
+BOARD: dict[str, Any] = json.loads((ROOT / "conf" / "grafana" / "nursery-router.json").read_text())
+PANELS: list[dict[str, Any]] = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+QUERIES: list[str] = [target["expr"] for panel in PANELS for target in panel["targets"]]
+ALERTS = DOCUMENT.read_text().split("```yaml\n", 1)[1].split("```", 1)[0]
+FAMILIES = {family.name: family for family in (*COUNTED, *READ)}
+SELECTED = re.compile(r"\b(router_\w+)(?:\{([^}]*)\})?")
+PROMTOOL = shutil.which("promtool")
+
+
+def selected(query: str) -> list[tuple[Family, set[str]]]:
+    """Return the families that a query selects, with the labels by which it does."""
+    found = []
+    for name, matchers in SELECTED.findall(query):
+        family = FAMILIES.get(name) or FAMILIES[name.removesuffix("_bucket")]
+        assert (family.kind is Kind.HISTOGRAM) is name.endswith("_bucket"), query
+        found.append((family, set(re.findall(r"(\w+)\s*[=!]", matchers))))
+    return found
+
+
+@pytest.mark.parametrize("query", [*QUERIES, *re.findall(r"expr: (.*(?:\n {10}.*)*)", ALERTS)])
+def test_each_query_is_of_families_and_labels_that_there_are(query: str) -> None:
+    for family, labels in selected(query):
+        assert labels <= {label.name for label in family.labels} | {"job"}
+        if grouped := re.search(r"sum by \(([^)]*)\)", query):
+            assert set(grouped.group(1).split(", ")) - {"le"} <= {
+                label.name for one, _ in selected(query) for label in one.labels
+            }
+
+
+@pytest.mark.parametrize(
+    "wanted", ["requests", "attempts", "ttft", "fallbacks", "provider_state", "excluded", "probes", "restarts"]
+)
+def test_each_thing_to_look_at_has_a_panel(wanted: str) -> None:
+    assert any(f"router_{wanted}" in query for query in QUERIES)
+
+
+@pytest.mark.parametrize("wanted", ["output_tokens", "cache_observed", "cost_usd", "budget_spent", "supervisor_state"])
+def test_so_have_money_and_the_tree(wanted: str) -> None:
+    assert any(f"router_{wanted}" in query for query in QUERIES)
+
+
+def test_it_loads_in_grafana_10_and_asks_the_data_source_that_is_chosen() -> None:
+    assert BOARD["schemaVersion"] == 39  # Grafana 10's; a newer one migrates it
+    assert {variable["name"] for variable in BOARD["templating"]["list"]} == {"datasource", "job", "provider"}
+    sources = [panel["datasource"] for panel in PANELS] + [
+        target["datasource"] for panel in PANELS for target in panel["targets"]
+    ]
+    assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
+    assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
+
+
+def test_no_two_panels_lie_on_each_other() -> None:
+    places = [panel["gridPos"] for panel in BOARD["panels"]]
+
+    assert all(place["x"] + place["w"] <= 24 for place in places)
+    for one, other in combinations(places, 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs the program `promtool` (Debian's package `prometheus`)")
+async def test_prometheus_own_tool_takes_the_alerts(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yml").write_text(ALERTS)
+
+    argv = [str(PROMTOOL), "check", "rules", str(tmp_path / "alerts.yml")]
+    checked = await trio.run_process(argv, capture_stdout=True, capture_stderr=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout.decode() + checked.stderr.decode()

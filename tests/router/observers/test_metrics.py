@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families as text_format
+
+from router.config.schema import RouterConfig
+from router.domain.told import Told
+from router.observers import families as f
+from router.observers import state_families as s
+from router.observers.counting import RULES
+from router.observers.exposition import PIECE, Page, render
+from router.observers.families import COUNTED, LATENCY_BUCKETS_S, NOBODY, OTHER
+from router.observers.fanout import Fanout
+from router.observers.metrics import Metrics
+from router.observers.state_families import READ, Reading
+from tests.builders import RememberingObserver, a_config, a_profile, a_provider
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def config_of(*names: str) -> RouterConfig:
+    return a_config(*(a_provider(name) for name in names), profiles=[a_profile(*names)])
+
+
+def counting(*names: str) -> tuple[Fanout, Metrics]:
+    """Return metrics over a configuration of these providers, and the fanout that tells them."""
+    fanout, metrics = Fanout(RememberingObserver(), lambda: 1_700_000_000.0), Metrics()
+    metrics.configure(config_of(*names))
+    fanout.listen("metrics", metrics)
+    return fanout, metrics
+
+
+def attempt(provider: str = "a", **fields: object) -> dict[str, object]:
+    return {"provider": provider, "outcome": "ok", "total_ms": 400.0, "ttft_ms": 60.0, "stream": True, **fields}
+
+
+def test_an_attempt_counts_by_provider_and_outcome_with_its_times_and_its_price() -> None:
+    fanout, metrics = counting("a")
+
+    fanout.event("attempt-complete", attempt(cost_usd=0.25, cost_savings_usd=0.5))
+    fanout.event("attempt-complete", attempt(outcome="failed", reason="timeout", ttft_ms=None, cost_usd=None))
+
+    assert metrics.of(f.ATTEMPTS).values == {
+        ("a", word): float(word in {"ok", "failed"}) for word in f.ATTEMPTS.labels[1].words or ()
+    }
+    assert metrics.of(f.FAILURES).values == {("a", "timeout"): 1}
+    assert metrics.of(f.COST).values == {("a",): 0.25}
+    assert metrics.of(f.SAVINGS).values == {("a",): 0.5}
+    assert metrics.of(f.ATTEMPT_SECONDS).spreads["a", "ok"].total == 0.4
+    assert metrics.of(f.TTFT_SECONDS).spreads["a",].total == 0.06
+
+
+def test_the_first_token_of_a_whole_answer_is_its_end_and_no_time_to_measure() -> None:
+    fanout, metrics = counting("a")
+
+    fanout.event("attempt-complete", attempt(stream=False))
+
+    assert not metrics.of(f.TTFT_SECONDS).spreads
+
+
+def test_a_word_that_nobody_has_listed_is_other_and_a_name_that_never_was_is_none() -> None:
+    fanout, metrics = counting("a")
+
+    fanout.event("request-complete", {"profile": "made up by a client", "outcome": "ok", "total_ms": 1.0})
+    fanout.event("request-complete", {"profile": None, "outcome": "never heard of", "total_ms": 1.0})
+
+    assert metrics.of(f.REQUESTS).values == {(OTHER, "ok"): 1, (NOBODY, OTHER): 1}
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=60))
+def test_whatever_is_told_no_label_is_text_of_a_request(told: list[tuple[str, str]]) -> None:
+    fanout, metrics = counting("a")
+
+    for provider, outcome in told:
+        fanout.event("attempt-complete", attempt(provider, outcome=outcome, reason=outcome))
+
+    words = {"a", OTHER, NOBODY, *(f.ATTEMPTS.labels[1].words or ()), *(f.FAILURES.labels[1].words or ())}
+    assert {label for labels in metrics.of(f.ATTEMPTS).values for label in labels} <= words
+    assert {label for labels in metrics.of(f.FAILURES).values for label in labels} <= words
+    assert sum(metrics.of(f.ATTEMPTS).values.values()) == len(told)
+
+
+def test_who_was_left_out_is_counted_with_the_reason() -> None:
+    fanout, metrics = counting("a", "b:c")
+
+    fanout.event("request-complete", {"skipped": ["a: paid-gate", "b:c: missing-credential"]})
+
+    assert metrics.of(f.SKIPPED).values == {("a", "paid-gate"): 1, ("b:c", "missing-credential"): 1}
+
+
+def test_a_restart_is_counted_for_each_provider_of_its_group() -> None:
+    fanout, metrics = counting("a", "b")
+    metrics.groups_of = lambda providers: {provider.name + "'s" for provider in providers}
+    metrics.configure(config_of("a", "b"))
+
+    fanout.event("self-healing-restart", {"providers": ("a", "b"), "group": "a's", "success": False})
+
+    assert metrics.of(f.RESTARTS).values == {("a", "a's", "failed"): 1, ("b", "a's", "failed"): 1}
+
+
+def test_series_of_a_provider_that_a_reload_took_away_go_and_those_of_a_new_one_begin_at_zero() -> None:
+    fanout, metrics = counting("old", "kept")
+    for provider in ("old", "kept", "never there"):
+        fanout.event("attempt-complete", attempt(provider))
+    fanout.event("context-budget-warning", {"provider": "old", "profile": "default", "usage_ratio": 0.9})
+
+    metrics.configure(config_of("kept", "new"))
+
+    assert metrics.of(f.ATTEMPTS).total("provider") == {("kept",): 1, ("new",): 0, (OTHER,): 1}
+    assert metrics.of(f.ATTEMPT_SECONDS).spreads.keys() == {("kept", "ok"), (OTHER, "ok")}
+    assert not metrics.of(f.CONTEXT_RATIO).values
+
+
+def test_a_gauge_holds_what_was_told_last() -> None:
+    fanout, metrics = counting("a")
+
+    for ratio in (0.9, 0.7):
+        fanout.event("context-budget-warning", {"provider": "a", "profile": "default", "usage_ratio": ratio})
+
+    assert metrics.of(f.CONTEXT_RATIO).values == {("a", "default"): 0.7}
+
+
+@pytest.mark.parametrize("amount", [None, "many", -5, float("nan"), True])
+def test_what_is_no_amount_counts_nothing(amount: object) -> None:
+    fanout, metrics = counting("a")
+
+    fanout.event("request-complete", {"provider": "a", "output_tokens": amount})
+
+    assert sum(metrics.of(f.OUTPUT_TOKENS).values.values()) == (1 if amount is True else 0)
+
+
+@given(st.lists(st.floats(min_value=0, max_value=5000), max_size=50))
+def test_each_observation_is_in_the_first_bucket_whose_bound_it_does_not_pass(seconds: list[float]) -> None:
+    fanout, metrics = counting("a")
+
+    for one in seconds:
+        fanout.event("probe-completed", {"provider": "a", "verdict": "ok", "latency_ms": one * 1000})
+
+    counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
+    for one in seconds:
+        counts[next((i for i, bound in enumerate(LATENCY_BUCKETS_S) if one * 1000 / 1000 <= bound), len(LATENCY_BUCKETS_S))] += 1
+    spreads = metrics.of(f.PROBE_SECONDS).spreads
+    assert [spread.counts for spread in spreads.values()] == ([counts] if seconds else [])
+    assert math.isclose(sum(spread.total for spread in spreads.values()), sum(seconds), rel_tol=1e-9, abs_tol=1e-9)
+
+
+async def a_page(metrics: Metrics, *readings: Reading, accept: str = "") -> Page:
+    return await render(metrics, readings, accept)
+
+
+async def test_every_family_is_there_before_the_first_event() -> None:
+    metrics = Metrics()
+
+    page = (await a_page(metrics)).body.decode()
+
+    for family in (*COUNTED, *READ):
+        assert f"# HELP {family.name} {family.about}\n# TYPE {family.name} {family.kind}\n" in page
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b:c/d.e-f")])
+async def test_the_librarys_own_parsers_take_the_page_in_both_formats(names: tuple[str, ...]) -> None:
+    _, metrics = counting(*names)
+    for name in names:
+        for event in RULES:
+            metrics.told(Told(1, 0.0, 20, event, {**attempt(name), "providers": (name,), "count": 2}))
+    reading = Reading(s.SINK_LAG, 2.5, ('quo"te back\\slash line\nbreak',))
+
+    text = await a_page(metrics, reading)
+    opened = await a_page(metrics, reading, accept=OPEN_METRICS)
+
+    assert text.content_type.startswith("text/plain; version=0.0.4")
+    assert opened.content_type.startswith(OPEN_METRICS)
+    samples = [
+        {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
+        for families in (text_format(text.body.decode()), open_metrics(opened.body.decode()))  # type: ignore[no-untyped-call]  # the library's own
+    ]
+    ours = [{key: value for key, value in one.items() if key[0].startswith("router_")} for one in samples]
+    assert ours[0] == ours[1]
+    for name in names:
+        assert ours[0]["router_attempts_total", (("outcome", "ok"), ("provider", name))] == 1
+
+
+async def test_buckets_add_up_and_end_with_the_count() -> None:
+    fanout, metrics = counting("a")
+    for total_ms in (10.0, 300.0, 300.0, 4_000_000.0):
+        fanout.event("attempt-complete", attempt(total_ms=total_ms))
+
+    (family,) = [one for one in text_format((await a_page(metrics)).body.decode()) if one.name == f.ATTEMPT_SECONDS.name]
+
+    buckets = [sample.value for sample in family.samples if sample.name.endswith("_bucket")]
+    assert buckets == sorted(buckets)
+    assert (buckets[0], buckets[-2], buckets[-1]) == (1, 3, 4)
+    assert [sample.value for sample in family.samples if sample.name.endswith("_count")] == [4]
+
+
+async def test_a_long_page_is_written_in_pieces_between_which_others_have_their_turns() -> None:
+    names = [f"provider-{number}" for number in range(30)]
+    fanout, metrics = counting(*names)
+    for name in names:
+        for outcome in f.ATTEMPTS.labels[1].words or ():
+            fanout.event("attempt-complete", attempt(name, outcome=outcome))
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_turns)
+        page = (await a_page(metrics)).body.decode()
+        nursery.cancel_scope.cancel()
+
+    samples = sum(not line.startswith("#") for line in page.splitlines())
+    assert samples > 2000
+    assert turns >= samples / PIECE
+    attempts = [one for one in text_format(page) if one.name == f.ATTEMPT_SECONDS.name]
+    assert [len(one.samples) for one in attempts] == [30 * 4 * (len(LATENCY_BUCKETS_S) + 3)]
+    assert page.count(f"# TYPE {f.ATTEMPT_SECONDS.name} ") == 1

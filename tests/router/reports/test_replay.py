@@ -1,0 +1,112 @@
+"""Figures and comparisons of a seeded journal, beside an independent calculation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from statistics import fmean, median, quantiles
+from typing import Any
+
+import pytest
+
+from router.reports.replay import compare, figures_by, figures_of
+from router.reports.rows import Kind
+from router.reports.spread import Spread
+from tests.router.reports.journal_rows import answers, record, rows_of, seeded
+
+RECORDS = seeded()
+ROWS = rows_of(RECORDS)
+
+
+def timed(provider: str, key: str) -> list[float]:
+    """Return a figure of the requests that one provider alone was asked for."""
+    return [one[key] for one in RECORDS if one["provider"] == provider and len(one["chain"]) == 1]
+
+
+def resampled(first: list[float], second: list[float], draws: int = 4000) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of means by drawing again and again: another way than Welch's."""
+    random = Random(3)  # noqa: S311 - a sample, no secret
+    found = [fmean(random.choices(second, k=len(second))) - fmean(random.choices(first, k=len(first))) for _ in range(draws)]
+    cuts = quantiles(found, n=40)
+    return cuts[0], cuts[-1]
+
+
+@pytest.mark.parametrize(("measure", "key"), [("latency", "total_ms"), ("time to first token", "ttft_ms")])
+def test_w38_a_comparison_says_what_an_independent_calculation_says(measure: str, key: str) -> None:
+    fast, slow = timed("fast", key), timed("slow", key)
+    (line,) = [line for line in compare(ROWS, Kind.PROVIDER, "fast", "slow").lines if line.measure == measure]
+
+    low, high = resampled(fast, slow)
+    assert isinstance(line.first, Spread)
+    assert isinstance(line.second, Spread)
+    assert line.difference is not None
+    assert (line.first.n, line.second.n) == (len(fast), len(slow))
+    assert (line.first.median, line.second.median) == (median(fast), median(slow))
+    assert line.difference.value == pytest.approx(fmean(slow) - fmean(fast))
+    width = high - low
+    assert (line.difference.low, line.difference.high) == pytest.approx((low, high), abs=0.08 * width)
+    assert line.is_clear == (not low <= 0 <= high)
+
+
+def test_w38_failures_are_counted_by_attempt_before_a_fallback_too() -> None:
+    ends = [end for one in RECORDS for end in one["chain"]]
+    (line, *_) = compare(ROWS, Kind.PROVIDER, "fast", "slow").lines
+
+    for share, name in ((line.first, "fast"), (line.second, "slow")):
+        assert share is not None
+        assert not isinstance(share, Spread)
+        assert (share.hits, share.n) == (ends.count(f"{name}:upstream-5xx"), sum(end.startswith(name) for end in ends))
+    assert line.is_clear
+
+
+def test_figures_of_every_name_add_up_to_the_journal() -> None:
+    for kind, key in ((Kind.PROVIDER, "provider"), (Kind.PROFILE, "profile"), (Kind.MODEL, "model")):
+        figures = figures_by(ROWS, kind)
+
+        assert {one.name for one in figures} == {one[key] for one in RECORDS}
+        assert sum(one.requests for one in figures) == len(RECORDS)
+        costs = [one.cost_usd.total for one in figures if one.cost_usd]
+        assert sum(costs) == pytest.approx(sum(one["cost_usd"] for one in RECORDS))
+        assert costs == sorted(costs, reverse=True)
+
+
+def test_the_cache_ratio_is_what_was_read_over_that_and_fresh_tokens() -> None:
+    rows = rows_of([record(input_tokens=300, cache_read_input_tokens=100), record(input_tokens=100), record()])
+
+    assert figures_of(rows, Kind.PROVIDER, "fast").cache_hit_ratio == 0.2
+
+
+@pytest.mark.parametrize("count", [29, 30])
+def test_w38_fewer_than_thirty_requests_are_warned_about(count: int) -> None:
+    rows = [*answers(count, total_ms=5.0), *answers(40, "slow", total_ms=6.0)]
+
+    warned = " ".join(compare(rows, Kind.PROVIDER, "fast", "slow").warnings)
+
+    assert ("fast: only 29 requests" in warned) == (count < 30)
+    assert "slow: only" not in warned
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (dict, (1, 2)),
+        (lambda one: {**one, "outcome": "cancelled", "chain": ["fast:cancelled"]}, (0, 1)),
+        (lambda one: {**one, "outcome": "refused", "chain": []}, (0, 1)),
+    ],
+)
+def test_what_a_client_ends_or_is_refused_is_no_failure_of_a_provider(
+    change: Callable[[dict[str, Any]], dict[str, Any]], counts: tuple[int, int]
+) -> None:
+    failed = record(outcome="failed", chain=["fast:timeout"])
+
+    failures = figures_of(rows_of([record(), change(failed)]), Kind.PROVIDER, "fast").failures
+
+    assert (failures.hits, failures.n) == counts
+
+
+def test_a_name_with_nothing_measured_has_a_line_without_numbers() -> None:
+    rows = [*answers(40, total_ms=5.0), *answers(40, "slow", failed=40)]
+
+    (latency,) = [line for line in compare(rows, Kind.PROVIDER, "fast", "slow").lines if line.measure == "latency"]
+
+    assert (latency.second, latency.difference, latency.is_clear) == (None, None, False)

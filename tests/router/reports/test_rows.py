@@ -1,0 +1,92 @@
+"""Lines of a journal, ours and CodeRouter's, good and bad ones; which are meant."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.reports.rows import Kind, Outcome, UnknownNameError, Wanted, read_row, read_rows, since_stamp, two_names
+from tests.router.reports.journal_rows import START, record, seeded
+
+EVERY = Wanted(names={})
+JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=3)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(record(total_ms=1, cost_usd=1, streaming=True))), JSON))
+def test_no_record_whatever_it_holds_is_more_than_a_bad_line(given_record: dict[str, object]) -> None:
+    rows = read_rows([{**record(), **given_record}, record()], EVERY)
+
+    assert len(rows.rows) + rows.bad_total == 2
+
+
+def test_a_line_of_coderouter_is_an_answer() -> None:
+    line = {"ts": "2026-01-31T12:00:00+00:00", "provider": "near", "input_tokens": 5, "cost_usd": None, "outcome": "no_cache"}
+
+    row = read_row(line)
+
+    assert row is not None
+    assert (row.outcome, row.provider, row.input_tokens, row.cost_usd) == (Outcome.OK, "near", 5.0, None)
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [({}, 400), ({Kind.PROVIDER: "FAST"}, None), ({Kind.MODEL: "any"}, 400), ({Kind.CLASS: "interactive"}, 400)],
+)
+def test_names_are_compared_whole_and_without_case(names: dict[Kind, str], count: int | None) -> None:
+    records = seeded()
+    expected = sum(one["provider"] == "fast" for one in records) if count is None else count
+
+    assert len(read_rows(records, Wanted(names=names)).rows) == expected
+
+
+def test_the_limit_keeps_the_last_of_those_that_are_meant() -> None:
+    records = [record(ts=f"2026-01-0{day}T00:00:00.000Z", provider=name) for day, name in enumerate("abab", 1)]
+
+    kept = read_rows(records, Wanted(names={Kind.PROVIDER: "a"}, since="2026-01-01", limit=1))
+
+    assert [row.ts[:10] for row in kept.rows] == ["2026-01-03"]
+
+
+def test_a_moment_is_where_it_begins() -> None:
+    records = [record(ts=f"2026-01-0{day}T00:00:00.000Z") for day in range(1, 5)]
+
+    assert len(read_rows(records, Wanted(names={}, since="2026-01-03")).rows) == 2
+
+
+def test_an_unknown_name_is_an_error_that_says_which_there_are() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean fast"):
+        read_rows(seeded(), Wanted(names={Kind.PROVIDER: "fats"}))
+    with pytest.raises(UnknownNameError, match="there are coding, writing"):
+        read_rows(seeded(), Wanted(names={Kind.PROFILE: "xyz"}))
+
+
+def test_two_names_are_of_the_first_kind_that_has_both() -> None:
+    known = read_rows(seeded(), EVERY).known
+
+    assert two_names(known, None, ("Fast", "slow")) == (Kind.PROVIDER, "fast", "slow")
+    assert two_names(known, None, ("coding", "writing")) == (Kind.PROFILE, "coding", "writing")
+    with pytest.raises(UnknownNameError, match="'writing'"):
+        two_names(known, None, ("fast", "writing"))
+    with pytest.raises(UnknownNameError):
+        two_names(known, Kind.MODEL, ("fast", "slow"))
+
+
+@pytest.mark.parametrize(
+    ("text", "stamp"),
+    [
+        ("2h", "2025-06-15T13:06:40.000Z"),
+        ("7d", "2025-06-08T15:06:40.000Z"),
+        ("2026-01-31", "2026-01-31"),
+        ("2026-01-31 12:00", "2026-01-31T12:00"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00.000Z"),
+    ],
+)
+def test_since_takes_a_time_ago_or_a_moment(text: str, stamp: str) -> None:
+    assert since_stamp(text, START) == stamp
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2x", "9" * 60_000])
+def test_since_refuses_what_is_neither(text: str) -> None:
+    with pytest.raises(ValueError, match="neither"):
+        since_stamp(text, START)

@@ -1,0 +1,137 @@
+"""Both files of lines together: each degrades alone, and what ends a daemon stands in its audit file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import trio
+from attrs import evolve, frozen
+from trio.testing import MockClock
+
+from router.config.schema import RouterConfig
+from router.config.schema_ledger import AuditConfig, RequestLogConfig
+from router.observers.events import AUDITED, EVENTS
+from router.observers.fanout import Fanout
+from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFile, JsonlReader, Limits
+from router.state.rows import Opened
+from supervisors.jsonl_writer import RETRY_S
+from supervisors.keep_running import Keeper
+from supervisors.outside import Seams
+from supervisors.root import CRASHED, Daemon
+from supervisors.seams import LineFile
+from supervisors.sinks import Sinks, open_sinks
+from tests.builders import a_config, a_provider
+from tests.e2e.front_harness import Seen
+from tests.supervisors.lines_in_memory import MemoryAgedLines, MemoryLines
+from tests.supervisors.store_in_memory import MemoryStore, inline
+from tests.supervisors.test_parts import a_file
+from tests.supervisors.test_state_writer import VirtualWall
+
+FULL = "No space left on device"
+DEGRADED_WITHIN_S = 60.0  # five tries, 0.5 to 10 s apart
+
+
+def a_journalling_config() -> RouterConfig:
+    config = a_config(a_provider("a"))
+    return evolve(config, audit=AuditConfig(enabled=True), request_log=RequestLogConfig(enabled=True))
+
+
+@frozen
+class Rig:
+    """Both writers behind a fan-out; the files are in memory, or those that are given."""
+
+    fanout: Fanout
+    sinks: Sinks
+    files: dict[str, MemoryLines]
+
+    def events(self, name: str) -> list[str]:
+        return [orjson.loads(line).get("event", "a request") for line in self.files[name].lines]
+
+
+def no_recordings(name: str, render: Callable[[bytes], bytes]) -> MemoryAgedLines:
+    del render
+    return MemoryAgedLines(path=name)
+
+
+def a_rig() -> Rig:
+    files = {name: MemoryLines(path=name) for name in (AUDIT_FILE, JOURNAL_FILE)}
+    fanout = Fanout(Seen(), VirtualWall().now)
+    sinks = open_sinks(
+        fanout,
+        a_journalling_config(),
+        lines=files.__getitem__,
+        aged_lines=no_recordings,
+        execute=lambda: inline,
+        wall=VirtualWall(),
+        redact=str,
+    )
+    return Rig(fanout, sinks, files)
+
+
+async def test_w47_each_file_degrades_alone_and_recovers_by_itself(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    rig = a_rig()
+    rig.files[AUDIT_FILE].failing = FULL
+    rig.sinks.start_in(nursery, Keeper(observer=rig.fanout))
+    await trio.sleep(DEGRADED_WITHIN_S)
+
+    rig.fanout.event("request-complete", {"outcome": "ok"})
+    await trio.sleep(2)
+    while_full = rig.sinks.degraded, rig.events(AUDIT_FILE), rig.events(JOURNAL_FILE)
+    rig.files[AUDIT_FILE].failing = None
+    await trio.sleep(RETRY_S + 2)
+
+    assert while_full == (("audit",), [], ["a request"])
+    assert rig.sinks.degraded == ()
+    told = rig.events(AUDIT_FILE)
+    assert told.index("state-store-failed") < told.index("state-degraded") < told.index("state-recovered")
+    assert {"supervisor-exhausted", "request-log-started", "audit-log-started"} <= set(told)
+
+
+async def test_every_audited_event_and_no_other_gets_through_to_the_file(tmp_path: Path) -> None:
+    fanout, limits = Fanout(Seen(), VirtualWall().now), Limits(max_bytes=2000, backups=99)
+
+    def line_file(name: str) -> LineFile:
+        return JsonlFile(directory=tmp_path, name=name, limits=limits)
+
+    sinks = open_sinks(
+        fanout,
+        a_journalling_config(),
+        lines=line_file,
+        aged_lines=no_recordings,
+        execute=lambda: inline,
+        wall=VirtualWall(),
+        redact=str,
+    )
+    sinks.audit.file.limits = limits
+    for name, spec in EVENTS.items():
+        fanout.event(name, {one: f"the {one}" for one in spec.fields if one != spec.quiet_if})
+    await sinks.finish()
+
+    told = [record["event"] for record in JsonlReader(tmp_path / AUDIT_FILE).records()]
+    assert told[: len(AUDITED)] == [name for name in EVENTS if name in AUDITED]
+    assert set(told) == AUDITED
+    assert fanout.failures == {}
+
+
+class BrokenStore(MemoryStore):
+    """A store with a fault of ours."""
+
+    def open(self) -> Opened:
+        raise ZeroDivisionError("words of somebody")
+
+
+async def test_w33_a_daemon_that_crashes_has_that_and_its_end_in_its_audit_file(tmp_path: Path) -> None:
+    loaded = a_file(tmp_path, "a")
+    config = evolve(loaded.config, audit=AuditConfig(enabled=True))
+    daemon = Daemon.of(evolve(loaded, config=config), Seen(), Seams(store=lambda _directory, _wall: BrokenStore()))
+
+    assert await daemon.run_to_exit() == CRASHED
+
+    lines = [json.loads(line) for line in (tmp_path / AUDIT_FILE).read_text().splitlines()]
+    ended = {line["event"]: line for line in lines}
+    assert ended["router-crashed"]["crash"].startswith("ZeroDivisionError at open:")
+    assert ended["router-shutdown"]["exit_code"] == CRASHED
+    assert "words" not in str(lines)
