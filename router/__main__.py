@@ -11,6 +11,7 @@ from router.cli import COMMANDS, config_options
 from router.cli_doctor import DOCTOR_COMMANDS
 from router.cli_records import RECORD_COMMANDS
 from router.cli_setup import SETUP_COMMANDS
+from router.cli_stats import stats
 from router.config.options import ServeOptions
 
 _OWN_FLAGS = ("--help", "--version")
@@ -45,7 +46,7 @@ def serve(options: ServeOptions, host: str | None, port: int | None) -> None:
     sys.exit(run_daemon(evolve(options, overrides=(*options.overrides, *flags))))
 
 
-for command in (*COMMANDS, *RECORD_COMMANDS, *SETUP_COMMANDS, *DOCTOR_COMMANDS):
+for command in (*COMMANDS, *RECORD_COMMANDS, *SETUP_COMMANDS, *DOCTOR_COMMANDS, stats):
     main.add_command(command)
 
 if __name__ == "__main__":

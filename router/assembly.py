@@ -309,12 +309,17 @@ class Source:
             source=self,
             control=tree.control,
             live=tree.live,
-            series=views.series,
-            latest=views.latest,
+            views=views,
             drain=tree.drain,
             unix_now=tree.sources.unix_now,
         )
-        watched = Watched(source=self, config=lambda: deployed.current.loaded.config, metrics=views.metrics, recent=views.recent)
+        watched = Watched(
+            source=self,
+            config=lambda: deployed.current.loaded.config,
+            metrics=views.metrics,
+            recent=views.recent,
+            unix_now=tree.sources.unix_now,
+        )
         app = build_app(hub, watched, tree.observer, lambda: deployed.current.front.gate, started_at=self.started_at)
         return cast("ASGIApp", app)
 

@@ -20,6 +20,7 @@ from typing import NoReturn
 import trio
 from attrs import define, field, frozen
 
+from router.domain.control import SinkReport
 from router.errors import StateFailed
 from router.ports import Observer
 from router.state.jsonl import Limits
@@ -71,6 +72,7 @@ class JsonlWriter:
     batch_lines: int = BATCH_LINES
     _lines: deque[bytes] = field(factory=deque)
     _buffered_bytes: int = 0
+    _waits_since: float = 0.0  # unix seconds: when the first buffered line was put, or the last batch before it was written
     _first: int = 0  # the number of the first buffered line, counted as the file counts
     _work: trio.Event = field(factory=trio.Event)
     _much: trio.Event = field(factory=trio.Event)
@@ -113,6 +115,8 @@ class JsonlWriter:
         if self._buffered_bytes + cost > self.max_buffer_bytes:
             self._drop()
             return
+        if not self._lines:
+            self._waits_since = self.wall.now()
         self._buffered_bytes += cost
         self._lines.append(line)
         self._work.set()
@@ -145,6 +149,11 @@ class JsonlWriter:
             pending=len(self._lines),
             dropped_total=self._dropped_total,
         )
+
+    def sink_report(self) -> SinkReport:
+        """Return how far the file is behind."""
+        lag_s = max(self.wall.now() - self._waits_since, 0.0) if self._lines else 0.0
+        return SinkReport(name=self.part, lag_s=lag_s, pending=len(self._lines), dropped=self._dropped_total)
 
     # ---- the task
 
@@ -207,6 +216,8 @@ class JsonlWriter:
         for _ in range(count):
             self._buffered_bytes -= len(self._lines.popleft()) + LINE_COST_BYTES
         self._first += count
+        if count:
+            self._waits_since = self.wall.now()
 
     async def _write_until_it_fails(self) -> float:
         """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""

@@ -234,7 +234,7 @@ class _Late:
                 for one in facts
             ),
             rejected=last.detail if last is not None and last.is_rejected else (),
-            sinks=(parts.state.sink_report(),),
+            sinks=(parts.state.sink_report(), *parts.sinks.reports()),
             observers=parts.observer.counted_failures(),
             log_lines_dropped=parts.observer.log.dropped_total if isinstance(parts.observer.log, LogObserver) else 0,
         )

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from router.config.schema import RouterConfig
 from router.config.schema_ledger import AuditConfig, RequestLogConfig
+from router.domain.control import SinkReport
 from router.errors import StateFailed
 from router.observers.capture import FILE, Rendering
 from router.observers.fanout import Fanout
@@ -46,6 +47,10 @@ class Sinks:
     def degraded(self) -> tuple[str, ...]:
         """Return the parts that go on in memory alone."""
         return tuple(writer.part for _, writer in self.writers if writer.status().is_degraded)
+
+    def reports(self) -> tuple[SinkReport, ...]:
+        """Return how far each file is behind."""
+        return tuple(writer.sink_report() for _, writer in self.writers)
 
     def configure(self, config: RouterConfig) -> None:
         """Keep what this configuration asks for."""

@@ -43,6 +43,7 @@ class ServerConfig:
     stream_deadline_s: float | None = field(default=None, validator=Between(0.01, _A_DAY_S))
     drain_timeout_s: float = field(default=20.0, validator=Between(0, 3600))
     tag_body: bool = False
+    stream_summary: bool = False
     grammar_check: bool = False
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 from router.domain.request import DialectName
 from router.errors import RouterError, UpstreamClientError
 from router.guards.drift import Severity
 from router.ingress.record import Record
 from router.ports import OpenInfo
+from router.routing.profile import ProfileChoice
 
 Headers = list[tuple[str, str]]
 
 _STREAM_HEADERS = (("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"))
 JSON_HEADERS = (("content-type", "application/json"),)
 RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after", "x-codex-")  # prefixes, since lists go stale (R-42)
+_MAX_WHY_CHARS = 100  # of the id of a rule, which is a name for the log
+_MAX_SKIPPED = 16  # providers, 1.6 kB at most: servers in front take heads of 4 kB and more
+_HEADER_CHARS = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"  # beside letters and digits; others are percent-encoded
 UPSTREAM_ID = "x-router-upstream-request-id"  # `request-id` and `x-request-id` are the router's own (docs/decisions/014)
 
 
@@ -42,6 +47,12 @@ def error_headers(record: Record, error: RouterError, dialect: DialectName) -> H
     return headers
 
 
+def choice_headers(choice: ProfileChoice) -> Headers:
+    """Return the profile, and what chose it."""
+    why = quote(choice.why[:_MAX_WHY_CHARS], safe=_HEADER_CHARS)
+    return [("x-router-profile", choice.profile), ("x-router-profile-why", why)]
+
+
 def _typed(stream_type: str | None) -> Headers:
     """Return the head's first lines, of a stream of this type, or of one JSON body."""
     return [*JSON_HEADERS] if stream_type is None else [("content-type", stream_type), *_STREAM_HEADERS]
@@ -50,7 +61,9 @@ def _typed(stream_type: str | None) -> Headers:
 def _way(record: Record, *, is_over: bool = False) -> Headers:
     headers = record.trace.headers(is_over=is_over)
     if record.choice is not None:
-        headers.append(("x-router-profile", record.choice.profile))
+        headers += choice_headers(record.choice)
+    if dropped := record.trace.dropped:
+        headers.append(("x-router-skipped", ",".join(f"{drop.provider}={drop.reason}" for drop in dropped[:_MAX_SKIPPED])))
     if (budget := record.context_budget) is not None:
         headers.append(("x-router-context-budget", budget))
     if record.drift is not Severity.NONE:

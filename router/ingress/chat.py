@@ -29,6 +29,7 @@ from router.ingress.record import Record
 from router.ingress.recording import asked_by
 from router.ingress.routes import ModelRoute
 from router.ingress.stream_answer import StreamAnswer
+from router.ingress.stream_summary import summed_up, wants_summary
 from router.ingress.stream_writer import StreamWriter
 from router.ingress.turn import Turn
 from router.ingress.whole_answer import WholeAnswer
@@ -93,6 +94,8 @@ class Handler:
         """Answer with a stream; an error after the head is the dialect's own event. Raises RouterError before it."""
         early = partial(early_headers, self.record, self.turn.stream_type)
         writer = StreamWriter(exchange=self.exchange, dialect=self.turn.dialect, early_headers=early)
+        if wants_summary(self.exchange.headers, is_default=self.turn.generation.config.server.stream_summary):
+            writer.summed_up = partial(summed_up, self.record, self.turn.dialect)
         if self.turn.generation.config.server.grammar_check:
             self.exchange.tap(self._checked)
         failed: RouterError | None = None

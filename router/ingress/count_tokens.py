@@ -6,7 +6,7 @@ import orjson
 import trio
 
 from router.domain.request import DialectName
-from router.ingress.answer_headers import JSON_HEADERS
+from router.ingress.answer_headers import JSON_HEADERS, choice_headers
 from router.ingress.exchange import Exchange
 from router.ingress.generation import Generation
 from router.ingress.routes import ModelRoute
@@ -33,7 +33,7 @@ async def count_tokens(exchange: Exchange, generation: Generation, route: ModelR
             "provider": counted_by,
         },
     )
-    headers = [*JSON_HEADERS, ("x-router-profile", turn.choice.profile)]
+    headers = [*JSON_HEADERS, *choice_headers(turn.choice)]
     if counted_by is not None:
         headers.append(("x-router-provider", counted_by))
     await exchange.respond(200, headers, orjson.dumps(turn.dialect.count_reply(count)))

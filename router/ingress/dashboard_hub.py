@@ -26,8 +26,7 @@ from router.ingress.dashboard_parts import (
 from router.ingress.drain import Drain
 from router.ingress.live_requests import LiveRequests
 from router.ingress.status_report import StatusSource
-from router.observers.latest import Latest
-from router.observers.series import Series
+from router.observers.views import Views
 from router.ports import Control
 
 TICK_S = 1.0  # a change shows within two
@@ -55,8 +54,7 @@ class Hub:
     source: StatusSource
     control: Control
     live: LiveRequests
-    series: Series
-    latest: Latest
+    views: Views
     drain: Drain
     unix_now: Callable[[], float]
     tick_s: float = TICK_S
@@ -104,7 +102,7 @@ class Hub:
         """Return the points of the charts that have changed since `after`, a `seq` of the series."""
         known = self._snapshot.points
         if after not in known:
-            known[after] = orjson.dumps([asdict(point) for point in self.series.points(self.unix_now(), after)])
+            known[after] = orjson.dumps([asdict(point) for point in self.views.series.points(self.unix_now(), after)])
         return known[after]
 
     def _look(self, clock: Clock) -> Iterator[tuple[str, Part]]:
@@ -113,7 +111,7 @@ class Hub:
         yield "providers", providers_part(report, clock)
         yield "live", live_part(self.live.shown(), clock)
         yield "spend", spend_part(report.spend)
-        yield "traffic", traffic_part(self.series, clock.wall)
+        yield "traffic", traffic_part(self.views.series, clock.wall)
         is_small = trio.lowlevel.current_statistics().tasks_living <= BIG_TREE
         if is_small or self._snapshot.number % BIG_TREE_EVERY == 1:
             yield "tree", tree_part(self.control.tree(), clock)
@@ -142,7 +140,7 @@ class Viewer:
         return self._message("news", {"parts": {name: orjson.Fragment(told) for name, told in parts.items()}, **news})
 
     def _news_of_series(self) -> Mapping[str, object]:
-        series = self.hub.series
+        series = self.hub.views.series
         if series.seq == self._series:
             return {}
         points = self.hub.points(max(self._series, 0))
@@ -150,7 +148,7 @@ class Viewer:
         return {"points": orjson.Fragment(points)}
 
     def _news_of_events(self) -> Mapping[str, object]:
-        latest = self.hub.latest
+        latest = self.hub.views.latest
         if latest.count == self.told:
             return {}
         lines, lost = latest.since(max(self.told, 0), BATCH)

@@ -27,12 +27,13 @@ _SKIPS = {"paid": "paid-gate", "budget": "budget", "memory_pressure": "memory-pr
 
 @frozen(kw_only=True)
 class Watched:
-    """What the pages of the metrics read. `config` gives the configuration at work."""
+    """What the pages of the metrics read. `config` gives the configuration at work, `unix_now` the time of day."""
 
     source: StatusSource
     config: Callable[[], RouterConfig]
     metrics: Metrics
     recent: Recent
+    unix_now: Callable[[], float]
 
 
 def metrics_body(watched: Watched, *, wall: datetime) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import trio
@@ -13,9 +12,12 @@ from router.ingress.ops import json_page
 from router.ingress.state_readings import state_readings
 
 
-def metrics_pages(watched: Watched, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Blueprint:
-    """Return the pages; `wall` gives the aware time of day."""
+def metrics_pages(watched: Watched) -> Blueprint:
+    """Return the pages."""
     pages = Blueprint("metrics", __name__)
+
+    def wall() -> datetime:
+        return datetime.fromtimestamp(watched.unix_now(), UTC)
 
     @pages.get("/metrics")
     async def metrics() -> Response:

@@ -80,7 +80,7 @@ class Record:
 
     def left_alone(self) -> None:
         """Note that the client has left, and that its answer is read on."""
-        self._left = self._outcome()
+        self._left = self._outcome(self.end)
         self.drained_bytes = 0
 
     def stripped(self) -> None:
@@ -92,71 +92,66 @@ class Record:
         self._tell_hops()
         if self._has_stripped:
             self.tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
-        exchange, trace = self.exchange, self.trace
-        outcome = self._outcome()
-        total_ms = _ms(now - exchange.opened_at)
+        line = self.line(now, self.end)
+        outcome = str(line["outcome"])
         if outcome.startswith(_CANCELLED) and outcome != BY_OPERATOR:
-            self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=total_ms)
-        drained = self._drained()
-        usage = self._usage()
-        self.observer.event(
-            "request-complete",
-            {
-                "request_id": exchange.request_id,
-                "dialect": exchange.dialect,
-                "model": self.model and self.model[:MAX_WORD_CHARS],
-                "profile": self.choice and self.choice.profile,
-                "why": self.choice and self.choice.why,
-                "session": self.agent and self.agent.session,
-                "request_class": self.agent and self.agent.klass,
-                "stream": self.is_stream,
-                "provider": trace.attempts[-1].provider if trace.attempts else None,
-                "answered_model": (trace.model[:MAX_WORD_CHARS] or None) if trace.committed_at is not None else None,
-                "chain": self._chain(outcome),
-                "skipped": skipped(trace.dropped),
-                "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
-                "upstream_request_id": self.upstream_request_id,
-                "status": exchange.status,
-                "outcome": outcome,
-                "ttft_ms": None if trace.committed_at is None else _ms(trace.committed_at - exchange.opened_at),
-                "total_ms": total_ms,
-                "input_tokens": usage.input if usage else None,
-                "output_tokens": usage.output if usage else None,
-                "cache_read_input_tokens": usage.cache_read if usage else None,
-                "cache_creation_input_tokens": usage.cache_write if usage else None,
-                "estimated": usage.estimated if usage else (True if drained else None),
-                "cost_usd": None if trace.cost_usd is None else round(trace.cost_usd, 6),
-                "cost_savings_usd": None if trace.cost_usd is None else round(trace.savings_usd, 6),
-                "context_budget": self.context_budget,
-                "drift": None if self.drift is Severity.NONE else str(self.drift),
-                "drained": drained,
-                "drained_bytes": self.drained_bytes,
-                **({} if self.place is None else {"traceparent": self.place.header}),
-            },
-        )
+            self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=line["total_ms"])
+        self.observer.event("request-complete", line)
 
-    def _usage(self) -> Usage | None:
+    def line(self, now: float, end: RelayEnd | None) -> dict[str, object]:
+        """Return what is known of the request; `end` is how its answer ends, None as long as it does not."""
+        exchange, trace = self.exchange, self.trace
+        outcome, usage, drained = self._outcome(end), self._usage(end), self._drained(end)
+        return {
+            "request_id": exchange.request_id,
+            "dialect": exchange.dialect,
+            "model": self.model and self.model[:MAX_WORD_CHARS],
+            "profile": self.choice and self.choice.profile,
+            "why": self.choice and self.choice.why,
+            "session": self.agent and self.agent.session,
+            "request_class": self.agent and self.agent.klass,
+            "stream": self.is_stream,
+            "provider": trace.attempts[-1].provider if trace.attempts else None,
+            "answered_model": (trace.model[:MAX_WORD_CHARS] or None) if trace.committed_at is not None else None,
+            "chain": self._chain(outcome, end),
+            "skipped": skipped(trace.dropped),
+            "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
+            "upstream_request_id": self.upstream_request_id,
+            "status": exchange.status,
+            "outcome": outcome,
+            "ttft_ms": None if trace.committed_at is None else _ms(trace.committed_at - exchange.opened_at),
+            "total_ms": _ms(now - exchange.opened_at),
+            "input_tokens": usage.input if usage else None,
+            "output_tokens": usage.output if usage else None,
+            "cache_read_input_tokens": usage.cache_read if usage else None,
+            "cache_creation_input_tokens": usage.cache_write if usage else None,
+            "estimated": usage.estimated if usage else (True if drained else None),
+            "cost_usd": None if trace.cost_usd is None else round(trace.cost_usd, 6),
+            "cost_savings_usd": None if trace.cost_usd is None else round(trace.savings_usd, 6),
+            "context_budget": self.context_budget,
+            "drift": None if self.drift is Severity.NONE else str(self.drift),
+            "drained": drained,
+            "drained_bytes": self.drained_bytes,
+            **({} if self.place is None else {"traceparent": self.place.header}),
+        }
+
+    def _usage(self, end: RelayEnd | None) -> Usage | None:
         """Return what the answer has used, with the input that it was booked at where its upstream told none."""
-        told = self.usage_told() if self.end is None else self.end.usage
+        told = self.usage_told() if end is None else end.usage
         return told and with_input(told, self.trace.input_tokens)
 
-    def _drained(self) -> str | None:
+    def _drained(self, end: RelayEnd | None) -> str | None:
         """Return whether an answer was read on to its end, None where its client was there."""
         if self.drained_bytes is None:
             return None
-        return "whole" if self._is_whole() else "cut"
+        return "whole" if _is_whole(end) else "cut"
 
-    def _is_whole(self) -> bool:
-        return self.end is not None and self.end.failure is None
-
-    def _outcome(self) -> str:
-        """Return ok, midstream, the kind of the error, or at which point the client left, which is nobody's failure.
-
-        So is a cancel of an operator's."""
+    def _outcome(self, end: RelayEnd | None) -> str:
+        """Return ok, midstream, the kind of the error, or at which point the client left, which is nobody's failure."""
         if self._left is not None:
             return self._left
-        if self.end is not None:
-            return "ok" if self.end.failure is None else "midstream"
+        if end is not None:
+            return "ok" if end.failure is None else "midstream"
         if self.error is not None:
             return BY_OPERATOR if isinstance(self.error, CancelledByOperator) else str(self.error.kind)
         if self.is_delivered:
@@ -165,16 +160,16 @@ class Record:
             return _CANCELLED + ("midstream" if self.exchange.is_head_sent else "before-head")
         return "error"
 
-    def _chain(self, outcome: str) -> list[str]:
+    def _chain(self, outcome: str, end: RelayEnd | None) -> list[str]:
         """Return each attempt with how it ended: `ok`, its reason, or `cut` where it was not the provider that ended it."""
         chain = [f"{attempt.provider}:{attempt.reason or 'ok'}" for attempt in self.trace.attempts]
-        if chain and outcome != "ok" and not self._is_whole() and (last := self.trace.attempts[-1]).reason is None:
-            chain[-1] = f"{last.provider}:{self._last_word()}"
+        if chain and outcome != "ok" and not _is_whole(end) and (last := self.trace.attempts[-1]).reason is None:
+            chain[-1] = f"{last.provider}:{self._last_word(end)}"
         return chain
 
-    def _last_word(self) -> str:
-        if self.end is not None and self.end.failure is not None:
-            return str(self.end.failure.reason)
+    def _last_word(self, end: RelayEnd | None) -> str:
+        if end is not None and end.failure is not None:
+            return str(end.failure.reason)
         return str(self.error.kind) if isinstance(self.error, InvalidRequest) else "cut"
 
     def _tell_hops(self) -> None:
@@ -211,6 +206,10 @@ def named_model(answer: Answer) -> str:
         if isinstance(holder, dict) and isinstance(model := holder.get("model"), str) and model:
             return model if _NAME.fullmatch(model) else ""
     return ""
+
+
+def _is_whole(end: RelayEnd | None) -> bool:
+    return end is not None and end.failure is None
 
 
 def _ms(seconds: float) -> float:

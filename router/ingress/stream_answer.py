@@ -234,7 +234,8 @@ class StreamAnswer:
         self.whole.learning.saw(answer.config, end, trio.current_time())
         if (drift := self.record.drift) is not Severity.NONE and self.turn.dialect.is_commented:
             out += b": x-router-drift: %b\n\n" % str(drift).encode()
-        await self.writer.finish(out)
+        answer.book(end.usage)
+        await self.writer.finish(out, end)
         return end
 
     def continuing_call(self, provider: Provider, config: ProviderConfig) -> UpstreamCall | None:
@@ -290,4 +291,5 @@ class BrokenStream:
 
     async def give_up(self) -> None:
         """End the stream: nobody goes on."""
-        await self.stream.writer.finish(self.stream.last_words(self.provider, self.failure, self.usage))
+        last = self.stream.last_words(self.provider, self.failure, self.usage)
+        await self.stream.writer.finish(last, RelayEnd(usage=self.usage, failure=self.failure))

@@ -11,11 +11,13 @@ import trio
 from attrs import define, field
 
 from router.ingress.exchange import Exchange
+from router.routing.answer import RelayEnd
 from router.wire.dialect import Dialect, EventEncoder
 
 PROGRESS_S = 60.0  # Codex gives up after 300 s without an event (wire.md 10.2)
 
 Headers = Sequence[tuple[str, str]]
+SummedUp = Callable[[bytes, RelayEnd | None], bytes]  # the last bytes of a stream, with what is told of its way
 
 
 @define(kw_only=True)
@@ -25,6 +27,7 @@ class StreamWriter:
     exchange: Exchange
     dialect: Dialect
     early_headers: Callable[[], Headers]  # what is known when the grace is over
+    summed_up: SummedUp = lambda last, _end: last
     encoder: EventEncoder | None = None  # of the answer, once there is one
     _has_begun: bool = False  # an event of the answer, not only a keep-alive, has been written
     _is_writing: bool = False
@@ -43,10 +46,10 @@ class StreamWriter:
         await self.exchange.write(data)
         self._is_writing = False
 
-    async def finish(self, data: bytes = b"") -> None:
-        """Send the last bytes and the end; nothing is written after it."""
+    async def finish(self, data: bytes = b"", end: RelayEnd | None = None) -> None:
+        """Send the last bytes and the end; nothing is written after it. `end` tells how an answer ended, None: there was none."""
         self._is_writing = True
-        await self.exchange.finish(data)
+        await self.exchange.finish(self.summed_up(data, end))
 
     async def keep_alive(self, *, grace_s: float, keepalive_s: float) -> None:
         """Send the head after `grace_s`, then a ping after every `keepalive_s` of silence; runs until cancelled."""

@@ -43,11 +43,15 @@ class Answer:
 
 @frozen(kw_only=True)
 class DaemonClient:
-    """`url` is the daemon's base URL. The tokens are those of the configuration, None where none is asked for."""
+    """`url` is the daemon's base URL. The tokens are those of the configuration, None where none is asked for.
+
+    `answer_s` is how long an answer may take."""
 
     url: str
     client_token: Secret | None = field(default=None)
     admin_token: Secret | None = field(default=None)
+    metrics_token: Secret | None = field(default=None)
+    answer_s: float = ANSWER_S
 
     @classmethod
     def of(cls, loaded: LoadedConfig | None, url: str | None) -> DaemonClient:
@@ -59,9 +63,10 @@ class DaemonClient:
             url = address_of(loaded.config.server)
         _check(url)
         return cls(
-            url=url.rstrip("/"),
+            url=url.rstrip("/").removesuffix("/metrics.json"),  # which CodeRouter's own `stats` was given
             client_token=secrets.client_tokens[0] if secrets is not None and secrets.client_tokens else None,
             admin_token=None if secrets is None else secrets.admin_token,
+            metrics_token=None if secrets is None else secrets.metrics_token,
         )
 
     def ask(self, method: str, path: str) -> Answer:
@@ -69,10 +74,10 @@ class DaemonClient:
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         try:
-            connection = kind(parts.netloc, timeout=CONNECT_S)
+            connection = kind(parts.netloc, timeout=min(CONNECT_S, self.answer_s))
             try:
                 connection.connect()
-                connection.sock.settimeout(ANSWER_S)
+                connection.sock.settimeout(self.answer_s)
                 connection.request(
                     method, parts.path + path, body=b"{}" if method == "POST" else None, headers=self._headers(path)
                 )
@@ -92,9 +97,15 @@ class DaemonClient:
         return Answer(status=response.status, body=body)
 
     def _headers(self, path: str) -> dict[str, str]:
-        token = self.admin_token if path.startswith("/admin/") and self.admin_token is not None else self.client_token
+        token = self._token_for(path) or self.client_token
         headers = {"content-type": "application/json", "connection": "close"}
         return headers if token is None else {**headers, "authorization": f"Bearer {token.reveal()}"}
+
+    def _token_for(self, path: str) -> Secret | None:
+        """Return the token that a page asks for beside the clients', None without one."""
+        if path.startswith("/admin/"):
+            return self.admin_token
+        return (self.metrics_token or self.admin_token) if path.startswith("/metrics") else None
 
 
 def _check(url: str) -> None:

@@ -31,6 +31,7 @@ def learned_words(provider: Mapping[str, Any]) -> str:
     parts += [
         f"the key with index {key['key']} of {len(keys)} rests {duration_words(key['rests_s'])} more ({key['reason']})"
         for key in _resting(keys)
+        if len(keys) > 1 or "cooldown_left_s" not in provider  # else it is the provider's own rest
     ]
     return ", ".join(parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -18,6 +19,8 @@ THE_SERVERS = "(the server's)"  # in the place of a model that the configuration
 
 def plain_console() -> Console:
     """Return a console on stdout; without a terminal nothing is folded, unless COLUMNS says so."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a report is read without its blocks and dots, too
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(highlight=False, width=None if has_width else _NO_TERMINAL_WIDTH)
 
@@ -30,6 +33,11 @@ def plain_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, has_he
     for row in rows:
         table.add_row(*map(Text, row))
     return table
+
+
+def shown(text: str) -> str:
+    """Return foreign text without control characters: an upstream's words must not steer the terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def shown_url(url: str) -> str:

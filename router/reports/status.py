@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -10,34 +11,33 @@ from rich.table import Table
 from rich.text import Text
 
 from router.reports.learned import capability_words, learned_facts, learned_words
+from router.reports.plain import shown
 from router.reports.words import STYLES, duration_words
 
 _NOTHING = "-"
+_RUNNING = "running"
+_WIDE = 100  # columns from which there is room for a second word on each provider
 
 
 def print_status(body: Mapping[str, Any], out: Console) -> None:
     """Print the body of `/status`: on a terminal as tables, else one line per fact, `word name key=value ...`."""
     if not out.is_terminal:
         for line in status_lines(body):
-            out.print(Text(line))
+            out.print(Text(shown(line)))
         return
     out.print(Text(_headline(body)))
     if body.get("degraded"):
         out.print(Text(f"degraded: {', '.join(body['degraded'])}", "yellow"))
     if recording := body.get("recording_requests"):
         out.print(Text(f"recording requests {_whose(recording)}, kept for {recording['max_age_days']} days", "yellow"))
-    out.print(_providers(body))
-    for provider in body.get("providers", ()):
-        if why := ", ".join(filter(None, (_why(provider), learned_words(provider)))):
-            out.print(Text(f"{provider['name']}: {why}"))
-    if budgets := [*_budgets_in_use(body)]:
-        out.print(_spending(budgets))
-    if body.get("supervisors"):
-        out.print(_supervisors(body))
-    for mistake in body.get("config_rejected", ()):
-        out.print(Text(f"configuration refused: {mistake}", "red"))
-    for warning in body.get("warnings", ()):
-        out.print(Text(f"warning: {warning}", "yellow"))
+    for part in filter(None, (_providers(body, out.width), _reasons(body), _spending([*budgets_in_use(body)]), _parts(body))):
+        out.print()
+        out.print(part)
+    remarks = [Text(f"configuration refused: {mistake}", "red") for mistake in body.get("config_rejected", ())]
+    remarks += [Text(f"warning: {warning}", "yellow") for warning in body.get("warnings", ())]
+    if remarks:
+        out.print()
+        out.print(*remarks, sep="\n")
 
 
 def state_of(provider: Mapping[str, Any]) -> str:
@@ -73,7 +73,7 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
             **_money(one.get("spend")),
             **learned_facts(one),
         }
-        why = _why(one)
+        why = why_words(one)
         yield f"provider {one['name']} {_pairs(facts)}" + (f" why: {why}" if why else "")
     for one in body.get("providers", ()):
         if known := capability_words(one):
@@ -99,9 +99,13 @@ def _headline(body: Mapping[str, Any]) -> str:
     return (
         f"{body.get('status')} at {', '.join(body.get('addresses', ())) or 'no address'}, version {body.get('version')}, "
         f"up {duration_words(float(body.get('uptime_s', 0)))}\n"
-        f"configuration {body.get('generation')}, {body.get('in_flight')} requests in answer, {_queue(body)}"
+        f"configuration {body.get('generation')}, {_counted(body.get('in_flight', 0))} in answer, {_queue(body)}"
         f"profile {body.get('default_profile')} {answers}"
     )
+
+
+def _counted(requests: int) -> str:
+    return f"{requests} request" if requests == 1 else f"{requests} requests"
 
 
 def _queue(body: Mapping[str, Any]) -> str:
@@ -109,23 +113,61 @@ def _queue(body: Mapping[str, Any]) -> str:
     return f"{waiting} of them wait for a place, " if waiting else ""
 
 
-def _providers(body: Mapping[str, Any]) -> Table:
-    table = _table("provider", "state", "health", "in flight", "next probe", "restarts", "server")
-    for one in body.get("providers", ()):
-        state, health = state_of(one), str(_health(one).get("state", _NOTHING))
-        model = _model_word(one)
-        process = str(one.get("process") or (f"model {model}" if model else _NOTHING))
-        due = _health(one).get("next_probe_in_s")
-        table.add_row(
-            Text(str(one["name"])),
-            Text(state, STYLES.get(state, "")),
-            Text(health, STYLES.get(health, "")),
-            Text(str(one.get("in_flight", 0))),
-            Text(_NOTHING if due is None else f"in {duration_words(due)}" if due else "now"),
-            Text(_budget(one) or _NOTHING),
-            Text(process, STYLES.get(process, "")),
-        )
+def _providers(body: Mapping[str, Any], width: int) -> Table:
+    """Return a row per provider, without the columns that say nothing of anybody; health only where it is wide."""
+    providers = [*body.get("providers", ())]
+    columns = {title: [told(one) for one in providers] for title, told in _COLUMNS.items()}
+    kept = {
+        title: words
+        for title, words in columns.items()
+        if any(word != _NOTHING for word in words) and (title != "health" or width >= _WIDE)
+    }
+    table = _table("provider", *kept)
+    for one, *words in zip(providers, *kept.values(), strict=True):
+        table.add_row(Text(str(one["name"])), *(Text(word, STYLES.get(word, "")) for word in words))
     return table
+
+
+def _probe_word(provider: Mapping[str, Any]) -> str:
+    due = _health(provider).get("next_probe_in_s")
+    return _NOTHING if due is None else f"in {duration_words(due)}" if due else "now"
+
+
+def _server_word(provider: Mapping[str, Any]) -> str:
+    model = _model_word(provider)
+    return str(provider.get("process") or (f"model {model}" if model else _NOTHING))
+
+
+_COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "state": state_of,
+    "health": lambda one: str(_health(one).get("state", _NOTHING)),
+    "in answer": lambda one: str(one.get("in_flight") or _NOTHING),
+    "next probe": _probe_word,
+    "restarts": lambda one: _budget(one) or _NOTHING,
+    "server": _server_word,
+}
+
+
+def _reasons(body: Mapping[str, Any]) -> Table | None:
+    """Return for each provider with which something is amiss what it is, and what is done about it."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column(overflow="fold", ratio=2)
+    now = now_of(body)
+    for one in body.get("providers", ()):
+        if why := ", ".join(filter(None, (why_words(one, now), _restarts_words(one), learned_words(one)))):
+            table.add_row(Text(str(one["name"])), Text(shown(why)))
+    return table if table.rows else None
+
+
+def _restarts_words(provider: Mapping[str, Any]) -> str:
+    """Return how often the server of one that is not well was restarted, and may be."""
+    budget = provider.get("restarts")
+    if budget is None or not provider.get("why"):
+        return ""
+    spent = ", none is left" if budget["used"] >= budget["max"] else ""
+    window = f" in {duration_words(budget['window_s'])}" if "window_s" in budget else ""
+    return f"restarted {budget['used']} times of {budget['max']}{window}{spent}"
 
 
 def _model_word(provider: Mapping[str, Any]) -> str | None:
@@ -134,11 +176,19 @@ def _model_word(provider: Mapping[str, Any]) -> str | None:
     return None if is_loaded is None else "loaded" if is_loaded else "unloaded"
 
 
-def _supervisors(body: Mapping[str, Any]) -> Table:
+def _parts(body: Mapping[str, Any]) -> Table | Text | None:
+    """Return the parts of the router that do not simply run, or were restarted; the others are only counted."""
+    children = [*body.get("supervisors", ())]
+    told = [child for child in children if child.get("state") != _RUNNING or child.get("restarts")]
+    calm = len(children) - len(told)
+    if not children or not told:
+        return Text(f"all {calm} supervised parts run, none was restarted") if children else None
     table = _table("supervised", "state", "restarts")
-    for child in body["supervisors"]:
+    for child in told:
         state = str(child.get("state", ""))
         table.add_row(Text(str(child["name"])), Text(state, STYLES.get(state, "")), Text(str(child.get("restarts", 0))))
+    if calm:
+        table.add_row(Text(f"{calm} others", "dim"), Text(_RUNNING, "dim"), Text("0", "dim"))
     return table
 
 
@@ -151,16 +201,29 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _why(provider: Mapping[str, Any]) -> str:
-    """Return the reason in words: the missing key or package, the rest that it takes, or what failed last, and since when."""
+def now_of(body: Mapping[str, Any]) -> datetime | None:
+    """Return the time at which the daemon wrote its page, by its own clock."""
+    started_at = body.get("started_at")
+    if not isinstance(started_at, str):
+        return None
+    return datetime.fromisoformat(started_at) + timedelta(seconds=float(body.get("uptime_s", 0)))
+
+
+def why_words(provider: Mapping[str, Any], now: datetime | None = None) -> str:
+    """Return the reason in words: the missing key or package, the rest that it takes, or what failed last, and since when.
+
+    With the daemon's `now` it is for how long."""
     state = provider.get("state")
     if state == "disabled":
         return ""
     parts = [str(provider[key]) for key in ("reason", "detail", "why") if provider.get(key)]
     if "cooldown_left_s" in provider:
         parts.insert(0, f"rests {duration_words(provider['cooldown_left_s'])} more")
+    if _health(provider).get("loading") and not parts:
+        parts.append("it loads its model")
     if (since := _health(provider).get("since")) and "why" in provider:
-        parts.append(f"since {since}")
+        age = None if now is None else now - datetime.fromisoformat(since)
+        parts.append(f"since {since}" if age is None else f"for {duration_words(max(age.total_seconds(), 0.0))}")
     return ", ".join(parts)
 
 
@@ -188,7 +251,7 @@ def _budgets(body: Mapping[str, Any]) -> Iterator[Budget]:
         yield f"profile/{name}", spend["month"], standing
 
 
-def _budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
+def budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
     """Yield every budget with a cap, and those of which something was spent."""
     month = str(body.get("spend", {}).get("month", ""))
     of_providers = [(f"provider/{p['name']}", month, p["spend"]) for p in body.get("providers", ()) if "spend" in p]
@@ -197,7 +260,9 @@ def _budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
             yield budget
 
 
-def _spending(budgets: Iterable[Budget]) -> Table:
+def _spending(budgets: Sequence[Budget]) -> Table | None:
+    if not budgets:
+        return None
     table = _table("budget", "period", "spent USD", "in answer", "cap")
     for name, period, standing in budgets:
         spent, held, cap = standing["spent_usd"], standing["reserved_usd"], standing["cap_usd"]

@@ -12,19 +12,21 @@ from rich.text import Text
 
 from router.reports.words import STYLES, duration_words
 
-_FIXED = (9, 7)  # the longest state, the longest duration
+_STATE = 12  # columns of the longest state, or of `3.5 h left`
 _GAP = 2  # between columns
-_LEAST_WAITS = 20  # what is left of it on 80 columns is a class and a method
+_LEAST_WAITS = 22  # what is left of it on 80 columns is a class and a method
+_WAITING = "waiting"
 _CHILDREN = "NurseryManager.__aexit__"  # a task that waits for those in its nursery
 
 
 @frozen(kw_only=True)
 class TreeLine:
-    """One task as a line: `task` is its name behind the branches that lead to it."""
+    """One task as a line: `task` is its name behind the branches that lead to it, `where` the short form of `waits`."""
 
     task: str
     state: str
     waits: str
+    where: str
     left: str
 
 
@@ -32,7 +34,9 @@ def tree_lines(node: Mapping[str, Any], stem: str = "", branch: str = "") -> Ite
     """Yield a line per task, parents first, as a picture of the tree."""
     deadline_in_s = node.get("deadline_in_s")
     left = "" if deadline_in_s is None else duration_words(deadline_in_s)
-    yield TreeLine(task=f"{stem}{branch}{node['name']}", state=str(node["state"]), waits=_waits(node), left=left)
+    yield TreeLine(
+        task=f"{stem}{branch}{node['name']}", state=str(node["state"]), waits=_waits(node), where=_where(node), left=left
+    )
     below = stem + {"├─ ": "│  ", "└─ ": "   ", "": ""}[branch]
     children = node.get("children", ())
     for number, child in enumerate(children, start=1):
@@ -47,15 +51,27 @@ def print_tree(body: Mapping[str, Any], out: Console) -> None:
             out.print(Text("  ".join(filter(None, (line.task, line.state, line.waits, line.left and f"{line.left} left")))))
         return
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
-    room = max(out.width - sum(_FIXED) - 3 * _GAP, 2 * _LEAST_WAITS)
+    room = max(out.width - _STATE - 2 * _GAP, 2 * _LEAST_WAITS)
     task_width = min(max(len(line.task) for line in lines), room - _LEAST_WAITS)
-    for title, width in zip(("task", "state", "left", "waits in"), (task_width, *_FIXED, room - task_width), strict=True):
-        table.add_column(title, no_wrap=True, overflow="ellipsis", width=width, justify="right" if title == "left" else "left")
+    waits_width = room - task_width
+    for title, width in zip(("task", "state", "waits in"), (task_width, _STATE, waits_width), strict=True):
+        table.add_column(title, no_wrap=True, overflow="ellipsis", width=width)
     for line in lines:
-        style = STYLES.get(line.state, "")
-        table.add_row(Text(line.task), Text(line.state, style), Text(line.left), Text(line.waits, "dim"))
+        waits = line.waits if len(line.waits) <= waits_width else line.where
+        table.add_row(Text(line.task), _state(line), Text(waits, "dim"))
     out.print(table)
     out.print(Text(f"{len(lines)} tasks, beside trio's own", "dim"))
+
+
+def _state(line: TreeLine) -> Text:
+    """Return a task's state; one that waits for so long at most is told by the time."""
+    if line.left and line.state == _WAITING:
+        return Text(f"{line.left} left")
+    return Text(line.state, STYLES.get(line.state, ""))
+
+
+def _where(node: Mapping[str, Any]) -> str:
+    return "its children" if node.get("waits_for") == _CHILDREN else str(node.get("waits_in", ""))
 
 
 def _waits(node: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ from router.ports import OpenInfo, OpenReply, Provider, UpstreamCall
 class Answer:
     """A committed answer, open until `deliver` returns: `held` frames of a stream, or a whole `body` and its `document`.
 
-    `is_empty`: the document has nothing in it that the client can act on."""
+    `is_empty`: the document has nothing in it that the client can act on. `book` puts what it has used into the books; who
+    delivers it does so where the client is told the cost, else it is done behind the delivery."""
 
     provider: Provider
     config: ProviderConfig
@@ -30,6 +31,7 @@ class Answer:
     body: bytes | None = None
     document: dict[str, Any] | None = None
     is_empty: bool = False
+    book: Callable[[Usage], None] = lambda _usage: None
 
 
 @frozen(kw_only=True)

@@ -22,7 +22,7 @@ _WAITED_FOR = frozenset({FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT})
 
 @define
 class Booking:
-    """One attempt's; `settle` is called once at most.
+    """One attempt's; what it was settled at first counts.
 
     `told` hears what was booked, and the input by our own count; `seen` tells what the answer has used."""
 
@@ -48,13 +48,15 @@ class Booking:
         return self.has_head and self._seen().output > 0
 
     def settle(self, usage: Usage) -> None:
-        """Book what the attempt has used."""
+        """Book what the attempt has used, unless that was booked already."""
+        if self.cost is not None:
+            return
         self.cost = self._reservation.settle(with_input(usage, self._input_tokens))
         self._told(self.cost, self._input_tokens)
 
     def settle_seen(self) -> None:
         """Book what the answer has used as far as it came."""
-        if self.cost is None:
+        if self.cost is None:  # else it is not even looked at
             self.settle(self._seen())
 
 

@@ -196,7 +196,7 @@ class Walk:
                 until_content.deadline = float("inf")  # from here on the answer has the client's attention
                 self._committed_at = trio.current_time()
                 self.trace.commit(self._committed_at)
-                end = await deliver(answer)
+                end = await deliver(evolve(answer, book=booking.settle))
                 reply.settle(end.usage)
                 return end
         raise ProviderFailed(provider=provider.name, reason=FailureReason.TTFT_TIMEOUT, message=f"no content within {limit} s")

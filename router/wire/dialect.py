@@ -255,6 +255,9 @@ class Dialect(Protocol):
     is_commented: bool
     """Its streams are server-sent events whose readers skip comments."""
 
+    def summed_up(self, last: bytes, summary: bytes) -> bytes:
+        """Return the last bytes of a stream with the router's summary, a JSON object in one line; as they are without a place."""
+
     is_plain: bool
     """Its bodies are read as they are by whoever looks into `messages`, `tools` and `system`; others by way of chat's."""
 

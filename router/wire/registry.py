@@ -86,6 +86,10 @@ class _Dialect:
         del error
         return False
 
+    def summed_up(self, last: bytes, summary: bytes) -> bytes:
+        """Return the bytes with a comment behind them, which readers of server-sent events skip."""
+        return last + b": x-router-summary " + summary + b"\n\n" if self.is_commented else last
+
     @staticmethod
     def counted_request(body: dict[str, Any]) -> dict[str, Any]:
         """Return the body: what is to be counted is said as what is to be answered."""
@@ -222,6 +226,11 @@ class Ollama(_Dialect):
     def framer(provider: str = "") -> Framer:
         """Return a framer of lines."""
         return LineFramer(provider)
+
+    def summed_up(self, last: bytes, summary: bytes) -> bytes:
+        """Return the lines with a field more in the last one: a comment or a line more is what its readers do not know."""
+        head, brace, end = last.rpartition(b"}")
+        return last if not brace or end.strip() else head + b',"router_summary":' + summary + b"}" + end
 
     @staticmethod
     def stream_type(options: ReplyOptions) -> str:

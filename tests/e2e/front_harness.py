@@ -30,10 +30,7 @@ from router.ingress.live_requests import LiveRequests
 from router.ingress.metrics_body import Watched
 from router.ingress.routes import ModelRoute
 from router.ingress.status_report import ProviderReport, StatusReport
-from router.observers.latest import Latest
-from router.observers.metrics import Metrics
-from router.observers.recent import Recent
-from router.observers.series import Series
+from router.observers.views import Views
 from supervisors.ingress import BoundAddress, IngressOptions, run
 from tests.builders import a_config, a_provider
 
@@ -186,7 +183,9 @@ def load_pages(hub: Hub, seen: Seen, gate: FrontGate) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
     config = a_config(a_provider("local"))
-    watched = Watched(source=hub.source, config=lambda: config, metrics=Metrics(), recent=Recent())
+    watched = Watched(
+        source=hub.source, config=lambda: config, metrics=hub.views.metrics, recent=hub.views.recent, unix_now=time.time
+    )
     return cast("ASGIApp", build_app(hub, watched, seen, lambda: gate, started_at=STARTED_AT))
 
 
@@ -218,8 +217,7 @@ async def open_front(
         source=facts or Facts(),
         control=operators or Operators(),
         live=live or LiveRequests(),
-        series=Series(),
-        latest=Latest(),
+        views=Views(),
         drain=drain,
         unix_now=time.time,
         tick_s=tick_s,

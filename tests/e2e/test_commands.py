@@ -61,6 +61,23 @@ def test_status_tells_the_daemon_and_its_providers(desk: Desk) -> None:
     assert json.loads(raw.output)["generation"] == 1
 
 
+def test_stats_prints_one_look_where_there_is_no_terminal(desk: Desk) -> None:
+    shown, raw = desk.run("stats"), desk.run("stats", "--json")
+
+    assert (shown.exit_code, raw.exit_code) == (0, 0)
+    titles = [line for line in shown.output.splitlines() if line and not line.startswith(" ")]
+    assert titles == ["Providers", "Fallback and gates", "Recent", "Cost"]
+    assert "  near " in shown.output
+    pages = json.loads(raw.output)
+    assert [page["providers"][1]["name"] for page in (pages["metrics"], pages["status"])] == ["far/x", "far/x"]
+
+
+def test_stats_without_the_clients_token_is_refused_in_the_daemons_words(desk: Desk) -> None:
+    result = desk.run("stats", "--once", "--url", desk.running.url, env={})
+
+    assert (result.exit_code, result.stderr) == (1, "this router needs a token\n")
+
+
 def test_an_action_on_one_provider_is_seen_in_status_and_told_in_the_log(desk: Desk) -> None:
     held = desk.run("hold", "far/x")
     state = desk.state("far/x")
@@ -122,8 +139,9 @@ def test_a_reload_is_asked_of_the_daemon(desk: Desk) -> None:
 def test_nobody_at_the_address_ends_a_command_with_69(desk: Desk) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
-    result = desk.run("status", "--url", url)
+    result, stats = desk.run("status", "--url", url), desk.run("stats", "--once", "--url", url)
 
+    assert (stats.exit_code, stats.stderr) == (69, result.stderr)
     assert (result.exit_code, result.stderr) == (
         69,
         f"no router answers at {url}: Connection refused (--config FILE or --url names another)\n",

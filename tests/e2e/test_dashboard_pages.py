@@ -189,7 +189,7 @@ async def test_a_viewer_that_reads_nothing_holds_up_neither_the_others_nor_the_d
         for start in range(0, EVENTS, BATCH):
             for number in range(start, start + BATCH):
                 fields = {"number": number, "detail": "x" * 100}
-                desk.served.hub.latest.told(Told(number, 0.0, logging.INFO, "request-complete", fields))
+                desk.served.hub.views.latest.told(Told(number, 0.0, logging.INFO, "request-complete", fields))
             viewer.received = b""
             await viewer.read_until(b"number=%d" % (start + BATCH - 1))
         (behind, ahead) = sorted(one.told for one in desk.served.hub.viewers)

@@ -27,8 +27,9 @@ def run(*words: str, env: dict[str, str] | None = None) -> Result:
 
 
 def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
-    unused = '[[providers]]\nname = "b"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
-    more = f"{unused}[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
+    more = (
+        "[profile_defaults]\ncontext_budget_action = 'warn'\n[mode_aliases]\nfast = 'default'\n[model_map]\n'gpt-*' = 'default'\n"
+    )
     config.write_text(SMALL + more)
 
     result = run("check", "--config", str(config), env={"COLUMNS": "120"})
@@ -40,10 +41,9 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
         "listens on 127.0.0.1:8088, default profile default, paid providers off",
         "provider kind vendor url model state",
         "a openai_compat - http://127.0.0.1:9/v1 m configured",
-        "b openai_compat - http://127.0.0.1:9/v1 m configured",
         "profile asks, in this order reached by",
         "default a default, mode fast, model gpt-*",
-        f"warning: {config}:9: providers[1]: b is in no profile",
+        f"warning: {config}:10: profile_defaults.context_budget_action: no max_context_tokens for a: 128000 is assumed",
     ]
 
 

@@ -18,6 +18,7 @@ from router.ingress.status_report import StatusReport
 from router.observers import families as f
 from router.observers import state_families as s
 from router.observers.families import Family
+from router.state.jsonl import Limits
 from supervisors.outside import Seams
 from supervisors.parts import Parts
 from supervisors.policies import PROBES
@@ -75,8 +76,8 @@ async def test_a_change_that_could_not_be_kept_is_dropped_from_the_state_and_one
     parts.state.put("health", UNWRITABLE, {})
     parts.state.put("health", "a", {"level": 1})
 
-    assert read(parts, s.DROPPED) == {("state",): 1}
-    assert read(parts, s.SINK_PENDING) == {("state",): 1}
+    assert read(parts, s.DROPPED)["state",] == 1
+    assert read(parts, s.SINK_PENDING)["state",] == 1
 
 
 async def test_a_file_is_behind_by_the_age_of_the_oldest_change_however_often_it_changed_since(
@@ -89,8 +90,19 @@ async def test_a_file_is_behind_by_the_age_of_the_oldest_change_however_often_it
     behind = read(parts, s.SINK_LAG)
     await parts.state.flush()
 
-    assert behind == {("state",): 5}
-    assert read(parts, s.SINK_LAG) == {("state",): 0}
+    assert behind["state",] == 5
+    assert read(parts, s.SINK_LAG)["state",] == 0
+
+
+async def test_so_is_a_file_of_lines(tmp_path: Path, autojump_clock: MockClock) -> None:
+    parts = parts_of(tmp_path, "a")
+    parts.sinks.audit.configure(Limits(max_bytes=1_000_000, backups=1))
+    parts.sinks.audit.put(b"{}")
+    await trio.sleep(5)
+    parts.sinks.audit.put(b"{}")
+
+    assert (read(parts, s.SINK_LAG)["audit",], read(parts, s.SINK_PENDING)["audit",]) == (5, 2)
+    assert read(parts, s.SINK_LAG)["journal",] == 0
 
 
 async def test_a_part_that_crashes_is_counted_by_its_name(

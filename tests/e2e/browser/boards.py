@@ -28,7 +28,7 @@ async def open_scripted(*, tick_s: float = 1.0, port: int = 0, tokens: tuple[str
     async with open_front(
         no_model, facts=ScriptedFacts(), operators=ScriptedControl(), tick_s=tick_s, port=port, tokens=tokens, live=ScriptedLive()
     ) as served:
-        fill(served.hub.series, served.hub.latest)
+        fill(served.hub.views.series, served.hub.views.latest)
         yield served
 
 

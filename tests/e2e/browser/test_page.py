@@ -173,8 +173,8 @@ async def _feed(hub: Hub, first: int, end: int) -> None:
     for start in range(first, end, BATCH):
         for number in range(start, start + BATCH):
             fields = {"provider": "workshop", "request_id": f"req_{number:012x}", "number": number, "outcome": "ok"}
-            hub.latest.told(Told(number, time.time(), logging.INFO, "request-complete", fields))
-        while any(viewer.told < hub.latest.count for viewer in hub.viewers):  # noqa: ASYNC110 - it is told once a tick
+            hub.views.latest.told(Told(number, time.time(), logging.INFO, "request-complete", fields))
+        while any(viewer.told < hub.views.latest.count for viewer in hub.viewers):  # noqa: ASYNC110 - it is told once a tick
             await trio.sleep(TICK_S)
 
 

@@ -51,9 +51,8 @@ def meaning_of(option: str) -> tuple[str, str]:
 def _table(path: str) -> str:
     cls = table_types()[path]
     rows = [_row(path, attribute) for attribute in attrs.fields(cls) if stated()[f"{path}.{attribute.name}"]]
-    return "\n".join(
-        [f"### `{_TITLES.get(path, f'[{path}]')}`", "", "| Key | Default | Values | |", "|---|---|---|---|", *rows, ""]
-    )
+    title = f"### `{_TITLES.get(path, f'[{path}]')}`"
+    return "\n".join([title, "", "| Key | Default | Values | |", "|---|---|---|---|", *rows, ""])
 
 
 def _row(path: str, attribute: attrs.Attribute[object]) -> str:

@@ -206,12 +206,6 @@ def test_a_provider_in_no_profile_is_warned_about() -> None:
     assert warned(text) == [("unused-provider", "providers[1]", 9)]
 
 
-def test_a_key_at_its_default_or_off_asks_for_nothing() -> None:
-    text = SMALL + "tool_loop_window = 5\nsticky = false\n[server]\nport = 8088\n"
-
-    assert warned(text) == []
-
-
 @pytest.mark.parametrize("mode", ["oneshot", "unit"])
 def test_what_only_a_managed_server_heeds_and_a_restart_that_nobody_makes_are_warned_about(mode: str) -> None:
     restart = f'[providers.restart]\nmode = "{mode}"\nargv = ["x"]\nidle_stop_s = 5\n\n'

@@ -223,8 +223,9 @@ async def test_a_websocket_is_denied_with_a_json_error(host: bytes, status: int)
         await trio.lowlevel.checkpoint()
         sent.append(message)
 
-    scope = {"type": "websocket", "path": "/v1/responses", "headers": [(b"host", host)]}
+    scope = {"type": "websocket", "path": "/v1/responses", "headers": [(b"host", host), (b"x-request-id", b"mine")]}
     await Bench().front(scope, trio.sleep_forever, send)
 
     assert (sent[0]["type"], sent[0]["status"]) == ("websocket.http.response.start", status)
+    assert (b"x-request-id", b"mine") in sent[0]["headers"]
     assert "error" in orjson.loads(sent[1]["body"])

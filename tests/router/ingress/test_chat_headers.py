@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from router.config.schema import RoutingConfig
+from router.config.schema_rules import AutoRouterConfig, AutoRuleConfig, MatchConfig
 from router.domain.health import CooldownReason
 from router.domain.request import DialectName, Note
 from router.errors import FailureReason, ProviderFailed
@@ -15,11 +17,14 @@ from tests.builders import (
     CHAT,
     Script,
     ScriptedProvider,
+    a_profile,
     anthropic_reply,
     anthropic_stream,
     chat_reply,
     chat_stream,
 )
+from tests.replay.speech.common import Ask
+from tests.replay.speech.every import SPEAKERS
 from tests.router.ingress.rig import Rig
 
 STREAMS = {ANTHROPIC: anthropic_stream, CHAT: chat_stream}
@@ -184,3 +189,52 @@ async def test_a_client_is_sent_away_for_as_long_as_its_only_provider_rests() ->
 
     assert (talk.status, talk.headers["retry-after"]) == (429, "20")
     assert "try again in 20s" in orjson.loads(talk.body)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"), [([], "default"), ([("x-router-profile", "default")], "header"), ([("x-router-mode", "m")], "mode")]
+)
+@pytest.mark.parametrize("fails", [True, False])
+async def test_the_head_says_why_this_profile_answers(headers: list[tuple[str, str]], why: str, *, fails: bool) -> None:
+    provider = refusing(CHAT, FailureReason.CONNECTION) if fails else answering(CHAT)
+    rig = Rig(providers=[provider], tables={"mode_aliases": {"m": "default"}})
+
+    talk = await rig.ask(CHAT, headers=headers, model="unknown")
+
+    assert (talk.headers["x-router-profile"], talk.headers["x-router-profile-why"]) == ("default", why)
+
+
+async def test_a_rule_is_named_in_characters_that_a_header_can_carry() -> None:
+    rule = AutoRuleConfig(id="長 rule%", profile="other", match=MatchConfig(content_contains="hi"))
+    auto = AutoRouterConfig(default_rule_profile="default", rules=(rule,))
+    rig = Rig(
+        providers=[answering(CHAT)],
+        more_profiles=[a_profile("a", name="other")],
+        tables={"routing": RoutingConfig(default_profile="auto"), "auto_router": auto},
+    )
+
+    talk = await rig.ask(CHAT, model="unknown")
+
+    assert talk.headers["x-router-profile"] == "other"
+    assert talk.headers["x-router-profile-why"] == "auto:%E9%95%B7 rule%25"
+
+
+@pytest.mark.parametrize("dialect", list(DialectName))
+async def test_who_was_not_asked_is_told_with_the_reason(dialect: DialectName) -> None:
+    rig = Rig(
+        providers=[answering(CHAT), answering(CHAT, name="b"), answering(CHAT, name="c")],
+        keys={"a": {"paid": True}, "b": {"enabled": False}},
+    )
+    path, body = SPEAKERS[dialect].ask(Ask(text="hi"), stream=False)
+
+    talk = await rig.send(dialect, orjson.dumps(body), path=path)
+
+    assert talk.headers["x-router-provider"] == "c"
+    assert talk.headers["x-router-skipped"] == "a=paid-gate,b=disabled"
+
+
+async def test_a_request_that_nobody_may_answer_says_why() -> None:
+    talk = await Rig(providers=[answering(CHAT)], keys={"a": {"paid": True}}).ask(CHAT)
+
+    assert talk.status >= 400
+    assert (talk.headers["x-router-attempts"], talk.headers["x-router-skipped"]) == ("0", "a=paid-gate")

@@ -35,6 +35,7 @@ async def test_a_count_tells_its_profile_and_who_counted(dialect: DialectName, t
     assert talk.status == 200
     assert (orjson.loads(talk.body)["input_tokens"] == 4711) is (provider is not None)
     assert talk.headers["x-router-profile"] == "default"
+    assert talk.headers["x-router-profile-why"] == "default"
     assert talk.headers.get("x-router-provider") == provider
     assert rig.observer.named("count-tokens-served")[0]["provider"] == provider
 

@@ -19,8 +19,7 @@ from router.ingress.dashboard_pages import Stream
 from router.ingress.drain import Drain
 from router.ingress.live_requests import LiveRequests
 from router.ingress.status_report import StatusReport
-from router.observers.latest import Latest
-from router.observers.series import Series
+from router.observers.views import Views
 from tests.e2e.front_harness import Facts, Operators
 
 WALL = 1_800_000_000.0
@@ -44,8 +43,7 @@ def a_hub(facts: Facts | None = None) -> Hub:
         source=facts or Facts(),
         control=Operators(),
         live=LiveRequests(),
-        series=Series(),
-        latest=Latest(),
+        views=Views(),
         drain=Drain(),
         unix_now=lambda: WALL + trio.current_time(),
     )
@@ -66,8 +64,8 @@ def news(viewer: Viewer) -> Any:  # noqa: ANN401 - JSON
 def tell(hub: Hub, count: int) -> None:
     for number in range(count):
         event = Told(number, WALL, logging.INFO, "request-complete", {"provider": "a", "outcome": "ok", "number": number})
-        hub.latest.told(event)
-        hub.series.told(event)
+        hub.views.latest.told(event)
+        hub.views.series.told(event)
 
 
 async def test_the_first_message_is_the_whole_picture(autojump_clock: MockClock) -> None:

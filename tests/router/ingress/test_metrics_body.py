@@ -33,7 +33,7 @@ OF_OLD = (
 def body_after(*events: tuple[str, dict[str, object]], base_url: str = "http://127.0.0.1:1/v1") -> dict[str, Any]:
     """Return the page after these events, as a client reads it."""
     config = a_config(a_provider("local", base_url=base_url), profiles=[a_profile("local", name="coding")])
-    watched = Watched(source=Facts(), config=lambda: config, metrics=Metrics(), recent=Recent())
+    watched = Watched(source=Facts(), config=lambda: config, metrics=Metrics(), recent=Recent(), unix_now=float)
     watched.metrics.configure(config)
     fanout = Fanout(RememberingObserver(), lambda: 1767323045.678)
     fanout.listen("metrics", watched.metrics)

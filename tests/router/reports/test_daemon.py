@@ -73,6 +73,29 @@ def test_each_path_gets_its_own_token_and_an_action_says_that_it_is_json(method:
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("metrics_token", "admin_token", "token"),
+    [(Secret("m"), Secret("a"), b"m"), (None, Secret("a"), b"a"), (None, None, b"client")],
+)
+def test_the_metrics_are_asked_for_with_the_token_that_opens_them_from_elsewhere(
+    metrics_token: Secret | None, admin_token: Secret | None, token: bytes
+) -> None:
+    with canned(an_answer(b"{}")) as server:
+        client = DaemonClient(url=server.url, client_token=Secret("client"), admin_token=admin_token, metrics_token=metrics_token)
+        client.ask("GET", "/metrics.json")
+
+    assert b"authorization: Bearer " + token + b"\r\n" in server.requests[0]
+
+
+@pytest.mark.e2e
+def test_a_daemon_that_does_not_answer_in_time_counts_as_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = DaemonClient(url=f"http://127.0.0.1:{listener.getsockname()[1]}", answer_s=0.05)
+        with pytest.raises(DaemonUnreachableError, match="timed out"):
+            client.ask("GET", "/status")
+
+
+@pytest.mark.e2e
 @pytest.mark.parametrize("answer", [an_answer(b"<html>"), an_answer(b"[1]"), b"SSH-2.0-x\r\n", b""])
 def test_who_is_no_router_counts_as_not_there(answer: bytes) -> None:
     with canned(answer) as server, pytest.raises(DaemonUnreachableError) as caught:
@@ -111,6 +134,7 @@ def test_a_port_that_only_the_daemon_knows_has_to_be_given() -> None:
     with pytest.raises(ValueError, match="give --url"):
         DaemonClient.of(loaded, None)
     assert DaemonClient.of(loaded, "http://127.0.0.1:9001/").url == "http://127.0.0.1:9001"
+    assert DaemonClient.of(loaded, "http://127.0.0.1:9001/metrics.json").url == "http://127.0.0.1:9001"
 
 
 def test_an_error_is_told_in_the_daemons_own_words() -> None:

@@ -85,6 +85,46 @@ def test_a_terminal_gets_tables_that_fit(width: int) -> None:
         assert words in shown
 
 
+def test_a_terminal_is_told_only_of_parts_with_which_something_is_amiss() -> None:
+    calm = {"state": "running", "restarts": 0}
+    parts = [{"name": f"part-{number}", **calm} for number in range(9)]
+    lost = {"name": "lost", "state": "exhausted", "restarts": 4}
+
+    well = printed({**BODY, "supervisors": parts}, is_terminal=True)
+    shown = Text.from_ansi(printed({**BODY, "supervisors": [*parts, lost]}, is_terminal=True)).plain
+
+    assert "all 9 supervised parts run, none was restarted" in well
+    assert "part-" not in well + shown
+    assert [line.split() for line in shown.splitlines() if "exhausted" in line or "others" in line] == [
+        ["lost", "exhausted", "4"],
+        ["9", "others", "running", "0"],
+    ]
+
+
+def test_an_exclusion_says_for_how_long_and_what_is_left_to_be_tried() -> None:
+    body = {**BODY, "started_at": "2026-01-02T01:00:00Z", "uptime_s": 7500.0}  # 55 s after it was excluded
+    spent = {**EXCLUDED, "restarts": {"used": 3, "max": 3, "window_s": 900.0}}
+
+    shown = Text.from_ansi(printed({**body, "providers": [spent]}, is_terminal=True, width=200)).plain
+
+    assert "connection refused, for 55 s, restarted 3 times of 3 in 15 min, none is left" in shown
+
+
+@pytest.mark.parametrize(("width", "columns"), [(80, ["provider", "state"]), (100, ["provider", "state", "health"])])
+def test_a_column_that_says_nothing_is_left_out_and_health_where_it_is_narrow(width: int, columns: list[str]) -> None:
+    quiet = {**WELL, "in_flight": 0, "process": None}
+
+    shown = Text.from_ansi(printed({**BODY, "providers": [quiet]}, is_terminal=True, width=width)).plain
+
+    assert columns in [line.split() for line in shown.splitlines()]
+
+
+def test_words_of_an_upstream_do_not_steer_the_terminal() -> None:
+    shown = printed({**BODY, "providers": [{**EXCLUDED, "why": "\x1b]0;owned\x07gone"}]}, is_terminal=True)
+
+    assert "\x1b]0" not in shown
+
+
 @pytest.mark.parametrize(("is_loaded", "word"), [(True, "loaded"), (False, "unloaded"), (None, None)])
 def test_a_server_that_tells_of_its_model_has_it_in_memory_or_not(*, is_loaded: bool | None, word: str | None) -> None:
     one = {"name": "q", "state": "configured", "model_state": {"is_loaded": is_loaded, "loaded_window": 4096}}

@@ -67,5 +67,14 @@ def test_a_terminal_gets_state_and_deadline_of_every_task_on_lines_that_fit(widt
 
     assert len(lines) == 1 + 7 + 1
     assert max(map(len, lines)) <= width
-    assert all("waiting" in line or "cancelled" in line for line in lines[1:8])
-    assert "8.9 s" in lines[6]
+    assert all("waiting" in line or "cancelled" in line or "8.9 s left" in line for line in lines[1:8])
+    assert "8.9 s left" in lines[6]
+
+
+@pytest.mark.parametrize(("width", "waits"), [(80, "its children"), (200, "Pump.run, for its children")])
+def test_where_it_is_narrow_a_task_says_the_half_that_says_more(width: int, waits: str) -> None:
+    lines = [line.rstrip() for line in printed(is_terminal=True, width=width)]
+
+    assert lines[1].split(maxsplit=2) == ["root", "waiting", waits]
+    assert lines[2].endswith(("Pump.run, for sleep", "Pump.run"))
+    assert not any(line.endswith("…") for line in lines)

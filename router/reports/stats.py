@@ -1,0 +1,297 @@
+"""`router stats`: the picture of one look at the daemon, as a screen of any size or as lines (supervision.md 18).
+
+A `Picture` fills a terminal: what does not fit ends in `…`, or is counted. `print_stats` is the dump for pipes and `--once`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import field, frozen
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.layout import Layout
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from router.reports.bars import bars
+from router.reports.plain import plain_table, shown
+from router.reports.stats_facts import (
+    CostRow,
+    EventRow,
+    Pace,
+    ProviderRow,
+    Reading,
+    cost_rows,
+    event_rows,
+    failing,
+    gate_rows,
+    provider_rows,
+    spend_rows,
+)
+from router.reports.words import STYLES, duration_words
+
+DUMPED_EVENTS = 10
+KEYS = "q quit  p pause  r refresh  f failures only"
+_WIDE = 120  # columns from which three panels stand side by side, and providers have columns for probe and restarts
+_LEAST = (60, 16)  # columns and rows of a screen with all panels
+_NAME, _NAME_WIDE = 20, 60  # columns for a provider's name
+_FRAME = 2  # rows of a panel's own
+_LEAST_INSIDE = 4  # rows of a panel: the words of the chart, and three of it
+_NOTHING = "-"
+_WENT_ON = "fallback-occurred"  # the request was answered all the same, as a rule
+
+Cells = Sequence[Text]
+
+
+@frozen(kw_only=True)
+class View:
+    """What is to be seen: a look, the pace up to it, what went wrong with the last one, and what the keys have set."""
+
+    url: str
+    interval_s: float
+    reading: Reading | None = None
+    pace: Pace = field(factory=Pace)
+    problem: str = ""
+    is_paused: bool = False
+    failures_only: bool = False
+
+
+@frozen
+class Picture:
+    """A view as something that rich draws, to fill the room that there is."""
+
+    view: View
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the layout for this width and height."""
+        yield _layout(self.view, options.max_width, options.height or console.height, is_ascii=options.ascii_only)
+
+
+def print_stats(reading: Reading, out: Console) -> None:
+    """Print one look as plain tables: providers, fallback and gates, recent events, cost."""
+    rows = provider_rows(reading)
+    _print_block(out, "Providers", _PROVIDER_HEAD, [_provider_cells(row, is_wide=True) for row in rows], "none")
+    _print_block(out, "Fallback and gates", ("", ""), [[Text(label), Text(str(n))] for label, n in gate_rows(reading)], "none")
+    events = [_event_cells(row) for row in event_rows(reading)[:DUMPED_EVENTS]]
+    _print_block(out, "Recent", ("time", "event", "provider", ""), events, "nothing yet")
+    costs = [_cost_cells(row) for row in cost_rows(reading)]
+    _print_block(out, "Cost", _COST_HEAD, costs, "nothing yet")
+
+
+def _print_block(out: Console, title: str, head: Sequence[str], rows: Sequence[Cells], nothing: str) -> None:
+    out.print(Text(title))
+    if not rows:
+        out.print(Text(f"  {nothing}"))
+    else:
+        lines = ((f"  {row[0]}", *map(str, row[1:])) for row in rows)
+        out.print(plain_table((f"  {head[0]}", *head[1:]), lines, has_head=any(head)))
+    out.print()
+
+
+def _layout(view: View, width: int, height: int, *, is_ascii: bool) -> RenderableType:
+    whole = Layout()
+    top = _head(view)
+    parts = [Layout(_stack(top), size=len(top)), Layout(name="body"), Layout(_line(_foot(view)), size=1)]
+    whole.split_column(*parts)
+    if view.reading is None:
+        whole["body"].update(Text(""))
+        return whole
+    room = height - len(top) - 1
+    rows = provider_rows(view.reading)
+    rows = [*failing(rows)] if view.failures_only else rows
+    is_small = width < _LEAST[0] or height < _LEAST[1]
+    providers_rows = room if is_small else min(max(len(rows), 1) + 1 + _FRAME, max(room // 2, 4))
+    providers = _providers(rows, is_wide=width >= _WIDE, room=providers_rows - _FRAME - 1)
+    if is_small:
+        whole["body"].update(providers)
+    else:
+        below = _below(view, view.reading, width=width, room=room - providers_rows, is_ascii=is_ascii)
+        whole["body"].split_column(Layout(providers, size=providers_rows), below)
+    return whole
+
+
+def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: bool) -> Layout:
+    """Return what stands under the providers: three panels over the events where it is wide, else two and two."""
+    is_wide = width >= _WIDE
+    gates, spend, costs = gate_rows(reading), _spend(reading), _costs(reading)
+    needed = max(len(gates), len(spend) + len(costs), _LEAST_INSIDE) + _FRAME
+    first = min(needed, room // 2 if is_wide else (room + 1) // 2)
+    inside = first - _FRAME
+    gate_panel = Layout(_panel("Fallback and gates", _pairs(_fitted([[Text(a), Text(str(n))] for a, n in gates], inside))))
+    cost_panel = Layout(_panel("Cost", _money(spend, costs, inside)))
+    rest = (first if is_wide else room - first) - _FRAME
+    chart_width = width // 3 - 4
+    chart = Layout(_panel("Requests per second", _stack(_chart(view.pace, chart_width, rest, is_ascii=is_ascii))))
+    events = event_rows(reading)
+    kept = [row for row in events if row.is_failure] if view.failures_only else events
+    title = "Recent failures" if view.failures_only else "Recent"
+    recent = Layout(_panel(title, _events(kept, room - first - _FRAME)))
+    upper, lower, below = Layout(size=first), Layout(), Layout()
+    upper.split_row(*((gate_panel, cost_panel, chart) if is_wide else (gate_panel, cost_panel)))
+    if is_wide:
+        lower = recent
+    else:
+        chart.size = chart_width + 4
+        lower.split_row(chart, recent)
+    below.split_column(upper, lower)
+    return below
+
+
+def _head(view: View) -> list[Text]:
+    """Return the lines on top: how the daemon is, and what went wrong with the last look at it."""
+    if view.reading is None:
+        lines = [_line(Text(f"{view.url}: " + ("no answer yet" if view.problem else "asking"), "bold"))]
+    else:
+        status = view.reading.status
+        answers = bool(status.get("default_profile_routable"))
+        told = f"up {duration_words(float(status.get('uptime_s', 0)))}  {status.get('in_flight', 0)} in answer"
+        waiting = status.get("fairness", {}).get("waiting", 0)
+        head = Text.assemble(
+            (f"{status.get('status')} {status.get('version')}", "bold"),
+            f"  {told}{f', {waiting} waiting' if waiting else ''}  ",
+            (f"profile {status.get('default_profile')} ", ""),
+            ("has a provider" if answers else "has NO provider", "" if answers else "bold red"),
+        )
+        if status.get("degraded"):
+            head.append(f"  degraded: {', '.join(status['degraded'])}", "yellow")
+        lines = [_line(head)]
+    if view.problem:
+        lines.append(_line(Text(shown(view.problem), "red")))
+    return lines
+
+
+def _foot(view: View) -> Text:
+    foot = Text(KEYS, "dim")
+    if view.is_paused:
+        foot.append("  PAUSED", "bold not dim")
+    if view.failures_only:
+        foot.append("  FAILURES ONLY", "bold not dim")
+    if view.problem:
+        foot.append(f"  asked again every {view.interval_s:g} s", "red not dim")
+    return foot
+
+
+def _line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _stack(lines: Iterable[Text]) -> Table:
+    grid = Table.grid(expand=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    for line in lines:
+        grid.add_row(line)
+    return grid
+
+
+def _panel(title: str, inside: RenderableType) -> Panel:
+    return Panel(inside, title=Text(title, "bold"), title_align="left", border_style="dim", padding=(0, 1))
+
+
+_PROVIDER_HEAD = ("provider", "state", "tries", "ok", "failed", "open", "next probe", "restarts", "why")
+
+
+def _provider_cells(row: ProviderRow, *, is_wide: bool) -> list[Text]:
+    ok = Text(_NOTHING) if row.ok is None else Text(f"{row.ok:.0%}", _ok_style(row.ok))
+    cells = [
+        Text(shown(row.name)),
+        Text(row.word, STYLES.get(row.word, "")),
+        Text(str(row.attempts)),
+        ok,
+        Text(str(row.failed)),
+    ]
+    if not is_wide:
+        return [*cells, Text(shown(row.note))]
+    return [*cells, Text(str(row.in_flight)), Text(row.probe or _NOTHING), Text(row.restarts or _NOTHING), Text(shown(row.why))]
+
+
+def _ok_style(share: float) -> str:
+    return "green" if share >= 0.95 else "yellow" if share >= 0.8 else "red"  # noqa: PLR2004 - the original's bounds (supervision.md 17)
+
+
+def _providers(rows: Sequence[ProviderRow], *, is_wide: bool, room: int) -> Panel:
+    table = Table(box=None, pad_edge=False, expand=True, padding=(0, 2 if is_wide else 1, 0, 0), header_style="dim")
+    head = _PROVIDER_HEAD if is_wide else (*_PROVIDER_HEAD[:5], "why")
+    for title in head:
+        table.add_column(
+            title,
+            no_wrap=True,
+            overflow="ellipsis",
+            justify="right" if title in {"tries", "ok", "failed", "open"} else "left",
+            ratio=1 if title == "why" else None,
+            min_width=len(title),
+            max_width=(_NAME_WIDE if is_wide else _NAME) if title == "provider" else None,
+        )
+    for cells in _fitted([_provider_cells(row, is_wide=is_wide) for row in rows], room):
+        table.add_row(*cells)
+    if not rows:
+        table.add_row(Text("none", "dim"))
+    return _panel("Providers", table)
+
+
+def _pairs(rows: Iterable[Cells]) -> Table:
+    """Return rows whose first cell gives way; the others stand at the right."""
+    grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    rows = [*rows]
+    for _ in range(max((len(row) for row in rows), default=1) - 1):
+        grid.add_column(no_wrap=True, justify="right")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def _fitted(rows: Sequence[Cells], room: int) -> list[Cells]:
+    """Return as many rows as there is room for; where some are left out, the last says how many."""
+    if len(rows) <= room:
+        return [*rows]
+    left = len(rows) - max(room - 1, 0)
+    return [*rows[: max(room - 1, 0)], [Text(f"… and {left} more", "dim")]]
+
+
+_COST_HEAD = ("provider", "USD", "saved", "hits")
+
+
+def _cost_cells(row: CostRow) -> list[Text]:
+    hits = _NOTHING if row.hit_rate is None else f"{row.hit_rate:.0%}"
+    return [Text(shown(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(hits)]
+
+
+def _spend(reading: Reading) -> list[Cells]:
+    return [[Text(f"spent, {name}"), Text(f"{spent}")] for name, spent in spend_rows(reading)]
+
+
+def _costs(reading: Reading) -> list[Cells]:
+    rows = [_cost_cells(row) for row in cost_rows(reading)]
+    return [[Text(title, "dim") for title in _COST_HEAD], *rows] if rows else []
+
+
+def _money(spend: Sequence[Cells], costs: Sequence[Cells], room: int) -> RenderableType:
+    """Return budgets over costs, each a grid of its own; the budgets stay where both have no room."""
+    if not (spend or costs):
+        return Text("nothing yet", "dim")
+    return Group(_pairs(_fitted(spend, room)), _pairs(_fitted(costs, max(room - len(spend), 0))))
+
+
+def _chart(pace: Pace, width: int, rows: int, *, is_ascii: bool) -> list[Text]:
+    seen = pace.rates[-width:]
+    now = f"{seen[-1]:.1f} now, {max(seen):.1f} at most" if seen else "nothing yet"
+    lines = bars(seen, width=max(width, 1), height=max(rows - 1, 0), is_ascii=is_ascii)
+    return [_line(Text(now)), *(_line(Text(line)) for line in lines)]
+
+
+def _event_cells(row: EventRow) -> list[Text]:
+    style = "" if not row.is_failure else "yellow" if row.name == _WENT_ON else "red"
+    return [Text(row.at, "dim"), Text(row.name, style), Text(shown(row.provider)), Text(shown(row.said))]
+
+
+def _events(rows: Sequence[EventRow], room: int) -> RenderableType:
+    if not rows:
+        return Text("nothing yet", "dim")
+    grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(len(row.name) for row in rows))
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for at, name, provider, said in map(_event_cells, rows[: max(room, 0)]):
+        grid.add_row(at, name, Text(" ").join(filter(None, (provider, said))))
+    return grid

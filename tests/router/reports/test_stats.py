@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from router.reports.stats import Picture, View, print_stats
+from router.reports.stats_facts import Pace, Reading
+from tests.router.reports.looks import a_provider, a_reading, a_row, an_event, drawn
+
+LONG = "a-name-that-is-longer-than-its-column/at-80"
+SIZES = [(80, 24), (200, 50), (120, 30), (60, 16), (59, 15), (20, 5), (300, 20), (80, 100)]
+
+
+def a_busy_reading(providers: int = 4) -> Reading:
+    names = [LONG, *(f"p{number}" for number in range(1, providers))]
+    states = [a_provider(name, due_s=41, why="connection refused, and more words than fit anywhere " * 3) for name in names]
+    events = (
+        an_event("provider-failed-midstream", n % 60, provider=names[n % providers], reason="upstream-5xx") for n in range(256)
+    )
+    return a_reading(
+        *states,
+        rows=tuple(a_row(name, ok=90, failed=10, cost=1.25, hits=0.5) for name in names),
+        recent=tuple(events),
+        counters={"chain_paid_gate_blocked_total": 12, "capability_degraded": {"image": 3}},
+    )
+
+
+def view(reading: Reading | None = None, *, problem: str = "", is_paused: bool = False, failures_only: bool = False) -> View:
+    pace = Pace(rates=tuple(float(n % 9) for n in range(200)))
+    return View(
+        url="http://127.0.0.1:8088",
+        interval_s=1,
+        reading=reading or a_busy_reading(),
+        pace=pace,
+        problem=problem,
+        is_paused=is_paused,
+        failures_only=failures_only,
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("providers", [1, 4, 60])
+def test_it_fills_a_screen_of_any_size_and_no_more(width: int, height: int, providers: int) -> None:
+    lines = drawn(Picture(view(a_busy_reading(providers))), width=width, height=height)
+
+    assert len(lines) == height
+    assert [cell_len(line) for line in lines] == [width] * height
+    assert lines[0].startswith("running 9.9"[:width])
+    assert lines[-1].startswith("q quit")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50)])
+def test_each_panel_is_there_and_what_is_cut_ends_in_dots(width: int, height: int) -> None:
+    shown = "\n".join(drawn(Picture(view()), width=width, height=height))
+
+    for title in ("Providers", "Fallback and gates", "Cost", "Requests per second", "Recent"):
+        assert f"─ {title} ─" in shown
+    assert ("a-name-that-is-long…" if width == 80 else LONG) in shown
+    assert "probe in 41 s" in shown or "in 41 s" in shown
+    assert "nobody left: costs money" in shown
+    assert "8.0 at most" in shown
+
+
+def test_providers_that_do_not_fit_are_counted() -> None:
+    shown = drawn(Picture(view(a_busy_reading(60))), width=80, height=24)
+
+    (counted,) = [line for line in shown if "more" in line and "│ …" in line and "p" not in line[:4]][:1]
+    listed = sum(line.startswith(("│ p", "│ a-name")) for line in shown) - 1  # but the head
+    assert f"… and {60 - listed} more" in counted
+
+
+def test_a_failed_look_is_told_over_what_was_seen_last() -> None:
+    lines = drawn(Picture(view(problem="no router answers: Connection refused", is_paused=True)), width=80, height=24)
+
+    assert lines[1].startswith("no router answers: Connection refused")
+    assert "p1" in "\n".join(lines)
+    assert "PAUSED  asked again every 1 s" in lines[-1]
+
+
+def test_before_the_first_look_there_is_only_the_address() -> None:
+    nothing = View(url="http://127.0.0.1:8088", interval_s=1, problem="Connection refused")
+
+    lines = drawn(Picture(nothing), width=80, height=24)
+
+    assert lines[0].rstrip() == "http://127.0.0.1:8088: no answer yet"
+    assert lines[1].startswith("Connection refused")
+
+
+def test_failures_only_leaves_out_who_is_well_and_what_went_well() -> None:
+    reading = a_reading(
+        a_provider("fine"),
+        a_provider("broken"),
+        rows=(a_row("fine", ok=3), a_row("broken", ok=1, failed=1)),
+        recent=(an_event("provider-ok", provider="fine"), an_event("provider-failed", provider="broken")),
+    )
+
+    shown = "\n".join(drawn(Picture(view(reading, failures_only=True)), width=80, height=24))
+
+    assert "fine" not in shown
+    assert shown.count("broken") == 2
+    assert "FAILURES ONLY" in shown
+
+
+def test_words_of_an_upstream_do_not_steer_the_terminal() -> None:
+    reading = a_reading(a_provider("near", "excluded", why="\x1b]0;owned\x07\x1b[2Jgone"))
+
+    assert "\x1b]" not in "\n".join(drawn(Picture(view(reading)), width=80, height=24))
+
+
+def test_without_unicode_it_is_drawn_in_ascii() -> None:
+    class Ascii(io.StringIO):
+        encoding = "ascii"
+
+    out = Console(file=Ascii(), force_terminal=True, width=80, height=24, color_system=None)
+    out.print(Picture(view(a_reading(a_provider("near")))))
+
+    assert isinstance(out.file, Ascii)
+    assert out.file.getvalue().isascii()
+
+
+def test_the_dump_has_a_block_for_each_panel_and_ten_events() -> None:
+    out = Console(file=io.StringIO(), width=10_000, highlight=False)
+    print_stats(a_busy_reading(), out)
+
+    assert isinstance(out.file, io.StringIO)
+    text = out.file.getvalue()
+    assert [line for line in text.splitlines() if line and not line.startswith(" ")] == [
+        "Providers",
+        "Fallback and gates",
+        "Recent",
+        "Cost",
+    ]
+    assert text.count("provider-failed-midstream") == 10
+    assert LONG in text
