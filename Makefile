@@ -25,7 +25,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert setup-otel run demo fake test e2e replay sim soak bench clients conformance check fmt fmt-check lint types \
+.PHONY: help setup setup-local setup-local-tiny setup-clients setup-convert setup-otel run demo fake test e2e replay sim soak bench pictures clients conformance check fmt fmt-check lint types \
         docs compile lock fixtures-index clean
 
 help: ## list the commands
@@ -128,6 +128,9 @@ replay: $(VENV)/.stamp-dev ## every wire vector through codecs and ingress
 
 sim: $(VENV)/.stamp-dev ## simulated worlds of the whole daemon: make sim SEEDS=1000 HOURS=1 FIRST=1
 	@$(PY) -m tests.sim --seeds $(SEEDS) --hours $(HOURS) $(if $(FIRST),--first $(FIRST)) $(ARGS)
+
+pictures: $(VENV)/.stamp-dev ## the pictures of the dashboard in docs/, made in Chromium
+	$(PY) -m tests.e2e.browser
 
 bench: $(VENV)/.stamp-dev ## beside a direct connection and a bare proxy; the table of docs/performance.md
 	$(PY) -m tests.bench $(ARGS)

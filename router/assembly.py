@@ -20,18 +20,19 @@ from router.ingress.asgi_types import ASGIApp, Receive, Scope, Send
 from router.ingress.canary import CanaryDoor, open_canary_door
 from router.ingress.chat import handle
 from router.ingress.count_tokens import count_tokens
+from router.ingress.dashboard_hub import Hub
 from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange, hex_id
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.generation import Generation
+from router.ingress.live_requests import LiveRequests
 from router.ingress.metrics_body import Watched
 from router.ingress.policy_report import FairnessReport, PolicyReport, policy_of
 from router.ingress.routes import ModelRoute, Operation
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.observers.capture import Capture
-from router.observers.metrics import Metrics
-from router.observers.recent import Recent
+from router.observers.views import Views
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
 from router.providers.capabilities import Capabilities, unsuitable_profiles
@@ -86,8 +87,8 @@ class Tree:
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
     record: Callable[[bytes], None] = lambda _taken: None
-    metrics: Metrics = field(factory=Metrics)  # this and `recent` are listeners of whoever observes
-    recent: Recent = field(factory=Recent)
+    views: Views = field(factory=Views)  # listeners of whoever observes
+    live: LiveRequests = field(factory=LiveRequests)
     sources: Sources = field(factory=Sources)
 
 
@@ -176,8 +177,8 @@ def _take_over(tree: Tree, config: RouterConfig) -> None:
     tree.memory.take_over(config.providers)
     tree.memory.sticky.ttl_s = config.routing.sticky_ttl_s
     tree.fairness.change(FairnessRules.of(config.server))
-    tree.metrics.configure(config)
-    tree.recent.keep_only({provider.name for provider in config.providers})
+    tree.views.metrics.configure(config)
+    tree.views.recent.keep_only({provider.name for provider in config.providers})
 
 
 def _warn_of_unsuitable(generation: Generation) -> None:
@@ -221,6 +222,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
         memory=tree.memory,
         fairness=tree.fairness,
         capture=Capture.of(config.capture, tree.record, sources.unix_now),
+        live=tree.live,
     )
     front = _front(loaded, generation, tree, cold)
     return Assembled(loaded=loaded, front=front, generation=generation, providers=providers)
@@ -277,6 +279,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
             admin_token=admin.reveal() if (admin := loaded.secrets.admin_token) is not None else None,
             metrics_token=looks.reveal() if (looks := loaded.secrets.metrics_token) is not None else None,
             tokens=[*tokens, tree.canary.secret] if tokens else (),
+            unix_now=tree.sources.unix_now,
         ),
         drain=tree.drain,
         observer=tree.observer,
@@ -301,15 +304,23 @@ class Source:
         """Return the Quart app over these facts."""
         from router.ingress.quart_app import build_app  # noqa: PLC0415 - 0.2 s and 10 MiB, paid at the first page only
 
-        tree = self.tree
-        watched = Watched(
+        tree, views, deployed = self.tree, self.tree.views, self.deployed
+        hub = Hub(
             source=self,
-            config=lambda: self.deployed.current.loaded.config,
-            metrics=tree.metrics,
-            recent=tree.recent,
+            control=tree.control,
+            live=tree.live,
+            views=views,
+            drain=tree.drain,
             unix_now=tree.sources.unix_now,
         )
-        app = build_app(self, tree.control, tree.observer, watched, started_at=self.started_at)
+        watched = Watched(
+            source=self,
+            config=lambda: deployed.current.loaded.config,
+            metrics=views.metrics,
+            recent=views.recent,
+            unix_now=tree.sources.unix_now,
+        )
+        app = build_app(hub, watched, tree.observer, lambda: deployed.current.front.gate, started_at=self.started_at)
         return cast("ASGIApp", app)
 
     def report(self) -> StatusReport:
@@ -334,6 +345,7 @@ class Source:
             daemon=self.tree.report(),
             grammar_violations=_grammar_violations(self.deployed.current),
             spend=spend,
+            timezone=config.server.display_timezone or "UTC",
             fairness=FairnessReport.of(generation.fairness),
             capture=config.capture if config.capture.enabled else None,
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),

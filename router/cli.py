@@ -200,6 +200,19 @@ def tree(daemon: DaemonClient, *, as_json: bool) -> None:
         print_tree(answer.body, plain_console())
 
 
+@click.command()
+@daemon_options
+@click.option("--open", "opens", is_flag=True, help="Also show it in your browser.")
+def dashboard(daemon: DaemonClient, *, opens: bool) -> None:
+    """Print where the running daemon shows its dashboard."""
+    ask_or_end(daemon, "GET", "/status")
+    url = f"{daemon.url}/dashboard"
+    click.echo(url)
+    if opens and click.launch(url):
+        click.echo("no browser could be started", err=True)
+        sys.exit(EXIT_FAILED)
+
+
 def provider_command(action: str, summary: str) -> click.Command:
     """Return the command for one action on one provider of the running daemon."""
 
@@ -287,6 +300,7 @@ COMMANDS: tuple[click.Command, ...] = (
     explain,
     status,
     tree,
+    dashboard,
     provider_command("exclude", "Take a provider out of the chains; it is probed, and comes back when it answers."),
     provider_command("restore", "Put an excluded or held provider back into its chains, on probation."),
     provider_command("hold", "Take a provider out of every chain until it is restored; it is not probed."),

@@ -6,7 +6,8 @@
     │  ├─ InvalidJson  UnknownProfile  UnknownMode  ContextOverflow
     ├─ Refused                the front says no before the body counts
     │  ├─ Unauthorized  HostNotAllowed  NotFound  MethodNotAllowed
-    │  └─ BodyTooLarge  UnsupportedMediaType  OverCapacity  QueueFull  ShuttingDown
+    │  ├─ BodyTooLarge  UnsupportedMediaType  OverCapacity  QueueFull  ShuttingDown
+    │  └─ CancelledByOperator
     ├─ GuardRejected          a guard stops the request: tool loop, tool count
     ├─ NoProviderAvailable    the chain is empty or every attempt failed
     ├─ UpstreamClientError    an upstream's 4xx that is the client's own fault
@@ -54,6 +55,7 @@ class ErrorKind(StrEnum):
     TIMEOUT = "timeout"
     OVER_CAPACITY = "over_capacity"
     SHUTTING_DOWN = "shutting_down"
+    CANCELLED_BY_OPERATOR = "cancelled_by_operator"
     INTERNAL = "internal"
     UPSTREAM_CLIENT = "upstream_client"
     MIDSTREAM = "midstream"
@@ -235,6 +237,13 @@ class ShuttingDown(Refused):
 
     kind = ErrorKind.SHUTTING_DOWN
     retry_after_s: float = 5.0
+
+
+@define(kw_only=True, slots=False)
+class CancelledByOperator(Refused):
+    """An operator has ended the request: nobody has failed, and the same request is not to come back by itself."""
+
+    kind = ErrorKind.CANCELLED_BY_OPERATOR
 
 
 @define(kw_only=True, slots=False)

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 
 from router.config.schema import RouterConfig
 from router.domain.events import Usage
-from router.domain.spend import Blocked, CapScope, Cost, SpendReport, Standing
+from router.domain.spend import Blocked, Booked, CapScope, Cost, SpendReport, Standing
 from router.errors import FailureReason, ProviderFailed
 from router.ports import Observer
 from router.routing.budget import (
@@ -189,6 +189,8 @@ class Ledger:
             daily=self._standing((CapScope.DAY, ""), self._caps),
             providers={name: one for name, one in providers.items() if one.cap_usd is not None or self._costs(name)},
             profiles={account[1]: self._standing(account, self._caps) for account in profiles},
+            today=_booked(self._books.day),
+            this_month=_booked(self._books.month),
         )
 
     # ---- for Holding only
@@ -269,6 +271,10 @@ class Ledger:
             del self._shelf[name]
             self.rows.delete(SPEND, name)
         return taken
+
+
+def _booked(spent: Spent) -> Booked:
+    return Booked(by_provider=spent.by_provider, by_profile=spent.by_profile)
 
 
 def _zone(name: str) -> tzinfo:

@@ -24,9 +24,10 @@ from router.domain.probe import ProbeResult
 from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
 from router.observers.fanout import Fanout
+from router.observers.latest import Latest
 from router.observers.log import LogObserver
 from router.observers.metrics import Metrics
-from router.observers.recent import Recent
+from router.observers.views import Views
 from router.ports import Observer
 from router.providers.adapter import HttpProvider
 from router.providers.cache_flush import CacheFlusher
@@ -250,7 +251,8 @@ def build(
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
     observer = fanout = Fanout(observer, seams.wall.now)
-    metrics, recent = _counting(fanout)
+    views = Views(metrics=Metrics(group_ids), latest=Latest(redact=redactor.redact))
+    views.listen_to(fanout)
     sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
@@ -289,9 +291,8 @@ def build(
         spending=ledger,
         budget=late.budget,
         report=late.report,
+        views=views,
         record=sinks.capture.writer.put,
-        metrics=metrics,
-        recent=recent,
         sources=seams.sources(),
     )
     late.parts = Parts(
@@ -319,14 +320,6 @@ def build(
         exporting=telemetry.begin(fanout, loaded, redactor, late.configured),
     )
     return late.parts
-
-
-def _counting(fanout: Fanout) -> tuple[Metrics, Recent]:
-    """Return what the pages count by and list, which hear of every event from now on."""
-    metrics, recent = Metrics(group_ids), Recent()
-    fanout.listen("metrics", metrics)
-    fanout.listen("recent", recent)
-    return metrics, recent
 
 
 def _known(config: RouterConfig) -> Known:

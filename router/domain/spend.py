@@ -91,8 +91,16 @@ class Blocked:
 
 
 @frozen(kw_only=True)
+class Booked:
+    """What was spent in one period, by whose answers it was; who has cost nothing is not there."""
+
+    by_provider: Mapping[str, float] = field(factory=dict)
+    by_profile: Mapping[str, float] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class SpendReport:
-    """Every budget at one moment, for `/status`: by provider and profile of the month, and over everything."""
+    """Every budget at one moment: by provider and profile of the month, and over everything. `today`, `this_month`: who spent."""
 
     month: str
     day: str
@@ -101,3 +109,5 @@ class SpendReport:
     daily: Standing
     providers: Mapping[str, Standing] = field(factory=dict)
     profiles: Mapping[str, Standing] = field(factory=dict)
+    today: Booked = field(factory=Booked)
+    this_month: Booked = field(factory=Booked)

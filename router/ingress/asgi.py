@@ -14,7 +14,7 @@ import orjson
 import trio
 from attrs import define
 
-from router.errors import InvalidRequest, NotFound, OverCapacity, RouterError, ShuttingDown
+from router.errors import InvalidRequest, NotFound, OverCapacity, RouterError, ShuttingDown, Unauthorized
 from router.ingress.asgi_types import Receive, Scope, Send
 from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange, NewId, hex_id
@@ -22,7 +22,17 @@ from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.front_serve import answered, refuse, serve
 from router.ingress.front_websocket import deny_websocket
-from router.ingress.routes import COLD_PAGES, OPEN_PAGES, ModelRoute, Page, Target, find_target, guess_dialect
+from router.ingress.routes import (
+    COLD_PAGES,
+    DASHBOARD,
+    DASHBOARD_LOGIN,
+    OPEN_PAGES,
+    ModelRoute,
+    Page,
+    Target,
+    find_target,
+    guess_dialect,
+)
 from router.ports import Observer
 
 
@@ -89,6 +99,9 @@ class Front:
         if target is Page.ADMIN:
             self.gate.check_operator(exchange.method, exchange.headers, exchange.query, exchange.peer)
             return target
+        if target is Page.DASHBOARD:
+            self.gate.check_viewer(exchange.headers, exchange.query, exchange.peer)
+            return target
         if target is Page.METRICS:
             self.gate.check_scraper(exchange.headers, exchange.peer)
             return target
@@ -101,6 +114,9 @@ class Front:
         return target
 
     async def _refuse(self, exchange: Exchange, *, error: RouterError) -> None:
+        if isinstance(error, Unauthorized) and exchange.path == DASHBOARD:  # people read no JSON: they get a form
+            await exchange.respond(303, [("location", DASHBOARD_LOGIN)])
+            return
         self.observer.event(
             "request-refused",
             {

@@ -22,6 +22,7 @@ from router.ingress.generation import Generation
 from router.ingress.grammar_check import GrammarCheck
 from router.ingress.guarding import Guards
 from router.ingress.learning import Learning
+from router.ingress.live_requests import Entry
 from router.ingress.rank_facts import rank_facts
 from router.ingress.reading_on import ReadingOn
 from router.ingress.record import Record
@@ -41,22 +42,32 @@ from router.routing.dispatch import Walk
 async def handle(exchange: Exchange, generation: Generation, route: ModelRoute) -> None:
     """Answer one request on a model route; the answer, or its error, is complete when this returns."""
     record = Record(exchange=exchange, observer=generation.observer)
-    try:
-        body = await exchange.read_body(generation.config.server.max_body_bytes)
-        turn = Turn.read(generation, exchange, route, body)
-        record.choice, record.agent, record.model, record.is_stream = turn.choice, turn.agent, turn.model, turn.is_stream
-        if generation.capture is not None:
-            generation.capture.take(asked_by(exchange, turn))
-        guards = Guards(turn=turn, record=record)
-        guards.before()
-        handler = Handler(exchange=exchange, turn=turn, record=record, guards=guards)
-        async with generation.fairness.slot(turn.agent.session, turn.agent.klass):
-            await (handler.stream() if turn.is_stream else handler.whole())
-    except RouterError as error:
-        record.failed(error)
-        await refuse(exchange, error, error_headers(record, error, exchange.dialect))
-    finally:
-        record.finish(trio.current_time())
+    with generation.live.entered(exchange, record) as entry:
+        try:
+            with entry.outer as until_asked:
+                await _answer(exchange, generation, route, entry)
+            if until_asked.cancelled_caught:
+                entry.check()
+        except RouterError as error:
+            record.failed(error)
+            await refuse(exchange, error, error_headers(record, error, exchange.dialect))
+        finally:
+            record.finish(trio.current_time())
+
+
+async def _answer(exchange: Exchange, generation: Generation, route: ModelRoute, entry: Entry) -> None:
+    """Answer, unless the request's own scope is cancelled before it has a chain to walk. Raises RouterError."""
+    record = entry.record
+    body = await exchange.read_body(generation.config.server.max_body_bytes)
+    turn = Turn.read(generation, exchange, route, body)
+    record.choice, record.agent, record.model, record.is_stream = turn.choice, turn.agent, turn.model, turn.is_stream
+    if generation.capture is not None:
+        generation.capture.take(asked_by(exchange, turn))
+    guards = Guards(turn=turn, record=record)
+    guards.before()
+    handler = Handler(exchange=exchange, turn=turn, record=record, guards=guards, entry=entry)
+    async with generation.fairness.slot(turn.agent.session, turn.agent.klass):
+        await (handler.stream() if turn.is_stream else handler.whole())
 
 
 @define(kw_only=True)
@@ -67,6 +78,7 @@ class Handler:
     turn: Turn
     record: Record
     guards: Guards
+    entry: Entry
     learning: Learning = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -136,9 +148,11 @@ class Handler:
         with self.exchange.drain.cancelled_at_deadline() as scope:
             scope.deadline = self.exchange.opened_at + limit_s
             walk = Walk(plan=plan, ask=self._ask(scope), upstreams=generation.upstreams, trace=self.record.trace)
-            end = await walk.run(deliver)
+            with self.entry.cancels(scope):
+                end = await walk.run(deliver)
         if scope.cancelled_caught:
             self._check_wanted()
+            self.entry.check()
             raise self._cut_short(limit_s)
         return end
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs
 
 from attrs import field, frozen
 
 from router.errors import HostNotAllowed, Unauthorized, UnsupportedMediaType
+from router.ingress.front_cookie import LASTS_S, cookie_of, is_sealed, sealed
 
 _LOOPBACK_NAMES = frozenset({"localhost"})
 _SIGNS_OF_A_PROXY = ("forwarded", "via", "x-forwarded-for", "x-real-ip")  # behind one, every peer is on loopback
@@ -30,6 +31,7 @@ class FrontGate:
     tokens: tuple[bytes, ...] = field(repr=False)
     admin_token: bytes | None = field(default=None, repr=False)
     metrics_token: bytes | None = field(default=None, repr=False)
+    unix_now: Callable[[], float] = float  # for the age of a cookie; 0.0: none is ever too old
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class FrontGate:
         tokens: Iterable[str],
         admin_token: str | None = None,
         metrics_token: str | None = None,
+        unix_now: Callable[[], float] = float,
     ) -> FrontGate:
         """Build the gate. Bound to every address, the daemon answers to every address, which no rebinding name can be."""
         bind = split_host(bind_host)
@@ -50,6 +53,7 @@ class FrontGate:
             tokens=tuple(token.encode() for token in tokens),
             admin_token=None if admin_token is None else admin_token.encode(),
             metrics_token=None if metrics_token is None else metrics_token.encode(),
+            unix_now=unix_now,
         )
 
     def check_host(self, headers: Mapping[str, str]) -> None:
@@ -76,15 +80,42 @@ class FrontGate:
         From this machine the client token is asked for as everywhere. A POST has to say that it is JSON, which a page in a
         browser cannot do to a foreign address without being asked first. Raises Unauthorized, UnsupportedMediaType."""
         if self.admin_token is not None:
-            if not hmac.compare_digest(bearer_of(headers).encode(), self.admin_token):
+            is_shown = hmac.compare_digest(bearer_of(headers).encode(), self.admin_token)
+            if not is_shown and not self._has_cookie_of(headers, (self.admin_token,)):
                 raise Unauthorized(message="admin actions need the admin token, sent as a bearer token")
         elif not is_from_here(headers, peer):
             raise Unauthorized(message="admin actions are taken from this machine only, unless admin_token_env is set")
-        else:
+        elif not self._has_cookie_of(headers, self.tokens):
             self.check_token(headers, query)
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method == "POST" and media_type != "application/json":
             raise UnsupportedMediaType(message="admin actions take content-type: application/json only")
+
+    def check_viewer(self, headers: Mapping[str, str], query: str, peer: str) -> None:
+        """Let somebody look: from this machine who may ask for an answer, else who shows the token for it, or the admin's.
+
+        A cookie that was made of such a token is as good (`log_in`). Raises Unauthorized (decision 21)."""
+        good = self._looking(headers, peer)
+        offered = [credential.encode() for credential in credentials(headers, query)]
+        if any([hmac.compare_digest(one, token) for one in offered for token in good]) or self._has_cookie_of(headers, good):  # noqa: C419 - same
+            return
+        if not is_from_here(headers, peer):
+            raise Unauthorized(message="from elsewhere the dashboard needs the token of metrics_token_env, or the admin token")
+        self.check_token(headers, query)
+
+    def log_in(self, offered: str, headers: Mapping[str, str], peer: str) -> str | None:
+        """Return the cookie's value for a token that was typed in, None for a wrong one."""
+        found = [token for token in self._looking(headers, peer) if hmac.compare_digest(offered.encode(), token)]
+        return sealed(found[0], int(self.unix_now()) + LASTS_S) if found else None
+
+    def _looking(self, headers: Mapping[str, str], peer: str) -> tuple[bytes, ...]:
+        """Return the tokens with which the caller may look."""
+        own = tuple(token for token in (self.admin_token, self.metrics_token) if token is not None)
+        return (*own, *self.tokens) if is_from_here(headers, peer) else own
+
+    def _has_cookie_of(self, headers: Mapping[str, str], tokens: Iterable[bytes]) -> bool:
+        value = cookie_of(headers.get("cookie", ""))
+        return bool(value) and any([is_sealed(value, token, self.unix_now()) for token in tokens])  # noqa: C419 - all are compared
 
     def check_scraper(self, headers: Mapping[str, str], peer: str) -> None:
         """Let the metrics be read: from this machine by everybody, from elsewhere with the token for it, or the admin's.

@@ -10,6 +10,7 @@ from router.config.capability_table import read_builtin
 from router.config.schema import ProfileConfig, RouterConfig
 from router.domain.request import DialectName
 from router.ingress.grammar_check import GrammarTally
+from router.ingress.live_requests import LiveRequests
 from router.observers.capture import Capture
 from router.ports import HealthView, Observer
 from router.providers.capabilities import Capabilities, resolve_capabilities
@@ -39,6 +40,7 @@ class Generation:
     minting: Minting
     memory: Memory = field(factory=Memory)  # the daemon's own, as is `fairness`: both outlive this generation
     fairness: Fairness = field(factory=Fairness)
+    live: LiveRequests = field(factory=LiveRequests)  # the same
     tally: GrammarTally = field(factory=GrammarTally)
     capture: Capture | None = None  # requests are recorded
     _declared: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from

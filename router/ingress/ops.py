@@ -15,6 +15,7 @@ from quart import Blueprint, Response, request
 from router.domain.control import ReloadVerdict
 from router.domain.health_events import OperatorAction
 from router.errors import NotFound
+from router.ingress.live_requests import LiveRequests
 from router.ingress.status_report import StatusSource, health_body, provider_part, status_body
 from router.ports import Control, Observer
 
@@ -38,7 +39,7 @@ def ops_pages(source: StatusSource, wall: Callable[[], datetime] = lambda: datet
     return pages
 
 
-def admin_pages(source: StatusSource, control: Control, observer: Observer) -> Blueprint:
+def admin_pages(source: StatusSource, control: Control, observer: Observer, live: LiveRequests) -> Blueprint:
     """Return the pages of the operators; each action is told as `admin-action`. They raise NotFound for unknown names."""
     pages = Blueprint("admin", __name__)
 
@@ -64,6 +65,13 @@ def admin_pages(source: StatusSource, control: Control, observer: Observer) -> B
         now = trio.current_time()
         bodies = (provider_part(one, now=now) for one in source.report().providers if one.status.name == name)
         return json_page({"action": action, **next(bodies, {"name": name})})
+
+    @pages.post("/admin/requests/<request_id>/cancel")
+    async def cancel(request_id: str) -> Response:
+        result = "cancelled" if live.cancel(request_id) else "ending"  # by itself, already
+        fields = {"action": "cancel", "request_id": request_id[:64], "result": result, "peer": request.remote_addr}
+        observer.event("admin-action", fields)
+        return json_page({"action": "cancel", "id": request_id, "result": result})
 
     return pages
 

@@ -1,4 +1,4 @@
-"""The Quart app behind the front: model list, operation pages, metrics and admin actions; the dashboard joins it later.
+"""The Quart app behind the front: model list, operation pages, metrics, admin actions and the dashboard.
 
 The front has checked Host and token and knows every path, so nothing here is reached past it. What a page raises goes
 through Quart to the front, which answers it in the caller's dialect. Quart's limits are set on purpose: its defaults
@@ -6,6 +6,7 @@ cut a stream after 60 s without a word (stack.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from quart import Response, request
@@ -13,21 +14,26 @@ from quart_trio import QuartTrio
 
 from router.domain.request import DialectName
 from router.errors import NotFound
+from router.ingress.dashboard_hub import Hub
+from router.ingress.dashboard_pages import dashboard_pages
+from router.ingress.front_gate import FrontGate
 from router.ingress.metrics_body import Watched
 from router.ingress.metrics_pages import metrics_pages
 from router.ingress.models import models_page, one_model
 from router.ingress.models_ollama import running_page, show_page, tags_page, version_page
 from router.ingress.ops import admin_pages, json_page, ops_pages
 from router.ingress.routes import guess_dialect
-from router.ingress.status_report import StatusSource
-from router.ports import Control, Observer
+from router.ports import Observer
 
 MAX_BODY_BYTES = 64 * 1024  # no page takes more than a short form
 BODY_TIMEOUT_S = 10.0
 
 
-def build_app(source: StatusSource, control: Control, observer: Observer, watched: Watched, *, started_at: datetime) -> QuartTrio:
-    """Return the app. `started_at` is aware; it dates the models."""
+def build_app(
+    hub: Hub, watched: Watched, observer: Observer, gate: Callable[[], FrontGate], *, started_at: datetime
+) -> QuartTrio:
+    """Return the app over the facts that `hub` and `watched` know. `started_at` is aware; it dates the models."""
+    source = hub.source
     app = QuartTrio("router", static_folder=None)
     app.config.update(
         RESPONSE_TIMEOUT=None,
@@ -37,7 +43,8 @@ def build_app(source: StatusSource, control: Control, observer: Observer, watche
     )
     app.url_map.merge_slashes = False  # a redirect makes clients lose their body and headers (R-71)
     app.register_blueprint(ops_pages(source))
-    app.register_blueprint(admin_pages(source, control, observer))
+    app.register_blueprint(admin_pages(source, hub.control, observer, hub.live))
+    app.register_blueprint(dashboard_pages(hub, gate))
     app.register_blueprint(metrics_pages(watched))
 
     @app.errorhandler(404)

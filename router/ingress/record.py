@@ -10,7 +10,7 @@ from attrs import define, field
 from router.domain.events import Usage
 from router.domain.request import Note
 from router.domain.trace_context import HEADER, TraceContext
-from router.errors import InvalidRequest, RouterError, UpstreamClientError
+from router.errors import CancelledByOperator, InvalidRequest, RouterError, UpstreamClientError
 from router.guards.drift import Severity
 from router.ingress.exchange import Exchange
 from router.ports import Observer
@@ -26,6 +26,7 @@ from router.wire.touch import REASONING_KEYS
 MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
 MAX_WORD_CHARS = 200  # of what a client or an upstream calls something, in a line of the log
 _CANCELLED = "cancelled-"  # before the phase: the client has left
+BY_OPERATOR = "cancelled-by-operator"
 _ID = re.compile(r"[!-~]{1,128}")
 _NAME = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # of a model, as a header can tell it
 
@@ -93,7 +94,7 @@ class Record:
             self.tell("capability-degraded", dropped=list(REASONING_KEYS), reason="non-standard-field")
         line = self.line(now, self.end)
         outcome = str(line["outcome"])
-        if outcome.startswith(_CANCELLED):
+        if outcome.startswith(_CANCELLED) and outcome != BY_OPERATOR:
             self.tell("client-disconnected", phase=outcome.removeprefix(_CANCELLED), total_ms=line["total_ms"])
         self.observer.event("request-complete", line)
 
@@ -152,7 +153,7 @@ class Record:
         if end is not None:
             return "ok" if end.failure is None else "midstream"
         if self.error is not None:
-            return str(self.error.kind)
+            return BY_OPERATOR if isinstance(self.error, CancelledByOperator) else str(self.error.kind)
         if self.is_delivered:
             return "ok"
         if self.exchange.has_client_left:

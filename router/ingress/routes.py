@@ -46,12 +46,16 @@ class Page(StrEnum):
     STORED = "stored"  # answers that a client could fetch again, of which there are none
     ADMIN = "admin"
     METRICS = "metrics"
+    DASHBOARD = "dashboard"
+    DASHBOARD_DOOR = "dashboard-door"  # the form for its token, and files that tell nothing
 
 
 Target = ModelRoute | Page
 
-COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.METRICS})
-OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ})  # need no token: probes have none
+COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.METRICS, Page.DASHBOARD, Page.DASHBOARD_DOOR})
+# need no token: probes have none, and a form has to be seen before one can be typed into it
+OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ, Page.DASHBOARD_DOOR})
+DASHBOARD, DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard", "/dashboard/login", "/dashboard/files/"
 
 _ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
 _GEMINI_HEADER = b"x-goog-api-key"
@@ -88,6 +92,9 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/metrics.json": (_GET, Page.METRICS),
     "/admin/tree": (_GET, Page.ADMIN),
     "/admin/reload": (("POST",), Page.ADMIN),
+    DASHBOARD: (_GET, Page.DASHBOARD),
+    f"{DASHBOARD}/events": (("GET",), Page.DASHBOARD),
+    DASHBOARD_LOGIN: ((*_GET, "POST"), Page.DASHBOARD_DOOR),
 }
 _PREFIXES: tuple[tuple[str, tuple[str, ...], Target], ...] = (
     ("/v1/models/", _GET, Page.MODELS),
@@ -96,6 +103,8 @@ _PREFIXES: tuple[tuple[str, tuple[str, ...], Target], ...] = (
     ("/responses/", ("GET", "DELETE", "POST"), Page.STORED),
     ("/api/event_logging/", ("POST",), Page.QUIET),
     ("/admin/providers/", ("POST",), Page.ADMIN),
+    ("/admin/requests/", ("POST",), Page.ADMIN),
+    (DASHBOARD_FILES, _GET, Page.DASHBOARD_DOOR),
 )
 _HOT: Mapping[tuple[str, str], Target] = {
     (method, path): target for path, (methods, target) in _PATHS.items() for method in methods

@@ -56,6 +56,7 @@ class StatusReport:
     daemon: DaemonReport = field(factory=DaemonReport)
     spend: SpendReport | None = None  # None: nothing is booked
     fairness: FairnessReport | None = None
+    timezone: str = "UTC"  # in which people are shown times
     capture: CaptureConfig | None = None  # requests are recorded
 
     @property

@@ -131,7 +131,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "config-warning": EventSpec(WARNING, ("kind", "path", "message", "line")),
     "config-reload": EventSpec(WARNING, ("result", "detail"), audited=True),
     # what an operator asked of it; `peer` is who, by address
-    "admin-action": EventSpec(INFO, ("action", "provider", "result", "peer"), audited=True),
+    "admin-action": EventSpec(INFO, ("action", "provider", "request_id", "result", "peer"), audited=True),
     # managed processes
     "process-started": EventSpec(INFO, (*_PROCESS_FIELDS, "pid"), audited=True),
     "process-ready": EventSpec(INFO, (*_PROCESS_FIELDS, "pid", "start_s"), audited=True),

@@ -108,9 +108,8 @@ PROVIDER = Label("provider", Names.PROVIDERS)
 PROFILE = Label("profile", Names.PROFILES)
 GROUP = Label("group", Names.GROUPS)
 
-_REQUEST_OUTCOME = Label(
-    "outcome", words(("ok", "midstream", "error", "cancelled-before-head", "cancelled-midstream"), ErrorKind)
-)
+_LEFT = ("cancelled-before-head", "cancelled-midstream", "cancelled-by-operator")
+_REQUEST_OUTCOME = Label("outcome", words(("ok", "midstream", "error", *_LEFT), ErrorKind))
 _ATTEMPT_OUTCOME = Label("outcome", words(AttemptOutcome))
 _REASON = Label("reason", words(FailureReason))
 

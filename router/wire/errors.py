@@ -108,6 +108,10 @@ _WORDS = {
     ErrorKind.TIMEOUT: _Words(504, "timeout_error", "server_error", "timeout", "DEADLINE_EXCEEDED"),
     ErrorKind.OVER_CAPACITY: _Words(503, "overloaded_error", "server_error", "server_is_overloaded", "UNAVAILABLE"),
     ErrorKind.SHUTTING_DOWN: _Words(503, "overloaded_error", "server_error", "shutting_down", "UNAVAILABLE"),
+    # 403: clients repeat a 5xx, a 408 and a 409 by themselves, and a 401 sends the user to log in
+    ErrorKind.CANCELLED_BY_OPERATOR: _Words(
+        403, "permission_error", "permission_error", "cancelled_by_operator", "PERMISSION_DENIED"
+    ),
     ErrorKind.INTERNAL: _Words(500, "api_error", "server_error", "internal_error", "INTERNAL"),
     ErrorKind.UPSTREAM_CLIENT: _Words(400, _INVALID, _INVALID, None, _ARGUMENT),
     ErrorKind.MIDSTREAM: _Words(502, "api_error", "upstream_error", "mid_stream_failure", "UNAVAILABLE"),

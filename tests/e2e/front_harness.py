@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from time import time
 from typing import cast
 
 import trio
@@ -21,15 +21,16 @@ from router.domain.probe import ProbeClass, ProbeResult
 from router.errors import NotFound
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp
+from router.ingress.dashboard_hub import Hub
 from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
+from router.ingress.live_requests import LiveRequests
 from router.ingress.metrics_body import Watched
 from router.ingress.routes import ModelRoute
 from router.ingress.status_report import ProviderReport, StatusReport
-from router.observers.metrics import Metrics
-from router.observers.recent import Recent
+from router.observers.views import Views
 from supervisors.ingress import BoundAddress, IngressOptions, run
 from tests.builders import a_config, a_provider
 
@@ -118,6 +119,7 @@ class Served:
     front: Front
     drain: Drain
     seen: Seen
+    hub: Hub
     address: BoundAddress
     stopped: trio.Event
 
@@ -177,13 +179,14 @@ class Client:
         self.stream.socket.close()
 
 
-def load_pages(facts: Facts, operators: Operators, seen: Seen) -> ASGIApp:
+def load_pages(hub: Hub, seen: Seen, gate: FrontGate) -> ASGIApp:
     from router.ingress.quart_app import build_app  # noqa: PLC0415 - as the daemon does: only when a page is asked for
 
+    config = a_config(a_provider("local"))
     watched = Watched(
-        source=facts, config=lambda: a_config(a_provider("local")), metrics=Metrics(), recent=Recent(), unix_now=time
+        source=hub.source, config=lambda: config, metrics=hub.views.metrics, recent=hub.views.recent, unix_now=time.time
     )
-    return cast("ASGIApp", build_app(facts, operators, seen, watched, started_at=STARTED_AT))
+    return cast("ASGIApp", build_app(hub, watched, seen, lambda: gate, started_at=STARTED_AT))
 
 
 @asynccontextmanager
@@ -198,6 +201,10 @@ async def open_front(
     facts: Facts | None = None,
     operators: Operators | None = None,
     admin_token: str | None = None,
+    metrics_token: str | None = None,
+    tick_s: float = 1.0,
+    live: LiveRequests | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Served]:
     """Serve a front whose model routes all answer with `answer`; stops it, hastened, at the end."""
 
@@ -206,18 +213,35 @@ async def open_front(
         await answer(exchange)
 
     drain, seen, stopped = Drain(), Seen(), trio.Event()
+    hub = Hub(
+        source=facts or Facts(),
+        control=operators or Operators(),
+        live=live or LiveRequests(),
+        views=Views(),
+        drain=drain,
+        unix_now=time.time,
+        tick_s=tick_s,
+    )
+    gate = FrontGate.of(
+        bind_host="127.0.0.1",
+        allowed_hosts=("router.test",),
+        tokens=tokens,
+        admin_token=admin_token,
+        metrics_token=metrics_token,
+        unix_now=time.time,
+    )
     front = Front(
-        gate=FrontGate.of(bind_host="127.0.0.1", allowed_hosts=("router.test",), tokens=tokens, admin_token=admin_token),
+        gate=gate,
         drain=drain,
         observer=seen,
         answer_model=answer_model,
-        cold=ColdApp(lambda: load_pages(facts or Facts(), operators or Operators(), seen)),
+        cold=ColdApp(lambda: load_pages(hub, seen, gate)),
         max_in_flight=max_in_flight,
         version="1",
     )
     options = IngressOptions(
         host="127.0.0.1",
-        port=0,
+        port=port,
         write_timeout_s=write_timeout_s,
         drain_timeout_s=drain_timeout_s,
         idle_connection_s=idle_connection_s,
@@ -230,7 +254,7 @@ async def open_front(
 
     async with trio.open_nursery() as nursery:
         (address,) = await nursery.start(serve)
-        yield Served(front=front, drain=drain, seen=seen, address=address, stopped=stopped)
+        yield Served(front=front, drain=drain, seen=seen, hub=hub, address=address, stopped=stopped)
         drain.hasten()
         with trio.fail_after(PATIENCE_S):
             await stopped.wait()

@@ -122,6 +122,13 @@ def test_the_tree_holds_every_task_of_the_daemon_by_name(desk: Desk) -> None:
     assert count(raw["tree"]) + TRIOS_OWN == raw["tasks_living"]
 
 
+def test_the_dashboard_s_address_is_told_where_a_daemon_answers(desk: Desk) -> None:
+    there, gone = desk.run("dashboard"), desk.run("dashboard", "--url", f"http://127.0.0.1:{free_port()}")
+
+    assert (there.exit_code, there.output) == (0, f"{desk.running.url}/dashboard\n")
+    assert (gone.exit_code, gone.stdout) == (69, "")
+
+
 def test_a_reload_is_asked_of_the_daemon(desk: Desk) -> None:
     result = desk.run("reload")
 

@@ -56,8 +56,8 @@ async def test_what_a_daemon_tells_is_counted_whatever_its_log_does(tmp_path: Pa
     parts.observer.event("self-healing-restart", {"providers": ("a",), "group": "servers", "success": True})
     parts.observer.event("probe-completed", {"provider": "a", "verdict": "ok"})
 
-    assert parts.tree.metrics.of(f.RESTARTS).values == {("a", "servers", "ok"): 1}
-    assert [one.event for one in parts.tree.recent.events()] == ["self-healing-restart", "probe-completed"]
+    assert parts.tree.views.metrics.of(f.RESTARTS).values == {("a", "servers", "ok"): 1}
+    assert [one.event for one in parts.tree.views.recent.events()] == ["self-healing-restart", "probe-completed"]
 
 
 async def test_a_reload_takes_the_series_of_a_provider_away(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_a_reload_takes_the_series_of_a_provider_away(tmp_path: Path) -> N
 
     parts.apply(a_file(tmp_path, "b"))
 
-    assert parts.tree.metrics.of(f.ATTEMPTS).total("provider") == {("b",): 1}
+    assert parts.tree.views.metrics.of(f.ATTEMPTS).total("provider") == {("b",): 1}
 
 
 async def test_a_change_that_could_not_be_kept_is_dropped_from_the_state_and_one_that_waits_is_behind(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from router.config.schema import BudgetConfig, CostConfig
 from router.domain.events import Usage
-from router.domain.spend import CapScope, Standing
+from router.domain.spend import Booked, CapScope, Standing
 from router.state.rows import SPEND
 from supervisors.ledger import KEPT_PERIODS
 from tests.builders import a_config, a_profile, a_provider
@@ -51,6 +51,24 @@ def test_a_reservation_crosses_no_threshold() -> None:
         pass
 
     assert world.told() == []
+
+
+# ---- who spent it
+
+
+def test_a_day_and_a_month_are_told_by_provider_and_by_profile() -> None:
+    world = a_world()
+    world.spend(2, "a", "default")
+    world.clock.time += 86_400
+    world.spend(3, "a", "other")
+    world.spend(4, "b", "other")
+
+    report = world.ledger.snapshot()
+    assert report.today == Booked(by_provider={"a": 3.0, "b": 4.0}, by_profile={"other": 7.0})
+    assert report.this_month == Booked(by_provider={"a": 5.0, "b": 4.0}, by_profile={"default": 2.0, "other": 7.0})
+
+    world.clock.time += 86_400
+    assert world.ledger.snapshot().today == Booked()
 
 
 # ---- periods

@@ -18,6 +18,7 @@ from router.ingress.chat import handle
 from router.ingress.drain import Drain
 from router.ingress.front_serve import serve
 from router.ingress.generation import Generation
+from router.ingress.live_requests import LiveRequests
 from router.ingress.routes import ModelRoute, find_target
 from router.ports import Spending
 from router.providers.adapter import DIALECT_OF_KIND
@@ -81,6 +82,7 @@ class Rig:
     health_board: HealthBoard | None = None  # in place of `resting` and of the sink that only remembers
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
+    live: LiveRequests = field(factory=LiveRequests)
 
     def generation(self) -> Generation:
         """Return the generation of the rig."""
@@ -107,6 +109,7 @@ class Rig:
             minting=Minting(new_id=lambda prefix: f"{prefix}{next(numbers)}", now=lambda: 1_763_800_000),
             memory=self.memory,
             fairness=self.fairness,
+            live=self.live,
         )
 
     async def ask(

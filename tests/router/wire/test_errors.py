@@ -105,6 +105,7 @@ def test_every_vector_and_every_kind_is_covered() -> None:
     assert len(CASES) == 22
     assert ERRORS.keys() == CASES.keys()
     without_vector = {ErrorKind.NOT_CONFIGURED, ErrorKind.OVER_CAPACITY, ErrorKind.UPSTREAM_CLIENT, ErrorKind.MIDSTREAM}
+    without_vector |= {ErrorKind.CANCELLED_BY_OPERATOR}
     assert {error.kind for error in ERRORS.values()} == set(ErrorKind) - without_vector
 
 

@@ -1,0 +1,177 @@
+// Four charts: time to first token and latency, over 5 minutes and over 1 hour. Each is a fixed number of nodes that are
+// drawn anew; a day of figures makes the page no larger.
+
+import { count, draw, make, millis, say } from "./dom.js";
+
+const WINDOWS = { "5m": { width: 5, text: "5 min" }, "1h": { width: 60, text: "1 h" } };
+const BUCKETS = 60;
+const KINDS = { ttft: "First token", latency: "Latency" };
+const HEIGHT = 150, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 22, BARS = 26;
+const NICE = [1, 2, 5, 10];
+
+/** The points of every name and window, the newest BUCKETS of each. */
+export class Points {
+  #known = new Map();
+
+  clear() {
+    this.#known.clear();
+  }
+
+  take(points) {
+    for (const point of points) {
+      const key = `${point.window}/${point.name}`;
+      if (!this.#known.has(key)) this.#known.set(key, new Map());
+      const own = this.#known.get(key);
+      own.set(point.at, point);
+      while (own.size > BUCKETS + 1) own.delete(own.keys().next().value);
+    }
+  }
+
+  /** The points within a window that ends now, by time; from the last second of the newest bucket on nothing moves. */
+  of(window, name, now) {
+    const oldest = now - BUCKETS * WINDOWS[window].width;
+    const own = this.#known.get(`${window}/${name}`);
+    return own === undefined ? [] : [...own.values()].filter((point) => point.at > oldest).sort((a, b) => a.at - b.at);
+  }
+
+  names() {
+    return new Set([...this.#known.keys()].map((key) => key.slice(key.indexOf("/") + 1)).filter(Boolean));
+  }
+}
+
+export class Chart {
+  #width = 320;
+  #points = [];
+  #now = 0;
+
+  constructor(parent, kind, window) {
+    this.kind = kind;
+    this.window = window;
+    this.#build(parent);
+    new ResizeObserver(([entry]) => {
+      this.#width = Math.max(entry.contentRect.width, 160);
+      this.show(this.#points, this.#now);
+    }).observe(this.figure);
+  }
+
+  #build(parent) {
+    this.figure = make("figure", "chart");
+    const caption = make("figcaption");
+    this.readout = make("span", "readout");
+    caption.append(make("span", "", `${KINDS[this.kind]}, ${WINDOWS[this.window].text}`), this.readout);
+    this.svg = draw("svg", { role: "img", height: HEIGHT });
+    this.grid = [0, 1, 2].map(() => draw("path", { class: "grid" }));
+    this.ticks = [0, 1, 2].map(() => draw("text", { class: "tick", "text-anchor": "end" }));
+    this.ends = ["start", "end"].map((anchor) => draw("text", { class: "tick", "text-anchor": anchor }));
+    const shape = (name) => draw("path", { class: name });
+    [this.bars, this.band, this.line, this.fails, this.cross] = ["bars", "band", "line", "fails", "cross"].map(shape);
+    this.svg.append(...this.grid, this.bars, this.band, this.line, this.fails, this.cross, ...this.ticks, ...this.ends);
+    this.ends[0].textContent = `${WINDOWS[this.window].text} ago`;
+    this.ends[1].textContent = "now";
+    this.figure.append(caption, this.svg);
+    parent.append(this.figure);
+    this.svg.addEventListener("pointermove", (event) => this.#point(event));
+    this.svg.addEventListener("pointerleave", () => this.#read(null));
+  }
+
+  /** Draw the points of a window that ends now. */
+  show(points, now) {
+    this.#points = points;
+    this.#now = now;
+    const told = points.filter((point) => this.#high(point) !== null);
+    const top = nice(Math.max(...told.map((point) => this.#high(point)), 1));
+    this.svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT}`);
+    this.#frame(top);
+    const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    const runs = runsOf(points, (point) => this.#high(point) !== null, WINDOWS[this.window].width);
+    const middle = (point) => [this.#x(point), y(this.#low(point))];
+    const upper = (point) => [this.#x(point), y(this.#high(point))];
+    this.line.setAttribute("d", runs.map((run) => path(run.map(middle)) + (run.length === 1 ? "h.01" : "")).join(""));
+    this.band.setAttribute("d", runs.map((run) => `${path([...run.map(upper), ...run.map(middle).reverse()])}z`).join(""));
+    this.#counts(points);
+    this.#read(null);
+  }
+
+  #frame(top) {
+    [0, 0.5, 1].forEach((share, index) => {
+      const y = TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
+      this.grid[index].setAttribute("d", `M${LEFT} ${y}H${this.#width - RIGHT}`);
+      place(this.ticks[index], LEFT - 6, y + 4);
+      say(this.ticks[index], millis(top * share));
+    });
+    place(this.ends[0], LEFT, HEIGHT - 5);
+    place(this.ends[1], this.#width - RIGHT, HEIGHT - 5);
+  }
+
+  #counts(points) {
+    const most = Math.max(...points.map((point) => point.requests), 1);
+    const base = HEIGHT - BOTTOM, wide = Math.max((this.#width - LEFT - RIGHT) / BUCKETS - 1, 1);
+    const bar = (point, high) => `M${round(this.#x(point) - wide / 2)} ${base}v${-round(high)}h${round(wide)}v${round(high)}z`;
+    this.bars.setAttribute("d", points.map((point) => bar(point, (point.requests / most) * BARS)).join(""));
+    const failed = points.filter((point) => point.failures);
+    this.fails.setAttribute("d", failed.map((point) => bar(point, 4)).join(""));
+  }
+
+  #point(event) {
+    const box = this.svg.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * this.#width;
+    const distance = (point) => Math.abs(this.#x(point) - x);
+    this.#read(this.#points.reduce((best, point) => (best === null || distance(point) < distance(best) ? point : best), null));
+  }
+
+  /** Say the figures of one point, or of the newest. */
+  #read(point) {
+    const told = point ?? this.#points.findLast((one) => this.#low(one) !== null) ?? null;
+    this.cross.setAttribute("d", point === null ? "" : `M${round(this.#x(point))} ${TOP}V${HEIGHT - BOTTOM}`);
+    const text = told === null ? "no figures yet" : `${millis(this.#low(told))}, p95 ${millis(this.#high(told))}`;
+    say(this.readout, text);
+    const requests = this.#points.reduce((sum, one) => sum + one.requests, 0);
+    const label = `${KINDS[this.kind]} of the last ${WINDOWS[this.window].text}: newest ${text}; ${count(requests)} requests`;
+    if (point === null) this.svg.setAttribute("aria-label", label);
+  }
+
+  #x(point) {
+    const { width } = WINDOWS[this.window];
+    const share = 1 - (this.#now - point.at - width / 2) / (BUCKETS * width);
+    return LEFT + Math.min(Math.max(share, 0), 1) * (this.#width - LEFT - RIGHT);
+  }
+
+  #low(point) {
+    return point[`${this.kind}_p50_ms`];
+  }
+
+  #high(point) {
+    return point[`${this.kind}_p95_ms`];
+  }
+}
+
+/** The charts, in the order in which they are shown. */
+export const makeCharts = (parent) =>
+  Object.keys(KINDS).flatMap((kind) => Object.keys(WINDOWS).map((window) => new Chart(parent, kind, window)));
+
+const round = (value) => Math.round(value * 10) / 10;
+const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${round(x)} ${round(y)}`).join("");
+
+function place(text, x, y) {
+  text.setAttribute("x", x);
+  text.setAttribute("y", y);
+}
+
+function nice(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * NICE.find((step) => step * power >= value);
+}
+
+/** Runs of neighbours that have a figure: a line over a silence would tell what nobody measured. */
+function runsOf(points, isTold, width) {
+  const runs = [];
+  let last = null;
+  for (const point of points) {
+    if (isTold(point)) {
+      if (last !== null && point.at - last.at <= width * 1.5) runs.at(-1).push(point);
+      else runs.push([point]);
+      last = point;
+    }
+  }
+  return runs;
+}

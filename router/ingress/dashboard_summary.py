@@ -1,0 +1,50 @@
+"""The dashboard without scripts: what matters most, as plain HTML of the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+
+import trio
+
+from router.domain.spend import Standing
+from router.ingress.dashboard_parts import Clock, providers_part
+from router.ingress.live_requests import LiveRequest
+from router.ingress.status_report import StatusReport, rfc3339
+
+
+def summary_html(report: StatusReport, live: tuple[LiveRequest, ...], wall: datetime) -> str:
+    """Return the summary at an aware moment; every text in it is escaped."""
+    now = trio.current_time()
+    providers = providers_part(report, Clock(now=now, wall=wall.timestamp()))
+    rows = [[one[key] for key in ("name", "word", "why", "in_flight")] for one in providers if isinstance(one, dict)]
+    asked = [[one.id, one.profile, one.provider, one.phase, f"{now - one.opened_at:.1f} s"] for one in live]
+    chains = [[name, " > ".join(chain)] for name, chain in report.profiles.items()]
+    state = "stopping" if report.is_stopping else "running"
+    return "".join(
+        (
+            f"<p>Nursery Router {escape(report.version)} is {state} at {rfc3339(wall)}. This page is live with scripts only; ",
+            "reload it for newer figures.</p>",
+            f"<p>Degraded: {escape(', '.join(report.degraded) or 'nothing')}.</p>",
+            _table("Providers", ("Name", "State", "Why", "In flight"), rows),
+            _table("Chains", ("Profile", "Providers, in order"), chains),
+            _table("Live requests", ("Id", "Profile", "Provider", "Phase", "Age"), asked),
+            *(() if report.spend is None else _costs(report.spend.daily, report.spend.monthly)),
+        )
+    )
+
+
+def _costs(today: Standing, month: Standing) -> Iterable[str]:
+    rows = [[name, f"{one.spent_usd:.4f}", _cap(one)] for name, one in (("Today", today), ("This month", month))]
+    yield _table("Cost", ("Period", "USD spent", "Cap"), rows)
+
+
+def _cap(standing: Standing) -> str:
+    return "none" if standing.cap_usd is None else f"{standing.cap_usd:g}"
+
+
+def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,147 @@
+"""Who is being answered now, and an operator's way to end one of them.
+
+One value per daemon. A request is entered by `chat.handle` and left when its line is told; what is shown of it is read from
+its record when somebody looks, so that it costs nobody else anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import trio
+from attrs import define, field, frozen
+
+from router.errors import CancelledByOperator, NotFound
+from router.ingress.exchange import Exchange
+from router.ingress.record import MAX_WORD_CHARS, Record
+
+
+class Phase(StrEnum):
+    """How far a request is."""
+
+    READING = "reading"  # its body comes in
+    QUEUED = "queued"  # it waits for a place, or for a provider's first sign
+    ASKING = "asking"  # a provider is asked, and has said nothing yet
+    ANSWERING = "answering"  # the answer is on its way to the client
+    READING_ON = "reading-on"  # the client has left; the answer is read to its end
+    ENDING = "ending"  # cancelled, and cleaning up
+
+
+@frozen(kw_only=True)
+class LiveRequest:
+    """One request at this moment. `opened_at` and `first_at` (its first content) are on trio's clock.
+
+    `provider` is who was asked last, "" before that; `attempts` counts how many were. `can_cancel` is False where nothing is
+    left to end."""
+
+    id: str
+    dialect: str
+    profile: str
+    model: str
+    provider: str
+    phase: Phase
+    attempts: int
+    is_stream: bool
+    opened_at: float
+    first_at: float | None
+    can_cancel: bool
+
+
+@define(eq=False, kw_only=True)
+class Entry:
+    """One request's place in the list; its owner is the request's pump. `scope` is what a cancel ends."""
+
+    exchange: Exchange
+    record: Record
+    outer: trio.CancelScope = field(factory=trio.CancelScope)  # around all of it
+    is_cancelled: bool = False
+    scope: trio.CancelScope | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.scope = self.outer
+
+    @contextmanager
+    def cancels(self, scope: trio.CancelScope) -> Iterator[None]:
+        """Let a cancel end `scope` inside, and nothing behind it: there the request has its answer, or its error."""
+        self.scope = scope
+        try:
+            yield
+        finally:
+            self.scope = None
+
+    def cancel(self) -> bool:
+        """End the request; False where its answer, or its error, is on its way as a whole."""
+        if self.scope is None or not self.can_cancel:
+            return False
+        self.is_cancelled = True
+        self.scope.cancel()
+        return True
+
+    def check(self) -> None:
+        """Raise CancelledByOperator where that is why a scope was cancelled."""
+        if self.is_cancelled:
+            raise CancelledByOperator(message="an operator has cancelled this request")
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether the client can still be told: a whole answer that has begun is not cut in two."""
+        is_begun_whole = self.exchange.is_head_sent and not self.record.is_stream
+        return self.scope is not None and not self.is_cancelled and not self.exchange.is_finished and not is_begun_whole
+
+    def shown(self) -> LiveRequest:
+        """Return the request as it is now."""
+        exchange, record, trace = self.exchange, self.record, self.record.trace
+        return LiveRequest(
+            id=exchange.request_id,
+            dialect=str(exchange.dialect),
+            profile=record.choice.profile if record.choice is not None else "",
+            model=(trace.model or record.model)[:MAX_WORD_CHARS],
+            provider=trace.attempts[-1].provider if trace.attempts else "",
+            phase=self._phase(),
+            attempts=len(trace.attempts),
+            is_stream=record.is_stream,
+            opened_at=exchange.opened_at,
+            first_at=trace.committed_at,
+            can_cancel=self.can_cancel,
+        )
+
+    def _phase(self) -> Phase:
+        if self.is_cancelled:
+            return Phase.ENDING
+        if self.exchange.has_client_left:
+            return Phase.READING_ON
+        if self.record.trace.committed_at is not None:
+            return Phase.ANSWERING
+        if self.record.trace.attempts:
+            return Phase.ASKING
+        return Phase.READING if self.record.choice is None else Phase.QUEUED
+
+
+@define(eq=False)
+class LiveRequests:
+    """The list, oldest first. Clients name their requests, so an id may be there more than once."""
+
+    _entries: dict[int, Entry] = field(factory=dict)
+    _entered: int = 0
+
+    @contextmanager
+    def entered(self, exchange: Exchange, record: Record) -> Iterator[Entry]:
+        """Show a request until the context is left."""
+        self._entered = number = self._entered + 1
+        self._entries[number] = entry = Entry(exchange=exchange, record=record)
+        try:
+            yield entry
+        finally:
+            del self._entries[number]
+
+    def shown(self) -> tuple[LiveRequest, ...]:
+        """Return every request as it is now."""
+        return tuple(entry.shown() for entry in self._entries.values())
+
+    def cancel(self, request_id: str) -> bool:
+        """End every request of that id; False where all of them end by themselves already. Raises NotFound for none."""
+        found = [entry for entry in self._entries.values() if entry.exchange.request_id == request_id]
+        if not found:
+            raise NotFound(message=f"no request {request_id[:64]} is being answered")
+        return any([entry.cancel() for entry in found])  # noqa: C419 - each is to be cancelled, not only the first

@@ -1,0 +1,233 @@
+"""What was asked and how it went over the last 5 minutes and the last hour, per provider and over everything.
+
+A listener: attempts make a provider's figures, whole requests those over everything. Each window is a ring of buckets of
+fixed width; a bucket holds counts and two histograms, so that memory is bounded whatever comes: at most MAX_NAMES names,
+each 120 buckets of 0.6 KB. Quantiles are read from the histograms and are good to a tenth (STEP)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+
+from attrs import define, field, frozen
+
+from router.domain.told import Told
+
+WINDOWS: Mapping[str, float] = {"5m": 5.0, "1h": 60.0}  # by name, the width of a bucket in seconds
+BUCKETS = 60
+EVERYTHING = ""  # the name of what is over everything
+MAX_NAMES = 64  # providers that reloads took away are forgotten behind these, oldest first
+STEP = 1.2  # from one bound of a histogram to the next
+BOUNDS = tuple(5.0 * STEP**power for power in range(66))  # ms: up to 11 minutes
+_HALF_STEP = 1.2**0.5
+_OK = "ok"
+_LEFT = "cancelled"  # outcomes that are nobody's failure begin so
+
+
+@define(eq=False)
+class Histogram:
+    """Counts of milliseconds between BOUNDS; made when the first one comes."""
+
+    counts: list[int] = field(factory=list)
+    total: int = 0
+
+    def add(self, ms: float) -> None:
+        """Count one."""
+        self.counts = self.counts or [0] * (len(BOUNDS) + 1)
+        self.counts[bisect_left(BOUNDS, ms)] += 1
+        self.total += 1
+
+
+def quantile(histograms: list[Histogram], share: float) -> float | None:
+    """Return the milliseconds that `share` of what was counted lies below, in the middle of its step; None for nothing."""
+    told = [one for one in histograms if one.total]
+    if not told:
+        return None
+    wanted = share * sum(one.total for one in told)
+    sums = accumulate(sum(column) for column in zip(*(one.counts for one in told), strict=True))
+    index = next(index for index, reached in enumerate(sums) if reached >= wanted)
+    return BOUNDS[min(index, len(BOUNDS) - 1)] / _HALF_STEP
+
+
+@define(eq=False, kw_only=True)
+class Bucket:
+    """One stretch of time. `start` is its number: unix seconds through its width; `changed` the seq of its last change."""
+
+    start: int
+    changed: int = 0
+    requests: int = 0
+    failures: int = 0
+    cancelled: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    ttft: Histogram = field(factory=Histogram)
+    latency: Histogram = field(factory=Histogram)
+
+
+@frozen(kw_only=True)
+class Totals:
+    """A window as one figure each; milliseconds, None where nothing was measured.
+
+    `cache_hit_rate` is the share of the input that came from a cache, None where no cache was told of."""
+
+    requests: int
+    failures: int
+    cancelled: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cache_hit_rate: float | None
+    ttft_p50_ms: float | None
+    ttft_p95_ms: float | None
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+
+@frozen(kw_only=True)
+class Point:
+    """One bucket of one window, for a chart; `at` is its beginning, unix seconds."""
+
+    name: str
+    window: str
+    at: float
+    requests: int
+    failures: int
+    ttft_p50_ms: float | None
+    ttft_p95_ms: float | None
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+
+@define(eq=False)
+class Ring:
+    """The buckets of one window, oldest first."""
+
+    width_s: float
+    buckets: list[Bucket] = field(factory=list)
+
+    def at(self, wall: float) -> Bucket:
+        """Return the bucket of a moment. A clock that was set back goes on in the newest one."""
+        start = int(wall // self.width_s)
+        if not self.buckets or self.buckets[-1].start < start:
+            self.buckets = [*self.living(wall), Bucket(start=start)]
+        return self.buckets[-1]
+
+    def living(self, wall: float) -> list[Bucket]:
+        """Return the buckets that are within the window at a moment."""
+        oldest = int(wall // self.width_s) - BUCKETS
+        return [bucket for bucket in self.buckets if bucket.start > oldest]
+
+
+@define(eq=False)
+class Series:
+    """Written by the observer's calls; a reader gets values."""
+
+    seq: int = 0  # of the last change
+    _rings: dict[str, dict[str, Ring]] = field(factory=dict)
+
+    def told(self, told: Told) -> None:
+        """Take one event in."""
+        match told.name:
+            case "attempt-complete" if provider := told.fields.get("provider"):
+                for bucket in self._buckets(str(provider), told.wall):
+                    _count(bucket, told.fields)
+            case "request-complete":
+                provider = told.fields.get("provider")
+                for bucket in self._buckets(EVERYTHING, told.wall):
+                    _count(bucket, told.fields)
+                    _add_tokens(bucket, told.fields)
+                for bucket in self._buckets(str(provider), told.wall) if provider else ():
+                    _add_tokens(bucket, told.fields)
+            case _:
+                pass
+
+    def names(self) -> tuple[str, ...]:
+        """Return the providers of which something is known."""
+        return tuple(name for name in self._rings if name != EVERYTHING)
+
+    def totals(self, name: str, window: str, wall: float) -> Totals:
+        """Return a window of one provider, or of EVERYTHING, at a moment in unix seconds."""
+        ring = self._rings.get(name, {}).get(window)
+        buckets = [] if ring is None else ring.living(wall)
+        read, written, fresh = (
+            sum(getattr(bucket, key) for bucket in buckets) for key in ("cache_read_tokens", "cache_write_tokens", "input_tokens")
+        )
+        ttft, latency = [bucket.ttft for bucket in buckets], [bucket.latency for bucket in buckets]
+        return Totals(
+            requests=sum(bucket.requests for bucket in buckets),
+            failures=sum(bucket.failures for bucket in buckets),
+            cancelled=sum(bucket.cancelled for bucket in buckets),
+            input_tokens=fresh,
+            output_tokens=sum(bucket.output_tokens for bucket in buckets),
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            cache_hit_rate=read / (read + written + fresh) if read or written else None,
+            ttft_p50_ms=quantile(ttft, 0.5),
+            ttft_p95_ms=quantile(ttft, 0.95),
+            latency_p50_ms=quantile(latency, 0.5),
+            latency_p95_ms=quantile(latency, 0.95),
+        )
+
+    def points(self, wall: float, after: int = 0) -> Iterator[Point]:
+        """Yield the points that have changed since `seq` was `after`, of every name and window; unix seconds."""
+        for name, rings in self._rings.items():
+            for window, ring in rings.items():
+                yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
+
+    def _buckets(self, name: str, wall: float) -> Iterator[Bucket]:
+        """Yield the bucket of each window to count in."""
+        self.seq += 1
+        rings = self._rings.get(name)
+        if rings is None:
+            if len(self._rings) >= MAX_NAMES:
+                del self._rings[next(known for known in self._rings if known != EVERYTHING)]
+            rings = self._rings[name] = {window: Ring(width_s) for window, width_s in WINDOWS.items()}
+        for ring in rings.values():
+            bucket = ring.at(wall)
+            bucket.changed = self.seq
+            yield bucket
+
+
+def _count(bucket: Bucket, fields: Mapping[str, object]) -> None:
+    """Count one attempt, or one request, by its outcome; only a good one has a latency."""
+    outcome = str(fields.get("outcome"))
+    bucket.requests += 1
+    if outcome.startswith(_LEFT):
+        bucket.cancelled += 1
+    elif outcome != _OK:
+        bucket.failures += 1
+    if isinstance(ttft_ms := fields.get("ttft_ms"), int | float):
+        bucket.ttft.add(ttft_ms)
+    if outcome == _OK and isinstance(total_ms := fields.get("total_ms"), int | float):
+        bucket.latency.add(total_ms)
+
+
+def _add_tokens(bucket: Bucket, fields: Mapping[str, object]) -> None:
+    bucket.input_tokens += _tokens(fields, "input_tokens")
+    bucket.output_tokens += _tokens(fields, "output_tokens")
+    bucket.cache_read_tokens += _tokens(fields, "cache_read_input_tokens")
+    bucket.cache_write_tokens += _tokens(fields, "cache_creation_input_tokens")
+
+
+def _tokens(fields: Mapping[str, object], key: str) -> int:
+    value = fields.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _point(name: str, window: str, width_s: float, bucket: Bucket) -> Point:
+    ttft, latency = [bucket.ttft], [bucket.latency]
+    return Point(
+        name=name,
+        window=window,
+        at=bucket.start * width_s,
+        requests=bucket.requests,
+        failures=bucket.failures,
+        ttft_p50_ms=quantile(ttft, 0.5),
+        ttft_p95_ms=quantile(ttft, 0.95),
+        latency_p50_ms=quantile(latency, 0.5),
+        latency_p95_ms=quantile(latency, 0.95),
+    )

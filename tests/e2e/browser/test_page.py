@@ -1,0 +1,186 @@
+"""The page by itself, over the scripted hour: for everybody, at every width, and for as long as it is open."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import pytest
+import trio
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
+from playwright.sync_api import Browser, Page, expect
+
+from router.domain.told import Told
+from router.ingress.dashboard_hub import Hub
+from tests.e2e.browser.boards import open_scripted
+from tests.e2e.browser.chromium import SIZES, THEMES, needs_chromium, open_page
+from tests.e2e.browser.served import Held, held
+from tests.e2e.daemon import Running
+from tests.e2e.front_harness import Served
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, needs_chromium]
+
+EVENTS, BATCH, TICK_S = 36_000, 200, 0.01
+HEAP_BYTES = 150 * 1024 * 1024
+SETTLED = 2_000  # events after which every row that the page will ever have is there
+TOKEN = "client-token-1"
+TABS = 16  # stops of the keyboard on the page
+HIDDEN = """() => {
+  Object.defineProperty(document, "hidden", { value: %s, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+NAME_OF_FOCUS = """() => {
+  const one = document.activeElement;
+  return (one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.id).trim();
+}"""
+
+
+def url_of(router: str, path: str = "/dashboard") -> str:
+    return f"{router}{path}"
+
+
+def shown(page: Page) -> Page:
+    page.wait_for_selector("#events-rows li")
+    return page
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", SIZES)
+def test_axe_finds_nothing_to_complain_about(browser: Browser, scripted: Running, width: str, theme: str) -> None:
+    with open_page(browser, url_of(scripted.url), size=SIZES[width], theme=theme) as page:
+        found = Axe().run(shown(page))
+        is_too_wide = page.evaluate("() => document.documentElement.scrollWidth > window.innerWidth")
+
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found.response["violations"]] == []
+    assert not is_too_wide
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_on_the_form_for_the_token(browser: Browser, scripted: Running, theme: str) -> None:
+    with open_page(browser, url_of(scripted.url, "/dashboard/login"), theme=theme) as page:
+        found = Axe().run(page)
+
+    assert found.response["violations"] == []
+
+
+def test_a_token_is_typed_once_and_what_it_opens_is_live(browser: Browser) -> None:
+    with held(lambda: open_scripted(tokens=(TOKEN,))) as board, open_page(browser, url_of(board.value.address.url)) as page:
+        at_first = page.url
+        page.get_by_label("Token of the dashboard").fill(TOKEN)
+        page.get_by_role("button", name="Open the dashboard").click()
+        expect(page.locator("#connection")).to_have_text("live")
+        page.reload()
+        expect(page.locator("#connection")).to_have_text("live")
+        cookies = page.context.cookies()
+
+    assert at_first.endswith("/dashboard/login")
+    assert [(one["httpOnly"], one["sameSite"], TOKEN in one["value"]) for one in cookies] == [(True, "Strict", False)]
+
+
+def test_a_page_that_nobody_sees_lets_go_of_its_stream_until_somebody_does(browser: Browser) -> None:
+    with held(open_scripted) as board, open_page(browser, url_of(board.value.address.url), has_clock=True) as page:
+        hub = board.value.hub
+        expect(page.locator("#connection")).to_have_text("live")
+        page.evaluate(HIDDEN % "true")
+        page.clock.run_for(31_000)
+        board.run(_wait_viewers, hub, 0)
+        page.evaluate(HIDDEN % "false")
+        board.run(_wait_viewers, hub, 1)
+        expect(page.locator("#connection")).to_have_text("live")
+
+
+async def _wait_viewers(hub: Hub, count: int) -> None:
+    with trio.fail_after(5):
+        while len(hub.viewers) != count:  # noqa: ASYNC110 - the server sees it in its own time
+            await trio.sleep(0.01)
+
+
+def test_without_scripts_the_page_is_a_summary_of_the_moment(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url), scripts=False) as page:
+        text = page.locator("main.plain").inner_text()
+
+    assert "Degraded: state-writer" in text
+    assert all(word in text for word in ("workshop", "excluded", "req_7f3a91c204be", "3.9127", "coding"))
+
+
+def test_everything_that_can_be_done_is_reached_with_the_keyboard_and_has_a_name(browser: Browser, scripted: Running) -> None:
+    reached: list[str] = []
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        for _ in range(TABS):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(NAME_OF_FOCUS))
+
+    wanted = ("Skip to the providers", "Theme: system", "5 min", "Cancel request req_7f3a91c204be", "warnings only", "hold still")
+    assert [name for name in wanted if name not in reached] == []
+
+
+def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url), theme="light") as page:
+        shown(page)
+        switch, colour = page.locator("#theme"), "() => getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(colour)
+        switch.click()
+        switch.click()
+        expect(switch).to_have_text("Theme: dark")
+        dark = page.evaluate(colour)
+        shown_again = page.reload() and page.evaluate(colour)
+
+    assert light != dark == shown_again
+
+
+def test_the_hour_and_the_five_minutes_have_figures_of_their_own(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        requests = shown(page).locator("#figures [data-key=Requests] dd")
+        of_five_minutes = int(requests.inner_text().replace(",", ""))
+        page.get_by_text("1 h", exact=True).click()
+        expect(requests).not_to_have_text(str(of_five_minutes))
+        of_an_hour = int(requests.inner_text().replace(",", ""))
+
+    assert 100 <= of_five_minutes <= 120
+    assert 1400 <= of_an_hour <= 1440
+
+
+def test_36_000_events_as_fast_as_they_are_taken_leave_the_page_as_small_as_it_was(
+    browser: Browser, tell: Callable[[str], None]
+) -> None:
+    with held(lambda: open_scripted(tick_s=TICK_S)) as board, open_page(browser, url_of(board.value.address.url)) as page:
+        shown(page)
+        began = time.monotonic()
+        feed(board, page, 0, SETTLED)
+        before = metrics(page)
+        feed(board, page, SETTLED, EVENTS)
+        took_s, after = time.monotonic() - began, metrics(page)
+        lost = page.locator("#events-lost").inner_text()
+
+    heap, nodes = (
+        [round(one[name] / unit, 1) for one in (before, after)] for name, unit in (("JSHeapUsedSize", 1e6), ("Nodes", 1))
+    )
+    tell(f"{EVENTS} events in {took_s:.1f} s: MB of heap before and after {heap}, nodes {nodes}")
+    assert lost == ""
+    assert after["JSHeapUsedSize"] < HEAP_BYTES
+    assert after["Nodes"] <= before["Nodes"] * 1.02
+
+
+def feed(board: Held[Served], page: Page, first: int, end: int) -> None:
+    """Tell events in batches of what a page is sent at once, each as soon as the one before it was taken."""
+    board.run(_feed, board.value.hub, first, end)
+    page.wait_for_function(f"() => document.querySelector('#events-rows .text')?.textContent.includes('number={end - 1}')")
+
+
+async def _feed(hub: Hub, first: int, end: int) -> None:
+    for start in range(first, end, BATCH):
+        for number in range(start, start + BATCH):
+            fields = {"provider": "workshop", "request_id": f"req_{number:012x}", "number": number, "outcome": "ok"}
+            hub.views.latest.told(Told(number, time.time(), logging.INFO, "request-complete", fields))
+        while any(viewer.told < hub.views.latest.count for viewer in hub.viewers):  # noqa: ASYNC110 - it is told once a tick
+            await trio.sleep(TICK_S)
+
+
+def metrics(page: Page) -> dict[str, float]:
+    """Return the browser's own figures of the page, garbage collected."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    session.send("Performance.enable")
+    return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}

@@ -1,0 +1,177 @@
+"""What viewers are sent, and how little it costs that there are many, on the virtual clock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+import trio
+from attrs import define, field
+from trio.testing import MockClock
+
+from router.domain.told import Told
+from router.errors import OverCapacity
+from router.ingress.dashboard_hub import BATCH, BEAT_EVERY, MAX_VIEWERS, Hub, Viewer
+from router.ingress.dashboard_pages import Stream
+from router.ingress.drain import Drain
+from router.ingress.live_requests import LiveRequests
+from router.ingress.status_report import StatusReport
+from router.observers.views import Views
+from tests.e2e.front_harness import Facts, Operators
+
+WALL = 1_800_000_000.0
+
+
+@define
+class Counted(Facts):
+    """Facts that count how often somebody looks."""
+
+    looks: int = 0
+    tells: Callable[[], bool] = field(default=lambda: True)
+
+    def report(self) -> StatusReport:
+        self.looks += 1
+        self.is_routable = self.tells()
+        return Facts.report(self)
+
+
+def a_hub(facts: Facts | None = None) -> Hub:
+    return Hub(
+        source=facts or Facts(),
+        control=Operators(),
+        live=LiveRequests(),
+        views=Views(),
+        drain=Drain(),
+        unix_now=lambda: WALL + trio.current_time(),
+    )
+
+
+def told(message: bytes) -> tuple[str, Any]:
+    """Return the name and the data of one server-sent event."""
+    event, data = message.decode().removeprefix("retry: 1000\n\n").rstrip("\n").split("\n")
+    return event.removeprefix("event: "), orjson.loads(data.removeprefix("data: "))
+
+
+def news(viewer: Viewer) -> Any:  # noqa: ANN401 - JSON
+    name, body = told(viewer.next())
+    assert name == "news"
+    return body
+
+
+def tell(hub: Hub, count: int) -> None:
+    for number in range(count):
+        event = Told(number, WALL, logging.INFO, "request-complete", {"provider": "a", "outcome": "ok", "number": number})
+        hub.views.latest.told(event)
+        hub.views.series.told(event)
+
+
+async def test_the_first_message_is_the_whole_picture(autojump_clock: MockClock) -> None:
+    hub = a_hub()
+    tell(hub, 3)
+
+    body = news(hub.enter())
+
+    assert body["parts"].keys() == {"daemon", "providers", "live", "spend", "traffic", "tree"}
+    assert body["parts"]["traffic"]["5m"]["all"]["requests"] == 3
+    assert [line["text"] for line in body["events"]] == [f"outcome=ok number={number}" for number in range(3)]
+    assert {point["window"] for point in body["points"]} == {"5m", "1h"}
+
+
+async def test_later_messages_hold_only_what_has_changed(autojump_clock: MockClock) -> None:
+    hub = a_hub(Counted(tells=lambda: trio.current_time() < 2))
+    viewer = hub.enter()
+    viewer.next()
+
+    await trio.sleep(1)
+    quiet = viewer.next()
+    await trio.sleep(1)
+    body = news(viewer)
+
+    assert quiet == b""
+    assert body.keys() == {"now", "parts"}
+    assert body["parts"].keys() == {"daemon"}
+    assert body["parts"]["daemon"]["is_routable"] is False
+
+
+async def test_many_viewers_cost_one_look_a_second_in_all(autojump_clock: MockClock) -> None:
+    facts = Counted()
+    hub = a_hub(facts)
+    for _ in range(10):
+        viewers = [hub.enter() for _ in range(3)]
+        for viewer in viewers:
+            viewer.next()
+            hub.leave(viewer)
+        await trio.sleep(0.1)
+
+    assert facts.looks == 1
+
+
+async def test_a_quiet_router_gives_a_sign_of_life(autojump_clock: MockClock) -> None:
+    viewer = a_hub().enter()
+    viewer.next()
+
+    said = []
+    for _ in range(2 * BEAT_EVERY):
+        await trio.sleep(1)
+        said.append(viewer.next())
+
+    assert [told(one)[0] for one in said if one] == ["beat", "beat"]
+
+
+async def test_a_slow_viewer_loses_events_and_is_told_how_many(autojump_clock: MockClock) -> None:
+    hub = a_hub()
+    slow = hub.enter()
+    slow.next()
+    tell(hub, 5 * BATCH)
+    await trio.sleep(1)
+
+    body = news(slow)
+
+    assert len(body["events"]) == BATCH
+    assert body["lost"] == 4 * BATCH
+    assert body["events"][-1]["text"] == f"outcome=ok number={5 * BATCH - 1}"
+
+
+async def test_whoever_has_just_come_has_lost_nothing(autojump_clock: MockClock) -> None:
+    hub = a_hub()
+    tell(hub, 5 * BATCH)
+
+    assert news(hub.enter())["lost"] == 0
+
+
+async def test_there_is_an_end_to_how_many_may_look(autojump_clock: MockClock) -> None:
+    hub = a_hub()
+    viewers = [hub.enter() for _ in range(MAX_VIEWERS)]
+
+    with pytest.raises(OverCapacity):
+        hub.check_place()
+    hub.leave(viewers[0])
+    hub.leave(viewers[0])
+    hub.check_place()
+
+
+async def test_a_stream_says_something_once_a_second_at_most_and_good_bye_when_the_daemon_stops(
+    autojump_clock: MockClock,
+) -> None:
+    hub = a_hub()
+    stream, came = Stream(hub), list[tuple[float, str]]()
+
+    async def busy() -> None:
+        while True:
+            tell(hub, 1)
+            await trio.sleep(0.01)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(busy)
+        async for message in stream:
+            came.append((round(trio.current_time(), 2), told(message)[0]))
+            if len(came) == 4:
+                hub.drain.begin()
+        nursery.cancel_scope.cancel()
+    await stream.aclose()
+
+    assert came == [(0.0, "news"), (1.0, "news"), (2.0, "news"), (3.0, "news"), (3.0, "bye")]
+    assert hub.viewers == ()

@@ -1,0 +1,164 @@
+"""Who is being answered now, and an operator's wish to end it, on the virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import orjson
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from router.domain.request import DialectName
+from router.errors import NotFound
+from router.ingress.live_requests import LiveRequest, Phase
+from router.routing.limits import Fairness, FairnessRules
+from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream
+from tests.router.ingress.memory import Conversation
+from tests.router.ingress.rig import PATHS, Rig, check_grammar, data_of
+
+NAME = "req_of_mine"
+SLOW = Script(chunks=[30.0, *chat_stream("hello")])
+BODIES: Mapping[DialectName, Mapping[str, object]] = {
+    DialectName.OPENAI_RESPONSES: {"messages": None, "max_tokens": None, "input": "hi"},
+    DialectName.GEMINI: {"messages": None, "max_tokens": None, "model": None, "contents": [{"parts": [{"text": "hi"}]}]},
+}
+HALF = Script(chunks=[*chat_stream("one", "two")[:2], 30.0, *chat_stream("one", "two")[2:]])
+WHOLE = Script(chunks=[30.0, chat_reply("hello")], is_event_stream=False)
+
+
+def a_rig(*scripts: Script) -> Rig:
+    return Rig(providers=[ScriptedProvider(name="a", dialect=CHAT, scripts=scripts)], profile=a_profile("a"))
+
+
+async def during(
+    rig: Rig,
+    look: Callable[[], object],
+    *,
+    after_s: float = 1.0,
+    dialect: DialectName = ANTHROPIC,
+    leave_after_s: float | None = None,
+    stream: bool = True,
+) -> Conversation:
+    """Ask, and look or act once so much time has passed; return the conversation."""
+
+    async def act() -> None:
+        await trio.sleep(after_s)
+        look()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(act)
+        body = {"stream": stream, **BODIES.get(dialect, {})}
+        talk = await rig.ask(dialect, headers=[("x-request-id", NAME)], leave_after_s=leave_after_s, **body)
+    assert talk.is_complete or leave_after_s is not None
+    return talk
+
+
+def seen(rig: Rig, found: list[LiveRequest]) -> Callable[[], None]:
+    return lambda: found.extend(rig.live.shown())
+
+
+def seen_and_cancelled(rig: Rig, found: list[LiveRequest]) -> Callable[[], None]:
+    def act() -> None:
+        found.extend(rig.live.shown())
+        rig.live.cancel(NAME)
+
+    return act
+
+
+async def test_a_request_is_shown_from_its_first_byte_to_its_last(autojump_clock: MockClock) -> None:
+    rig, found = a_rig(HALF), list[LiveRequest]()
+
+    await during(rig, seen(rig, found))
+
+    assert [(one.id, one.dialect, one.profile, one.provider, one.phase, one.attempts) for one in found] == [
+        (NAME, "anthropic", "default", "a", Phase.ANSWERING, 1)
+    ]
+    assert (found[0].opened_at, found[0].first_at, found[0].can_cancel) == (0.0, 0.0, True)
+    assert rig.live.shown() == ()
+
+
+async def test_before_its_first_content_a_provider_is_asked_only(autojump_clock: MockClock) -> None:
+    rig, found = a_rig(SLOW), list[LiveRequest]()
+
+    await during(rig, seen(rig, found))
+
+    assert [(one.phase, one.first_at) for one in found] == [(Phase.ASKING, None)]
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_a_cancelled_request_gets_an_error_of_its_dialect_that_no_client_repeats(
+    autojump_clock: MockClock, dialect: DialectName, *, stream: bool
+) -> None:
+    rig = a_rig(SLOW if stream else WHOLE)
+
+    talk = await during(rig, lambda: rig.live.cancel(NAME), dialect=dialect, stream=stream)
+
+    assert talk.is_complete
+    assert b"an operator has cancelled this request" in talk.body
+    assert talk.status == 403 or (stream and talk.status == 200)  # in the stream, where the dialect tells errors only there
+    assert trio.current_time() == 1.0
+
+
+@pytest.mark.parametrize("dialect", [ANTHROPIC, CHAT])
+async def test_a_stream_that_has_begun_ends_in_its_own_error_event(autojump_clock: MockClock, dialect: DialectName) -> None:
+    rig = a_rig(HALF)
+
+    talk = await during(rig, lambda: rig.live.cancel(NAME), dialect=dialect)
+
+    check_grammar(dialect, talk.body)
+    assert (talk.status, talk.is_complete) == (200, True)
+    assert "an operator has cancelled" in orjson.dumps(data_of(talk.body)).decode()
+
+
+async def test_a_cancel_is_nobody_s_failure(autojump_clock: MockClock) -> None:
+    rig = a_rig(HALF)
+
+    await during(rig, lambda: rig.live.cancel(NAME))
+
+    (complete,) = rig.observer.named("request-complete")
+    (attempt,) = rig.observer.named("attempt-complete")
+    assert (complete["outcome"], attempt["outcome"]) == ("cancelled-by-operator", "cancelled")
+    assert [attempt.failure for attempt in rig.sink.attempts] == [None]
+    assert rig.observer.named("provider-failed") == rig.observer.named("client-disconnected") == []
+
+
+async def test_one_that_waits_for_its_turn_is_cancelled_there(autojump_clock: MockClock) -> None:
+    rig = a_rig(SLOW)
+    rig.fairness = Fairness(rules=FairnessRules(max_running=1))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(rig.ask, ANTHROPIC, stream=True))
+        await wait_all_tasks_blocked()
+        found: list[LiveRequest] = []
+        talk = await during(rig, seen_and_cancelled(rig, found))
+        nursery.cancel_scope.cancel()
+
+    assert [one.phase for one in found] == [Phase.ASKING, Phase.QUEUED]
+    assert talk.status == 403
+    assert len(rig.providers[0].calls) == 1
+
+
+async def test_whoever_is_cancelled_twice_is_ending_the_second_time(autojump_clock: MockClock) -> None:
+    rig, told = a_rig(SLOW), list[bool]()
+
+    await during(rig, lambda: told.extend([rig.live.cancel(NAME), rig.live.cancel(NAME)]))
+
+    assert told == [True, False]
+
+
+async def test_an_answer_that_is_read_on_for_nobody_may_be_cancelled_and_is_shown_as_that(autojump_clock: MockClock) -> None:
+    rig = Rig(providers=[ScriptedProvider(name="a", dialect=CHAT, scripts=[HALF])], keys={"a": {"on_disconnect": "drain"}})
+    found: list[LiveRequest] = []
+
+    await during(rig, seen_and_cancelled(rig, found), after_s=2.0, leave_after_s=1.0)
+
+    assert [one.phase for one in found] == [Phase.READING_ON]
+    assert trio.current_time() == 2.0
+
+
+def test_an_unknown_id_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        a_rig(SLOW).live.cancel("req_unknown")
