@@ -57,7 +57,7 @@ if __name__ == "__main__":
     result = trio.run(run)
     parts = [render(result, rounds=rounds), guards.render(guards.measure())]
     if not arguments.no_router:
-        parts.append(observing.render(observing.measure(seconds=0.8 if arguments.quick else 2.0)))
+        parts.append(observing.render(observing.measure(seconds=0.5 if arguments.quick else 1.0)))
     text = "\n\n".join(parts)
     print(text)
     if not arguments.quick and not arguments.no_router:
