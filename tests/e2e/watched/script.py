@@ -32,8 +32,15 @@ class Script:
     upstream_port: int
     directory: Path
 
+    more: str = ""  # of the configuration
+
     async def run(self) -> None:
         """Let everything happen; the state directory is lost at the end."""
+        await self.let_happen()
+        await self.lose_state()
+
+    async def let_happen(self) -> None:
+        """Let everything happen that leaves the state directory as it is."""
         await self.ask("down", times=4, pause_s=COUNTS_AGAIN_S)
         await self.ask("shaky", times=5, pause_s=COUNTS_AGAIN_S)
         for profile in ("cached", "writer", "filtered", "reasons", "paid", "spent", "full", "locked"):
@@ -46,9 +53,12 @@ class Script:
         await operate(self.router, "cached", "probe")
         await self.ask("alone")
         config = configuration(self.router.port, self.upstream_port, self.directory, last_resort=False)
-        (self.directory / "router.toml").write_text(config)
+        (self.directory / "router.toml").write_text(config + self.more)
         (await self.client.post("/admin/reload", headers=OPERATOR)).raise_for_status()
         await self.ask("full", times=2)
+
+    async def lose_state(self) -> None:
+        """Put a file in the place of the state directory, and have something to write."""
         shutil.rmtree(self.directory / "state")
         (self.directory / "state").write_text("no directory any more")
         await operate(self.router, "good", "exclude")  # something to write
