@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import tomlkit
 import trio
 
@@ -31,9 +30,10 @@ async def switched_on_and_off(directory: Path) -> None:
     async with open_upstream() as upstream:
         providers, port = [provider("good", upstream.port)], free_port()
         on = configured(directory, providers, port=port, **ALL_FILES)
-        off = configured(directory, providers, port=port, audit={"enabled": False})
+        others_off = configured(directory, providers, port=port)
+        all_off = configured(directory, providers, port=port, audit={"enabled": False})
         async with open_router(on, directory=directory) as router:
-            for text in (off, on):
+            for text in (others_off, all_off, on):
                 await reload(router, directory, text)
             with limited(router, resource.RLIMIT_FSIZE, 0):
                 await operate(router, "good", "exclude")  # something to write
@@ -48,9 +48,8 @@ async def switched_on_and_off(directory: Path) -> None:
 
 async def refuse_a_client(router: Running) -> None:
     """Let a client come while the process may open nothing more."""
-    with limited(router, resource.RLIMIT_NOFILE, 0):
-        with socket.create_connection(("127.0.0.1", router.port)):
-            await trio.sleep(0.3)
+    with limited(router, resource.RLIMIT_NOFILE, 0), socket.create_connection(("127.0.0.1", router.port)):
+        await trio.sleep(0.3)
 
 
 @contextmanager
