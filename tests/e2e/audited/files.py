@@ -19,7 +19,7 @@ from tests.e2e.healing import operate
 from tests.e2e.test_front_daemon import serve_to_its_end
 from tests.fakes.upstream import open_upstream
 
-ALL_FILES: dict[str, object] = {"request_log": {"enabled": True}, "capture": {"enabled": True}}
+ALL_FILES: dict[str, Any] = {"request_log": {"enabled": True}, "capture": {"enabled": True}}
 EXCLUDING = {"backend_health_action": "exclude"}
 LARGE = "x" * 1_000_000  # of a recorded request; 16 MB of them wait at most
 TOO_MANY = 20

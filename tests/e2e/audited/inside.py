@@ -47,6 +47,7 @@ class BrokenStream(ClientStream):
     async def read_ahead(self) -> None:
         """Fail, not for the client."""
         await trio.lowlevel.checkpoint()
+        self.abort()  # nobody else would close the socket
         raise ZeroDivisionError("a fault in a connection")
 
 
@@ -79,15 +80,22 @@ class Breaking:
         raise ZeroDivisionError("a fault in a child")
 
 
+class NoSignals:
+    """What a receiver of signals hands out where none comes."""
+
+    def __aiter__(self) -> NoSignals:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> int:
+        """Wait for ever."""
+        await trio.sleep_forever()
+
+
 @contextmanager
 def no_signals(*_numbers: int) -> Iterator[AsyncIterator[int]]:
     """Receive no signal: those of this process are not for the daemons in it."""
-
-    async def nothing() -> AsyncIterator[int]:
-        await trio.sleep_forever()
-        yield 0
-
-    yield nothing()
+    yield NoSignals()
 
 
 async def a_fault_ends_the_daemon(directory: Path) -> None:
@@ -123,9 +131,9 @@ async def faults_that_it_lives_with(directory: Path) -> None:
         daemon.parts.drain.begin()
 
 
-async def _fail(_exchange: Exchange, _route: ModelRoute) -> None:
+async def _fail(_exchange: Exchange, route: ModelRoute) -> None:
     await trio.lowlevel.checkpoint()
-    raise ZeroDivisionError("a fault in a request")
+    raise ZeroDivisionError(f"a fault in a request for {route}")
 
 
 async def _ends_with(daemon: Daemon, exit_code: int) -> None:
