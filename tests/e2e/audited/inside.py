@@ -4,11 +4,11 @@ The files that it keeps are real, in the scene's state directory."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
 import trio
 from attrs import define, field, frozen
 
@@ -27,7 +27,7 @@ from supervisors.root import CRASHED, GAVE_UP, STOPPED, Daemon
 from supervisors.seams import SystemWallClock
 from tests.e2e.audited.common import configured, wait_audited
 from tests.e2e.clients import Api, request_body
-from tests.e2e.daemon import NO_TLS, provider
+from tests.e2e.daemon import provider
 from tests.e2e.front_harness import Seen
 
 AHEAD_S = 3600.0
@@ -131,9 +131,9 @@ async def faults_that_it_lives_with(directory: Path) -> None:
         daemon.parts.drain.begin()
 
 
-async def _fail(_exchange: Exchange, route: ModelRoute) -> None:
+async def _fail(exchange: Exchange, route: ModelRoute) -> None:
     await trio.lowlevel.checkpoint()
-    raise ZeroDivisionError(f"a fault in a request for {route}")
+    raise ZeroDivisionError(f"a fault in a request for {exchange.path}, {route}")
 
 
 async def _ends_with(daemon: Daemon, exit_code: int) -> None:
@@ -143,11 +143,13 @@ async def _ends_with(daemon: Daemon, exit_code: int) -> None:
 async def _ask(daemon: Daemon) -> None:
     """Ask the daemon something, whatever comes of it."""
     (url,) = daemon.parts.tree.addresses
-    async with httpx.AsyncClient(base_url=url, verify=NO_TLS, trust_env=False, timeout=10) as client:
-        try:
-            await client.post(Api.CHAT, json=request_body(Api.CHAT, stream=False))
-        except httpx.TransportError:
-            return
+    body = json.dumps(request_body(Api.CHAT, stream=False))
+    head = f"POST {Api.CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+    async with await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2])) as stream:
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all((head + body).encode())
+            while await stream.receive_some():
+                pass
 
 
 def _loaded(directory: Path) -> LoadedConfig:
