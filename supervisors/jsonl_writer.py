@@ -233,7 +233,8 @@ class JsonlWriter:
 
     async def _close(self) -> None:
         self._is_open = False
-        await self._disk.close(self.file.close)
+        with trio.move_on_after(CLOSE_S, shield=True):
+            await self._disk.close(self.file.close)
 
     def _tell_refusal(self) -> None:
         if self._refusal is not None and self._is_on:

@@ -24,7 +24,7 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
 from router.state.rows import Change, Key, Opened, encode_row
-from supervisors.disk import LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
 from supervisors.seams import Execute, Store, WallClock
 
 COALESCE_S = 0.5  # supervision.md 21.10
@@ -165,7 +165,8 @@ class StateWriter:
             raise
         finally:
             self._is_open = False
-            await self._disk.close(self.store.close)
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await self._disk.close(self.store.close)
 
     async def flush(self) -> None:
         """Write what is marked, in one transaction; opens the file where it is not open. Raises StateFailed.
