@@ -11,8 +11,6 @@ where much has come together. A line leaves the buffer when the file has it, so 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from itertools import islice
 from math import inf
 from typing import NoReturn
@@ -24,17 +22,14 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed
 from router.ports import Observer
 from router.state.jsonl import Limits
-from supervisors.seams import Execute, LineFile, T, WallClock
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.seams import Execute, LineFile, WallClock
 
 FLUSH_S = 1.5  # W34 allows 2 s from a line to the file; the rest is for the writing
 FLUSH_LINES = 500  # a burst is written sooner: it would fill the buffer
 BATCH_LINES = 1000  # in one call of the file, so that a hanging disk holds back no more
 MAX_BUFFER_BYTES = 8 * 1024 * 1024  # while the disk fails: some 16,000 lines of 500 bytes
 LINE_COST_BYTES = 64  # what a line takes in memory beside its bytes
-LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
-CLOSE_S = 0.5
-RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
-ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind
 
 
 @frozen(kw_only=True)
@@ -80,13 +75,14 @@ class JsonlWriter:
     _is_told: bool = False  # that it has started, since it was switched on
     _is_open: bool = False
     _is_used: bool = False  # the file was opened once, or somebody has tried to
-    _is_degraded: bool = False
-    _is_patient: bool = False  # it was degraded once: nobody restarts it any more
+    _disk: Disk = field(init=False)
     _refusal: StateFailed | None = None  # no try will help
-    _error: str = ""
-    _failing_since: float | None = None
     _dropped_total: int = 0
     _dropped_now: int = 0  # since the last write that succeeded
+
+    @_disk.default
+    def _disk_of_the_file(self) -> Disk:
+        return Disk(part=self.part, path=self.file.path, execute=self.execute, observer=self.observer, wall=self.wall)
 
     # ---- the front: sync, never waits, never raises
 
@@ -130,12 +126,7 @@ class JsonlWriter:
 
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more for the disk."""
-        self._is_patient = True
-        if not self._is_degraded:
-            self._is_degraded = True
-            if self._failing_since is None:
-                self._failing_since = self.wall.now()
-            self.observer.event("state-degraded", {"part": self.part, "path": self.file.path, "error": self._error})
+        self._disk.degrade()
 
     def status(self) -> LinesStatus:
         """Return how the file is doing."""
@@ -143,9 +134,9 @@ class JsonlWriter:
             part=self.part,
             path=self.file.path,
             is_on=self._is_on,
-            is_degraded=self._is_degraded and self._is_on,
-            error=self._error,
-            failing_since_wall=self._failing_since,
+            is_degraded=self._disk.is_degraded and self._is_on,
+            error=self._disk.error,
+            failing_since_wall=self._disk.failing_since_wall,
             pending=len(self._lines),
             dropped_total=self._dropped_total,
         )
@@ -177,7 +168,7 @@ class JsonlWriter:
                 try:
                     await self.flush()
                 except StateFailed as error:
-                    self._failed(error)
+                    self._disk.failed(error, pending=len(self._lines))
         if self._is_used:
             await self._close()
 
@@ -185,7 +176,7 @@ class JsonlWriter:
         """Write what is buffered; opens the file where it is not open and something is wanted of it. Raises StateFailed."""
         if not self._is_open and (self._is_on or self._lines):
             self._is_used = True
-            await self._do("open", self.file.open)
+            await self._disk.do("open", self.file.open)
             self._is_open = True
         if self._is_on and not self._is_told:
             self._is_told = True
@@ -207,7 +198,7 @@ class JsonlWriter:
     async def _write_batch(self) -> None:
         first, batch = self._first, tuple(islice(self._lines, self.batch_lines))
         try:
-            await self._do("write", lambda: self.file.append(first, batch))
+            await self._disk.do("write", lambda: self.file.append(first, batch))
         finally:
             self._forget(self.file.written_total - self._first)
 
@@ -226,8 +217,8 @@ class JsonlWriter:
         try:
             await self._write_on()
         except StateFailed as error:
-            self._failed(error)
-            if not self._is_patient:
+            self._disk.failed(error, pending=len(self._lines))
+            if not self._disk.is_patient:
                 raise
             self.degrade()
             return RETRY_S
@@ -240,24 +231,14 @@ class JsonlWriter:
                 await self._much.wait()
             self._work, self._much = trio.Event(), trio.Event()
 
-    async def _do(self, operation: str, work: Callable[[], T]) -> T:
-        try:
-            with trio.fail_after(ANSWER_S):
-                return await self.execute(work)
-        except trio.TooSlowError as error:
-            message = f"no answer within {ANSWER_S:g} s"
-            raise StateFailed(path=self.file.path, operation=operation, message=message) from error
-        except RuntimeError as error:  # the machine gives no thread
-            raise StateFailed(path=self.file.path, operation=operation, message=str(error)) from error
-
     async def _close(self) -> None:
         self._is_open = False
-        with trio.move_on_after(CLOSE_S, shield=True), suppress(RuntimeError):  # without a thread nothing can be closed
-            await self.execute(self.file.close)
+        with trio.move_on_after(CLOSE_S, shield=True):
+            await self._disk.close(self.file.close)
 
     def _tell_refusal(self) -> None:
         if self._refusal is not None and self._is_on:
-            self._failed(self._refusal)
+            self._disk.failed(self._refusal, pending=len(self._lines))
             self.degrade()
 
     def _drop(self) -> None:
@@ -266,23 +247,6 @@ class JsonlWriter:
         if self._dropped_now == 1:  # once: the recovery tells how many
             self.observer.event("state-row-dropped", {"namespace": self.part, "key": "", "reason": "the buffer is full"})
 
-    def _failed(self, error: StateFailed) -> None:
-        """Tell a failure, and the same one only once until something else happens."""
-        if str(error) == self._error:
-            return
-        self._error = str(error)
-        if self._failing_since is None:
-            self._failing_since = self.wall.now()
-        self.observer.event(
-            "state-store-failed",
-            {"path": error.path, "operation": error.operation, "error": str(error), "pending": len(self._lines)},
-        )
-
     def _recovered(self) -> None:
         dropped, self._dropped_now = self._dropped_now, 0
-        if self._failing_since is None:
-            return
-        failing_s = round(max(self.wall.now() - self._failing_since, 0.0), 1)
-        fields = {"part": self.part, "path": self.file.path, "failing_s": failing_s, "was_degraded": self._is_degraded}
-        self._is_degraded, self._error, self._failing_since = False, "", None
-        self.observer.event("state-recovered", {**fields, "dropped": dropped})
+        self._disk.recovered(dropped=dropped)

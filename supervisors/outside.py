@@ -24,6 +24,7 @@ from router.providers.h1 import Dial
 from router.state.aged_file import AgedFile
 from router.state.jsonl import JsonlFile, Limits
 from router.state.store import SqliteStore
+from supervisors.disk import WorkerThread
 from supervisors.health_board import Applied
 from supervisors.ingress import Door, SocketDoor
 from supervisors.keep_running import Wrap, as_it_is
@@ -32,7 +33,6 @@ from supervisors.reload import WATCH_S
 from supervisors.seams import AgedLines, Execute, LineFile, Random, Store, SystemRandom, SystemWallClock, WallClock
 from supervisors.service import OpenSignals
 from supervisors.state_lock import locked
-from supervisors.state_writer import WorkerThread
 
 
 def guarded_runner(directory: Path, observer: Observer) -> Runner:

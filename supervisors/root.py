@@ -42,6 +42,7 @@ from router.providers.http import HttpxClient
 from router.state.directory import state_directory
 from supervisors import canary, fleet, ingress, telemetry
 from supervisors.canary import Canary
+from supervisors.disk import WorkerThread
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
 from supervisors.keep_running import Child, SupervisorExhausted
 from supervisors.outside import ConfigSource, FileSource, OneConfig, Seams
@@ -63,7 +64,6 @@ from supervisors.reload import ReloadResult
 from supervisors.sd_notify import Lent, nothing_lent, take_lent
 from supervisors.service import Reactions, Service, longer_stop_s
 from supervisors.state_lock import LOCKED
-from supervisors.state_writer import WorkerThread
 
 STOPPED, CRASHED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 1, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for

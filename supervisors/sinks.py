@@ -23,7 +23,8 @@ from router.observers.capture import FILE, Rendering
 from router.observers.fanout import Fanout
 from router.observers.journal import AuditListener, JournalListener, Redact
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, Limits
-from supervisors.jsonl_writer import RETRY_S, JsonlWriter
+from supervisors.disk import RETRY_S
+from supervisors.jsonl_writer import JsonlWriter
 from supervisors.keep_running import Keeper
 from supervisors.policies import AUDIT, CAPTURE, CAPTURE_AGE, JOURNAL, ChildSpec
 from supervisors.recordings import Recordings

@@ -8,12 +8,11 @@ after each opening it writes what the file has otherwise, so a file that was los
        ^                          │ five times in a minute: degrade()
        └── a try succeeds <── degraded: memory only, one try per 30 s, never raises
 
-One writer per file: audit and journal are neighbours of the same shape, and each degrades alone."""
+One writer per file, and each degrades alone, by the rule of `disk.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import NoReturn
@@ -25,27 +24,13 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
 from router.state.rows import Change, Key, Opened, encode_row
-from supervisors.seams import Execute, Store, T, WallClock
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.seams import Execute, Store, WallClock
 
 COALESCE_S = 0.5  # supervision.md 21.10
-LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
-CLOSE_S = 0.5
-RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
-ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind, and what waits for it goes on in memory
 MAX_ROWS = 10_000  # distinct keys; a configuration has some hundred at most
 
 PART = "state"  # what `degraded:` calls it
-
-
-@frozen
-class WorkerThread:
-    """Runs work in a worker thread, one at a time. A hung one is left behind by a cancellation, and keeps its turn."""
-
-    limiter: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1))
-
-    async def __call__(self, work: Callable[[], T]) -> T:
-        """Return what the work returns, raise what it raises."""
-        return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self.limiter)
 
 
 @frozen(kw_only=True)
@@ -76,13 +61,14 @@ class StateWriter:
     _marked: dict[Key, float] = field(factory=dict)  # those that the file may not have so, in order, and since when
     _work: trio.Event = field(factory=trio.Event)
     _is_open: bool = False
-    _is_degraded: bool = False
-    _is_patient: bool = False  # it was degraded once: nobody restarts it any more
-    _error: str = ""
-    _failing_since: float | None = None
+    _disk: Disk = field(init=False)
     _dropped_total: int = 0
     _is_refused: bool = False  # no try will help
     _is_late: bool = False  # `load` has failed, and nobody knows yet what the file holds
+
+    @_disk.default
+    def _disk_of_the_file(self) -> Disk:
+        return Disk(part=PART, path=self.store.path, execute=self.execute, observer=self.observer, wall=self.wall)
 
     # ---- the front: sync, never waits, never raises
 
@@ -121,23 +107,20 @@ class StateWriter:
     def refuse(self, error: StateFailed) -> None:
         """Stay in memory for good: there is no directory, or it belongs to a newer version."""
         self._is_refused = True
-        self._failed(error)
+        self._disk.failed(error, pending=len(self._marked))
         self.degrade()
 
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more."""
-        self._is_patient = True
-        if not self._is_degraded:
-            self._is_degraded = True
-            self.observer.event("state-degraded", {"part": PART, "path": self.store.path, "error": self._error})
+        self._disk.degrade()
 
     def status(self) -> StateStatus:
         """Return how the file is doing."""
         return StateStatus(
             path=self.store.path,
-            is_degraded=self._is_degraded,
-            error=self._error,
-            failing_since_wall=self._failing_since,
+            is_degraded=self._disk.is_degraded,
+            error=self._disk.error,
+            failing_since_wall=self._disk.failing_since_wall,
             pending=len(self._marked),
             dropped_total=self._dropped_total,
         )
@@ -161,7 +144,7 @@ class StateWriter:
         except StateTooNew as error:
             self.refuse(error)
         except StateFailed as error:
-            self._failed(error)
+            self._disk.failed(error, pending=len(self._marked))
             self.degrade()
             self._is_late = True
         return Opened()
@@ -182,8 +165,8 @@ class StateWriter:
             raise
         finally:
             self._is_open = False
-            with trio.move_on_after(CLOSE_S, shield=True), suppress(RuntimeError):  # without a thread nothing can be closed
-                await self.execute(self.store.close)
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await self._disk.close(self.store.close)
 
     async def flush(self) -> None:
         """Write what is marked, in one transaction; opens the file where it is not open. Raises StateFailed.
@@ -195,13 +178,13 @@ class StateWriter:
         is_written = False
         try:
             if keys:
-                await self._do("write", partial(self.store.write, tuple(self._rows[key] for key in keys)))
+                await self._disk.do("write", partial(self.store.write, tuple(self._rows[key] for key in keys)))
             is_written = True
         finally:
             if not is_written:
                 self._is_open = False  # opened anew at the next try: that finds out what is wrong with the file
                 self._marked = {**keys, **self._marked}
-        self._recovered()
+        self._disk.recovered()
 
     async def _write_until_it_fails(self) -> float:
         """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""
@@ -213,8 +196,8 @@ class StateWriter:
             self.refuse(error)
             return inf
         except StateFailed as error:
-            self._failed(error)
-            if not self._is_patient:
+            self._disk.failed(error, pending=len(self._marked))
+            if not self._disk.is_patient:
                 raise
             self.degrade()
             return RETRY_S
@@ -230,10 +213,10 @@ class StateWriter:
         try:
             await self.flush()
         except StateFailed as error:
-            self._failed(error)
+            self._disk.failed(error, pending=len(self._marked))
 
     async def _open(self) -> Opened:
-        opened = await self._do("open", self.store.open)
+        opened = await self._disk.do("open", self.store.open)
         self._is_open = True
         if self._is_late:
             self._is_late = False
@@ -248,16 +231,6 @@ class StateWriter:
             keys = [f"{namespace}/{key}" for namespace, key in opened.quarantined]
             self.observer.event("state-quarantined", {"path": self.store.path, "keys": keys})
         return opened
-
-    async def _do(self, operation: str, work: Callable[[], T]) -> T:
-        try:
-            with trio.fail_after(ANSWER_S):
-                return await self.execute(work)
-        except trio.TooSlowError as error:
-            message = f"no answer within {ANSWER_S:g} s"
-            raise StateFailed(path=self.store.path, operation=operation, message=message) from error
-        except RuntimeError as error:  # the machine gives no thread
-            raise StateFailed(path=self.store.path, operation=operation, message=str(error)) from error
 
     def _reconcile(self, opened: Opened) -> None:
         """Adopt rows that nobody has spoken of, and mark those that the file has otherwise."""
@@ -286,23 +259,3 @@ class StateWriter:
         self._dropped_total += 1
         if self._dropped_total == 1:  # once: whatever makes rows like this makes many
             self.observer.event("state-row-dropped", {"namespace": namespace, "key": key, "reason": reason})
-
-    def _failed(self, error: StateFailed) -> None:
-        """Tell a failure, and the same one only once until something else happens."""
-        if str(error) == self._error:
-            return
-        self._error = str(error)
-        if self._failing_since is None:
-            self._failing_since = self.wall.now()
-        self.observer.event(
-            "state-store-failed",
-            {"path": error.path, "operation": error.operation, "error": str(error), "pending": len(self._marked)},
-        )
-
-    def _recovered(self) -> None:
-        if self._failing_since is None:
-            return
-        failing_s = round(max(self.wall.now() - self._failing_since, 0.0), 1)
-        fields = {"part": PART, "path": self.store.path, "failing_s": failing_s, "was_degraded": self._is_degraded}
-        self._is_degraded, self._error, self._failing_since = False, "", None
-        self.observer.event("state-recovered", fields)

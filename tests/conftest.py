@@ -57,6 +57,7 @@ def _nothing_stays(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a descriptor open or a child process alive."""
     descriptors, children = leaks.descriptors(), leaks.children()
     yield
+    leaks.disown_orphans()
     left = [f"process {pid}: {command}" for pid, command in leaks.left_children(children).items()]
     left += [f"descriptor {number}: {target}" for number, target in leaks.left_descriptors(descriptors).items()]
     if left:

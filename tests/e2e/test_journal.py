@@ -15,9 +15,9 @@ import trio
 
 from router.errors import StateFailed
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFile, JsonlReader, Limits
+from supervisors.disk import WorkerThread
 from supervisors.jsonl_writer import JsonlWriter
 from supervisors.seams import SystemWallClock
-from supervisors.state_writer import WorkerThread
 from tests.e2e.clients import Api, open_client, open_raw_request, request_body
 from tests.e2e.daemon import Running, free_port, open_router, provider, router_config
 from tests.e2e.front_harness import Seen

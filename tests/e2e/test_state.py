@@ -17,9 +17,10 @@ import trio
 
 from router.errors import StateFailed
 from router.state.store import SqliteStore
+from supervisors.disk import WorkerThread
 from supervisors.seams import SystemWallClock
 from supervisors.state_lock import LOCKED
-from supervisors.state_writer import StateWriter, WorkerThread
+from supervisors.state_writer import StateWriter
 from tests.e2e.daemon import ROOT, free_port, open_router, provider, router_config
 from tests.e2e.front_harness import Seen
 from tests.tools.full_disk import disk_of

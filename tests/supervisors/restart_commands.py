@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import uuid
@@ -24,6 +23,7 @@ from supervisors.restart_config import RestartGroup
 from supervisors.restart_job import RestartTools
 from supervisors.restart_runner import Restarts
 from tests.supervisors.jobs_in_memory import EventLog
+from tests.tools import leaks
 
 GONE_S = 1.0  # within one second no descendant lives
 
@@ -80,7 +80,7 @@ def subreaper() -> Iterator[None]:
     try:
         yield
     finally:
-        assert ctypes.CDLL(None).prctl(guardian.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+        leaks.disown_orphans()
 
 
 @define(kw_only=True, eq=False)

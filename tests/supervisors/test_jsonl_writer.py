@@ -14,13 +14,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.errors import StateFailed
 from router.state.jsonl import Limits
+from supervisors.disk import ANSWER_S, LAST_FLUSH_S, RETRY_S
 from supervisors.jsonl_writer import (
-    ANSWER_S,
     FLUSH_LINES,
     FLUSH_S,
-    LAST_FLUSH_S,
     LINE_COST_BYTES,
-    RETRY_S,
     JsonlWriter,
 )
 from tests.e2e.front_harness import Seen

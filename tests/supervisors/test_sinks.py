@@ -17,7 +17,7 @@ from router.observers.events import AUDITED, EVENTS
 from router.observers.fanout import Fanout
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFile, JsonlReader, Limits
 from router.state.rows import Opened
-from supervisors.jsonl_writer import RETRY_S
+from supervisors.disk import RETRY_S
 from supervisors.keep_running import Keeper
 from supervisors.outside import Seams
 from supervisors.root import CRASHED, Daemon

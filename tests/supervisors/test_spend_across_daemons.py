@@ -19,10 +19,11 @@ from router.config.schema import LoadedConfig
 from router.domain.events import Usage
 from router.ingress.status_report import status_body
 from router.state.store import SqliteStore
+from supervisors.disk import RETRY_S
 from supervisors.outside import OneConfig, Seams
 from supervisors.parts import Parts, build
 from supervisors.sd_notify import nothing_lent
-from supervisors.state_writer import COALESCE_S, RETRY_S
+from supervisors.state_writer import COALESCE_S
 from tests.supervisors.jobs_in_memory import EventLog
 from tests.supervisors.restarts_in_memory import WallOfTheTest
 from tests.supervisors.store_in_memory import MemoryStore, inline

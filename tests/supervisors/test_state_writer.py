@@ -13,7 +13,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.errors import StateFailed, StateTooNew
 from router.state.rows import Change, Opened
-from supervisors.state_writer import ANSWER_S, COALESCE_S, MAX_ROWS, RETRY_S, StateWriter
+from supervisors.disk import ANSWER_S, RETRY_S
+from supervisors.state_writer import COALESCE_S, MAX_ROWS, StateWriter
 from tests.e2e.front_harness import Seen
 from tests.supervisors.store_in_memory import MemoryStore, inline
 

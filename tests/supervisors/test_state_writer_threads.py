@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from supervisors.state_writer import RETRY_S
+from supervisors.disk import RETRY_S
 from tests.supervisors.store_in_memory import MemoryStore
 from tests.supervisors.test_state_writer import a_writer, told
 
