@@ -14,7 +14,7 @@ from tests.marks import needs_linux
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, needs_linux]
 
-LIMIT_S = 60.0  # under 25 s where nothing else runs
+LIMIT_S = 60.0  # a busy machine takes half of it
 
 
 @pytest.fixture(scope="module")
