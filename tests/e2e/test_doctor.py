@@ -75,7 +75,7 @@ async def test_wrong_settings_are_found_in_one_visit_mended_and_put_back_byte_fo
 
     settings = {one["key"]: one["value"] for finding in found["findings"] for one in finding["settings"]}
     expected = {key: value.format(server=server) if isinstance(value, str) else value for key, value in MENDED.items()}
-    assert (found_code, settings) == (1, expected)
+    assert (found_code, settings) == (1, expected), found["findings"]
     assert found["applied"] == {"status": "written", "backup": str(backup)}
     tiny = tomllib.loads(after.decode())["providers"][0]
     assert {key: tiny[key] if "." not in key else tiny["capabilities"]["tools"] for key in expected} == expected
