@@ -26,6 +26,7 @@ from tests.bench.workloads import Order, request_body
 from tests.e2e.daemon import Running, free_port, open_program, router_config
 
 OFF, ON, OTEL = "log alone", "metrics, audit, journal, dashboard", "and OpenTelemetry"
+AT_MOST = 1.10  # times the CPU of the log alone
 STARTS = 3  # processes of each: two of the same kind differ by some percent for as long as they live
 TURNS = 4
 CONNECTIONS = 16

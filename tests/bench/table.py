@@ -11,8 +11,6 @@ from pathlib import Path
 from tests.bench.measure import Row, Sheet
 from tests.bench.targets import BARE, DIRECT, ROUTER, TRANSLATED
 
-BEGIN = "<!-- bench:begin -->"
-END = "<!-- bench:end -->"
 TARGETS = (DIRECT, BARE, ROUTER, TRANSLATED)
 RATIOS = ((ROUTER, BARE), (TRANSLATED, BARE), (ROUTER, DIRECT), (TRANSLATED, DIRECT))
 STACK = ("trio", "hypercorn", "quart-trio", "httpx", "h11", "orjson")
@@ -27,13 +25,14 @@ def render(sheet: Sheet, *, rounds: int) -> str:
     return "\n".join([_machine(rounds), "", *lines, "", end])
 
 
-def write_into(path: Path, text: str) -> None:
-    """Replace what stands between the two marks. Raises ValueError without them."""
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, mark, after = rest.partition(END)
+def write_into(path: Path, part: str, text: str) -> None:
+    """Replace what stands between the two marks of a part. Raises ValueError without them."""
+    begin, end = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+    before, _, rest = path.read_text().partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"{path} has no {BEGIN} ... {END}")
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise ValueError(f"{path} has no {begin} ... {end}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _counts(counts: dict[str, int]) -> str:
