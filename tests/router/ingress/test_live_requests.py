@@ -79,6 +79,17 @@ async def test_a_request_is_shown_from_its_first_byte_to_its_last(autojump_clock
     assert rig.live.shown() == ()
 
 
+async def test_requests_of_one_name_have_numbers_of_their_own(autojump_clock: MockClock) -> None:
+    rig, found = a_rig(SLOW, SLOW), list[LiveRequest]()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(during, rig, seen(rig, found)))
+        nursery.start_soon(partial(during, rig, lambda: None))
+
+    assert [one.id for one in found] == [NAME, NAME]
+    assert len({one.number for one in found}) == 2
+
+
 async def test_before_its_first_content_a_provider_is_asked_only(autojump_clock: MockClock) -> None:
     rig, found = a_rig(SLOW), list[LiveRequest]()
 
