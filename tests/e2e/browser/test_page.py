@@ -31,6 +31,12 @@ HIDDEN = """() => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 # each draws again and again what it is given, and returns what stands there after each time
+POINTS = """async ([taken, now]) => {
+  const { Points } = await import("/dashboard/files/charts.js");
+  const points = new Points();
+  points.take(taken.map((at) => ({ name: "", window: "5m", at })));
+  return [now, now + 3600].map((moment) => points.of("5m", "", moment).map((point) => point.at));
+}"""
 LIVE = """async (drawings) => {
   const { showLive } = await import("/dashboard/files/panels.js");
   return drawings.map((requests) => {
@@ -181,6 +187,16 @@ def test_two_equal_warnings_are_one_row(browser: Browser, scripted: Running) -> 
         rows = page.evaluate(WARNED, [["twice", "twice"], ["twice", "twice", "once"], ["once"]])
 
     assert rows == [["twice"], ["twice", "once"], ["once"]]
+
+
+def test_points_that_a_clock_set_back_has_left_ahead_are_shown_neither_now_nor_when_their_time_comes(
+    browser: Browser, scripted: Running
+) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        now, later = page.evaluate(POINTS, [[4500, 4595, 995, 1000], 1003])
+
+    assert (now, later) == ([995, 1000], [])
 
 
 def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:
