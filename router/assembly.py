@@ -178,7 +178,7 @@ def _take_over(tree: Tree, config: RouterConfig) -> None:
     tree.memory.sticky.ttl_s = config.routing.sticky_ttl_s
     tree.fairness.change(FairnessRules.of(config.server))
     tree.views.metrics.configure(config)
-    tree.views.recent.keep_only({provider.name for provider in config.providers})
+    tree.views.keep_only({provider.name for provider in config.providers})
 
 
 def _warn_of_unsuitable(generation: Generation) -> None:

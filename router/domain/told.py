@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 
 @frozen
@@ -17,6 +17,12 @@ class Told:
     level: int
     name: str
     fields: Mapping[str, object]
+
+    def to_keep(self) -> Told:
+        """Return it without its exception, which holds on to every frame that it went through, and what is in them."""
+        if "exc_info" not in self.fields:
+            return self
+        return evolve(self, fields={name: value for name, value in self.fields.items() if name != "exc_info"})
 
 
 def stamp_of(wall: float) -> str:

@@ -114,7 +114,10 @@ class Front:
         return target
 
     async def _refuse(self, exchange: Exchange, *, error: RouterError) -> None:
-        if isinstance(error, Unauthorized) and exchange.path == DASHBOARD:  # people read no JSON: they get a form
+        if isinstance(error, Unauthorized) and exchange.path in {
+            DASHBOARD,
+            f"{DASHBOARD}/",
+        }:  # people read no JSON: they get a form
             await exchange.respond(303, [("location", DASHBOARD_LOGIN)])
             return
         self.observer.event(
@@ -124,6 +127,7 @@ class Front:
                 "method": exchange.method,
                 "path": exchange.path[:200],
                 "kind": error.kind.value,
+                "peer": exchange.peer,
             },
         )
         await refuse(exchange, error)

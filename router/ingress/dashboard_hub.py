@@ -44,7 +44,7 @@ class Snapshot:
     taken_at: float = float("-inf")
     number: int = 0
     parts: dict[str, tuple[int, bytes]] = field(factory=dict)  # by name: the snapshot that brought it, and its bytes
-    points: dict[int, bytes] = field(factory=dict)  # by where a viewer is
+    points: dict[int, tuple[int, bytes]] = field(factory=dict)  # by where a viewer is: where it is after them, and their bytes
 
 
 @define(eq=False, kw_only=True)
@@ -98,11 +98,14 @@ class Hub:
                     snapshot.parts[name] = (snapshot.number, told)
         return snapshot
 
-    def points(self, after: int) -> bytes:
-        """Return the points of the charts that have changed since `after`, a `seq` of the series."""
-        known = self._snapshot.points
+    def points(self, after: int) -> tuple[int, bytes]:
+        """Return the `seq` of the series up to which the second value holds the charts' points that have changed since `after`.
+
+        All viewers of a tick get what the first one got: what has changed since then is told in the next tick."""
+        known, series = self._snapshot.points, self.views.series
         if after not in known:
-            known[after] = orjson.dumps([asdict(point) for point in self.views.series.points(self.unix_now(), after)])
+            told = orjson.dumps([asdict(point) for point in series.points(self.unix_now(), after)])
+            known[after] = (series.seq, told)
         return known[after]
 
     def _look(self, clock: Clock) -> Iterator[tuple[str, Part]]:
@@ -143,8 +146,7 @@ class Viewer:
         series = self.hub.views.series
         if series.seq == self._series:
             return {}
-        points = self.hub.points(max(self._series, 0))
-        self._series = series.seq
+        self._series, points = self.hub.points(max(self._series, 0))
         return {"points": orjson.Fragment(points)}
 
     def _news_of_events(self) -> Mapping[str, object]:

@@ -13,16 +13,19 @@ from importlib.resources import files
 from string import Template
 from typing import Self
 
+import trio
 from attrs import define
 from quart import Blueprint, Response, request
 
-from router.errors import NotFound
+from router.errors import NotFound, Unauthorized
 from router.ingress.dashboard_hub import Hub, Viewer
 from router.ingress.dashboard_summary import summary_html
 from router.ingress.exchange import decode_headers
+from router.ingress.front_cold import REQUEST_ID
 from router.ingress.front_cookie import set_cookie
 from router.ingress.front_gate import FrontGate
 from router.ingress.routes import DASHBOARD, DASHBOARD_FILES, DASHBOARD_LOGIN
+from router.ports import Observer
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 SAFE = {
@@ -34,13 +37,15 @@ SAFE = {
 TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 NAMES = frozenset({"style.css", "theme.js", "script.js", "panels.js", "charts.js", "dom.js", "icon.svg"})
 SEE_OTHER, FORBIDDEN = 303, 403
+WRONG_TOKEN_S = 0.5  # until a wrong one is told so: a person does not notice, whoever guesses does
 
 
-def dashboard_pages(hub: Hub, gate: Callable[[], FrontGate]) -> Blueprint:
+def dashboard_pages(hub: Hub, gate: Callable[[], FrontGate], observer: Observer) -> Blueprint:
     """Return the pages; `gate` gives the one that is at work, for who logs in. Who may look was checked by the front."""
     pages = Blueprint("dashboard", __name__)
 
     @pages.get(DASHBOARD)
+    @pages.get(f"{DASHBOARD}/")
     async def page() -> Response:
         wall = datetime.fromtimestamp(hub.unix_now(), UTC)
         return _html("page.html", summary=summary_html(hub.source.report(), hub.live.shown(), wall))
@@ -67,6 +72,8 @@ def dashboard_pages(hub: Hub, gate: Callable[[], FrontGate]) -> Blueprint:
         headers = decode_headers(list(request.scope["headers"]))
         value = gate().log_in(token, headers, request.remote_addr or "")
         if value is None:
+            observer.event("request-refused", _refusal())
+            await trio.sleep(WRONG_TOKEN_S)
             return _html("login.html", FORBIDDEN, problem="That token does not open the dashboard.")
         is_secure = "https" in (request.scheme, headers.get("x-forwarded-proto"))
         told = {**SAFE, "location": DASHBOARD, "set-cookie": set_cookie(value, is_secure=is_secure)}
@@ -106,6 +113,17 @@ class Stream:
         """Give the viewer's place back."""
         if self._viewer is not None:
             self.hub.leave(self._viewer)
+
+
+def _refusal() -> dict[str, object]:
+    """Return what is told of a wrong token: the same as of one that was not typed in, but sent in a header."""
+    return {
+        "request_id": request.scope.get("state", {}).get(REQUEST_ID, ""),
+        "method": request.method,
+        "path": request.path[:200],
+        "kind": Unauthorized.kind.value,
+        "peer": request.remote_addr or "",
+    }
 
 
 def _html(name: str, status: int = 200, **texts: str) -> Response:

@@ -118,6 +118,7 @@ def live_part(live: tuple[LiveRequest, ...], clock: Clock) -> Part:
 
 def _live(one: LiveRequest, clock: Clock) -> Mapping[str, object]:
     return {
+        "number": one.number,
         "id": one.id,
         "dialect": one.dialect,
         "profile": one.profile,

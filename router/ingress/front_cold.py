@@ -13,6 +13,8 @@ from attrs import define, field
 from router.ingress.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from router.ingress.exchange import Exchange
 
+REQUEST_ID = "router.request_id"  # in `scope["state"]`: what its pages tell of a request
+
 
 @define(eq=False)
 class ColdApp:
@@ -25,6 +27,7 @@ class ColdApp:
     async def answer(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         """Let the app answer; its head gets the exchange's id headers, its end the exchange's care for the connection."""
         app = await self._get()
+        scope = {**scope, "state": {**scope.get("state", {}), REQUEST_ID: exchange.request_id}}
         await app(scope, hidden_disconnect(exchange, receive), answering(exchange))
 
     async def _get(self) -> ASGIApp:

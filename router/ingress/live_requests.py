@@ -32,9 +32,10 @@ class Phase(StrEnum):
 class LiveRequest:
     """One request at this moment. `opened_at` and `first_at` (its first content) are on trio's clock.
 
-    `provider` is who was asked last, "" before that; `attempts` counts how many were. `can_cancel` is False where nothing is
-    left to end."""
+    `number` is this one's alone, `id` what its client calls it. `provider` is who was asked last, "" before that; `attempts`
+    counts how many were. `can_cancel` is False where nothing is left to end."""
 
+    number: int
     id: str
     dialect: str
     profile: str
@@ -52,6 +53,7 @@ class LiveRequest:
 class Entry:
     """One request's place in the list; its owner is the request's pump. `scope` is what a cancel ends."""
 
+    number: int
     exchange: Exchange
     record: Record
     outer: trio.CancelScope = field(factory=trio.CancelScope)  # around all of it
@@ -93,6 +95,7 @@ class Entry:
         """Return the request as it is now."""
         exchange, record, trace = self.exchange, self.record, self.record.trace
         return LiveRequest(
+            number=self.number,
             id=exchange.request_id,
             dialect=str(exchange.dialect),
             profile=record.choice.profile if record.choice is not None else "",
@@ -129,7 +132,7 @@ class LiveRequests:
     def entered(self, exchange: Exchange, record: Record) -> Iterator[Entry]:
         """Show a request until the context is left."""
         self._entered = number = self._entered + 1
-        self._entries[number] = entry = Entry(exchange=exchange, record=record)
+        self._entries[number] = entry = Entry(number=number, exchange=exchange, record=record)
         try:
             yield entry
         finally:

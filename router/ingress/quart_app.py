@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 
 from router.domain.request import DialectName
 from router.errors import NotFound
+from router.ingress.body import too_large
 from router.ingress.dashboard_hub import Hub
 from router.ingress.dashboard_pages import dashboard_pages
 from router.ingress.front_gate import FrontGate
@@ -44,13 +45,17 @@ def build_app(
     app.url_map.merge_slashes = False  # a redirect makes clients lose their body and headers
     app.register_blueprint(ops_pages(source))
     app.register_blueprint(admin_pages(source, hub.control, observer, hub.live))
-    app.register_blueprint(dashboard_pages(hub, gate))
+    app.register_blueprint(dashboard_pages(hub, gate, observer))
     app.register_blueprint(metrics_pages(watched))
 
     @app.errorhandler(404)
     @app.errorhandler(405)
     async def no_page(_error: Exception) -> Response:
         raise NotFound(message=f"no route {request.path[:200]}")  # the front has looked at the method; its answer is JSON, too
+
+    @app.errorhandler(413)
+    async def too_much(_error: Exception) -> Response:
+        raise too_large(MAX_BODY_BYTES)
 
     @app.get("/v1/models")
     async def models() -> Response:

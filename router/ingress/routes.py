@@ -93,6 +93,7 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/admin/tree": (_GET, Page.ADMIN),
     "/admin/reload": (("POST",), Page.ADMIN),
     DASHBOARD: (_GET, Page.DASHBOARD),
+    f"{DASHBOARD}/": (_GET, Page.DASHBOARD),
     f"{DASHBOARD}/events": (("GET",), Page.DASHBOARD),
     DASHBOARD_LOGIN: ((*_GET, "POST"), Page.DASHBOARD_DOOR),
 }

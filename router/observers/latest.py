@@ -18,7 +18,7 @@ MAX_VALUE_CHARS = 120
 MAX_FIELDS = 12
 _FIRST = ("outcome", "reason", "error", "ttft_ms", "total_ms", "input_tokens", "output_tokens", "cost_usd", "chain")  # say most
 _NOTHING: tuple[object, ...] = (None, "", (), [])
-_OWN_PLACE = frozenset({"request_id", "provider", "exc_info"})  # shown elsewhere, or not for a page
+_OWN_PLACE = frozenset({"request_id", "provider"})  # shown elsewhere
 
 
 @frozen(kw_only=True)
@@ -48,7 +48,7 @@ class Latest:
         """Take one event in; details that are logged for debugging only are left out."""
         if told.level >= logging.INFO:
             self.count += 1
-            self._ring.append(told)
+            self._ring.append(told.to_keep())
 
     def since(self, after: int, at_most: int) -> tuple[tuple[Line, ...], int]:
         """Return the newest lines behind number `after`, oldest first, and how many between are not among them."""

@@ -123,7 +123,7 @@ class OtelObserver:
             del self._pending[next(iter(self._pending))]
         kept = self._pending.setdefault(request_id, [])
         if len(kept) < MAX_TOLD:
-            kept.append(told)
+            kept.append(told.to_keep())
 
     def _finish(self, end: Told, before: list[Told]) -> None:
         attempts = [told for told in before if told.name == "attempt-complete"]

@@ -81,7 +81,7 @@ class Recent:
             name = PROVIDER_OK
         elif name not in _MEMBERS and not name.startswith(_FAMILY):
             return
-        self._ring.append((name, told))
+        self._ring.append((name, told.to_keep()))
         if name in _FAILURES:
             self._errors[str(told.fields.get("provider"))] = _error_of(told)
 

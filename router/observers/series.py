@@ -1,13 +1,14 @@
 """What was asked and how it went over the last 5 minutes and the last hour, per provider and over everything.
 
 A listener: attempts make a provider's figures, whole requests those over everything. Each window is a ring of buckets of
-fixed width; a bucket holds counts and two histograms, so that memory is bounded whatever comes: at most MAX_NAMES names,
-each 120 buckets of 0.6 KB. Quantiles are read from the histograms and are good to a tenth (STEP)."""
+fixed width; a bucket holds counts and two histograms, so that memory is bounded whatever comes: a name for each provider that
+is configured, MAX_NAMES at most, each with 120 buckets of 1.8 KB. Quantiles are read from the histograms and are good to a
+tenth (STEP). They cost most of a look, so what is read of a bucket or a window is kept until it changes."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from attrs import define, field, frozen
@@ -17,10 +18,11 @@ from router.domain.told import Told
 WINDOWS: Mapping[str, float] = {"5m": 5.0, "1h": 60.0}  # by name, the width of a bucket in seconds
 BUCKETS = 60
 EVERYTHING = ""  # the name of what is over everything
-MAX_NAMES = 64  # providers that reloads took away are forgotten behind these, oldest first
+MAX_NAMES = 256  # whoever has more providers sees those behind these only in what is over everything
 STEP = 1.2  # from one bound of a histogram to the next
 BOUNDS = tuple(5.0 * STEP**power for power in range(66))  # ms: up to 11 minutes
 _HALF_STEP = 1.2**0.5
+_SHARES = (0.5, 0.95)
 _OK = "ok"
 _LEFT = "cancelled"  # outcomes that are nobody's failure begin so
 
@@ -39,15 +41,16 @@ class Histogram:
         self.total += 1
 
 
-def quantile(histograms: list[Histogram], share: float) -> float | None:
-    """Return the milliseconds that `share` of what was counted lies below, in the middle of its step; None for nothing."""
+def quantiles(histograms: Sequence[Histogram], shares: Sequence[float] = _SHARES) -> list[float | None]:
+    """Return for each share the milliseconds that so much of what was counted lies below, in the middle of its step.
+
+    None for each where nothing was counted."""
     told = [one for one in histograms if one.total]
     if not told:
-        return None
-    wanted = share * sum(one.total for one in told)
-    sums = accumulate(sum(column) for column in zip(*(one.counts for one in told), strict=True))
-    index = next(index for index, reached in enumerate(sums) if reached >= wanted)
-    return BOUNDS[min(index, len(BOUNDS) - 1)] / _HALF_STEP
+        return [None] * len(shares)
+    counts = told[0].counts if len(told) == 1 else map(sum, zip(*(one.counts for one in told), strict=True))
+    sums = list(accumulate(counts))
+    return [BOUNDS[min(bisect_left(sums, share * sums[-1]), len(BOUNDS) - 1)] / _HALF_STEP for share in shares]
 
 
 @define(eq=False, kw_only=True)
@@ -65,6 +68,7 @@ class Bucket:
     cache_write_tokens: int = 0
     ttft: Histogram = field(factory=Histogram)
     latency: Histogram = field(factory=Histogram)
+    point: Point | None = None  # what was read of it, since its last change
 
 
 @frozen(kw_only=True)
@@ -108,18 +112,29 @@ class Ring:
 
     width_s: float
     buckets: list[Bucket] = field(factory=list)
+    _totals: tuple[object, Totals] | None = None  # with what it was read of
 
     def at(self, wall: float) -> Bucket:
-        """Return the bucket of a moment. A clock that was set back goes on in the newest one."""
+        """Return the bucket of a moment. A clock that was set back a little goes on in the newest one."""
         start = int(wall // self.width_s)
-        if not self.buckets or self.buckets[-1].start < start:
-            self.buckets = [*self.living(wall), Bucket(start=start)]
+        if not self.buckets or not start <= self.buckets[-1].start <= start + 1:
+            self.buckets = self.living(wall)
+            if not self.buckets or self.buckets[-1].start < start:
+                self.buckets.append(Bucket(start=start))
         return self.buckets[-1]
 
     def living(self, wall: float) -> list[Bucket]:
-        """Return the buckets that are within the window at a moment."""
-        oldest = int(wall // self.width_s) - BUCKETS
-        return [bucket for bucket in self.buckets if bucket.start > oldest]
+        """Return the buckets that are within the window at a moment; those that a clock set back has left ahead are not."""
+        now = int(wall // self.width_s)
+        return [bucket for bucket in self.buckets if now - BUCKETS < bucket.start <= now + 1]
+
+    def totals(self, wall: float) -> Totals:
+        """Return the window at a moment as one figure each."""
+        buckets = self.living(wall)
+        read_of = (len(buckets), buckets[-1].changed) if buckets else ()  # the oldest leave, only the last changes
+        if self._totals is None or self._totals[0] != read_of:
+            self._totals = (read_of, _totals_of(buckets))
+        return self._totals[1]
 
 
 @define(eq=False)
@@ -152,25 +167,11 @@ class Series:
     def totals(self, name: str, window: str, wall: float) -> Totals:
         """Return a window of one provider, or of EVERYTHING, at a moment in unix seconds."""
         ring = self._rings.get(name, {}).get(window)
-        buckets = [] if ring is None else ring.living(wall)
-        read, written, fresh = (
-            sum(getattr(bucket, key) for bucket in buckets) for key in ("cache_read_tokens", "cache_write_tokens", "input_tokens")
-        )
-        ttft, latency = [bucket.ttft for bucket in buckets], [bucket.latency for bucket in buckets]
-        return Totals(
-            requests=sum(bucket.requests for bucket in buckets),
-            failures=sum(bucket.failures for bucket in buckets),
-            cancelled=sum(bucket.cancelled for bucket in buckets),
-            input_tokens=fresh,
-            output_tokens=sum(bucket.output_tokens for bucket in buckets),
-            cache_read_tokens=read,
-            cache_write_tokens=written,
-            cache_hit_rate=read / (read + written + fresh) if read or written else None,
-            ttft_p50_ms=quantile(ttft, 0.5),
-            ttft_p95_ms=quantile(ttft, 0.95),
-            latency_p50_ms=quantile(latency, 0.5),
-            latency_p95_ms=quantile(latency, 0.95),
-        )
+        return _totals_of([]) if ring is None else ring.totals(wall)
+
+    def keep_only(self, providers: Container[str]) -> None:
+        """Forget the providers that are no longer configured."""
+        self._rings = {name: rings for name, rings in self._rings.items() if name == EVERYTHING or name in providers}
 
     def points(self, wall: float, after: int = 0) -> Iterator[Point]:
         """Yield the points that have changed since `seq` was `after`, of every name and window; unix seconds."""
@@ -180,15 +181,15 @@ class Series:
 
     def _buckets(self, name: str, wall: float) -> Iterator[Bucket]:
         """Yield the bucket of each window to count in."""
-        self.seq += 1
         rings = self._rings.get(name)
         if rings is None:
-            if len(self._rings) >= MAX_NAMES:
-                del self._rings[next(known for known in self._rings if known != EVERYTHING)]
+            if len(self.names()) >= MAX_NAMES and name != EVERYTHING:
+                return
             rings = self._rings[name] = {window: Ring(width_s) for window, width_s in WINDOWS.items()}
+        self.seq += 1
         for ring in rings.values():
             bucket = ring.at(wall)
-            bucket.changed = self.seq
+            bucket.changed, bucket.point = self.seq, None
             yield bucket
 
 
@@ -218,16 +219,41 @@ def _tokens(fields: Mapping[str, object], key: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _point(name: str, window: str, width_s: float, bucket: Bucket) -> Point:
-    ttft, latency = [bucket.ttft], [bucket.latency]
-    return Point(
-        name=name,
-        window=window,
-        at=bucket.start * width_s,
-        requests=bucket.requests,
-        failures=bucket.failures,
-        ttft_p50_ms=quantile(ttft, 0.5),
-        ttft_p95_ms=quantile(ttft, 0.95),
-        latency_p50_ms=quantile(latency, 0.5),
-        latency_p95_ms=quantile(latency, 0.95),
+def _totals_of(buckets: Sequence[Bucket]) -> Totals:
+    read, written, fresh = (
+        sum(getattr(bucket, key) for bucket in buckets) for key in ("cache_read_tokens", "cache_write_tokens", "input_tokens")
     )
+    ttft_p50_ms, ttft_p95_ms = quantiles([bucket.ttft for bucket in buckets])
+    latency_p50_ms, latency_p95_ms = quantiles([bucket.latency for bucket in buckets])
+    return Totals(
+        requests=sum(bucket.requests for bucket in buckets),
+        failures=sum(bucket.failures for bucket in buckets),
+        cancelled=sum(bucket.cancelled for bucket in buckets),
+        input_tokens=fresh,
+        output_tokens=sum(bucket.output_tokens for bucket in buckets),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        cache_hit_rate=read / (read + written + fresh) if read or written else None,
+        ttft_p50_ms=ttft_p50_ms,
+        ttft_p95_ms=ttft_p95_ms,
+        latency_p50_ms=latency_p50_ms,
+        latency_p95_ms=latency_p95_ms,
+    )
+
+
+def _point(name: str, window: str, width_s: float, bucket: Bucket) -> Point:
+    if bucket.point is None:
+        ttft_p50_ms, ttft_p95_ms = quantiles([bucket.ttft])
+        latency_p50_ms, latency_p95_ms = quantiles([bucket.latency])
+        bucket.point = Point(
+            name=name,
+            window=window,
+            at=bucket.start * width_s,
+            requests=bucket.requests,
+            failures=bucket.failures,
+            ttft_p50_ms=ttft_p50_ms,
+            ttft_p95_ms=ttft_p95_ms,
+            latency_p50_ms=latency_p50_ms,
+            latency_p95_ms=latency_p95_ms,
+        )
+    return bucket.point

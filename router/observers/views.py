@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from attrs import field, frozen
 
 from router.observers.fanout import Fanout
@@ -26,3 +28,8 @@ class Views:
         fanout.listen("recent", self.recent)
         fanout.listen("series", self.series)
         fanout.listen("latest", self.latest)
+
+    def keep_only(self, providers: Container[str]) -> None:
+        """Forget what is known of providers that are no longer configured."""
+        self.recent.keep_only(providers)
+        self.series.keep_only(providers)

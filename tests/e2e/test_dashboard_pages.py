@@ -117,6 +117,36 @@ async def test_a_token_in_the_form_opens_the_page_by_a_cookie() -> None:
     assert METRICS not in right.headers["set-cookie"]
 
 
+async def test_a_wrong_token_in_the_form_is_told_like_a_wrong_one_in_a_header() -> None:
+    async with open_desk(metrics_token=METRICS) as desk:
+        await desk.client.post("/dashboard/login", data={"token": "guess"}, headers={**FOREIGN, "x-request-id": "form"})
+        await desk.client.get("/dashboard/events", headers={**FOREIGN, "authorization": "Bearer guess", "x-request-id": "header"})
+        told = [fields for name, fields in desk.served.seen.events if name == "request-refused"]
+
+    alike = {"kind": "unauthorized", "peer": "127.0.0.1"}
+    assert told == [
+        {"request_id": "form", "method": "POST", "path": "/dashboard/login", **alike},
+        {"request_id": "header", "method": "GET", "path": "/dashboard/events", **alike},
+    ]
+
+
+async def test_a_form_that_is_too_large_gets_the_router_s_own_error() -> None:
+    async with open_desk(metrics_token=METRICS) as desk:
+        answer = await desk.client.post("/dashboard/login", data={"token": "x" * 70_000}, headers=FOREIGN)
+
+    assert answer.status_code == 413
+    assert "65536 bytes" in answer.json()["error"]["message"]
+
+
+async def test_the_page_is_found_with_a_slash_at_its_end_too() -> None:
+    async with open_desk(metrics_token=METRICS) as desk:
+        here = await desk.client.get("/dashboard/")
+        elsewhere = await desk.client.get("/dashboard/", headers=FOREIGN)
+
+    assert (here.status_code, "<!doctype html>" in here.text.lower()) == (200, True)
+    assert (elsewhere.status_code, elsewhere.headers["location"]) == (303, "/dashboard/login")
+
+
 @pytest.mark.parametrize(("token", "status"), [(METRICS, 401), (ADMIN, 404)])
 async def test_only_the_admin_s_cookie_cancels(token: str, status: int) -> None:
     async with open_desk(metrics_token=METRICS, admin_token=ADMIN) as desk:

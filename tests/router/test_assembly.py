@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import orjson
@@ -13,6 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from router.assembly import Deployed, Sources, Tree
 from router.config.schema import AdaptiveConfig, LimitsConfig, LoadedConfig, ProviderConfig, RoutingConfig
 from router.config.secret import Secret, Secrets
+from router.domain.told import Told
 from router.guards.calibration import CalibrationState
 from router.ingress.drain import Drain
 from router.observers.events import EVENTS
@@ -316,3 +318,14 @@ async def test_a_profile_for_agents_with_a_model_unfit_for_them_is_warned_of_at_
     assert set(told[0]) == set(EVENTS[UNFIT].fields)
     assert told[0]["degraded_providers"] == ("unfit",)
     nursery.cancel_scope.cancel()
+
+
+async def test_the_figures_of_a_provider_that_was_taken_away_are_forgotten(nursery: trio.Nursery) -> None:
+    world = await a_world(nursery, at(OLD, "old"), at(KEPT, "kept"))
+    series = world.deployed.tree.views.series
+    for name in ("old", "kept"):
+        series.told(Told(1, 0.0, logging.DEBUG, "attempt-complete", {"provider": name, "outcome": "ok"}))
+
+    world.deployed.replace(a_file(at(KEPT, "kept")))
+
+    assert series.names() == ("kept",)

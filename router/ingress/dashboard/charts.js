@@ -29,9 +29,11 @@ export class Points {
 
   /** The points within a window that ends now, by time; from the last second of the newest bucket on nothing moves. */
   of(window, name, now) {
-    const oldest = now - BUCKETS * WINDOWS[window].width;
+    const width = WINDOWS[window].width, oldest = now - BUCKETS * width;
     const own = this.#known.get(`${window}/${name}`);
-    return own === undefined ? [] : [...own.values()].filter((point) => point.at > oldest).sort((a, b) => a.at - b.at);
+    if (own === undefined) return [];
+    for (const at of own.keys()) if (at > now + width) own.delete(at); // the daemon's clock was set back
+    return [...own.values()].filter((point) => point.at > oldest).sort((a, b) => a.at - b.at);
   }
 
   names() {

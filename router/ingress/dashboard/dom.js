@@ -15,24 +15,25 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Keep one child per item, by key and in order; children are made once and filled again. */
+/** Keep one child per item, by key and in order, and no other child; children are made once and filled again.
+ *
+ * Items of one key have a child each. What is left over goes first: a child that is moved loses the keyboard's focus. */
 export function keep(parent, items, keyOf, create, fill) {
   const old = new Map();
-  for (const child of parent.children) old.set(child.dataset.key, child);
-  let place = parent.firstElementChild;
-  for (const item of items) {
+  for (const child of parent.children) old.set(child.dataset.key, [...(old.get(child.dataset.key) ?? []), child]);
+  const kept = items.map((item) => {
     const key = String(keyOf(item));
-    let child = old.get(key);
-    old.delete(key);
-    if (child === undefined) {
-      child = create(item);
-      child.dataset.key = key;
-    }
+    const child = old.get(key)?.shift() ?? create(item);
+    child.dataset.key = key;
+    return child;
+  });
+  for (const left of old.values()) for (const child of left) child.remove();
+  let place = parent.firstElementChild;
+  kept.forEach((child, index) => {
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
-    fill(child, item);
-  }
-  for (const child of old.values()) child.remove();
+    fill(child, items[index]);
+  });
 }
 
 /** Make a table's row of cells; each says the name of its column where the table is shown as cards. */

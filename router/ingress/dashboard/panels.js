@@ -70,7 +70,8 @@ function showAttention(daemon) {
   ];
   byId("attention").classList.toggle("well", items.length === 0);
   const shown = items.length ? items : [["healthy", "Nothing is degraded."]];
-  keep(byId("attention-list"), shown, ([, text]) => text, () => make("li"), (li, [level, text]) => showState(li, level, text));
+  const each = [...new Map(shown.map((item) => [item[1], item])).values()]; // two things may warn in the same words
+  keep(byId("attention-list"), each, ([, text]) => text, () => make("li"), (li, [level, text]) => showState(li, level, text));
 }
 
 export function showProviders({ daemon, providers, traffic }, window) {
@@ -177,7 +178,7 @@ function fillBudget(one, [name, period, standing]) {
 export function showLive({ live }, onCancel) {
   say(byId("live-count"), String(live.count));
   byId("live-none").hidden = live.count > 0;
-  keep(byId("live-rows"), live.requests.map((one, index) => ({ ...one, key: `${one.id} ${one.opened_at}`, index })), (one) => one.key, () => {
+  keep(byId("live-rows"), live.requests, (one) => one.number, () => {
     const tr = row(LIVE, NUMBERS);
     const button = make("button", "small", "Cancel");
     button.type = "button";

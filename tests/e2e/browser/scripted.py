@@ -140,16 +140,18 @@ class ScriptedLive(LiveRequests):
         answering = _live("req_7f3a91c204be", "messages", "coding", "workshop", Phase.ANSWERING)
         paid = _live("req_0c52ee6f81d7", "messages", "review", "claude", Phase.ANSWERING)
         asking = _live("req_b81d40a96e35", "chat", "coding", "openrouter", Phase.ASKING)
+        queued = _live("req_e29a7c15f0d8", "responses", "quick", "", Phase.QUEUED)
         return (
-            evolve(answering, opened_at=self.since - 8.4, first_at=self.since - 7.09),
-            evolve(paid, opened_at=self.since - 5.1, first_at=self.since - 4.16),
-            evolve(asking, opened_at=self.since - 1.9, attempts=3),
-            evolve(_live("req_e29a7c15f0d8", "responses", "quick", "", Phase.QUEUED), opened_at=self.since - 0.4, attempts=0),
+            evolve(answering, number=1, opened_at=self.since - 8.4, first_at=self.since - 7.09),
+            evolve(paid, number=2, opened_at=self.since - 5.1, first_at=self.since - 4.16),
+            evolve(asking, number=3, opened_at=self.since - 1.9, attempts=3),
+            evolve(queued, number=4, opened_at=self.since - 0.4, attempts=0),
         )
 
 
 def _live(name: str, dialect: str, profile: str, provider: str, phase: Phase) -> LiveRequest:
     return LiveRequest(
+        number=0,
         id=name,
         dialect=dialect,
         profile=profile,

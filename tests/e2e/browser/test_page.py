@@ -30,6 +30,53 @@ HIDDEN = """() => {
   Object.defineProperty(document, "hidden", { value: %s, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+# each draws again and again what it is given, and returns what stands there after each time
+POINTS = """async ([taken, now]) => {
+  const { Points } = await import("/dashboard/files/charts.js");
+  const points = new Points();
+  points.take(taken.map((at) => ({ name: "", window: "5m", at })));
+  return [now, now + 3600].map((moment) => points.of("5m", "", moment).map((point) => point.at));
+}"""
+LIVE = """async (drawings) => {
+  const { showLive } = await import("/dashboard/files/panels.js");
+  return drawings.map((requests) => {
+    showLive({ live: { count: requests.length, requests } }, () => {});
+    return document.querySelector("#live-rows").children.length;
+  });
+}"""
+KEPT = """async (drawings) => {
+  const { keep } = await import("/dashboard/files/dom.js");
+  const parent = document.createElement("ul");
+  return drawings.map((texts) => {
+    keep(parent, texts, (text) => text, () => document.createElement("li"), (li, text) => { li.textContent = text; });
+    return [...parent.children].map((li) => li.textContent);
+  });
+}"""
+WARNED = """async (drawings) => {
+  const { showDaemon } = await import("/dashboard/files/panels.js");
+  const daemon = {
+    status: "running", version: "1", started_at: 0, addresses: [], default_profile: "p", is_routable: true, is_last_resort: false,
+    profiles: {}, generation: 1, timezone: "UTC", degraded: [], rejected: [], supervisors: [], recorded: "",
+  };
+  return drawings.map((warnings) => {
+    showDaemon({ daemon: { ...daemon, warnings } });
+    return [...document.querySelectorAll("#attention-list li")].map((li) => li.textContent);
+  });
+}"""
+TWIN = {
+    "number": 7,
+    "id": "build-42",
+    "dialect": "chat",
+    "profile": "p",
+    "model": "m",
+    "provider": "a",
+    "phase": "asking",
+    "attempts": 1,
+    "is_stream": True,
+    "opened_at": 0.0,
+    "ttft_ms": None,
+    "can_cancel": True,
+}
 NAME_OF_FOCUS = """() => {
   const one = document.activeElement;
   return (one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.id).trim();
@@ -114,6 +161,42 @@ def test_everything_that_can_be_done_is_reached_with_the_keyboard_and_has_a_name
 
     wanted = ("Skip to the providers", "Theme: system", "5 min", "Cancel request req_7f3a91c204be", "warnings only", "hold still")
     assert [name for name in wanted if name not in reached] == []
+
+
+def test_as_many_rows_stand_there_as_requests_are_alive_whatever_their_clients_call_them(
+    browser: Browser, scripted: Running
+) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        rows = page.evaluate(LIVE, [[TWIN, TWIN | {"number": 8}, TWIN | {"number": 9}], [TWIN], []])
+
+    assert rows == [3, 1, 0]
+
+
+def test_rows_of_one_key_are_as_many_each_time_they_are_drawn(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        rows = page.evaluate(KEPT, [["a", "a", "b"], ["a", "b", "a"], ["b", "a"], ["a", "a", "a"], []])
+
+    assert rows == [["a", "a", "b"], ["a", "b", "a"], ["b", "a"], ["a", "a", "a"], []]
+
+
+def test_two_equal_warnings_are_one_row(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        rows = page.evaluate(WARNED, [["twice", "twice"], ["twice", "twice", "once"], ["once"]])
+
+    assert rows == [["twice"], ["twice", "once"], ["once"]]
+
+
+def test_points_that_a_clock_set_back_has_left_ahead_are_shown_neither_now_nor_when_their_time_comes(
+    browser: Browser, scripted: Running
+) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        now, later = page.evaluate(POINTS, [[4500, 4595, 995, 1000], 1003])
+
+    assert (now, later) == ([995, 1000], [])
 
 
 def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:

@@ -147,7 +147,7 @@ async def test_a_refusal_is_told_once_with_its_kind_and_without_the_query() -> N
 
     await bench.ask("GET", "/v1/messages", ("x-request-id", "mine"), query="key=secret")
 
-    facts = {"request_id": "mine", "method": "GET", "path": "/v1/messages", "kind": "method_not_allowed"}
+    facts = {"request_id": "mine", "method": "GET", "path": "/v1/messages", "kind": "method_not_allowed", "peer": ""}
     assert bench.seen.events == [("request-refused", facts)]
 
 

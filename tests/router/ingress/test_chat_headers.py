@@ -238,3 +238,21 @@ async def test_a_request_that_nobody_may_answer_says_why() -> None:
 
     assert talk.status >= 400
     assert (talk.headers["x-router-attempts"], talk.headers["x-router-skipped"]) == ("0", "a=paid-gate")
+
+
+@pytest.mark.parametrize("is_answered", [True, False], ids=["answer", "error"])
+async def test_however_many_were_not_asked_the_head_stays_small(*, is_answered: bool) -> None:
+    longest = [f"{number:02}".ljust(64, "x") for number in range(60)]
+    last = [answering(CHAT, name="z")] if is_answered else []
+    rig = Rig(
+        providers=[*(answering(CHAT, name=name) for name in longest), *last],
+        keys={name: {"paid": True} for name in longest},
+    )
+
+    talk = await rig.ask(CHAT)
+
+    assert (talk.status == 200) is is_answered
+    told = talk.headers["x-router-skipped"].split(",")
+    assert told == [f"{name}=paid-gate" for name in longest[: len(told)]]  # the first in the chain, each of them whole
+    assert len(told) == 16
+    assert sum(len(name) + len(value) + 4 for name, value in talk.headers.items()) < 4000

@@ -109,6 +109,37 @@ async def test_many_viewers_cost_one_look_a_second_in_all(autojump_clock: MockCl
     assert facts.looks == 1
 
 
+def requests_shown(message: bytes) -> int | None:
+    """Return what the newest point over everything counts, None where there is none."""
+    _, body = told(message)
+    points = [point for point in body.get("points", ()) if (point["name"], point["window"]) == ("", "5m")]
+    return points[-1]["requests"] if points else None
+
+
+async def test_what_came_between_two_viewers_of_one_tick_is_told_in_the_next(autojump_clock: MockClock) -> None:
+    hub = a_hub()
+    first, second = hub.enter(), hub.enter()
+    tell(hub, 3)
+    first.next()
+    tell(hub, 2)
+    second.next()
+
+    await trio.sleep(1)
+
+    assert [requests_shown(viewer.next()) for viewer in (first, second)] == [5, 5]
+
+
+async def test_whoever_comes_in_a_later_tick_gets_the_points_of_that_tick(autojump_clock: MockClock) -> None:
+    hub = a_hub()
+    tell(hub, 3)
+    hub.enter().next()
+    tell(hub, 2)
+
+    await trio.sleep(1)
+
+    assert requests_shown(hub.enter().next()) == 5
+
+
 async def test_a_quiet_router_gives_a_sign_of_life(autojump_clock: MockClock) -> None:
     viewer = a_hub().enter()
     viewer.next()

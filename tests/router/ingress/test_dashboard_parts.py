@@ -94,6 +94,7 @@ def test_time_alone_changes_no_part(health: Health) -> None:
 
 def a_live(number: int = 1) -> LiveRequest:
     return LiveRequest(
+        number=number,
         id=f"req_{number}",
         dialect="anthropic",
         profile="default",
@@ -113,6 +114,15 @@ def test_a_request_tells_its_time_to_the_first_token_and_when_it_came() -> None:
 
     assert isinstance(part, dict)
     assert (part["requests"][0]["ttft_ms"], part["requests"][0]["opened_at"]) == (1500, WALL - 5)
+
+
+def test_requests_to_which_a_client_gave_one_name_are_told_apart() -> None:
+    twins = tuple(evolve(a_live(number), id="build-42") for number in (7, 8))
+
+    part = live_part(twins, CLOCK)
+
+    assert isinstance(part, dict)
+    assert [(one["number"], one["id"]) for one in part["requests"]] == [(7, "build-42"), (8, "build-42")]
 
 
 def test_more_than_a_page_shows_is_counted() -> None:

@@ -12,10 +12,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.domain.request import DialectName
 from router.errors import NotFound
-from router.ingress.live_requests import LiveRequest, Phase
+from router.ingress.live_requests import LiveRequest, LiveRequests, Phase
+from router.ingress.record import Record
 from router.routing.limits import Fairness, FairnessRules
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream
-from tests.router.ingress.memory import Conversation
+from tests.router.ingress.memory import Conversation, Seen
 from tests.router.ingress.rig import PATHS, Rig, check_grammar, data_of
 
 NAME = "req_of_mine"
@@ -77,6 +78,17 @@ async def test_a_request_is_shown_from_its_first_byte_to_its_last(autojump_clock
     ]
     assert (found[0].opened_at, found[0].first_at, found[0].can_cancel) == (0.0, 0.0, True)
     assert rig.live.shown() == ()
+
+
+async def test_requests_of_one_name_have_numbers_of_their_own(autojump_clock: MockClock) -> None:
+    rig, found = a_rig(SLOW, SLOW), list[LiveRequest]()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(during, rig, seen(rig, found)))
+        nursery.start_soon(partial(during, rig, lambda: None))
+
+    assert [one.id for one in found] == [NAME, NAME]
+    assert len({one.number for one in found}) == 2
 
 
 async def test_before_its_first_content_a_provider_is_asked_only(autojump_clock: MockClock) -> None:
@@ -162,3 +174,22 @@ async def test_an_answer_that_is_read_on_for_nobody_may_be_cancelled_and_is_show
 def test_an_unknown_id_is_not_found() -> None:
     with pytest.raises(NotFound):
         a_rig(SLOW).live.cancel("req_unknown")
+
+
+@pytest.mark.parametrize(("is_stream", "is_cut"), [(True, True), (False, False)], ids=["stream", "whole"])
+async def test_an_answer_that_has_begun_as_a_whole_is_not_cut_and_a_stream_is(*, is_stream: bool, is_cut: bool) -> None:
+    exchange = Conversation(headers=[("x-request-id", NAME)]).exchange()
+    record = Record(exchange=exchange, observer=Seen(), is_stream=is_stream)
+    live = LiveRequests()
+    with live.entered(exchange, record) as entry:
+        await exchange.start(200, [("content-length", "1000")])
+        (shown,) = live.shown()
+
+        assert (shown.can_cancel, live.cancel(NAME), entry.outer.cancel_called) == (is_cut, is_cut, is_cut)
+
+
+async def test_a_whole_answer_of_which_nothing_is_sent_yet_may_be_cancelled() -> None:
+    exchange = Conversation(headers=[("x-request-id", NAME)]).exchange()
+    live = LiveRequests()
+    with live.entered(exchange, Record(exchange=exchange, observer=Seen())) as entry:
+        assert (live.cancel(NAME), entry.outer.cancel_called) == (True, True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.told import Told
-from router.observers.series import BUCKETS, EVERYTHING, MAX_NAMES, STEP, WINDOWS, Histogram, Series, quantile
+from router.observers.series import BUCKETS, EVERYTHING, MAX_NAMES, STEP, WINDOWS, Histogram, Point, Series, Totals, quantiles
 
 START = 1_800_000_000.0
 
@@ -67,6 +67,17 @@ def test_what_is_older_than_a_window_counts_no_more(window: str, width_s: float)
     assert series.totals("a", window, last + 2 * width_s).requests == 0
 
 
+@pytest.mark.parametrize(("window", "width_s"), WINDOWS.items())
+def test_the_oldest_leave_a_window_that_was_looked_at_while_they_were_in_it(window: str, width_s: float) -> None:
+    series = Series()
+    attempt(series, START)
+    attempt(series, START + width_s)
+
+    looks = [series.totals("a", window, START + number * width_s).requests for number in range(1, BUCKETS + 2)]
+
+    assert looks == [2] * (BUCKETS - 1) + [1, 0]
+
+
 def test_tokens_are_those_of_requests_and_the_hit_rate_is_the_cached_share_of_the_input() -> None:
     series = Series()
     request(series, input_tokens=100, output_tokens=7, cache_read_input_tokens=250, cache_creation_input_tokens=50)
@@ -92,7 +103,7 @@ def test_a_quantile_is_good_to_a_step(values: list[float], share: float) -> None
         histogram.add(value)
 
     exact = sorted(values)[max(0, -(-len(values) * int(share * 100) // 100) - 1)]
-    read = quantile([histogram], share)
+    (read,) = quantiles([histogram], [share])
     assert read is not None
     assert exact / STEP <= read <= exact * STEP
 
@@ -104,7 +115,7 @@ def test_histograms_are_read_as_one() -> None:
         slow.add(10_000)
     slow.add(10_000)
 
-    median = quantile([fast, slow, Histogram()], 0.5)
+    (median,) = quantiles([fast, slow, Histogram()], [0.5])
     assert median is not None
     assert abs(median - statistics.median([100] * 10 + [10_000] * 11)) < 10_000 * (STEP - 1)
 
@@ -123,12 +134,80 @@ def test_a_point_is_told_again_only_when_it_has_changed() -> None:
     assert list(series.points(START + 6, series.seq)) == []
 
 
-def test_a_clock_that_was_set_back_goes_on_in_the_newest_bucket() -> None:
+@pytest.mark.parametrize(("window", "width_s"), WINDOWS.items())
+def test_a_clock_that_was_set_back_a_little_goes_on_in_the_newest_bucket(window: str, width_s: float) -> None:
     series = Series()
     attempt(series, START)
-    attempt(series, START - 3600)
+    attempt(series, START - width_s)
 
-    assert series.totals("a", "5m", START).requests == 2
+    (point,) = (point for point in series.points(START - width_s) if point.window == window)
+    assert (point.at, point.requests) == (START, 2)
+
+
+def test_after_a_clock_was_set_back_an_hour_the_windows_are_as_good_as_ever() -> None:
+    series = Series()
+    attempt(series, START + 3600)
+    assert series.totals("a", "1h", START).requests == 0  # an hour ahead is not within the last hour
+
+    for second in range(3600):
+        attempt(series, START + second)
+    now = START + 3599
+    assert [series.totals("a", window, now).requests for window in WINDOWS] == [300, 3600]
+    assert [len([point for point in series.points(now) if point.window == window]) for window in WINDOWS] == [BUCKETS] * 2
+
+
+Event = tuple[str, float, float]
+EVENTS = st.lists(st.tuples(st.sampled_from("ab"), st.floats(-4000, 4000), st.floats(1, 10_000)), max_size=30)
+
+
+@given(EVENTS, st.floats(-4000, 4000))
+def test_who_has_looked_before_sees_what_another_sees_for_the_first_time(events: list[Event], moment: float) -> None:
+    looked_at, other = Series(), Series()
+    for provider, after_s, total_ms in events:
+        for series in (looked_at, other):
+            attempt(series, START + after_s, provider, total_ms=total_ms)
+        look(looked_at, START + after_s)
+        look(looked_at, START + moment)
+
+    assert look(looked_at, START + moment) == look(other, START + moment)
+
+
+def look(series: Series, wall: float) -> tuple[list[Totals], list[Point]]:
+    return [series.totals(name, window, wall) for name in series.names() for window in WINDOWS], list(series.points(wall))
+
+
+def test_what_was_read_is_not_read_again_until_it_changes() -> None:
+    series = Series()
+    attempt(series, START, total_ms=100)
+    attempt(series, START, "b", total_ms=100)
+    before, totals = {(one.name, one.window): one for one in series.points(START)}, look(series, START)[0]
+
+    attempt(series, START, "b", total_ms=9000)
+
+    after = {(one.name, one.window): one for one in series.points(START)}
+    assert [key for key, point in after.items() if point is not before[key]] == [("b", "5m"), ("b", "1h")]
+    assert [one is two for one, two in zip(totals, look(series, START)[0], strict=True)] == [True, True, False, False]
+
+
+def test_seventy_providers_that_answer_by_turns_are_all_counted() -> None:
+    series = Series()
+    for second in range(10):
+        for number in range(70):
+            attempt(series, START + second, f"p{number}")
+
+    assert {series.totals(f"p{number}", "5m", START + 10).requests for number in range(70)} == {10}
+
+
+def test_a_provider_that_a_reload_took_away_is_forgotten() -> None:
+    series = Series()
+    request(series)
+    for name in "abc":
+        attempt(series, provider=name)
+
+    series.keep_only({"a", "c", "d"})
+
+    assert series.names() == ("a", "c")
+    assert series.totals(EVERYTHING, "5m", START).requests == 1
 
 
 def test_whatever_comes_the_memory_is_bounded() -> None:
@@ -139,7 +218,7 @@ def test_whatever_comes_the_memory_is_bounded() -> None:
         request(series, START + number * 61)
 
     points = list(series.points(START + 61_000))
-    assert len(series.names()) < MAX_NAMES
+    assert len(series.names()) == MAX_NAMES
     assert len([point for point in points if point.name == EVERYTHING]) <= len(WINDOWS) * BUCKETS
 
 
