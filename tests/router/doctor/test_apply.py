@@ -187,6 +187,13 @@ def test_findings_become_one_change_by_the_providers_name() -> None:
     assert settings_of((a_finding("model", "x"),)) == {("providers", "a", "model"): "x"}
 
 
+def test_a_byte_order_mark_stays_in_front() -> None:
+    mark = "\ufeff"
+
+    assert patched(mark + OLD, (a_finding("model", "x"),)) == mark + patched(OLD, (a_finding("model", "x"),))
+    assert patched(mark + OLD, (a_finding("model", "m"),)) == mark + OLD
+
+
 def test_a_provider_that_is_not_in_the_file_is_named() -> None:
     with pytest.raises(ValueError, match="has no provider gone"):
         patched(OLD, (a_finding("model", "x", "gone"),))
