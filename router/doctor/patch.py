@@ -27,7 +27,8 @@ def settings_of(findings: Iterable[Finding]) -> dict[tuple[str, ...], object]:
 def patched(text: str, findings: Iterable[Finding]) -> str:
     """Return the text with what the findings ask for, the same text where they ask for nothing. Raises ValueError.
 
-    A byte order mark stays in front. A provider that is not in the text, but in an override for this run, has nothing that could be changed."""
+    A byte order mark stays in front.
+    A provider that is not in the text, but in an override for this run, has nothing that could be changed."""
     bare = text.removeprefix(_MARK)
     document = tomllib.loads(bare)
     paths: dict[KeyPath, object] = {}

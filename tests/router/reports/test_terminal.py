@@ -14,9 +14,7 @@ from rich.text import Text
 from router.reports.terminal import Terminal
 
 
-@pytest.mark.parametrize(
-    ("told", "drawn"), [((0, 0), (24, 80)), ((0, 40), (24, 40)), ((10, 0), (10, 80)), ((10, 40), (10, 40))]
-)
+@pytest.mark.parametrize(("told", "drawn"), [((0, 0), (24, 80)), ((0, 40), (24, 40)), ((10, 0), (10, 80)), ((10, 40), (10, 40))])
 def test_a_terminal_that_does_not_know_its_size_is_drawn_on_as_one_of_80x24(
     monkeypatch: pytest.MonkeyPatch, told: tuple[int, int], drawn: tuple[int, int]
 ) -> None:
