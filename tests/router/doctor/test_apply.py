@@ -80,11 +80,8 @@ def test_a_copy_that_somebody_else_made_comes_back_as_the_files_owners(config: P
     assert owners(config, backup_of(config)) == {(SOMEBODY, SOMEBODY, 0o640)}
 
 
-@as_root
-def test_what_would_change_its_owner_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    open_to_all = tmp_path / "open"
+def test_what_would_change_its_owner_is_refused_before_anything_is_written(seen_by_all: Path) -> None:
+    open_to_all = seen_by_all / "open"
     open_to_all.mkdir()
     config = open_to_all / "router.toml"
     config.write_text(OLD)
