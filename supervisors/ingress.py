@@ -176,6 +176,7 @@ class Ingress:
                 await self._server(client).run()  # its `__await__` would hide from a walk of the tree where it waits
                 nursery.cancel_scope.cancel()
         except* Exception as group:  # noqa: BLE001 - the ingress's last resort: told, and only this connection ends
+            client.abort()  # the server, where it was cancelled, has left it open
             self.observer.event("connection-crashed", {"exc_info": group})
         finally:
             self._open.discard(client)

@@ -54,10 +54,13 @@ class Sinks:
         return tuple(writer.sink_report() for _, writer in self.writers)
 
     def configure(self, config: RouterConfig) -> None:
-        """Keep what this configuration asks for."""
-        self.audit.configure(_limits(config.audit))
+        """Keep what this configuration asks for; audit is on first and off last, so that it has the end of the others."""
+        if config.audit.enabled:
+            self.audit.configure(_limits(config.audit))
         self.journal.configure(_limits(config.request_log))
         self.capture.configure(config.capture)
+        if not config.audit.enabled:
+            self.audit.configure(None)
 
     def refuse(self, error: StateFailed) -> None:
         """Touch no file: the directory is not ours."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Collection, Mapping, MutableMapping
 from copy import deepcopy
+from difflib import SequenceMatcher
 from typing import cast
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import InlineTable
+from tomlkit.items import Array, InlineTable
 
 from router.config.document import at, dotted
 from router.config.locate import KeyPath, locate
@@ -93,7 +94,8 @@ def with_settings(text: str, settings: Mapping[KeyPath, object]) -> str:
     """Return the text with a value at each path, and nothing else changed; tables that are missing are made.
 
     A key that is there keeps its place and its comment; a new one stands behind the `name` of its table, or behind its
-    header. A list takes the place of a list. Raises ValueError where the text is no TOML, or cannot be changed so."""
+    header. A list takes the place of a list, with the comments of the members that stay. Raises ValueError where the text
+    is no TOML, or cannot be changed so."""
     for path, value in settings.items():
         text = _with_setting(text, path, value)
     return text
@@ -109,10 +111,32 @@ def _with_setting(text: str, path: KeyPath, value: object) -> str:
         return text
     wanted = deepcopy(plain)
     _set(wanted, path, value)
-    for changed in (_replaced(document, path, value), _inserted(text, plain, path, value), _appended(document, path, value)):
+    for changed in (
+        _relisted(tomlkit.parse(text), path, value),
+        _replaced(document, path, value),
+        _inserted(text, plain, path, value),
+        _appended(document, path, value),
+    ):
         if changed is not None and _says(changed, wanted):
             return changed
     raise ValueError(f"is written in a way that {dotted(path)} cannot be put into: put it in by hand")
+
+
+def _relisted(document: tomlkit.TOMLDocument, path: KeyPath, value: object) -> str | None:
+    """Return the text with the members of a list taken out and put in one by one; None where it is no list of plain values."""
+    old = _walk(document, path)
+    if not isinstance(old, Array) or not isinstance(value, list):
+        return None
+    before, after = ([(type(one), one) for one in members] for members in (old.unwrap(), value))
+    if any(kind in (dict, list) for kind, _ in (*before, *after)):
+        return None
+    for tag, start, end, first, last in reversed(SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes()):
+        if tag != "equal":
+            for index in reversed(range(start, end)):
+                del old[index]
+            for index, member in enumerate(value[first:last], start):
+                old.insert(index, member)
+    return tomlkit.dumps(document)
 
 
 def _replaced(document: tomlkit.TOMLDocument, path: KeyPath, value: object) -> str | None:

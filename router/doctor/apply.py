@@ -45,7 +45,7 @@ def backup_of(path: Path) -> Path:
 def write(path: Path, text: bytes) -> Path | None:
     """Put the text in the file's place and what was there in the place of its copy; return the copy. Raises OSError.
 
-    None, and both files untouched, where the file says the same. Modes are kept; a link stays one."""
+    None, and both files untouched, where the file says the same. Modes and owners are kept; a link stays one."""
     target = Path(os.path.realpath(path.expanduser()))
     old = target.read_bytes()
     if old == text:
@@ -85,6 +85,7 @@ def _swap(target: Path, backup: Path) -> None:
         return
     now = _beside(target, target.read_bytes())
     try:
+        _give_to_its_owner(backup, target.stat())  # somebody else may have made the copy
         backup.replace(target)
         now.replace(backup)
     finally:
@@ -92,7 +93,9 @@ def _swap(target: Path, backup: Path) -> None:
 
 
 def _beside(file: Path, content: bytes) -> Path:
-    """Return an unnamed file in the same directory, on the disk, with the file's mode. Raises OSError."""
+    """Return an unnamed file in the same directory, on the disk, with the file's mode and owner.
+
+    Raises OSError, and leaves nothing, where it cannot be so: a router of that owner could not read it any more."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     made = Path(name)
     try:
@@ -100,8 +103,20 @@ def _beside(file: Path, content: bytes) -> Path:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        shutil.copymode(file, made)
+        _give_to_its_owner(made, file.stat())
+        shutil.copymode(file, made)  # behind the owner: a change of that takes bits of the mode away
     except OSError:
         made.unlink(missing_ok=True)
         raise
     return made
+
+
+def _give_to_its_owner(made: Path, old: os.stat_result) -> None:
+    new = made.stat()
+    if (new.st_uid, new.st_gid) == (old.st_uid, old.st_gid):
+        return
+    try:
+        os.chown(made, old.st_uid, old.st_gid)
+    except OSError as error:
+        why = f"it would no longer belong to user {old.st_uid}, group {old.st_gid}: run this as that user"
+        raise PermissionError(error.errno, why) from error

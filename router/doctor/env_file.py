@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import trio
 
 from router.config.origin import user_file
-from router.doctor.findings import Finding, Verdict
+from router.doctor.findings import Finding, Verdict, unreadable
 
 GIT_S = 5.0  # for one question: it reads an index, on a slow disk at worst
 CHECK = "env"
@@ -25,7 +26,7 @@ def env_file(named: Path | None, environ: Mapping[str, str], *, here: Path) -> P
     if named is not None:
         return named.expanduser()
     candidates = (here / ".env", user_file(environ).with_name(".env"))
-    return next((path for path in candidates if path.exists()), candidates[0])
+    return next((path for path in candidates if os.path.exists(path)), candidates[0])  # noqa: PTH110 - Path's own raises for a closed directory
 
 
 async def git(directory: Path, words: Sequence[str]) -> int | None:
@@ -47,7 +48,11 @@ async def git(directory: Path, words: Sequence[str]) -> int | None:
 
 async def check_env(path: Path, *, ask_git: Git = git) -> tuple[Finding, ...]:
     """Return the four findings about one file: existence, permissions, gitignore, git-tracking."""
-    if (missing := _not_a_file(path)) is not None:
+    try:
+        missing = _not_a_file(path)
+    except OSError as error:
+        missing = unreadable(f"{CHECK}-existence", path, error)
+    if missing is not None:
         return (missing, *(_finding(name, Verdict.SKIP, "no file") for name in ("permissions", "gitignore", "git-tracking")))
     name = path.name
     ignored = await ask_git(path.parent, ("check-ignore", "-q", "--", name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 
 from attrs import evolve, frozen
 
@@ -56,6 +57,13 @@ class Finding:
     def is_good(self) -> bool:
         """Whether nothing has to be done."""
         return self.verdict not in BLOCKERS and self.verdict not in TUNING
+
+
+def unreadable(check: str, path: Path, error: OSError) -> Finding:
+    """Return what a check says that may not look at something, or finds it broken."""
+    place = error.filename or path
+    seen = f"{place} cannot be read by this user: {error.strerror or error}"
+    return Finding(check=check, verdict=Verdict.WARN, seen=seen, advice="run doctor as the user that the router runs as")
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -1,4 +1,4 @@
-"""This machine around the configuration: its warnings, its files and their modes, the state directory, the systemd unit."""
+"""This machine around the configuration: its warnings, its files and their modes, the state directory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from router.config.schema import LoadedConfig
-from router.doctor.findings import Finding, Verdict
-from router.onboarding.service_install import Systemctl
-from router.onboarding.service_units import SERVICE, is_ours, is_unchanged
+from router.doctor.findings import Finding, Verdict, unreadable
 
-CONFIG, PERMISSIONS, STATE, UNIT = "configuration", "permissions", "state-directory", "systemd-unit"
+CONFIG, PERMISSIONS, STATE = "configuration", "permissions", "state-directory"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOLD_ELSEWHERE = frozenset({"missing-credential", "missing-package"})  # by the checks of secrets and of providers
@@ -32,7 +30,10 @@ def check_config(loaded: LoadedConfig) -> Iterator[Finding]:
 
 def check_permissions(path: Path) -> Finding:
     """Return whether somebody else may change what the router does."""
-    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        return unreadable(PERMISSIONS, path, error)
     if mode & stat.S_IWOTH:
         return _finding(PERMISSIONS, Verdict.ERROR, f"{path} has mode {mode:04o}", "0600 or 0644", f"chmod go-w {path}")
     return _finding(PERMISSIONS, Verdict.OK, f"{path} has mode {mode:04o}")
@@ -40,6 +41,13 @@ def check_permissions(path: Path) -> Finding:
 
 def check_state(directory: Path) -> Finding:
     """Return whether the state can be written, and is nobody else's."""
+    try:
+        return _state(directory)
+    except OSError as error:
+        return unreadable(STATE, directory, error)
+
+
+def _state(directory: Path) -> Finding:
     if not directory.exists():
         parent = next(path for path in directory.parents if path.exists())
         if os.access(parent, os.W_OK):
@@ -57,44 +65,6 @@ def check_state(directory: Path) -> Finding:
             STATE, Verdict.WARN, seen, "mode 0600", f"chmod 0600 {' '.join(str(directory / name) for name in others)}"
         )
     return _finding(STATE, Verdict.OK, f"{directory} can be written to")
-
-
-async def check_unit(directory: Path, systemctl: Systemctl, loaded: LoadedConfig) -> Finding:
-    """Return whether the unit that is installed runs this program with this configuration, and how it is."""
-    unit = directory / SERVICE
-    text = _text_of(unit)
-    if text is None:
-        return _finding(UNIT, Verdict.SKIP, "not installed: `nursery-router service install` does it")
-    program = _program(text)
-    if not _is_there(program):
-        seen = f"{unit} starts {program or 'nothing'}, which is not there"
-        return _finding(UNIT, Verdict.ERROR, seen, "this program", "nursery-router service install --force")
-    dying = [one.name for one in loaded.config.providers if one.restart is not None and one.restart.mode == "oneshot"]
-    if dying:
-        seen = f"servers that the restart of {', '.join(dying)} starts belong to the service, and stop with it"
-        return _finding(
-            UNIT, Verdict.WARN, seen, "mode unit or managed", "say mode = unit and start the server as a unit of its own"
-        )
-    ran = await systemctl(("is-active", SERVICE))
-    word = ran.text.strip().splitlines()[-1] if ran.code is not None and ran.text.strip() else "not known"
-    if word == "failed":
-        return _finding(UNIT, Verdict.ERROR, "the service has failed", "active", f"journalctl --user -u {SERVICE}")
-    whose = "as it was installed" if is_ours(text) and is_unchanged(text) else "changed since it was installed"
-    return _finding(UNIT, Verdict.OK, f"{unit}, {whose}; {word}")
-
-
-def _text_of(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
-
-
-def _is_there(program: str | None) -> bool:
-    return program is not None and Path(program).is_file()
-
-
-def _program(unit: str) -> str | None:
-    line = next((line for line in unit.splitlines() if line.startswith("ExecStart=")), None)
-    words = [] if line is None else line.removeprefix("ExecStart=").split()
-    return words[0].strip('"') if words else None
 
 
 def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:

@@ -11,6 +11,8 @@ from router.config.edit import with_settings
 from router.config.locate import KeyPath
 from router.doctor.findings import Finding
 
+_MARK = "\ufeff"
+
 
 def settings_of(findings: Iterable[Finding]) -> dict[tuple[str, ...], object]:
     """Return every setting by its path with the provider's name in it; the last word on a key counts."""
@@ -25,15 +27,17 @@ def settings_of(findings: Iterable[Finding]) -> dict[tuple[str, ...], object]:
 def patched(text: str, findings: Iterable[Finding]) -> str:
     """Return the text with what the findings ask for, the same text where they ask for nothing. Raises ValueError.
 
+    A byte order mark stays in front.
     A provider that is not in the text, but in an override for this run, has nothing that could be changed."""
-    document = tomllib.loads(text.removeprefix("\ufeff"))
+    bare = text.removeprefix(_MARK)
+    document = tomllib.loads(bare)
     paths: dict[KeyPath, object] = {}
     for named, value in settings_of(findings).items():
         path = resolve_names(document, named)
         if at(document, path[:2]) is None:
             raise ValueError(f"has no provider {named[1]}")
         paths[path] = value
-    return with_settings(text, paths)
+    return text[: len(text) - len(bare)] + with_settings(bare, paths) if paths else text
 
 
 def diff(old: str, new: str, *, name: str) -> str:

@@ -7,11 +7,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from attrs import evolve
+
 from router.config.advice import why_not_asked
 from router.config.redact import MASK, Redactor
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.config.secret import Secret, Secrets
-from router.doctor.findings import Finding, Verdict
+from router.doctor.findings import Finding, Verdict, unreadable
 
 REDACTOR, VARIABLES, EMBEDDED, WRITTEN = "redactor", "secret-variables", "keys-in-the-file", "written-logs"
 MAX_SCAN_BYTES = 64 * 1024 * 1024  # of one file: its end, where it is longer
@@ -86,14 +88,31 @@ def check_embedded(text: str) -> Finding:
 def check_written(state_dir: Path, secrets: Secrets) -> Finding:
     """Return whether a secret stands in a file that the router has written."""
     needles = sorted({secret.reveal().encode() for secret in secrets.sensitive if len(secret.reveal()) >= 8})  # noqa: PLR2004 - as the redactor
-    files = sorted({path for pattern in _LOGS for path in state_dir.glob(pattern) if path.is_file()})
+    try:
+        files = _log_files(state_dir)
+    except OSError as error:
+        return unreadable(WRITTEN, state_dir, error)
     if not files:
         return _finding(WRITTEN, Verdict.SKIP, f"no log files in {state_dir}")
-    told = [path.name for path in files if _holds(path, needles)]
+    told, closed = [], []
+    for path in files:
+        try:
+            told += [path.name] if _holds(path, needles) else []
+        except OSError as error:
+            closed.append(unreadable(WRITTEN, path, error))
     if told:
         advice = "delete them, and take new keys"
         return _finding(WRITTEN, Verdict.ERROR, f"a secret stands in {', '.join(told)}", "no secret in a log", advice)
+    if closed:
+        return evolve(closed[0], seen="; ".join(one.seen for one in closed))
     return _finding(WRITTEN, Verdict.OK, f"no secret in {len(files)} log files")
+
+
+def _log_files(directory: Path) -> list[Path]:
+    """Return the files that are searched. Raises OSError: `Path.glob` finds nothing in a directory that is closed."""
+    if not directory.exists():
+        return []
+    return [path for path in sorted(directory.iterdir()) if any(map(path.match, _LOGS)) and path.is_file()]
 
 
 def _strings(value: object, place: str) -> Iterator[tuple[str, str]]:

@@ -13,10 +13,11 @@ from router.config.schema import LoadedConfig, ProviderConfig
 from router.doctor.env_file import check_env, env_file
 from router.doctor.examine import BACKEND, Examination, Tell, reach
 from router.doctor.findings import Finding, Verdict, presentable
-from router.doctor.machine import check_config, check_permissions, check_state, check_unit
+from router.doctor.machine import check_config, check_permissions, check_state
 from router.doctor.port import check_port
 from router.doctor.secret_checks import check_secrets
 from router.doctor.served import is_near
+from router.doctor.unit import check_unit
 from router.onboarding.service_install import Systemctl
 from router.state.directory import state_directory
 

@@ -17,6 +17,7 @@ from rich.control import Control
 from rich.screen import Screen
 
 _KEY_BYTES = 64  # more than the longest sequence of one key
+_COLUMNS, _LINES = 80, 24  # of a terminal that was never told its size, as on a serial line: it says 0
 _ESCAPE = b"\x1b"  # begins what arrows and function keys send
 
 
@@ -52,7 +53,7 @@ class Terminal:
     def draw(self, picture: RenderableType) -> None:
         """Write one whole screen over the one before, in one write: nothing is cleared, so nothing flickers."""
         columns, lines = os.get_terminal_size(sys.stdout.fileno())
-        self.console.size = columns, lines
+        self.console.size = columns or _COLUMNS, lines or _LINES
         with self.console:
             self.console.control(Control.home())
             self.console.print(Screen(picture), end="")

@@ -243,6 +243,7 @@ class Faulty:
     def __init__(self, real: trio.SocketStream) -> None:
         self.socket = real.socket
         self.aclose = real.aclose
+        self.send_eof = real.send_eof
 
     async def receive_some(self, _max_bytes: int) -> bytes:
         await trio.lowlevel.checkpoint()
@@ -255,7 +256,16 @@ async def test_a_fault_in_one_connection_is_told_and_ends_only_that() -> None:
     ours, theirs = trio.socket.socketpair()
     with theirs:
         await ingress.serve_client(cast("trio.SocketStream", Faulty(trio.SocketStream(ours))))
-    ours.close()
 
     assert seen.names() == ["connection-crashed"]
     await ingress.wait_empty()
+
+
+async def test_a_connection_that_a_fault_ends_is_closed_at_once() -> None:
+    ours, theirs = trio.socket.socketpair()
+    with theirs, ours:
+        await an_ingress(observer=Seen()).serve_client(cast("trio.SocketStream", Faulty(trio.SocketStream(ours))))
+
+        assert ours.fileno() < 0
+        with trio.fail_after(5):
+            assert await theirs.recv(1) == b""

@@ -11,7 +11,7 @@ import trio
 from attrs import evolve, frozen
 from trio.testing import MockClock
 
-from router.config.schema import RouterConfig
+from router.config.schema import CaptureConfig, RouterConfig
 from router.config.schema_ledger import AuditConfig, RequestLogConfig
 from router.observers.events import AUDITED, EVENTS
 from router.observers.fanout import Fanout
@@ -114,6 +114,30 @@ async def test_every_audited_event_and_no_other_gets_through_to_the_file(tmp_pat
     assert told[: len(AUDITED)] == [name for name in EVENTS if name in AUDITED]
     assert set(told) == AUDITED
     assert fanout.failures == {}
+
+
+async def test_what_one_reload_switches_off_beside_the_audit_file_still_stands_in_it() -> None:
+    rig = a_rig()
+    off = a_config(a_provider("a"))
+    on = evolve(a_journalling_config(), capture=CaptureConfig(enabled=True))
+
+    rig.sinks.configure(on)
+    rig.sinks.configure(off)
+    await rig.sinks.finish()
+
+    assert rig.events(AUDIT_FILE) == ["request-log-stopped", "capture-stopped", "audit-log-stopped"]
+
+
+async def test_what_one_reload_switches_off_as_the_audit_file_comes_on_stands_in_it() -> None:
+    rig = a_rig()
+    rig.sinks.configure(evolve(a_journalling_config(), audit=AuditConfig(enabled=False)))
+    await rig.sinks.finish()
+    before = len(rig.events(AUDIT_FILE))
+
+    rig.sinks.configure(evolve(a_journalling_config(), request_log=RequestLogConfig(enabled=False)))
+    await rig.sinks.finish()
+
+    assert "request-log-stopped" in rig.events(AUDIT_FILE)[before:]
 
 
 class BrokenStore(MemoryStore):

@@ -7,7 +7,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config.edit import over, with_values
+from router.config.edit import over, with_settings, with_values
 
 KEYS = st.sampled_from(("a", "r", "t", "x", "other", "a key"))
 VALUES = {"a": 1, "t": {"r": {"x": "y"}}}
@@ -71,3 +71,50 @@ def test_whatever_comes_out_says_what_was_asked(old: object) -> None:
     after = tomllib.loads(with_values(text, VALUES))
 
     assert after == over(tomllib.loads(text), VALUES)
+
+
+LIST = """\
+[[providers]]
+output_filters = [
+  # those of the model
+  "x", # because of x
+  "gone", # because of it
+  # the last
+  "z",   # because of z
+] # all of them
+"""
+
+
+@pytest.mark.parametrize("members", [["x", "z", "new"], ["new", "x", "z"], ["x", "new", "z"]])
+def test_the_comments_of_the_members_that_stay_stay(members: list[str]) -> None:
+    after = with_settings(LIST, {("providers", 0, "output_filters"): members})
+
+    comments = [line.partition("#")[2] for line in after.splitlines() if "#" in line]
+    assert tomllib.loads(after)["providers"][0]["output_filters"] == members
+    assert set(comments) == {" those of the model", " because of x", " the last", " because of z", " all of them"}
+    assert '"x", # because of x' in after
+
+
+def test_a_list_that_grows_keeps_every_line_that_it_had() -> None:
+    after = with_settings(LIST, {("providers", 0, "output_filters"): ["x", "gone", "z", "new"]})
+
+    assert [line for line in LIST.splitlines() if line not in after.splitlines()] == []
+
+
+MEMBERS = st.lists(st.sampled_from(("a", "b", "c", 1, True)), max_size=5)
+
+
+@given(old=MEMBERS, new=MEMBERS, is_long=st.booleans(), has_comma=st.booleans())
+def test_whatever_list_takes_the_place_of_a_list_it_says_what_was_asked(
+    *, old: list[object], new: list[object], is_long: bool, has_comma: bool
+) -> None:
+    words = [str(tomlkit.item(one).as_string()) for one in old]
+    lines = [
+        f"  {word}{',' if has_comma or left else ''} # {word}\n" for left, word in zip(range(len(old))[::-1], words, strict=True)
+    ]
+    text = f"[t]\nl = [\n{''.join(lines)}] # end\n" if is_long else f"[t]\nl = [{', '.join(words)}] # end\n"
+
+    after = with_settings(text, {("t", "l"): new})
+
+    assert tomllib.loads(after) == {"t": {"l": new}}
+    assert after.rstrip().endswith("# end")

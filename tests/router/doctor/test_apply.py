@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,63 @@ def test_a_change_leaves_what_was_there_beside_it_with_its_mode(config: Path) ->
     assert (config.read_bytes(), backup.read_bytes()) == (b"new", OLD.encode())
     assert {path.stat().st_mode & 0o777 for path in (config, backup)} == {0o640}
     assert sorted(path.name for path in config.parent.iterdir()) == ["router.toml", "router.toml.bak"]
+
+
+SOMEBODY, NOBODY = 1234, 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
+
+
+@contextmanager
+def being(user: int) -> Iterator[None]:
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def owners(*paths: Path) -> set[tuple[int, int, int]]:
+    return {(status.st_uid, status.st_gid, status.st_mode & 0o7777) for status in (path.stat() for path in paths)}
+
+
+@as_root
+def test_the_file_stays_its_owners_there_and_back(config: Path) -> None:
+    os.chown(config, SOMEBODY, SOMEBODY)
+    write(config, b"new")
+    written = owners(config, backup_of(config))
+    rollback(config)
+    config.unlink()
+    rollback(config)
+
+    assert written == owners(config) == {(SOMEBODY, SOMEBODY, 0o640)}
+
+
+@as_root
+def test_a_copy_that_somebody_else_made_comes_back_as_the_files_owners(config: Path) -> None:
+    write(config, b"new")
+    os.chown(config, SOMEBODY, SOMEBODY)
+
+    assert rollback(config).status is Rolled.RESTORED
+    assert owners(config, backup_of(config)) == {(SOMEBODY, SOMEBODY, 0o640)}
+
+
+def test_what_would_change_its_owner_is_refused_before_anything_is_written(seen_by_all: Path) -> None:
+    open_to_all = seen_by_all / "open"
+    open_to_all.mkdir()
+    config = open_to_all / "router.toml"
+    config.write_text(OLD)
+    os.chown(config, SOMEBODY, SOMEBODY)
+    open_to_all.chmod(0o777)
+
+    with being(NOBODY), pytest.raises(PermissionError, match=f"no longer belong to user {SOMEBODY}, group {SOMEBODY}"):
+        write(config, b"new")
+    left = [path.name for path in open_to_all.iterdir()]
+    backup_of(config).write_text("other")
+    with being(NOBODY):
+        done = rollback(config)
+
+    assert (left, config.read_text()) == (["router.toml"], OLD)
+    assert (done.status, "run this as that user" in done.why) == (Rolled.FAILED, True)
 
 
 def test_the_same_again_touches_neither_the_file_nor_its_copy(config: Path) -> None:
@@ -122,6 +182,13 @@ def test_findings_become_one_change_by_the_providers_name() -> None:
 
     assert new == text.replace('"m"  # old', '"best"  # old').replace('"b"\n', '"b"\ntimeout_s = 60.0\n')
     assert settings_of((a_finding("model", "x"),)) == {("providers", "a", "model"): "x"}
+
+
+def test_a_byte_order_mark_stays_in_front() -> None:
+    mark = "\ufeff"
+
+    assert patched(mark + OLD, (a_finding("model", "x"),)) == mark + patched(OLD, (a_finding("model", "x"),))
+    assert patched(mark + OLD, (a_finding("model", "m"),)) == mark + OLD
 
 
 def test_a_provider_that_is_not_in_the_file_is_named() -> None:

@@ -2,23 +2,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from router.config.schema import ConfigWarning, LoadedConfig, RestartConfig
+from router.config.schema import ConfigWarning, LoadedConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
 from router.doctor.env_file import check_env, env_file, git
-from router.doctor.findings import Verdict
-from router.doctor.machine import check_config, check_permissions, check_state, check_unit
+from router.doctor.findings import Finding, Verdict
+from router.doctor.machine import check_config, check_permissions, check_state
 from router.doctor.port import check_port, owners
 from router.doctor.secret_checks import check_embedded, check_redactor, check_variables, check_written
 from router.domain.health import Unconfigured
-from router.onboarding.service_install import Ran
-from router.onboarding.service_units import SERVICE, marked, service_unit
 from tests.builders import a_config, a_provider
 from tests.e2e.daemon import free_port
 from tests.router.onboarding.local_servers import open_server
@@ -68,37 +66,6 @@ def test_the_state_directory(tmp_path: Path) -> None:
     assert check_state(state / "audit.jsonl").verdict is Verdict.ERROR
 
 
-def a_manager(word: str) -> object:
-    async def systemctl(words: Sequence[str]) -> Ran:
-        assert words == ("is-active", SERVICE)
-        return Ran(code=0 if word == "active" else 3, text=f"{word}\n")
-
-    return systemctl
-
-
-@pytest.mark.parametrize(
-    ("program", "word", "restart", "verdict"),
-    [
-        ("/bin/sh", "active", None, Verdict.OK),
-        ("/bin/sh", "inactive", None, Verdict.OK),
-        ("/bin/sh", "failed", None, Verdict.ERROR),
-        ("/gone/python", "active", None, Verdict.ERROR),
-        ("/bin/sh", "active", RestartConfig(mode="oneshot", argv=("start-it",)), Verdict.WARN),
-        ("/bin/sh", "active", RestartConfig(mode="managed", argv=("server",)), Verdict.OK),
-    ],
-)
-async def test_the_unit(tmp_path: Path, program: str, word: str, restart: RestartConfig | None, verdict: Verdict) -> None:
-    (tmp_path / SERVICE).write_text(marked(service_unit((program, "-m", "router"))))
-
-    finding = await check_unit(tmp_path, a_manager(word), loaded(restart=restart))  # type: ignore[arg-type]  # a stand-in
-
-    assert finding.verdict is verdict
-
-
-async def test_no_unit_is_no_fault(tmp_path: Path) -> None:
-    assert (await check_unit(tmp_path, a_manager("x"), loaded())).verdict is Verdict.SKIP  # type: ignore[arg-type]  # as above
-
-
 async def test_whose_the_port_is() -> None:
     free = await check_port(ServerConfig(port=free_port()))
     async with open_server({"/": {"service": "router", "version": "1.2"}}) as url:
@@ -120,6 +87,54 @@ def test_the_owner_of_a_port_is_found_by_its_socket() -> None:
 
         assert any(f"process {os.getpid()}" in owner for owner in owners(port))
     assert not list(owners(port))
+
+
+# ---- what this user may not read
+
+
+@pytest.fixture
+def closed(seen_by_all: Path) -> Iterator[Path]:
+    """Yield a directory with files of another user, whom this process is not; it and they are closed."""
+    directory = seen_by_all / "closed"
+    directory.mkdir()
+    for name in ("audit.jsonl", "requests.jsonl", ".env"):
+        (directory / name).write_text("{}")
+        (directory / name).chmod(0o600)
+    directory.chmod(0o700)
+    os.seteuid(65534)
+    yield directory
+    os.seteuid(0)
+
+
+def is_told(finding: Finding, path: Path) -> bool:
+    return finding.verdict is Verdict.WARN and f"{path} cannot be read by this user: Permission denied" in finding.seen
+
+
+async def test_a_check_that_may_not_look_says_so(closed: Path) -> None:
+    secrets = Secrets(sensitive=(Secret(KEY),))
+
+    assert is_told(check_state(closed / "state"), closed / "state")
+    assert is_told(check_permissions(closed / "router.toml"), closed / "router.toml")
+    assert is_told(check_written(closed, secrets), closed)
+    assert is_told(check_written(closed / "state", secrets), closed / "state")
+    assert is_told((await check_env(closed / ".env"))[0], closed / ".env")
+    assert env_file(None, {"XDG_CONFIG_HOME": str(closed)}, here=closed) == closed / ".env"
+
+
+def test_files_that_may_not_be_searched_are_named(closed: Path) -> None:
+    os.seteuid(0)
+    closed.chmod(0o755)
+    os.seteuid(65534)
+    found = check_written(closed, Secrets(sensitive=(Secret(KEY),)))
+    os.seteuid(0)
+    (closed / "serving.log").write_text(KEY)
+    (closed / "serving.log").chmod(0o644)
+    os.seteuid(65534)
+    worse = check_written(closed, Secrets(sensitive=(Secret(KEY),)))
+
+    assert is_told(found, closed / "audit.jsonl")
+    assert is_told(found, closed / "requests.jsonl")
+    assert (worse.verdict, "serving.log" in worse.seen) == (Verdict.ERROR, True)
 
 
 # ---- a file of keys
