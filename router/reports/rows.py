@@ -15,6 +15,7 @@ from math import inf
 from attrs import define, frozen
 
 from router.domain.told import stamp_of
+from router.reports.printable import printable
 
 _CACHE_WORDS = ("cache_hit", "cache_creation", "no_cache", "unknown")  # of CodeRouter: all of them are answers
 _AGO = re.compile(r"(\d{1,6})([smhd])")
@@ -141,7 +142,7 @@ def two_names(known: Mapping[Kind, Sequence[str]], kind: Kind | None, names: tup
 def unknown_text(kind: Kind, name: str, known: Sequence[str]) -> str:
     """Return the sentence for a name that no request has."""
     near = get_close_matches(name, known, n=1)
-    hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else ""
+    hint = f", did you mean {printable(near[0])}?" if near else f"; there are {', '.join(map(printable, known))}" if known else ""
     return f"no request of {kind} {name!r}{hint}"
 
 

@@ -61,6 +61,15 @@ def test_an_unknown_name_is_an_error_that_says_which_there_are() -> None:
         read_rows(seeded(), Wanted(names={Kind.PROFILE: "xyz"}))
 
 
+@pytest.mark.parametrize("asked", ["fas\x1b[2J", "nothing like it"])
+def test_names_of_a_journal_are_no_commands_to_a_terminal(asked: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        read_rows([record(provider="fast\x1b[2J!")], Wanted(names={Kind.PROVIDER: asked}))
+
+    assert str(caught.value).isprintable()
+    assert "fast\\x1b[2J!" in str(caught.value)
+
+
 def test_two_names_are_of_the_first_kind_that_has_both() -> None:
     known = read_rows(seeded(), EVERY).known
 
