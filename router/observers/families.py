@@ -96,6 +96,20 @@ CAPABILITIES = (
     "user",
     "service_tier",
     "store",
+    "messages",
+    "system",
+    "input",
+    "contents",
+    "tools",
+    "tool_choice",
+    "stop",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "response_format",
+    "output_config",
+    "generationConfig",
+    "options",
 )
 
 

@@ -154,6 +154,21 @@ async def a_page(metrics: Metrics, *readings: Reading, accept: str = "") -> Page
     return await render(metrics, readings, accept)
 
 
+def test_what_a_request_went_without_is_counted_once_by_its_word() -> None:
+    fanout, metrics = counting("a")
+    notes = ["cache_control x3", "thinking: why not", "messages[0].content[1]: image", "messages[2]: image", "options.seed"]
+
+    fanout.event("capability-degraded", {"provider": "a", "dropped": ["seed"], "reason": "refused-by-upstream"})
+    fanout.event("request-complete", {"dropped": ["seed: not taken by this provider", *notes, "max_tokens: absent, 8192 sent"]})
+    fanout.event("capability-degraded", {"dropped": ["reasoning"], "reason": "non-standard-field"})
+    fanout.event("capability-degraded", {"dropped": ["some-beta-2025"], "reason": "refused-by-upstream"})
+    fanout.event("request-complete", {"dropped": ["a client's own word"]})
+
+    counted = {labels: value for labels, value in metrics.of(f.CAPABILITY_DEGRADED).values.items() if value}
+    expected = ("seed", "cache_control", "thinking", "messages", "options", "reasoning")
+    assert counted == {**{(word,): 1 for word in expected}, (OTHER,): 2}
+
+
 def test_a_cancelled_request_is_an_action_of_its_own_name() -> None:
     fanout, metrics = counting("a")
 
