@@ -20,6 +20,14 @@ def test_no_record_whatever_it_holds_is_more_than_a_bad_line(given_record: dict[
     assert len(rows.rows) + rows.bad_total == 2
 
 
+@pytest.mark.parametrize("number", [1e308, 10**400, 1e16])
+@pytest.mark.parametrize("key", ["total_ms", "ttft_ms", "input_tokens", "output_tokens", "cost_usd", "cost_savings_usd"])
+def test_a_number_that_nobody_can_have_measured_makes_a_bad_line(key: str, number: float) -> None:
+    rows = read_rows([record(), {**record(), key: number}], EVERY)
+
+    assert (len(rows.rows), rows.bad_total) == (1, 1)
+
+
 def test_a_line_of_coderouter_is_an_answer() -> None:
     line = {"ts": "2026-01-31T12:00:00+00:00", "provider": "near", "input_tokens": 5, "cost_usd": None, "outcome": "no_cache"}
 
