@@ -17,6 +17,7 @@ from router.domain.rerun import Answered, Called
 from router.errors import FailureReason, InvalidRequest, ProviderFailed
 from router.guards.stages import Stage
 from router.ingress.guarding import budget_verdict
+from router.ingress.rerun_limit import limited, longest_output
 from router.ingress.staging import functions
 from router.ingress.turn import Turn
 from router.ports import OpenReply, Provider, UpstreamCall
@@ -37,8 +38,7 @@ _CONTENT = (TextDelta, ThinkingDelta, ToolStarted)
 def most_usd(turn: Turn, config: ProviderConfig, price: Price) -> float:
     """Return the most that an answer may cost: the whole prompt as fresh, and as many tokens as it may have."""
     written = max(1.0, price.cache_write) if turn.has_cache_marks else 1.0
-    output = config.default_max_tokens if turn.max_tokens is None else turn.max_tokens
-    return turn.count() * INPUT_MARGIN * price.input_usd * written + max(output, 0) * price.output_usd
+    return turn.count() * INPUT_MARGIN * price.input_usd * written + longest_output(turn, config) * price.output_usd
 
 
 @define(kw_only=True, eq=False)
@@ -86,7 +86,7 @@ class Asking:
         if cut is not None and cut.state == "reject":
             reason = FailureReason.CONTEXT_OVERFLOW
             raise ProviderFailed(provider=config.name, reason=reason, message="the prompt does not fit the window")
-        return evolve(turn.call(self.provider, config, cut=cut), on_send=self._sent)
+        return evolve(limited(turn.call(self.provider, config, cut=cut), turn, config), on_send=self._sent)
 
     def _sent(self) -> None:
         self._sent_at = trio.current_time()

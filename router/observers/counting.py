@@ -4,6 +4,7 @@ A rule turns an event's fields into rows of label values and an amount; who keep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
@@ -14,6 +15,10 @@ from router.observers.families import Family
 Fields = Mapping[str, object]
 Row = tuple[tuple[object, ...], object]  # label values, and the amount: None counts nothing
 Rows = Callable[[Fields], Iterable[Row]]
+
+_WORD = re.compile(r"[:. \[]")  # ends the word of a note: `options.seed`, `cache_control x2`, `tools[0]: image`
+_ADDED = ": absent, "
+_FIELD = re.compile(r"\w+")  # a flag has dashes
 
 
 @frozen
@@ -65,6 +70,21 @@ def _skipped(fields: Fields) -> Iterable[Row]:
     return [((provider, reason), 1) for provider, _, reason in (str(one).partition(": ") for one in _listed(fields, "skipped"))]
 
 
+def _left_out(fields: Fields) -> Iterable[Row]:
+    """Return what a request went without, each word once; a limit that its client had not said is nothing left out."""
+    notes = (str(note) for note in _listed(fields, "dropped"))
+    return [((word,), 1) for word in dict.fromkeys(_WORD.split(note, maxsplit=1)[0] for note in notes if _ADDED not in note)]
+
+
+def _degraded(fields: Fields) -> Iterable[Row]:
+    """Return what was left out of an answer, and the flags that an upstream refused.
+
+    A field that it refused is noted with each request that goes without."""
+    names = map(str, _listed(fields, "dropped"))
+    is_noted = fields.get("reason") == "refused-by-upstream"
+    return [((name,), 1) for name in names if not (is_noted and _FIELD.fullmatch(name))]
+
+
 def _restarted(fields: Fields) -> Iterable[Row]:
     result = "ok" if fields.get("success") else "failed"
     return [((provider, fields.get("group"), result), 1) for provider in _listed(fields, "providers")]
@@ -82,6 +102,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         amount(f.INPUT_TOKENS, "input_tokens", "provider"),
         amount(f.OUTPUT_TOKENS, "output_tokens", "provider"),
         Rule(f.SKIPPED, _skipped),
+        Rule(f.CAPABILITY_DEGRADED, _left_out),
     ),
     "request-refused": (one(f.REFUSED, "kind"),),
     "request-crashed": (one(f.REQUEST_CRASHES),),
@@ -108,7 +129,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         amount(f.CACHE_CREATION, "cache_creation_input_tokens", "provider"),
         one(f.CACHE_OBSERVED, "provider", "outcome"),
     ),
-    "capability-degraded": (each(f.CAPABILITY_DEGRADED, "dropped"),),
+    "capability-degraded": (Rule(f.CAPABILITY_DEGRADED, _degraded),),
     "output-filter-applied": (each(f.FILTERS, "filters"),),
     "context-budget-warning": (
         one(f.CONTEXT_WARNINGS, "provider", "profile"),

@@ -43,7 +43,10 @@ class _One(Collector):
 
 async def render(metrics: Metrics, readings: Iterable[Reading], accept: str) -> Page:
     """Return the page of all families; OpenMetrics where `accept` asks for it."""
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        encode, content_type = choose_encoder("")
     parts = []
     for family in exposed(metrics, readings):
         for number, piece in enumerate(_pieces(family)):

@@ -96,6 +96,20 @@ CAPABILITIES = (
     "user",
     "service_tier",
     "store",
+    "messages",
+    "system",
+    "input",
+    "contents",
+    "tools",
+    "tool_choice",
+    "stop",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "response_format",
+    "output_config",
+    "generationConfig",
+    "options",
 )
 
 
@@ -207,7 +221,7 @@ RESTARTS_SUPPRESSED = _counter(
 # the daemon
 RELOADS = _counter("config_reloads", "Readings of the configuration.", Label("result", words(ReloadVerdict)))
 ADMIN_ACTIONS = _counter(
-    "admin_actions", "What operators asked for.", Label("action", words(OperatorAction, ("probe", "reload")))
+    "admin_actions", "What operators asked for.", Label("action", words(OperatorAction, ("probe", "reload", "cancel")))
 )
 CANARY_FAILURES = _counter("canary_failures", "Own requests of the watchdog that were not answered.")
 

@@ -11,7 +11,6 @@ from router.domain.outcome import AttemptOutcome
 from router.domain.told import Told, stamp_of
 
 RING_SIZE = 256
-ERROR_CHARS = 200
 PROVIDER_OK = "provider-ok"  # the original's name for an attempt that ended well
 
 _MEMBERS = frozenset(
@@ -58,7 +57,7 @@ class RecentEvent:
 
 @frozen(kw_only=True)
 class LastError:
-    """What a provider failed with last; `error` has at most 200 characters."""
+    """What a provider failed with last; `error` is in our words, since an upstream's may quote a request."""
 
     ts: str
     status: int | None
@@ -71,7 +70,7 @@ class LastError:
 class Recent:
     """A Listener that keeps the last events. Its one writer is the loop that tells."""
 
-    _ring: deque[tuple[str, Told]] = field(factory=lambda: deque(maxlen=RING_SIZE))  # with the name that pages give it
+    _ring: deque[RecentEvent] = field(factory=lambda: deque(maxlen=RING_SIZE))
     _errors: dict[str, LastError] = field(factory=dict)
 
     def told(self, told: Told) -> None:
@@ -81,13 +80,13 @@ class Recent:
             name = PROVIDER_OK
         elif name not in _MEMBERS and not name.startswith(_FAMILY):
             return
-        self._ring.append((name, told.to_keep()))
+        self._ring.append(_shown(name, told))
         if name in _FAILURES:
             self._errors[str(told.fields.get("provider"))] = _error_of(told)
 
     def events(self) -> tuple[RecentEvent, ...]:
         """Return the events kept, the oldest first."""
-        return tuple(_shown(name, told) for name, told in self._ring)
+        return tuple(self._ring)
 
     def last_error(self, provider: str) -> LastError | None:
         """Return a provider's last error, None where it has had none."""
@@ -104,11 +103,11 @@ def _shown(name: str, told: Told) -> RecentEvent:
 
 
 def _error_of(told: Told) -> LastError:
-    status, retryable = told.fields.get("status"), told.fields.get("retryable")
+    status, retryable, reason = told.fields.get("status"), told.fields.get("retryable"), str(told.fields.get("reason") or "")
     return LastError(
         ts=stamp_of(told.wall),
         status=status if isinstance(status, int) else None,
         retryable=None if retryable is None else bool(retryable),
-        error=str(told.fields.get("error") or "")[:ERROR_CHARS],
-        reason=str(told.fields.get("reason") or ""),
+        error=f"{reason} ({status})" if isinstance(status, int) else reason,
+        reason=reason,
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from router.reports.plain import plain_table
+from router.reports.printable import printable
 
 Record = Mapping[str, object]
 
@@ -70,11 +71,6 @@ def print_summary(counts: Mapping[str, int], first: str, last: str, out: Console
     """Print the counts as a table."""
     out.print(plain_table(("event", "count"), ((printable(event), str(count)) for event, count in counts.items())))
     out.print(Text(f"{sum(counts.values())} lines from {printable(first)} to {printable(last)}"))
-
-
-def printable(text: str) -> str:
-    """Return the text with what a terminal could take for a command written out."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _is(value: object, text: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import comb
 from statistics import median
 
 from attrs import frozen
 
 CONFIDENCE = 0.95
+ONE_SIDE = 40  # of so many samples one may lie below, and one above
 FEW = 30  # fewer say little (W38)
 
 
@@ -37,9 +37,10 @@ def median_of(figures: Iterable[float | None]) -> Median | None:
 
 def _rank(n: int) -> int:
     """Return k, 0 where even the lowest and the highest figure are too close."""
-    tosses, most = 0, (1 - CONFIDENCE) / 2 * 2**n
+    tosses, ways, most = 0, 1, 2**n // ONE_SIDE  # whole numbers: 2**1024 is no float
     for k in range(n + 1):
-        tosses += comb(n, k)
+        tosses += ways
         if tosses > most:
             return k
+        ways = ways * (n - k) // (k + 1)  # C(n, k + 1)
     return n

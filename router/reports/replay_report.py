@@ -8,8 +8,8 @@ from attrs import asdict
 from rich.console import Console
 from rich.text import Text
 
-from router.reports.audit import printable
 from router.reports.plain import plain_table
+from router.reports.printable import printable
 from router.reports.replay import Comparison, Difference, Figures, few_warnings
 from router.reports.rows import Kind, Outcome
 from router.reports.spread import Interval, Share, Spread

@@ -13,6 +13,7 @@ from rich.text import Text
 from router.domain.rerun import Answered, Pair
 from router.reports.medians import Median
 from router.reports.plain import plain_table
+from router.reports.printable import printable
 from router.reports.rerun import Comparison, Side
 
 OnPair = Callable[[Pair], None]
@@ -33,7 +34,12 @@ def open_progress(total: int, spent_usd: Callable[[], float], out: Console) -> I
 
 def _print_line(out: Console, numbers: Iterator[int], total: int, pair: Pair) -> None:
     answers = ", ".join(_word(answer) for answer in (pair.first, pair.second))
-    out.print(Text(f"{next(numbers)}/{total} {pair.request_id}: {answers}"), soft_wrap=True)
+    out.print(_text(f"{next(numbers)}/{total} {pair.request_id}: {answers}"), soft_wrap=True)
+
+
+def _text(line: str) -> Text:
+    """Return a line that may hold words of a model or a client, none of which a terminal obeys."""
+    return Text(printable(line))
 
 
 def _word(answer: Answered) -> str:
@@ -45,12 +51,12 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
     """Print the report: the providers side by side, where they agree, the requests to look at."""
     first, second = comparison.sides
     rows = [(word, tell(first), tell(second)) for word, tell in _ROWS]
-    out.print(plain_table(("", first.provider, second.provider), rows))
+    out.print(plain_table(("", printable(first.provider), printable(second.provider)), rows))
     for side in comparison.sides:
         for word, count in (*side.failures.items(), *side.misfits.items()):
-            out.print(Text(f"{side.provider}: {count} x {word}"))
+            out.print(_text(f"{side.provider}: {count} x {word}"))
     for line in _lines(comparison):
-        out.print(Text(line))
+        out.print(_text(line))
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:

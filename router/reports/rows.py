@@ -10,13 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from math import inf
 
 from attrs import define, frozen
 
 from router.domain.told import stamp_of
+from router.reports.printable import printable
 
 _CACHE_WORDS = ("cache_hit", "cache_creation", "no_cache", "unknown")  # of CodeRouter: all of them are answers
+_NUMBERS = (
+    *("ttft_ms", "total_ms", "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+    *("cost_usd", "cost_savings_usd"),
+)
+_MOST = 1e15  # the square of it, summed up over any journal, is a float
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PREFIX = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?)?)?Z?")
@@ -141,12 +146,14 @@ def two_names(known: Mapping[Kind, Sequence[str]], kind: Kind | None, names: tup
 def unknown_text(kind: Kind, name: str, known: Sequence[str]) -> str:
     """Return the sentence for a name that no request has."""
     near = get_close_matches(name, known, n=1)
-    hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known else ""
+    hint = f", did you mean {printable(near[0])}?" if near else f"; there are {', '.join(map(printable, known))}" if known else ""
     return f"no request of {kind} {name!r}{hint}"
 
 
 def read_row(record: Mapping[str, object]) -> Row | None:
-    """Return the row of one record, None for one that is no request."""
+    """Return the row of one record, None for one that is no request, or has a number that nobody can have measured."""
+    if any(_is_absurd(record.get(key)) for key in _NUMBERS):
+        return None
     ts, word = record.get("ts"), record.get("outcome")
     if not isinstance(ts, str) or not isinstance(word, str):
         return None
@@ -207,6 +214,10 @@ def _text(record: Mapping[str, object], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _is_absurd(value: object) -> bool:
+    return isinstance(value, int | float) and value > _MOST
+
+
 def _number(record: Mapping[str, object], key: str) -> float | None:
     value = record.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST else None

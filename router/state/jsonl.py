@@ -6,6 +6,7 @@ becomes `.2`, and the one past `backups` goes. What the machine refuses is a Sta
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from router.state.directory import make_private
 
 AUDIT_FILE = "audit.jsonl"
 JOURNAL_FILE = "requests.jsonl"
+_TRIES = 100  # of a reader whom a rotation overtakes
 MAX_GENERATIONS = 100  # the most that a configuration can ask for
 
 _END = b"\n"
@@ -217,19 +219,34 @@ class JsonlFollower:
             self._file = None
 
     def _after(self, file: BinaryIO | None) -> BinaryIO | None:
-        """Return the generation that follows, the oldest where there is none to follow; None where it is the youngest."""
-        ours = None if file is None else os.fstat(file.fileno())
-        older: Path | None = None
+        """Return the generation that follows, the oldest where there is none to follow; None where it is the youngest.
+
+        Raises OSError where the files are moved up each time, faster than they are looked at."""
+        ours = None if file is None else _identity(os.fstat(file.fileno()))
+        for _ in range(_TRIES):
+            following = self._path_after(ours)
+            if following is None:
+                return None
+            path, identity = following
+            with suppress(FileNotFoundError):
+                opened = path.open("rb")
+                if _identity(os.fstat(opened.fileno())) == identity:
+                    return opened
+                opened.close()  # another file has that name by now
+        raise OSError(errno.EAGAIN, "it is rotated faster than it can be read", str(self.path))
+
+    def _path_after(self, ours: tuple[int, int] | None) -> tuple[Path, tuple[int, int]] | None:
+        older: tuple[Path, tuple[int, int]] | None = None
         for number in range(MAX_GENERATIONS + 1):
             path = generation(self.path, number)
             try:
-                found = path.stat()
+                found = _identity(path.stat())
             except FileNotFoundError:
                 continue
-            if ours is not None and (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):
-                return None if older is None else older.open("rb")
-            older = path
-        return None if older is None else older.open("rb")
+            if found == ours:
+                return older
+            older = (path, found)
+        return older
 
     def _decoded(self, data: bytes) -> Iterator[Mapping[str, object]]:
         *lines, self._rest = (self._rest + data).split(_END)
@@ -239,6 +256,10 @@ class JsonlFollower:
                 self.bad_total += 1
             else:
                 yield record
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def decode_line(line: bytes) -> Mapping[str, object] | None:

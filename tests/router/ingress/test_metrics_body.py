@@ -74,13 +74,15 @@ def test_the_hit_rate_leaves_out_what_nobody_told() -> None:
 
 
 def test_the_last_error_and_the_recent_events_are_told_flat() -> None:
-    page = body_after(("provider-failed", {"status": 500, "retryable": True, "error": "no", "reason": "upstream-5xx"}))
+    page = body_after(
+        ("provider-failed", {"status": 500, "retryable": True, "error": "words of an upstream", "reason": "upstream-5xx"})
+    )
 
     assert page["providers"][0]["last_error"] == {
         "ts": "2026-01-02T03:04:05.678Z",
         "status": 500,
         "retryable": True,
-        "error": "no",
+        "error": "upstream-5xx (500)",
         "reason": "upstream-5xx",
     }
     (event,) = page["recent"]

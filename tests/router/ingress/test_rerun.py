@@ -23,7 +23,7 @@ from router.reports.rerun import compare
 from tests.builders import a_config, a_provider
 from tests.fakes.plans import AFTER_OPENING, Break, How, Plan, ToolCall, failing
 from tests.fakes.upstream import Upstream, open_upstream
-from tests.router.ingress.rig import PATHS
+from tests.router.ingress.rig import KINDS, PATHS
 
 WAIT_S = 5.0  # an answer takes milliseconds; the rest is for a machine that is busy
 DEAR = CostConfig(input_tokens_per_million=1_000_000, output_tokens_per_million=2_000_000)  # 1 and 2 USD a token
@@ -115,6 +115,49 @@ async def test_a_request_of_every_api_is_asked_of_both(dialect: DialectName) -> 
     (pair,) = run.pairs
     assert [answer.failure for answer in (pair.first, pair.second)] == ["", ""]
     assert pair.first.text == pair.second.text == "word0 word1 word2 "
+
+
+LIMITS: Mapping[DialectName, tuple[str, ...]] = {
+    DialectName.ANTHROPIC: ("max_tokens",),
+    DialectName.OPENAI_CHAT: ("max_tokens",),
+    DialectName.OPENAI_RESPONSES: ("max_output_tokens",),
+    DialectName.GEMINI: ("generationConfig", "maxOutputTokens"),
+    DialectName.OLLAMA: ("options", "num_predict"),
+}
+
+
+def limit_in(body: Mapping[str, Any], dialect: DialectName) -> object:
+    found: Any = body
+    for key in LIMITS[dialect]:
+        found = found[key]
+    return found
+
+
+@pytest.mark.parametrize("said", [None, -1])
+@pytest.mark.parametrize("dialect", [one for one in DialectName if one is not DialectName.ANTHROPIC])
+async def test_what_is_held_for_an_answer_without_a_limit_is_its_limit(dialect: DialectName, said: int | None) -> None:
+    path, _, query = PATHS[dialect].partition("?")
+    route = route_of(path, query)
+    assert route is not None
+    body = orjson.loads(question_for(route))
+    *holder, key = LIMITS[dialect]
+    body.pop(holder[0] if holder else key, None)
+    if said is not None:
+        (body.setdefault(holder[0], {}) if holder else body)[key] = said
+    record = {"request_id": "r1", "path": path, "query": query, "headers": {}, "body": body, "profile": "default"}
+    async with open_upstream() as own, open_upstream() as other:
+        url = own.chat_url if dialect is DialectName.OPENAI_CHAT else own.anthropic_url
+        loaded = a_file(
+            a_provider("own", kind=KINDS[dialect], base_url=url, default_max_tokens=77),
+            a_provider("other", kind="anthropic", base_url=other.anthropic_url, default_max_tokens=78),
+        )
+        rerunning = Rerunning.of(loaded, ("own", "other"), Rules(timeout_s=WAIT_S))
+        request = rerunning.read(record)
+        assert request is not None
+        await rerunning.run([request])
+
+    assert [limit_in(one.json(), dialect) for one in own.exchanges] == [77]
+    assert [one.json()["max_tokens"] for one in other.exchanges] == [78]
 
 
 async def test_calls_are_held_against_the_tools_schema_and_against_each_other() -> None:

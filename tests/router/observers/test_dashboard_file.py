@@ -46,6 +46,21 @@ def test_each_query_is_of_families_and_labels_that_there_are(query: str) -> None
             }
 
 
+@pytest.mark.parametrize("query", QUERIES)
+def test_each_query_is_of_the_jobs_that_are_chosen(query: str) -> None:
+    names = re.findall(r"\b(?:router|process)_\w+", query)
+
+    assert names
+    assert len(re.findall(r"\b(?:router|process)_\w+\{job=~\"\$job\"[,}]", query)) == len(names)
+
+
+def test_all_jobs_are_those_of_routers_and_no_other_exporters() -> None:
+    (job,) = [variable for variable in BOARD["templating"]["list"] if variable["name"] == "job"]
+
+    assert job["definition"] == "label_values(router_uptime_seconds, job)"
+    assert "allValue" not in job
+
+
 @pytest.mark.parametrize(
     "wanted", ["requests", "attempts", "ttft", "fallbacks", "provider_state", "excluded", "probes", "restarts"]
 )

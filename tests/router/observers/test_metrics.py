@@ -154,6 +154,30 @@ async def a_page(metrics: Metrics, *readings: Reading, accept: str = "") -> Page
     return await render(metrics, readings, accept)
 
 
+def test_what_a_request_went_without_is_counted_once_by_its_word() -> None:
+    fanout, metrics = counting("a")
+    notes = ["cache_control x3", "thinking: why not", "messages[0].content[1]: image", "messages[2]: image", "options.seed"]
+
+    fanout.event("capability-degraded", {"provider": "a", "dropped": ["seed"], "reason": "refused-by-upstream"})
+    fanout.event("request-complete", {"dropped": ["seed: not taken by this provider", *notes, "max_tokens: absent, 8192 sent"]})
+    fanout.event("capability-degraded", {"dropped": ["reasoning"], "reason": "non-standard-field"})
+    fanout.event("capability-degraded", {"dropped": ["some-beta-2025"], "reason": "refused-by-upstream"})
+    fanout.event("request-complete", {"dropped": ["a client's own word"]})
+
+    counted = {labels: value for labels, value in metrics.of(f.CAPABILITY_DEGRADED).values.items() if value}
+    expected = ("seed", "cache_control", "thinking", "messages", "options", "reasoning")
+    assert counted == {**{(word,): 1 for word in expected}, (OTHER,): 2}
+
+
+def test_a_cancelled_request_is_an_action_of_its_own_name() -> None:
+    fanout, metrics = counting("a")
+
+    fanout.event("admin-action", {"action": "cancel", "request_id": "r", "result": "cancelled"})
+
+    assert metrics.of(f.ADMIN_ACTIONS).values[("cancel",)] == 1
+    assert (OTHER,) not in metrics.of(f.ADMIN_ACTIONS).values
+
+
 async def test_every_family_is_there_before_the_first_event() -> None:
     metrics = Metrics()
 
@@ -184,6 +208,14 @@ async def test_the_librarys_own_parsers_take_the_page_in_both_formats(names: tup
     assert ours[0] == ours[1]
     for name in names:
         assert ours[0]["router_attempts_total", (("outcome", "ok"), ("provider", name))] == 1
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain; version=x.y", "\x00; ;version=="])
+async def test_who_asks_for_a_version_that_is_none_gets_the_usual_page(accept: str) -> None:
+    page, usual = await a_page(Metrics(), accept=accept), await a_page(Metrics())
+
+    assert page.content_type == usual.content_type
+    assert page.body.startswith(b"# HELP router_requests_total ")
 
 
 async def test_buckets_add_up_and_end_with_the_count() -> None:

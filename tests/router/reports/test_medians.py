@@ -14,7 +14,8 @@ def test_without_figures_there_is_no_median() -> None:
 
 @pytest.mark.parametrize(
     ("n", "rank"),
-    [(5, None), (6, 1), (8, 1), (9, 2), (10, 2), (20, 6), (30, 10), (100, 40)],  # as tables of the sign test have them
+    # as tables of the sign test have them
+    [(5, None), (6, 1), (8, 1), (9, 2), (10, 2), (20, 6), (30, 10), (100, 40), (1100, 518)],
 )
 def test_the_interval_lies_between_two_of_the_figures(n: int, rank: int | None) -> None:
     figures = [float(number) for number in range(n, 0, -1)]

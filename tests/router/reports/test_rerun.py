@@ -121,6 +121,20 @@ def test_the_document_has_every_figure() -> None:
     assert document["agreement"]["most_different"] == [{"request_id": "r1", "alike": 0.0, "how": "ls and no tool"}]
 
 
+def test_no_name_that_a_model_made_up_reaches_the_terminal_as_a_command() -> None:
+    evil = Called(name="rm\x1b]0;title\x07\n", arguments={}, misfit="is\x1b[2J none of the tools")
+    pair = a_pair(an_answer("a", "", evil), an_answer("b", "", LS))
+    out = Console(file=io.StringIO(), width=200, highlight=False)
+    print_comparison(a_report(pair, left_out={"o\x1bd": 1}, ended="\x1bc"), out)
+    with open_progress(1, lambda: 0.0, out) as on_pair:
+        on_pair(evolve(pair, request_id="r\x1b1", first=evolve(pair.first, failure="\x1b[31m")))
+    assert isinstance(out.file, io.StringIO)
+    shown = out.file.getvalue()
+
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert "rm\\x1b]0;title\\x07" in shown
+
+
 def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
     out = Console(file=io.StringIO(), width=80, highlight=False)
     report = a_report(

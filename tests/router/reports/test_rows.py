@@ -20,6 +20,14 @@ def test_no_record_whatever_it_holds_is_more_than_a_bad_line(given_record: dict[
     assert len(rows.rows) + rows.bad_total == 2
 
 
+@pytest.mark.parametrize("number", [1e308, 10**400, 1e16])
+@pytest.mark.parametrize("key", ["total_ms", "ttft_ms", "input_tokens", "output_tokens", "cost_usd", "cost_savings_usd"])
+def test_a_number_that_nobody_can_have_measured_makes_a_bad_line(key: str, number: float) -> None:
+    rows = read_rows([record(), {**record(), key: number}], EVERY)
+
+    assert (len(rows.rows), rows.bad_total) == (1, 1)
+
+
 def test_a_line_of_coderouter_is_an_answer() -> None:
     line = {"ts": "2026-01-31T12:00:00+00:00", "provider": "near", "input_tokens": 5, "cost_usd": None, "outcome": "no_cache"}
 
@@ -59,6 +67,15 @@ def test_an_unknown_name_is_an_error_that_says_which_there_are() -> None:
         read_rows(seeded(), Wanted(names={Kind.PROVIDER: "fats"}))
     with pytest.raises(UnknownNameError, match="there are coding, writing"):
         read_rows(seeded(), Wanted(names={Kind.PROFILE: "xyz"}))
+
+
+@pytest.mark.parametrize("asked", ["fas\x1b[2J", "nothing like it"])
+def test_names_of_a_journal_are_no_commands_to_a_terminal(asked: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        read_rows([record(provider="fast\x1b[2J!")], Wanted(names={Kind.PROVIDER: asked}))
+
+    assert str(caught.value).isprintable()
+    assert "fast\\x1b[2J!" in str(caught.value)
 
 
 def test_two_names_are_of_the_first_kind_that_has_both() -> None:

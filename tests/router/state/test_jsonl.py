@@ -1,9 +1,10 @@
-"""Files of JSON lines in real directories; no task and no thread here."""
+"""Files of JSON lines in real directories."""
 
 from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -224,3 +225,31 @@ def test_who_follows_goes_on_in_a_file_that_was_emptied_or_is_another_one(tmp_pa
         third = [record["n"] for record in follower.new()]
 
     assert (first, second, third) == (2, [3], [4])
+
+
+def test_who_follows_a_file_that_is_rotated_at_every_line_misses_none(tmp_path: Path) -> None:
+    total, lead = 1000, threading.Semaphore(20)  # generations that the writer may be ahead: far fewer than are kept
+
+    def write() -> None:
+        for number in range(total):
+            lead.acquire()
+            file.append(number, numbered(number))
+
+    given: list[object] = []
+    with closing(file := a_file(tmp_path, max_bytes=1, backups=60)), closing(follower := JsonlFollower(Path(file.path))):
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            while writer.is_alive() or len(given) < total:
+                was_alive = writer.is_alive()
+                for record in follower.new():
+                    given.append(record["n"])
+                    lead.release()
+                if not was_alive:
+                    break
+        finally:
+            lead.release(total)
+            writer.join()
+
+    assert given == list(range(total))
+    assert follower.bad_total == 0
