@@ -236,6 +236,16 @@ async def test_the_metrics_are_those_of_the_conventions(autojump_clock: MockCloc
     assert "gen_ai.request.model" not in dict(served.attributes or {})  # a client could invent one per request
 
 
+async def test_a_whole_answer_has_no_time_to_first_token() -> None:
+    rig = Rig(providers=[answering()])
+    await rig.ask(CHAT)
+
+    points = Collected().take(rig).points()
+
+    assert "gen_ai.server.request.duration" in points
+    assert not [name for name in points if "time_to_first" in name]
+
+
 async def test_without_metrics_there_are_spans_alone() -> None:
     rig = Rig(providers=[answering()])
     await rig.ask(CHAT, stream=True)
