@@ -47,7 +47,7 @@ def run(directory: Path, *words: str) -> Result:
         (
             ("--run", "a", "a", "--compare", "a", "b"),
             2,
-            "--run goes with --capture, --max-usd, --paid, --concurrency, --timeout, --state-dir, --limit, --json",
+            "--run goes with --capture, --max-usd, --paid, --concurrency, --timeout, --state",
         ),
         (("--run", "a", "a", "--profile", "default"), 2, "--run goes with"),
         (("--run", "a", "a", "--max-usd", "-1"), 2, "--max-usd"),
