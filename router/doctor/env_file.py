@@ -45,9 +45,9 @@ async def git(directory: Path, words: Sequence[str]) -> int | None:
     return None
 
 
-async def check_env(path: Path, *, ask_git: Git = git) -> tuple[Finding, ...]:
-    """Return the four findings about one file: existence, permissions, gitignore, git-tracking."""
-    if (missing := _not_a_file(path)) is not None:
+async def check_env(path: Path, *, is_named: bool = False, ask_git: Git = git) -> tuple[Finding, ...]:
+    """Return the four findings about one file: existence, permissions, gitignore, git-tracking; who names one has one."""
+    if (missing := _not_a_file(path, is_named=is_named)) is not None:
         return (missing, *(_finding(name, Verdict.SKIP, "no file") for name in ("permissions", "gitignore", "git-tracking")))
     name = path.name
     ignored = await ask_git(path.parent, ("check-ignore", "-q", "--", name))
@@ -55,8 +55,12 @@ async def check_env(path: Path, *, ask_git: Git = git) -> tuple[Finding, ...]:
     return (_finding("existence", Verdict.OK, str(path)), _permissions(path), _ignored(path, ignored), _tracked(path, tracked))
 
 
-def _not_a_file(path: Path) -> Finding | None:
+def _not_a_file(path: Path, *, is_named: bool) -> Finding | None:
     """Return what is found in the place of a file, None where there is one."""
+    if not path.exists() and is_named:
+        return _finding(
+            "existence", Verdict.ERROR, f"{path} is not there", "a file of KEY=VALUE lines", "name the one that is meant"
+        )
     if not path.exists():
         return _finding("existence", Verdict.SKIP, f"{path} is not there")
     if not path.is_file():
