@@ -11,12 +11,12 @@ import click
 import orjson
 from attrs import evolve, frozen
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, end_with_mistakes, load_or_end
+from router.cli import EXIT_CONFIG, EXIT_FAILED, EXIT_USAGE, config_options, end_with_mistakes, load_or_end
 from router.config.env_files import read_env_files
 from router.config.load import Surroundings as LoadSurroundings
 from router.config.load import load
 from router.config.mistakes import error_lines
-from router.config.options import ServeOptions, tell_on_stderr
+from router.config.options import ServeOptions, load_for_serving, tell_on_stderr
 from router.config.origin import resolve_config_path
 from router.errors import ConfigError
 
@@ -66,7 +66,7 @@ def doctor(
     from router.doctor.telling import Teller  # noqa: PLC0415 - rich and the adapters cost more than the rest of this module
     from router.doctor.visit import Wanted  # noqa: PLC0415 - same
 
-    loaded = load_or_end(evolve(options, needs_tokens=False))
+    loaded = _load_or_end(evolve(options, needs_tokens=False), as_json=as_json)
     if unknown := [name for name in models if name not in {provider.name for provider in loaded.config.providers}]:
         click.echo(f"no provider is called {', '.join(unknown)}", err=True)
         sys.exit(EXIT_USAGE)
@@ -118,6 +118,21 @@ class _Change:
     patch: str = ""
     fault: str = ""
     applied: dict[str, Any] | None = None
+
+
+def _load_or_end(options: ServeOptions, *, as_json: bool) -> LoadedConfig:
+    """Return the configuration, or end the command with 78: with its mistakes on stderr, or as the one document."""
+    from router.doctor.findings import Finding, Verdict  # noqa: PLC0415 - as in `doctor`
+    from router.doctor.telling import as_document  # noqa: PLC0415 - same
+
+    if not as_json:
+        return load_or_end(options)
+    try:
+        return load_for_serving(options)
+    except ConfigError as error:
+        findings = [Finding(check="configuration", verdict=Verdict.ERROR, seen=line) for line in error_lines(error)]
+        click.echo(as_document(findings, path=Path(error.source), patch="", applied=None, code=EXIT_CONFIG))
+        sys.exit(EXIT_CONFIG)
 
 
 def _visit(loaded: LoadedConfig, text: str, environ: Mapping[str, str], wanted: Wanted, teller: Teller) -> None:

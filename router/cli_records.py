@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from router.reports.audit import AuditWanted
     from router.reports.rows import Kind, Rows
 
+FOLLOWED_LINES = 10  # what stands above the first new line, as of `tail -f`
 FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes every 1.5 s
 
 _SINCE = "A time ago (2h, 30m, 7d), or a date or moment, UTC where it names no zone: 2026-01-31T12:00."
@@ -33,11 +34,13 @@ _SINCE = "A time ago (2h, 30m, 7d), or a date or moment, UTC where it names no z
 @click.command()
 @config_options
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the file is; else what the configuration says.")
-@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
+@click.option(
+    "--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines; with --follow 10, unless --since says more."
+)
 @click.option("--filter", "text", help="Only lines with this in the event's name, or as a value: a provider, a request id.")
 @click.option("--since", metavar="WHEN", help=_SINCE)
 @click.option("--summary", is_flag=True, help="Count the events instead.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is written from now on, until interrupted.")
+@click.option("--follow", "-f", is_flag=True, help="The last lines, then what is written from now on, until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print each line as it stands in the file.")
 def audit(
     options: ServeOptions,
@@ -55,6 +58,8 @@ def audit(
 
     if follow and summary:
         raise click.UsageError("--follow and --summary exclude each other")
+    if follow and since is None:
+        tail = tail or FOLLOWED_LINES
     wanted = AuditWanted(text=text, since=_since(since), tail=tail)
     path = _directory(options, state_dir) / AUDIT_FILE
     if follow:
@@ -207,7 +212,7 @@ def _summarise(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
 
 
 def _follow(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
-    """Print what is there and what comes, until interrupted."""
+    """Print what is meant of what is there, and what comes, until interrupted."""
     import trio  # noqa: PLC0415 - only this option waits
 
     if not any(path.parent.glob(f"{path.name}*")):

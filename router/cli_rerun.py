@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 from attrs import evolve, frozen
+from click.core import ParameterSource
 
 from router.cli import EXIT_FAILED, EXIT_USAGE, load_or_end
 from router.config.options import ServeOptions
@@ -26,6 +27,14 @@ INTERRUPTED = "interrupted"
 
 
 _FOR_BOTH = frozenset({"state_dir", "limit", "as_json"})  # of the flags of `replay`
+_FLAGS_OF_RUN = {
+    "file": "--capture",
+    "max_usd": "--max-usd",
+    "paid": "--paid",
+    "concurrency": "--concurrency",
+    "timeout_s": "--timeout",
+}
+_GOES_WITH = f"{', '.join(_FLAGS_OF_RUN.values())}, --state-dir, --limit, --json and the flags of the configuration"
 _LIMIT = 20  # requests of a run that names no limit: enough for a look, and no bill
 
 
@@ -74,10 +83,11 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         **others: Any,  # noqa: ANN401 - the command's own
     ) -> None:
         if names is None:
+            _refuse_flags_of_a_run()
             command(options, **others)
             return
         if any(value for name, value in others.items() if name not in _FOR_BOTH):
-            raise click.UsageError("--run goes with --state-dir, --limit and --json alone: the journal is not read")
+            raise click.UsageError(f"--run goes with {_GOES_WITH} alone: the journal is not read")
         wanted = RunOptions(
             file=file,
             state_dir=others["state_dir"],
@@ -91,6 +101,14 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         run_recorded(options, names, wanted)
 
     return with_run
+
+
+def _refuse_flags_of_a_run() -> None:
+    """Raise UsageError for a flag that acts with `--run` alone: who sets a limit must not believe that it holds."""
+    context = click.get_current_context()
+    given = [flag for name, flag in _FLAGS_OF_RUN.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: with --run alone")
 
 
 def run_recorded(options: ServeOptions, names: tuple[str, str], wanted: RunOptions) -> None:

@@ -46,10 +46,10 @@ async def git(directory: Path, words: Sequence[str]) -> int | None:
     return None
 
 
-async def check_env(path: Path, *, ask_git: Git = git) -> tuple[Finding, ...]:
-    """Return the four findings about one file: existence, permissions, gitignore, git-tracking."""
+async def check_env(path: Path, *, is_named: bool = False, ask_git: Git = git) -> tuple[Finding, ...]:
+    """Return the four findings about one file: existence, permissions, gitignore, git-tracking; who names one has one."""
     try:
-        missing = _not_a_file(path)
+        missing = _not_a_file(path, is_named=is_named)
     except OSError as error:
         missing = unreadable(f"{CHECK}-existence", path, error)
     if missing is not None:
@@ -60,8 +60,12 @@ async def check_env(path: Path, *, ask_git: Git = git) -> tuple[Finding, ...]:
     return (_finding("existence", Verdict.OK, str(path)), _permissions(path), _ignored(path, ignored), _tracked(path, tracked))
 
 
-def _not_a_file(path: Path) -> Finding | None:
+def _not_a_file(path: Path, *, is_named: bool) -> Finding | None:
     """Return what is found in the place of a file, None where there is one."""
+    if not path.exists() and is_named:
+        return _finding(
+            "existence", Verdict.ERROR, f"{path} is not there", "a file of KEY=VALUE lines", "name the one that is meant"
+        )
     if not path.exists():
         return _finding("existence", Verdict.SKIP, f"{path} is not there")
     if not path.is_file():

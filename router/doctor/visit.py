@@ -69,7 +69,7 @@ class Visit:
             await self._look_at_the_machine()
         if wanted.is_bare or wanted.has_env:
             path = env_file(wanted.env_path, self.around.environ, here=self.around.here)
-            for finding in await check_env(path):
+            for finding in await check_env(path, is_named=wanted.env_path is not None):
                 self._tell(finding)
         if wanted.is_bare or wanted.has_secrets:
             state = state_directory(self.loaded.config.server.state_dir)

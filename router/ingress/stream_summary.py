@@ -38,6 +38,7 @@ _OF_THE_LINE = (
     "drift",
     "upstream_request_id",
 )
+_MONEY = ("cost_usd", "cost_savings_usd")
 
 
 def wants_summary(headers: Mapping[str, str], *, is_default: bool) -> bool:
@@ -53,7 +54,8 @@ def summed_up(record: Record, dialect: Dialect, last: bytes, end: RelayEnd | Non
 def summary(record: Record, end: RelayEnd | None, now: float) -> dict[str, object]:
     """Return what is known at the end of a stream, without what nobody knows; `end` is None for an error without an answer."""
     line, trace = record.line(now, end), record.trace
-    told = {key: line[key] for key in _OF_THE_LINE if line[key] not in (None, [])}
+    unknown = () if trace.has_price else _MONEY  # the line has 0 for who has no price
+    told = {key: line[key] for key in _OF_THE_LINE if line[key] not in (None, []) and key not in unknown}
     fallback = [{"from": hop.provider, "reason": str(hop.reason), "to": hop.to} for hop in trace.hops()]
     return {
         **told,

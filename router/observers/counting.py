@@ -115,7 +115,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         amount(f.COST, "cost_usd", "provider"),
         amount(f.SAVINGS, "cost_savings_usd", "provider"),
     ),
-    "fallback-occurred": (one(f.FALLBACKS, "provider", "reason"),),
+    "fallback-occurred": (one_if(f.FALLBACKS, "to_provider", "provider", "reason"),),
     "chain-paid-gate-blocked": (one(f.PAID_GATE_BLOCKED),),
     "chain-budget-exceeded": (one(f.BUDGET_EXCEEDED),),
     "chain-memory-pressure-blocked": (one(f.PRESSURE_BLOCKED),),

@@ -152,7 +152,7 @@ TTFT_SECONDS = _histogram("ttft_seconds", "From the begin of a streamed attempt 
 FAILURES = _counter("provider_failures", "Attempts that failed, by reason.", PROVIDER, _REASON)
 FALLBACKS = _counter(
     "fallbacks",
-    "Departures from a provider that should have answered.",
+    "Steps from a provider that should have answered to another one; the end of a chain is none.",
     PROVIDER,
     Label("reason", words(FailureReason, SKIP_WORDS)),
 )

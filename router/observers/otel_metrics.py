@@ -58,7 +58,7 @@ class Instruments:
         about = _some(attributes, _OF_REQUESTS)
         if (total_s := seconds(fields.get("total_ms"))) is not None:
             self.served.record(total_s, about)
-        if (ttft_s := seconds(fields.get("ttft_ms"))) is not None:
+        if fields.get("stream") and (ttft_s := seconds(fields.get("ttft_ms"))) is not None:
             self.served_first.record(ttft_s, about)
 
 

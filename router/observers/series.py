@@ -201,7 +201,7 @@ def _count(bucket: Bucket, fields: Mapping[str, object]) -> None:
         bucket.cancelled += 1
     elif outcome != _OK:
         bucket.failures += 1
-    if isinstance(ttft_ms := fields.get("ttft_ms"), int | float):
+    if fields.get("stream") and isinstance(ttft_ms := fields.get("ttft_ms"), int | float):
         bucket.ttft.add(ttft_ms)
     if outcome == _OK and isinstance(total_ms := fields.get("total_ms"), int | float):
         bucket.latency.add(total_ms)

@@ -90,7 +90,7 @@ def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
         outcomes={outcome: sum(row.outcome is outcome for row in own) for outcome in Outcome},
         failures=_attempt_failures(rows, name) if kind is Kind.PROVIDER else _request_failures(own),
         latency_ms=_spread(timed, lambda row: row.total_ms),
-        ttft_ms=_spread(timed, lambda row: row.ttft_ms),
+        ttft_ms=_spread(timed, lambda row: row.ttft_ms if row.streaming else None),
         input_tokens=_spread(own, lambda row: row.input_tokens),
         output_tokens=_spread(own, lambda row: row.output_tokens),
         cost_usd=_spread(own, lambda row: row.cost_usd),

@@ -47,6 +47,7 @@ class Trace:
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
     cost_usd: float | None = None  # of all attempts, None as long as none is booked
+    has_price: bool = False  # whether one of them had a price, or its upstream said one
     savings_usd: float = 0.0  # by what the vendors had kept
     input_tokens: int = 0  # by our own count, where an attempt was booked and that was counted
     _resting: tuple[Dropped, ...] = ()
@@ -96,6 +97,7 @@ class Trace:
         self.input_tokens = input_tokens
         self.cost_usd = cost.total_usd + (self.cost_usd or 0.0)
         self.savings_usd += cost.savings_usd
+        self.has_price = self.has_price or cost.is_reported or cost.total_usd > 0
 
     def hops(self) -> list[Hop]:
         """Return the departures so far, the resting providers first; repeats at the same provider are none."""

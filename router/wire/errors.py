@@ -285,7 +285,7 @@ _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 _KEY = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*-]{6,}"  # the vendors' prefixes, also half masked
     r"|\bAIza[\w-]{10,}"
-    r"|(?i:\bbearer\s+)\S+"
+    r"|(?i:\bbearer\s+(?!tokens?[.,;:)'\"]{0,2}(?:\s|$)))\S+"  # `a bearer token` says what is to be sent, and is none
     r"|\b(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{32,}\b"  # long and mixed: no word, no model name
 )
 

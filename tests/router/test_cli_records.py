@@ -188,6 +188,30 @@ async def test_audit_follows_what_is_written_over_a_rotation_until_interrupted(a
     assert (first, following, process.returncode) == ([4], [5, 6, 7], 0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "first"), [((), range(20, 30)), (("--tail", "3"), range(27, 30)), (("--since", "2020-01-01"), range(30))]
+)
+async def test_audit_follows_from_the_last_lines_on(tmp_path: Path, more: Sequence[str], first: Sequence[int]) -> None:
+    stamp = "2026-01-31T12:00:00.000Z"
+    records = [{"ts": stamp, "seq": number, "level": "info", "event": "startup"} for number in range(31)]
+    file = JsonlFile(directory=tmp_path / "state", name=AUDIT_FILE, limits=Limits(max_bytes=10**6, backups=1))
+    file.append(0, [orjson.dumps(record) for record in records[:30]])
+    words = ("audit", "--follow", "--json", *more, "--state-dir", str(tmp_path / "state"))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    run_it = partial(trio.run_process, [sys.executable, "-m", "router", *words], stdout=PIPE, env=environment)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            process = await nursery.start(run_it)
+            shown = await numbers_of(process, len(first))
+            file.append(30, [orjson.dumps(records[30])])
+            following = await numbers_of(process, 1)
+            process.send_signal(signal.SIGINT)
+    file.close()
+
+    assert (shown, following) == ([*first], [30])
+
+
 async def numbers_of(process: trio.Process, count: int) -> list[int]:
     """Return the numbers of the next lines."""
     assert process.stdout is not None

@@ -44,10 +44,18 @@ def run(directory: Path, *words: str) -> Result:
         (("--run", "a", "dear", "--paid"), 1, "nothing is recorded at"),
         (("--run", "a", "a", "--capture", "/nowhere/x.jsonl"), 1, "nothing is recorded at /nowhere/x.jsonl"),
         (("--run", "a", "a", "--state-dir", "/nowhere"), 1, "nothing is recorded at /nowhere/capture.jsonl"),
-        (("--run", "a", "a", "--compare", "a", "b"), 2, "--run goes with --state-dir, --limit and --json alone"),
+        (
+            ("--run", "a", "a", "--compare", "a", "b"),
+            2,
+            "--run goes with --capture, --max-usd, --paid, --concurrency, --timeout, --state",
+        ),
         (("--run", "a", "a", "--profile", "default"), 2, "--run goes with"),
         (("--run", "a", "a", "--max-usd", "-1"), 2, "--max-usd"),
         (("--run", "a"), 2, "--run"),
+        (("--max-usd", "3"), 2, "--max-usd: with --run alone"),
+        (("--max-usd", "1"), 2, "--max-usd: with --run alone"),
+        (("--paid", "--capture", "x"), 2, "--capture, --paid: with --run alone"),
+        (("--concurrency", "2", "--timeout", "3"), 2, "--concurrency, --timeout: with --run alone"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_the_reason(tmp_path: Path, words: tuple[str, ...], exit_code: int, told: str) -> None:

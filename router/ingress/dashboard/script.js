@@ -193,6 +193,8 @@ async function cancel(button, id) {
     return;
   }
   unsure(button, id);
+  // A button that goes takes the focus with it. Not to the next one: an Enter that is held would cancel them all.
+  if (document.activeElement === button) byId("live-title").focus();
   button.disabled = true;
   say(byId("live-told"), await askToCancel(id));
 }

@@ -64,13 +64,15 @@ def test_an_operator_ends_a_request_from_the_page(page: Page) -> None:
     victim = page.locator("#victim")
     name = victim.evaluate("(one) => one.closest('tr').dataset.id")
 
-    victim.click()
+    victim.focus()
+    page.keyboard.press("Enter")
     expect(victim).to_have_text("Really?")
-    victim.click()
+    page.keyboard.press("Enter")
 
     expect(page.locator("#live-told")).to_have_text(f"Request {name} is cancelled.")
     wait_for(page, f"![...document.querySelectorAll('#live-rows tr')].some((one) => one.dataset.id === {name!r})", WITHIN_S)
     wait_for(page, "[...document.querySelectorAll('#events-rows b')].some((one) => one.textContent === 'admin-action')", WITHIN_S)
+    assert page.evaluate("() => document.activeElement.id") == "live-title"  # the next Tab is not the page's first
     assert page.locator("#events-rows", has_text="cancelled-by-operator").count() == 1
     assert page.locator("#providers-rows [data-key=alpha] td").nth(7).text_content() == "0"  # nobody has failed
 

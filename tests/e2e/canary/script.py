@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +19,7 @@ from click.testing import CliRunner
 from router.__main__ import main
 from router.domain.request import DialectName
 from tests.e2e.canary.secrets import ADMIN, CLIENT, ENVIRONMENT
-from tests.e2e.canary.setting import ANSWERS, COMMANDS, PAGES, TOKENS_OF_OTHERS
+from tests.e2e.canary.setting import ALONE, ANSWERS, COMMANDS, PAGES, STREAM_S, TOKENS_OF_OTHERS
 from tests.e2e.clients import open_client, open_raw_request
 from tests.e2e.daemon import Running
 from tests.fakes.plans import How, Plan
@@ -55,9 +58,23 @@ class Script:
         shown = {"authorization": f"Bearer {token}"} if token else {}
         headers = {**shown, **(given if isinstance(given, dict) else {})}
         reply = await self.client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]  # json= or content=
-        head = "".join(f"{key}: {value}\n" for key, value in reply.headers.items() if key not in GIVEN_BACK)
-        self.sinks[name] = f"{reply.status_code}\n{head}\n".encode() + reply.content
+        self.keep(name, reply, reply.content)
         return reply
+
+    def keep(self, name: str, reply: httpx.Response, content: bytes) -> None:
+        """Keep an answer, head and all, under a name."""
+        head = "".join(f"{key}: {value}\n" for key, value in reply.headers.items() if key not in GIVEN_BACK)
+        self.sinks[name] = f"{reply.status_code}\n{head}\n".encode() + content
+
+    async def watch(self, page: str, token: str) -> None:
+        """Read a page that never ends for a while."""
+        read = b""
+        async with self.client.stream("GET", page, headers={"authorization": f"Bearer {token}"}) as reply:
+            with trio.move_on_after(STREAM_S):
+                async for piece in reply.aiter_bytes():
+                    read += piece
+            self.keep(f"GET {page}", reply, read)
+        assert b"event: news" in read, read
 
     async def ask(self, dialect: DialectName, what: str, *, profile: str = "all") -> None:
         """Ask for a stream and for a whole answer."""
@@ -112,6 +129,9 @@ class Script:
     async def look(self) -> None:
         """Read every page: as who may, and as who may not."""
         for page, token in PAGES.items():
+            if page.endswith("/events"):
+                await self.watch(page, token)
+                continue
             reply = await self.send(f"GET {page}", "GET", page, token=token)
             assert reply.status_code < 400 or page == "/healthz", (page, reply.text)
             for other in TOKENS_OF_OTHERS:
@@ -122,11 +142,32 @@ class Script:
         """Give every command, and each of them without its tokens."""
         for words in COMMANDS:
             for env, with_what in ((ENVIRONMENT, "with tokens"), ({}, "without")):
-                call = partial(CliRunner(env=env).invoke, main, [*words, "--config", str(self.config)])
-                result = await trio.to_thread.run_sync(call)
-                self.sinks[f"{' '.join(words)} {with_what}"] = f"{result.exit_code}\n{result.output}".encode()
+                asked = self.asked()
+                self.sinks[f"{' '.join(words)} {with_what}"] = await self.command(words, env)
+                assert ALONE not in words or not env or self.asked() > asked, self.sinks
         for name in ("nobody", ADMIN):
             await self.send(f"hold {name}", "POST", f"/admin/providers/{name}/hold", token=ADMIN, json={})
+
+    async def command(self, words: Sequence[str], env: Mapping[str, str]) -> bytes:
+        """Give one command, and return its exit code and what it says."""
+        argv = [*words, "--config", str(self.config)]
+        if ALONE in words:
+            said = await trio.run_process(
+                [sys.executable, "-m", "router", *argv],
+                env={**os.environ, **env},
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_stdout=True,
+                stderr=subprocess.STDOUT,
+            )
+            return b"%d\n%s" % (said.returncode, said.stdout)
+        result = await trio.to_thread.run_sync(partial(CliRunner(env=env).invoke, main, argv))
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return f"{result.exit_code}\n{result.output}".encode()
+
+    def asked(self) -> int:
+        """Return how many requests all upstreams were sent."""
+        return sum(len(upstream.exchanges) for upstream in self.upstreams.values())
 
     async def reload_a_mistake(self) -> None:
         """Reload a file with secrets at wrong places, then the right one again."""

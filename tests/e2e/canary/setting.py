@@ -40,6 +40,8 @@ PAGES: dict[str, str] = {  # each page, with the token that opens it
     "/api/version": CLIENT,
     "/api/ps": CLIENT,
     "/admin/tree": ADMIN,
+    "/dashboard": ADMIN,
+    "/dashboard/events": ADMIN,  # never ends: STREAM_S of it
     "/metrics": METRICS,
     "/metrics.json": METRICS,
 }
@@ -53,7 +55,15 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("exclude", "pool"),
     ("restore", "pool"),
     ("probe", "pool"),
+    ("audit",),
+    ("replay",),
+    ("stats", "--once"),
+    ("dashboard",),
+    ("doctor",),
+    ("replay", "--run", "pool", "filed", "--limit", "3"),
 )
+STREAM_S = 2.0  # how long a page that never ends is read
+ALONE = "--run"  # a command with it listens for signals, which the main thread alone can
 TOKENS_OF_OTHERS = (METRICS, QUERY)  # right for something else, and wrong here
 
 _EVERY = " ".join(ALL)

@@ -108,7 +108,7 @@ def test_only_what_was_asked_for_is_looked_at(desk: Desk, tmp_path: Path) -> Non
         f"env-{name}" for name in ("existence", "permissions", "gitignore", "git-tracking")
     }
     assert result.exit_code == 2
-    assert desk.run("doctor", "--check-env", str(tmp_path / "gone")).exit_code == 0
+    assert desk.run("doctor", "--check-env", str(tmp_path / "gone")).exit_code == 1
     assert desk.run("doctor", "--check-env", str(tmp_path)).exit_code == 1
     assert desk.run("doctor", "--check-secrets").exit_code == 0
 
@@ -123,6 +123,23 @@ def test_a_configuration_with_mistakes_ends_with_78(desk: Desk) -> None:
     desk.config.write_text("[server]\nport = 'x'\n")
 
     assert desk.run("doctor").exit_code == 78
+
+
+def test_a_file_of_keys_that_nobody_named_may_be_absent(desk: Desk) -> None:
+    assert desk.run("doctor", "--check-env").exit_code == 0
+
+
+def test_the_mistakes_of_a_configuration_are_one_document_too(desk: Desk) -> None:
+    desk.config.write_text("[server]\nport = 'x'\nnothing = 1\n")
+
+    result = desk.run("doctor", "--json")
+
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["exit_code"]) == (78, 78)
+    seen = [finding["seen"] for finding in document["findings"]]
+    assert any("server.port" in one for one in seen)
+    assert any("server.nothing" in one for one in seen)
+    assert {(finding["check"], finding["verdict"]) for finding in document["findings"]} == {("configuration", "error")}
 
 
 def test_one_line_per_finding_and_what_to_do_below(desk: Desk) -> None:

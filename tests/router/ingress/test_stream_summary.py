@@ -34,9 +34,10 @@ CLIENTS = pytest.mark.parametrize("client", [*COMMENTED, OLLAMA])
 
 @define
 class Books:
-    """A spending at a thousandth of a USD for each token of an answer; counts what was booked."""
+    """A spending at so much for each token of an answer; counts what was booked."""
 
     booked: int = 0
+    usd_per_token: float = 0.001
 
     def blocked(self, provider: str, profile: str) -> None:
         """Keep nobody back."""
@@ -51,7 +52,7 @@ class Books:
 
     def settle(self, usage: Usage | None) -> Cost:
         self.booked += 1
-        return Cost(total_usd=(usage.output if usage else 0) / 1000)
+        return Cost(total_usd=(usage.output if usage else 0) * self.usd_per_token)
 
 
 def a_stream(dialect: DialectName, *, is_cut: bool = False) -> Script:
@@ -143,8 +144,21 @@ async def test_the_cost_is_booked_once_and_told(client: DialectName) -> None:
     summary = summary_of(client, (await ask(rig, client)).body)
 
     (line,) = rig.observer.named("request-complete")
-    assert summary["cost_usd"] == line["cost_usd"] == summary["output_tokens"] / 1000
+    assert summary["cost_usd"] == line["cost_usd"] == summary["output_tokens"] * books.usd_per_token
     assert books.booked == 1
+
+
+@CLIENTS
+async def test_no_cost_is_told_of_a_provider_without_a_price(client: DialectName) -> None:
+    rig = Rig(
+        providers=[ScriptedProvider(name="a", dialect=client, scripts=[a_stream(client)])],
+        spending=Books(usd_per_token=0.0),
+    )
+
+    summary = summary_of(client, (await ask(rig, client)).body)
+
+    assert summary["output_tokens"]
+    assert summary.keys().isdisjoint({"cost_usd", "cost_savings_usd"})
 
 
 @CLIENTS

@@ -56,6 +56,15 @@ def test_an_attempt_counts_by_provider_and_outcome_with_its_times_and_its_price(
     assert metrics.of(f.TTFT_SECONDS).spreads["a",].total == 0.06
 
 
+def test_a_step_to_another_provider_is_a_fallback_and_the_end_of_a_chain_is_none() -> None:
+    fanout, metrics = counting("a", "b")
+
+    fanout.event("fallback-occurred", {"provider": "a", "reason": "timeout", "to_provider": "b"})
+    fanout.event("fallback-occurred", {"provider": "b", "reason": "timeout", "to_provider": None})
+
+    assert {key: count for key, count in metrics.of(f.FALLBACKS).values.items() if count} == {("a", "timeout"): 1}
+
+
 def test_the_first_token_of_a_whole_answer_is_its_end_and_no_time_to_measure() -> None:
     fanout, metrics = counting("a")
 

@@ -16,6 +16,8 @@ from router.domain.request import DialectName
 from router.errors import FailureReason, ProviderFailed
 from router.observers.otel import MAX_PENDING, MAX_TOLD
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_provider, anthropic_stream, chat_chunk, chat_stream
+from tests.replay.speech.common import Answer
+from tests.replay.speech.every import SPEAKERS
 from tests.router.ingress.rig import Rig
 from tests.router.observers.otel_rig import WALL, Collected, duration_ms, facts
 
@@ -234,6 +236,18 @@ async def test_the_metrics_are_those_of_the_conventions(autojump_clock: MockCloc
     assert kinds == {"input", "output"}
     served = points["gen_ai.server.request.duration"][0]
     assert "gen_ai.request.model" not in dict(served.attributes or {})  # a client could invent one per request
+
+
+async def test_a_whole_answer_has_no_time_to_first_token() -> None:
+    whole = SPEAKERS[CHAT].answer(Answer(text="the answer"), stream=False)
+    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[Script(chunks=[whole])])])
+    await rig.ask(CHAT)
+
+    points = Collected().take(rig).points()
+
+    (line,) = rig.observer.named("request-complete")
+    assert (line["outcome"], line["ttft_ms"] is None) == ("ok", False)
+    assert not [name for name in points if "time_to_first" in name]
 
 
 async def test_without_metrics_there_are_spans_alone() -> None:

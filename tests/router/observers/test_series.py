@@ -228,3 +228,15 @@ def test_events_that_are_not_counted_change_nothing() -> None:
     attempt(series, provider="")
 
     assert (series.seq, series.names()) == (0, ())
+
+
+@pytest.mark.parametrize(("stream", "is_counted"), [(True, True), (False, False), (None, False)])
+def test_the_time_to_first_token_is_that_of_streams(*, stream: bool | None, is_counted: bool) -> None:
+    series = Series()
+    attempt(series, stream=stream, ttft_ms=60, total_ms=100)
+    request(series, stream=stream, ttft_ms=60, total_ms=100)
+
+    for name in ("a", EVERYTHING):
+        found = series.totals(name, "5m", START)
+        assert (found.ttft_p50_ms is not None) is is_counted
+        assert found.latency_p50_ms is not None

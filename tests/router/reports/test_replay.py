@@ -19,8 +19,9 @@ ROWS = rows_of(RECORDS)
 
 
 def timed(provider: str, key: str) -> list[float]:
-    """Return a figure of the requests that one provider alone was asked for."""
-    return [one[key] for one in RECORDS if one["provider"] == provider and len(one["chain"]) == 1]
+    """Return a figure of the requests that one provider alone was asked for; the time to first token is that of streams."""
+    alone = [one for one in RECORDS if one["provider"] == provider and len(one["chain"]) == 1]
+    return [one[key] for one in alone if one["streaming"] or key != "ttft_ms"]
 
 
 def resampled(first: list[float], second: list[float], draws: int = 4000) -> tuple[float, float]:

@@ -255,10 +255,23 @@ def test_no_body_holds_a_url_or_a_key(leak: str, shape: ErrorShape) -> None:
     assert "bad request" in body
 
 
-def test_scrubbing_leaves_ordinary_words_alone() -> None:
-    text = "provider local: model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf needs 140000 tokens > 131072"
-
+@pytest.mark.parametrize(
+    "text",
+    [
+        "provider local: model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf needs 140000 tokens > 131072",
+        "admin actions need the admin token, sent as a bearer token",
+        "from elsewhere the metrics need the token of metrics_token_env, as a bearer token",
+        "send a Bearer token, or 'a bearer token'; two Bearer tokens are one too many",
+    ],
+)
+def test_scrubbing_leaves_ordinary_words_alone(text: str) -> None:
     assert scrubbed(text) == text
+
+
+@pytest.mark.parametrize("key", ["abc", "Tokenabc", "token-12ab", "token.12ab", "tokens=12ab", "token,12ab", "token12ab"])
+@pytest.mark.parametrize("blank", [" ", "  ", "\t"])
+def test_scrubbing_takes_a_credential_that_begins_like_the_word_token(key: str, blank: str) -> None:
+    assert scrubbed(f"Authorization: Bearer{blank}{key} was refused") == "Authorization: *** was refused"
 
 
 ODD_BODIES = [
