@@ -35,6 +35,11 @@ NAMED = (
     f.PROBE_SECONDS,
 )  # and router_effects_dropped_total, which needs 10,000 rows of state: tests/supervisors/test_counted.py
 ROUNDS, SCRAPED_EVERY_S = 3, 1.1
+# what `Script.go_on` makes grow, or what is never 0 in a router that runs
+GROWING = (
+    *(f.REQUESTS, f.REQUEST_SECONDS, f.ATTEMPTS, f.ATTEMPT_SECONDS, f.TTFT_SECONDS, f.PROBES, f.PROBE_SECONDS),
+    *(f.INPUT_TOKENS, f.OUTPUT_TOKENS, f.CACHE_READ, s.UPTIME),
+)
 
 
 @frozen(kw_only=True)
@@ -94,6 +99,16 @@ def test_every_query_of_the_grafana_file_has_data_in_a_real_prometheus(run: Run)
     empty = {about for about, values in run.values.items() if not any(not isnan(value) for value in values)}
 
     assert empty == set()
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="needs the program `prometheus` (Debian's package of that name)")
+@pytest.mark.parametrize("family", GROWING, ids=lambda family: family.name)
+def test_each_query_of_what_grows_has_a_value_above_zero(run: Run, family: f.Family) -> None:
+    assert run.values
+    asked = {about: values for about, values in run.values.items() if family.name in about[1]}
+
+    assert asked
+    assert {about for about, values in asked.items() if not any(value > 0 for value in values)} == set()
 
 
 def _sample(family: f.Family) -> str:
