@@ -78,7 +78,7 @@ class Upstream:
         yield MemoryAnswer(self.body, headers=(("content-type", self.media_type),))
 
     async def reach(self, url: str, *, connect_s: float) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"a request asks for no readiness: {url}, {connect_s} s")
 
     async def close_expired(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -22,7 +22,7 @@ from tests.clients.upstream.script import (
     sentence_with,
 )
 
-PATH = "/tmp/x_1/work/note.txt"  # noqa: S108 - a name in a text; no such file is touched
+PATH = "/srv/x_1/work/note.txt"
 READ = Tool(name="Read", properties={"file_path": {"type": "string"}})
 
 
