@@ -239,13 +239,13 @@ async def _print_what_comes(follower: JsonlFollower, wanted: AuditWanted, *, as_
 
 
 def _print_line(record: Mapping[str, object], *, as_json: bool) -> None:
-    from router.reports.audit import line_of  # noqa: PLC0415 - rich comes with it
+    from router.reports.audit import print_line  # noqa: PLC0415 - rich comes with it
     from router.reports.plain import plain_console  # noqa: PLC0415 - same
 
     if as_json:
         click.echo(orjson.dumps(record))
     else:
-        plain_console().print(line_of(record), soft_wrap=True)
+        print_line(record, plain_console())
 
 
 def _directory(options: ServeOptions, state_dir: Path | None) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from router.reports.plain import plain_table
@@ -17,6 +18,7 @@ Record = Mapping[str, object]
 
 _LEVELS = {"warning": "yellow", "error": "red", "info": "", "debug": "dim"}
 _HEAD = ("ts", "seq", "level", "event")
+_INDENT = 4  # of the fields below their event, where they do not fit beside it
 
 
 @frozen(kw_only=True)
@@ -44,16 +46,34 @@ class AuditWanted:
         return text in str(record["event"]).casefold() or any(_is(value, text) for value in record.values())
 
 
-def line_of(record: Record) -> Text:
-    """Return a line as people read it: `[ts] LEVEL event {the other fields}`."""
-    level = str(record.get("level", ""))
-    fields = {key: value for key, value in record.items() if key not in _HEAD}
-    text = Text(f"[{printable(str(record.get('ts', '')))}] ")
-    text.append(printable(level.upper()), _LEVELS.get(level, ""))
-    text.append(f" {printable(str(record['event']))}", "bold")
-    if fields:
-        text.append(f" {printable(json.dumps(fields, ensure_ascii=False))}")
-    return text
+def print_line(record: Record, out: Console) -> None:
+    """Print a line as people read it: on a terminal folded between its fields, elsewhere as `[ts] LEVEL event {JSON}`."""
+    head, fields = _head_of(record), {key: value for key, value in record.items() if key not in _HEAD}
+    if not out.is_terminal:
+        whole = Text.assemble(head, f" {printable(_as_json(fields))}") if fields else head
+        out.print(whole, soft_wrap=True)
+        return
+    told = Text(" ").join(_field(key, value) for key, value in fields.items())
+    if head.cell_len + 1 + told.cell_len <= out.width:
+        out.print(Text.assemble(head, " ", told) if fields else head)
+    else:
+        out.print(head)
+        out.print(Padding(told, (0, 0, 0, _INDENT)))
+
+
+def _head_of(record: Record) -> Text:
+    level = printable(str(record.get("level", "")).upper())
+    stamp = f"[{printable(str(record.get('ts', '')))}] "
+    return Text.assemble(stamp, (level, _LEVELS.get(level.lower(), "")), (f" {printable(str(record['event']))}", "bold"))
+
+
+def _field(key: str, value: object) -> Text:
+    is_word = isinstance(value, str) and value != "" and not any(char.isspace() or char == '"' for char in value)
+    return Text.assemble((f"{printable(key)}=", "dim"), printable(str(value) if is_word else _as_json(value)))
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def summary_of(records: Iterable[Record]) -> tuple[dict[str, int], str, str]:

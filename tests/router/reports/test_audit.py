@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from router.reports.audit import AuditWanted, line_of, summary_of
+from router.reports.audit import AuditWanted, print_line, summary_of
 
 
 def line(number: int, event: str = "fallback-occurred", **fields: object) -> dict[str, Any]:
@@ -38,15 +42,52 @@ def test_lines_are_meant_by_event_or_value_by_time_and_then_by_their_place(wante
     assert [one["seq"] for one in wanted.choose([*LINES, {"no": "event"}])] == numbers
 
 
-def test_a_person_reads_time_level_event_and_the_other_fields() -> None:
-    assert line_of(LINES[1]).plain == '[2026-01-02T00:00:00.000Z] WARNING fallback-occurred {"provider": "Near"}'
-    assert line_of(LINES[0]).plain == "[2026-01-01T00:00:00.000Z] WARNING router-startup"
+def printed(record: Mapping[str, object], width: int = 80, *, is_terminal: bool = True) -> list[str]:
+    """Return the lines that one record takes at a width; colours are left out."""
+    out = Console(file=StringIO(), width=width, force_terminal=is_terminal, color_system=None, highlight=False)
+    with out.capture() as captured:
+        print_line(record, out)
+    return [row.rstrip() for row in captured.get().splitlines()]
 
 
-def test_no_line_commands_a_terminal() -> None:
-    shown = line_of(line(1, "\x1b[2Jx", **{"\x9b": "\u202e\x07"})).plain
+def test_through_a_pipe_a_line_is_time_level_event_and_the_other_fields_as_json() -> None:
+    fields = {"provider": "Near", "reason": "a" * 90}
+    assert printed(line(2, **fields), is_terminal=False) == [
+        f"[2026-01-02T00:00:00.000Z] WARNING fallback-occurred {json.dumps(fields)}"
+    ]
+    assert printed(LINES[0], is_terminal=False) == ["[2026-01-01T00:00:00.000Z] WARNING router-startup"]
 
-    assert shown.isprintable()
+
+def test_on_a_terminal_short_fields_stand_beside_their_event() -> None:
+    assert printed(line(2, provider="Near", why=None)) == [
+        "[2026-01-02T00:00:00.000Z] WARNING fallback-occurred provider=Near why=null"
+    ]
+    assert printed(LINES[0]) == ["[2026-01-01T00:00:00.000Z] WARNING router-startup"]
+
+
+def test_what_does_not_fit_stands_below_folded_between_its_fields() -> None:
+    rows = printed(line(2, request_id="req_0123456789abcdef01234567", reason="rate limited", to_provider="vendor", hop_index=1))
+
+    assert rows == [
+        "[2026-01-02T00:00:00.000Z] WARNING fallback-occurred",
+        '    request_id=req_0123456789abcdef01234567 reason="rate limited"',
+        "    to_provider=vendor hop_index=1",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_no_row_is_wider_than_the_terminal_and_no_letter_is_lost(width: int) -> None:
+    rows = printed(line(1, model="m" * 300, text="a b"), width)
+
+    assert all(len(row) <= width for row in rows)
+    assert "".join(rows).replace(" ", "").count("m" * 300) == 1
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_no_line_commands_a_terminal(*, is_terminal: bool) -> None:
+    shown = printed(line(1, "\x1b[2Jx", **{"\x9b": "\u202e\x07"}), is_terminal=is_terminal)
+
+    assert all(row.isprintable() for row in shown)
 
 
 def test_a_summary_counts_the_most_frequent_first() -> None:
