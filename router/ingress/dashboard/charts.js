@@ -81,9 +81,9 @@ export class Chart {
     this.#points = points;
     this.#now = now;
     const told = points.filter((point) => this.#high(point) !== null);
-    const top = nice(Math.max(...told.map((point) => this.#high(point)), 1));
+    const top = nice(Math.max(...told.map((point) => this.#high(point)), 2)); // below that two ticks would say the same
     this.svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT}`);
-    this.#frame(top);
+    this.#frame(told.length > 0 ? top : null);
     const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
     const runs = runsOf(points, (point) => this.#high(point) !== null, WINDOWS[this.window].width);
     const middle = (point) => [this.#x(point), y(this.#low(point))];
@@ -99,7 +99,7 @@ export class Chart {
       const y = TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
       this.grid[index].setAttribute("d", `M${LEFT} ${y}H${this.#width - RIGHT}`);
       place(this.ticks[index], LEFT - 6, y + 4);
-      say(this.ticks[index], millis(top * share));
+      say(this.ticks[index], top === null ? "" : millis(top * share));
     });
     place(this.ends[0], LEFT, HEIGHT - 5);
     place(this.ends[1], this.#width - RIGHT, HEIGHT - 5);

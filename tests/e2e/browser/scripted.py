@@ -229,12 +229,17 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
     if is_slow and provider == "workshop":
         ttft, total = ttft * 3.4, total * 2.2
     if is_slow and chance(number, 4) < 0.3:
-        yield Told(0, wall, logging.DEBUG, "attempt-complete", {"provider": "attic", "outcome": "failed", "total_ms": 30.0})
+        yield Told(
+            0,
+            wall,
+            logging.DEBUG,
+            "attempt-complete",
+            {"provider": "attic", "outcome": "failed", "stream": True, "total_ms": 30.0},
+        )
     is_bad = chance(number, 5) < (0.05 if is_slow else 0.006)
     outcome = "failed" if is_bad else "ok"
-    yield Told(
-        0, wall, logging.DEBUG, "attempt-complete", {"provider": provider, "outcome": outcome, "ttft_ms": ttft, "total_ms": total}
-    )
+    whole = {"provider": provider, "outcome": outcome, "stream": True, "ttft_ms": ttft, "total_ms": total}
+    yield Told(0, wall, logging.DEBUG, "attempt-complete", whole)
     cached = int(9000 * chance(number, 6)) if provider == "claude" else 0
     tokens = {
         "input_tokens": int(700 + 5200 * chance(number, 7)),
@@ -242,8 +247,7 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
         "cache_read_input_tokens": cached,
         "cache_creation_input_tokens": cached // 12,
     }
-    whole = {"provider": provider, "outcome": "upstream" if is_bad else "ok", "ttft_ms": ttft, "total_ms": total, **tokens}
-    yield Told(0, wall, logging.INFO, "request-complete", whole)
+    yield Told(0, wall, logging.INFO, "request-complete", {**whole, "outcome": "upstream" if is_bad else "ok", **tokens})
 
 
 def _of(request_id: str, provider: str = "", **fields: object) -> Mapping[str, object]:

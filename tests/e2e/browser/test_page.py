@@ -37,6 +37,12 @@ POINTS = """async ([taken, now]) => {
   points.take(taken.map((at) => ({ name: "", window: "5m", at })));
   return [now, now + 3600].map((moment) => points.of("5m", "", moment).map((point) => point.at));
 }"""
+DRAWN = """async (p95) => {
+  const { Chart } = await import("/dashboard/files/charts.js");
+  const parent = document.createElement("div");
+  new Chart(parent, "ttft", "5m").show([{ at: 0, requests: 1, failures: 0, ttft_p50_ms: p95, ttft_p95_ms: p95 }], 0);
+  return [...parent.querySelectorAll(".tick")].slice(0, 3).map((tick) => tick.textContent);
+}"""
 LIVE = """async (drawings) => {
   const { showLive } = await import("/dashboard/files/panels.js");
   return drawings.map((requests) => {
@@ -197,6 +203,16 @@ def test_points_that_a_clock_set_back_has_left_ahead_are_shown_neither_now_nor_w
         now, later = page.evaluate(POINTS, [[4500, 4595, 995, 1000], 1003])
 
     assert (now, later) == ([995, 1000], [])
+
+
+@pytest.mark.parametrize(
+    ("p95", "ticks"), [(None, ["", "", ""]), (0.3, ["0 ms", "1 ms", "2 ms"]), (420, ["0 ms", "250 ms", "500 ms"])]
+)
+def test_a_scale_has_no_figure_where_nothing_was_measured_and_none_twice(
+    browser: Browser, scripted: Running, p95: float | None, ticks: list[str]
+) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        assert page.evaluate(DRAWN, p95) == ticks
 
 
 def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:
