@@ -32,7 +32,6 @@ from router.ports import Control
 TICK_S = 1.0  # a change shows within two
 BEAT_EVERY = 5  # ticks without news, then a sign of life: the page calls itself stale after 12 s
 MAX_VIEWERS = 32  # each may hold one snapshot's bytes in the server's buffers
-BATCH = 200  # events of one tick; a page shows half of them
 BIG_TREE = 400  # tasks from which on the tree is walked every tenth tick only: a walk costs 10 to 25 us a task
 BIG_TREE_EVERY = 10
 
@@ -153,7 +152,7 @@ class Viewer:
         latest = self.hub.views.latest
         if latest.count == self.told:
             return {}
-        lines, lost = latest.since(max(self.told, 0), BATCH)
+        lines, lost = latest.since(max(self.told, 0))
         is_first, self.told = self.told < 0, latest.count
         return {"events": [asdict(line) for line in lines], "lost": 0 if is_first else lost}
 

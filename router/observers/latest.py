@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from router.domain.told import Told
 
-KEPT = 500  # more than a screen shows; who asks once a second loses some above 500 events a second, and is told
+KEPT = 200  # a page shows half of them; who asks once a second loses some above 200 events a second, and is told
 MAX_VALUE_CHARS = 120
 MAX_FIELDS = 12
 _FIRST = ("outcome", "reason", "error", "ttft_ms", "total_ms", "input_tokens", "output_tokens", "cost_usd", "chain")  # say most
@@ -50,10 +50,10 @@ class Latest:
             self.count += 1
             self._ring.append(told.to_keep())
 
-    def since(self, after: int, at_most: int) -> tuple[tuple[Line, ...], int]:
+    def since(self, after: int) -> tuple[tuple[Line, ...], int]:
         """Return the newest lines behind number `after`, oldest first, and how many between are not among them."""
         self._make_lines()
-        new = min(self.count - after, len(self._lines), at_most)
+        new = min(self.count - after, len(self._lines))
         lines = tuple(islice(self._lines, len(self._lines) - new, None)) if new > 0 else ()
         return lines, max(self.count - after, 0) - len(lines)
 

@@ -15,11 +15,12 @@ import trio
 from attrs import define, evolve
 
 from router.domain.told import Told
-from router.ingress.dashboard_hub import BATCH, MAX_VIEWERS
+from router.ingress.dashboard_hub import MAX_VIEWERS
 from router.ingress.dashboard_pages import NAMES
 from router.ingress.exchange import Exchange
 from router.ingress.record import Record
 from router.ingress.status_report import StatusReport
+from router.observers.latest import KEPT
 from tests.e2e.front_harness import PATIENCE_S, Facts, Seen, Served, open_front
 from tests.router.ingress.memory import Conversation
 
@@ -216,12 +217,12 @@ async def test_a_viewer_that_reads_nothing_holds_up_neither_the_others_nor_the_d
     async with open_desk(tick_s=0.01) as desk, desk.served.connect() as stuck, desk.served.connect() as viewer:
         for one in (stuck, viewer):
             await one.send(STREAM)
-        for start in range(0, EVENTS, BATCH):
-            for number in range(start, start + BATCH):
+        for start in range(0, EVENTS, KEPT):
+            for number in range(start, start + KEPT):
                 fields = {"number": number, "detail": "x" * 100}
                 desk.served.hub.views.latest.told(Told(number, 0.0, logging.INFO, "request-complete", fields))
             viewer.received = b""
-            await viewer.read_until(b"number=%d" % (start + BATCH - 1))
+            await viewer.read_until(b"number=%d" % (start + KEPT - 1))
         (behind, ahead) = sorted(one.told for one in desk.served.hub.viewers)
 
     assert ahead == EVENTS

@@ -14,11 +14,12 @@ from trio.testing import MockClock
 
 from router.domain.told import Told
 from router.errors import OverCapacity
-from router.ingress.dashboard_hub import BATCH, BEAT_EVERY, MAX_VIEWERS, Hub, Viewer
+from router.ingress.dashboard_hub import BEAT_EVERY, MAX_VIEWERS, Hub, Viewer
 from router.ingress.dashboard_pages import Stream
 from router.ingress.drain import Drain
 from router.ingress.live_requests import LiveRequests
 from router.ingress.status_report import StatusReport
+from router.observers.latest import KEPT
 from router.observers.views import Views
 from tests.e2e.front_harness import Facts, Operators
 
@@ -156,19 +157,19 @@ async def test_a_slow_viewer_loses_events_and_is_told_how_many(autojump_clock: M
     hub = a_hub()
     slow = hub.enter()
     slow.next()
-    tell(hub, 5 * BATCH)
+    tell(hub, 5 * KEPT)
     await trio.sleep(1)
 
     body = news(slow)
 
-    assert len(body["events"]) == BATCH
-    assert body["lost"] == 4 * BATCH
-    assert body["events"][-1]["text"] == f"outcome=ok number={5 * BATCH - 1}"
+    assert len(body["events"]) == KEPT
+    assert body["lost"] == 4 * KEPT
+    assert body["events"][-1]["text"] == f"outcome=ok number={5 * KEPT - 1}"
 
 
 async def test_whoever_has_just_come_has_lost_nothing(autojump_clock: MockClock) -> None:
     hub = a_hub()
-    tell(hub, 5 * BATCH)
+    tell(hub, 5 * KEPT)
 
     assert news(hub.enter())["lost"] == 0
 

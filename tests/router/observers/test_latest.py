@@ -18,7 +18,7 @@ def test_a_line_has_its_provider_and_request_apart_and_the_rest_as_text() -> Non
     latest = Latest()
     tell(latest, 7, logging.WARNING, request_id="req_1", provider="a", outcome="ok", detail="", total_ms=0, skipped=())
 
-    ((line,), lost) = latest.since(0, 10)
+    ((line,), lost) = latest.since(0)
     assert (line.seq, line.level, line.name, line.provider, line.request_id) == (7, "warning", "request-complete", "a", "req_1")
     assert (line.text, lost) == ("outcome=ok total_ms=0", 0)
 
@@ -27,7 +27,7 @@ def test_what_says_most_stands_first() -> None:
     latest = Latest()
     tell(latest, 1, stream=False, chain=("a:timeout", "b:ok"), outcome="ok")
 
-    assert latest.since(0, 1)[0][0].text == "outcome=ok chain=a:timeout, b:ok stream=False"
+    assert latest.since(0)[0][0].text == "outcome=ok chain=a:timeout, b:ok stream=False"
 
 
 def test_details_for_debugging_are_left_out() -> None:
@@ -41,13 +41,13 @@ def test_a_reader_gets_what_is_new_and_is_told_what_it_was_too_slow_for() -> Non
     latest = Latest()
     for number in range(1, 6):
         tell(latest, number)
-    assert [line.seq for line in latest.since(3, 10)[0]] == [4, 5]
-    assert latest.since(5, 10) == ((), 0)
+    assert [line.seq for line in latest.since(3)[0]] == [4, 5]
+    assert latest.since(5) == ((), 0)
 
     for number in range(6, 6 + KEPT + 20):
         tell(latest, number)
-    lines, lost = latest.since(5, 200)
-    assert ([line.seq for line in lines][:: len(lines) - 1], lost) == ([KEPT + 25 - 199, KEPT + 25], KEPT + 20 - 200)
+    lines, lost = latest.since(5)
+    assert ([line.seq for line in lines][:: len(lines) - 1], lost) == ([26, KEPT + 25], 20)
 
 
 def test_nothing_is_kept_beyond_its_size() -> None:
@@ -55,7 +55,7 @@ def test_nothing_is_kept_beyond_its_size() -> None:
     for number in range(KEPT * 3):
         tell(latest, number)
 
-    assert len(latest.since(0, 10 * KEPT)[0]) == KEPT
+    assert len(latest.since(0)[0]) == KEPT
 
 
 def test_no_secret_is_in_a_line_not_even_half_of_one() -> None:
@@ -63,7 +63,7 @@ def test_no_secret_is_in_a_line_not_even_half_of_one() -> None:
     filler = "x" * (MAX_VALUE_CHARS - 10)
     tell(latest, 1, error=f"{filler}{SECRET}", provider=SECRET, request_id=SECRET, others=[SECRET])
 
-    ((line,), _) = latest.since(0, 1)
+    ((line,), _) = latest.since(0)
     assert SECRET[:8] not in repr(line)
     assert line.provider == line.request_id == "***"
 
@@ -73,5 +73,5 @@ def test_long_values_are_cut_and_many_fields_left_out() -> None:
     fields = {f"field_{number}": "y" * 10_000 for number in range(100)}
     latest.told(Told(1, 0.0, logging.INFO, "request-complete", fields))
 
-    ((line,), _) = latest.since(0, 1)
+    ((line,), _) = latest.since(0)
     assert len(line.text) < 12 * (MAX_VALUE_CHARS + 20)
