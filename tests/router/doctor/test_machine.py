@@ -66,6 +66,33 @@ def test_the_state_directory(tmp_path: Path) -> None:
     assert check_state(state / "audit.jsonl").verdict is Verdict.ERROR
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("file/state", "file is no directory"),
+        ("file/a/b", "file is no directory"),
+        ("file", "file is no directory"),
+        ("/proc/nope", "/proc cannot be written to: "),  # also by root, whom its mode would let
+        ("/proc", "/proc cannot be written to: "),
+    ],
+)
+def test_a_state_directory_that_cannot_be_made_is_an_error(tmp_path: Path, state: str, words: str) -> None:
+    (tmp_path / "file").touch()
+
+    told = check_state(tmp_path / state)
+
+    assert (told.verdict, words in told.seen) == (Verdict.ERROR, True)
+
+
+def test_a_look_at_the_state_directory_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    looked = [check_state(tmp_path / "a" / "b"), check_state(tmp_path / "there")]
+
+    assert [one.verdict for one in looked] == [Verdict.OK, Verdict.OK]
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
 async def test_whose_the_port_is() -> None:
     free = await check_port(ServerConfig(port=free_port()))
     async with open_server({"/": {"service": "router", "version": "1.2"}}) as url:
