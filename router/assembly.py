@@ -90,6 +90,7 @@ class Tree:
     views: Views = field(factory=Views)  # listeners of whoever observes
     live: LiveRequests = field(factory=LiveRequests)
     sources: Sources = field(factory=Sources)
+    hop: str = field(factory=hex_id)  # by which this process knows its own requests
 
 
 @define(eq=False, kw_only=True)
@@ -245,6 +246,7 @@ def _provider(config: ProviderConfig, loaded: LoadedConfig, tree: Tree, previous
         auth_cooldown_s=auth_cooldown_s,
         keys_before=None if same_server is None else same_server.keys,
         slots_before=None if same_server is None else same_server.slots,
+        hop=tree.hop,
     )
 
 
@@ -288,6 +290,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         max_in_flight=server.max_in_flight,
         version=own_version(),
         is_canary=tree.canary.admits,
+        hop=tree.hop,
         new_id=tree.sources.new_id,
     )
 
