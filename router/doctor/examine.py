@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from router.config.capability_table import read_builtin
 from router.config.schema import LoadedConfig, ProviderConfig
@@ -14,7 +14,7 @@ from router.doctor import questions, verdicts, windows
 from router.doctor.asking import Asker, open_asker
 from router.doctor.findings import Finding, Setting, Verdict
 from router.doctor.heard import Heard
-from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port
+from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port, profile_limits
 from router.doctor.questions import Question
 from router.doctor.served import Served, is_like_ollama, is_near, look, model_names, page
 from router.doctor.verdicts import Case
@@ -43,6 +43,15 @@ class Examination:
 
     async def run(self) -> None:
         """Ask everything and tell each finding as it comes."""
+        answers: list[Heard] = []
+        await self._ask_all(answers)
+        case = self._case(Served())
+        for name, limit_s, wanted_s in profile_limits(self.loaded.config, self.config, answers):
+            seen = f"an answer took {max(one.total_s for one in answers):.1f} s, over {name}, which is {limit_s:g} s"
+            advice = f"raise {name} to {wanted_s:g}, or ask somebody faster there"
+            self.tell(case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", advice))
+
+    async def _ask_all(self, answers: list[Heard]) -> None:
         why = self.loaded.secrets.unconfigured.get(self.config.name)
         if why is not None:
             unseen = self._case(Served())
@@ -50,13 +59,13 @@ class Examination:
             self.tell(unseen.finding(verdicts.CHAT, verdict, why.detail, "a provider that can be asked", "set what is missing"))
             self._tell_all(verdicts.skipped(unseen, "it cannot be asked", but=(verdicts.CHAT,)))
             return
-        case = await self._first_answer()
+        case = await self._first_answer(answers)
         if case is None:
             return
         async with open_asker(self.config, self.loaded.secrets) as asker:
-            await _ask_the_rest(case, Patient(case=case, asker=asker, tell=self.tell), self.tell)
+            await _ask_the_rest(case, Patient(case=case, asker=asker, tell=self.tell, answers=answers), self.tell)
 
-    async def _first_answer(self) -> Case | None:
+    async def _first_answer(self, answers: list[Heard]) -> Case | None:
         """Return the case once the provider has answered, with what had to be mended for it; None where it does not."""
         for _ in range(MAX_MENDS + 1):
             async with open_asker(self.config, self.loaded.secrets) as asker:
@@ -66,6 +75,7 @@ class Examination:
                 finding = verdicts.chat(case, heard)
                 if heard.trouble is None:
                     self.tell(finding)
+                    answers.append(heard)
                     return case
                 settings, advice = await self._mend(asker, heard)
             if heard.trouble.reason is FailureReason.CONNECTION and not settings and self._is_managed():
@@ -130,11 +140,14 @@ class Examination:
 
 @define(kw_only=True)
 class Patient:
-    """Asks without the provider's time limits once one of them was too short, and tells by how much."""
+    """Asks without the provider's time limits once one of them was too short, and tells by how much.
+
+    `answers` gets all that come."""
 
     case: Case
     asker: Asker
     tell: Tell
+    answers: list[Heard] = field(factory=list)
     _is_unhurried: bool = False
 
     async def ask(self, question: Question) -> Heard:
@@ -153,6 +166,8 @@ class Patient:
             seen = f"an answer took {waited_s + heard.total_s:.1f} s, over {names}"
             self.tell(self.case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", "give it more time", *settings))
             self.case = evolve(self.case, config=mended(self.case.config, settings))
+        if heard.trouble is None:
+            self.answers.append(heard)
         return heard
 
 

@@ -43,6 +43,12 @@ def test_warnings_of_the_configuration_are_told_the_grave_ones_as_such() -> None
     assert [one.verdict for one in check_config(loaded())] == [Verdict.OK]
 
 
+def test_a_budget_that_cannot_hold_is_grave() -> None:
+    warning = ConfigWarning(kind="unpriced-budget", path="providers[0].paid", message="no price")
+
+    assert [one.verdict for one in check_config(loaded(warnings=(warning,)))] == [Verdict.WARN]
+
+
 @pytest.mark.parametrize(("mode", "verdict"), [(0o600, Verdict.OK), (0o644, Verdict.OK), (0o666, Verdict.ERROR)])
 def test_a_configuration_that_anybody_may_write_blocks(tmp_path: Path, mode: int, verdict: Verdict) -> None:
     path = tmp_path / "router.toml"
