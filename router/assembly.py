@@ -346,7 +346,9 @@ class Source:
             providers=tuple(self._provider(provider, in_flight, processes, spend) for provider in config.providers),
             generation=self.deployed.number,
             daemon=self.tree.report(),
-            grammar_violations=_grammar_violations(self.deployed.current),
+            grammar_violations={str(dialect): count for dialect, count in generation.tally.violations.items()}
+            if config.server.grammar_check
+            else None,
             spend=spend,
             timezone=config.server.display_timezone or "UTC",
             fairness=FairnessReport.of(generation.fairness),
@@ -395,9 +397,3 @@ class Source:
     def _policy(self, name: str) -> PolicyReport:
         at_work, now = self.deployed.current, trio.current_time()
         return policy_of(at_work.generation, name, at_work.providers[name].keys.report(now), now)
-
-
-def _grammar_violations(assembled: Assembled) -> Mapping[str, int] | None:
-    if not assembled.loaded.config.server.grammar_check:
-        return None
-    return {dialect.value: count for dialect, count in assembled.generation.tally.violations.items()}
