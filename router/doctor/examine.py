@@ -19,6 +19,7 @@ from router.doctor.questions import Question
 from router.doctor.served import Served, is_like_ollama, is_near, look, model_names, page
 from router.doctor.verdicts import Case
 from router.errors import FailureReason
+from router.onboarding.servers import TITLES, ServerKind
 from router.providers.capabilities import resolve_capabilities
 from router.providers.urls import provider_urls
 
@@ -198,22 +199,22 @@ async def _ask_the_rest(case: Case, asker: Patient, tell: Tell) -> None:
     if is_like_ollama(config, served):
         tell(verdicts.num_ctx(case, await asker.ask(questions.canary(thinks=case.thinks, is_exact=is_exact))))
     else:
-        tell(case.finding(verdicts.NUM_CTX, Verdict.SKIP, "its server refuses a prompt that is too long"))
+        tell(case.finding(verdicts.NUM_CTX, Verdict.SKIP, _not_of_ollama(case)))
     heard = await asker.ask(questions.tool_call(thinks=case.thinks, is_exact=is_exact, stream=config.capabilities.streaming))
     for finding in verdicts.tool_calls(case, heard, await _whole(case, asker, heard)):
         tell(finding)
     if config.kind == "anthropic":
         tell(await _thinking(case, asker))
     else:
-        tell(case.finding(verdicts.THINKING, Verdict.SKIP, "asked of the kind anthropic only"))
+        tell(case.finding(verdicts.THINKING, Verdict.SKIP, f"not asked: for the kind anthropic, and this is {config.kind}"))
     if config.kind in LEAKY_KINDS:
         tell(verdicts.leak(case, (heard, await asker.ask(questions.sum_of_two(is_exact=is_exact)))))
     else:
-        tell(case.finding(verdicts.LEAK, Verdict.SKIP, "its API has a place of its own for reasoning"))
+        tell(case.finding(verdicts.LEAK, Verdict.SKIP, f"not asked: the kind {config.kind} has a field for reasoning"))
     if is_like_ollama(config, served):
         tell(verdicts.streaming(case, await asker.ask(questions.counting(thinks=case.thinks))))
     else:
-        tell(case.finding(verdicts.STREAMING, Verdict.SKIP, "its server has no limit of its own for answers"))
+        tell(case.finding(verdicts.STREAMING, Verdict.SKIP, _not_of_ollama(case)))
     tell(await _cache(case, asker))
 
 
@@ -235,9 +236,16 @@ async def _thinking(case: Case, asker: Patient) -> Finding:
 async def _cache(case: Case, asker: Patient) -> Finding:
     flag = case.capabilities.cache_control
     if case.config.kind != "anthropic" or flag.value is not True or flag.origin == "heuristic":
-        return case.finding(verdicts.CACHE, Verdict.SKIP, "asked of the kind anthropic with prompt_cache = true only")
+        return case.finding(verdicts.CACHE, Verdict.SKIP, "not asked: for the kind anthropic with prompt_cache = true")
     first = await asker.ask(questions.cached())
     return verdicts.cache(case, first, await asker.ask(questions.cached()))
+
+
+def _not_of_ollama(case: Case) -> str:
+    """Return why what only an Ollama gets wrong is not asked: nothing is known of how this server does it."""
+    program = case.served.program
+    told = "" if program in (None, ServerKind.OTHER) else f", at {TITLES[program]}"
+    return f"not asked: for an Ollama, and this is {case.config.kind}{told}"
 
 
 def _base_url(url: str) -> Setting:

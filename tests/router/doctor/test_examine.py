@@ -58,6 +58,19 @@ async def test_who_does_not_answer_is_told_apart_and_asked_nothing_else(kind: st
     assert told == {name: verdict if name == "chat" else "skip" for name in PROBES}
 
 
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [({}, "not asked: for an Ollama, and this is openai_compat"), (LLAMA_CPP, ", at llama.cpp's server"), (VLLM, ", at vLLM")],
+)
+async def test_what_is_not_asked_is_told_as_that_and_as_nothing_of_its_server(pages: Pages, words: str) -> None:
+    findings = await at_a_server("openai_compat", {**pages, COMPLETE["openai_compat"]: a_model("openai_compat")})
+
+    told = {one.check: one.seen for one in findings if one.verdict == "skip"}
+    assert told["num_ctx"] == told["streaming"]
+    assert told["num_ctx"].endswith(words)
+    assert all(seen.startswith("not asked: ") for seen in told.values() if "Ollama" in seen or "kind" in seen)
+
+
 async def test_a_profile_that_gives_up_before_the_server_answers_is_told() -> None:
     answer = a_model("openai_compat")
 
