@@ -44,15 +44,18 @@ export class Points {
 export class Chart {
   #width = 320;
   #points = [];
+  #totals = null;
   #now = 0;
+  #over = null; // where the pointer is, in the drawing's own units
 
-  constructor(parent, kind, window) {
+  constructor(parent, kind, window, timeOf = String) {
     this.kind = kind;
     this.window = window;
+    this.timeOf = timeOf;
     this.#build(parent);
     new ResizeObserver(([entry]) => {
       this.#width = Math.max(entry.contentRect.width, 160);
-      this.show(this.#points, this.#now);
+      this.show(this.#points, this.#totals, this.#now);
     }).observe(this.figure);
   }
 
@@ -60,7 +63,8 @@ export class Chart {
     this.figure = make("figure", "chart");
     const caption = make("figcaption");
     this.readout = make("span", "readout");
-    caption.append(make("span", "", `${KINDS[this.kind]}, ${WINDOWS[this.window].text}`), this.readout);
+    this.head = make("span");
+    caption.append(this.head, this.readout);
     this.svg = draw("svg", { role: "img", height: HEIGHT });
     this.grid = [0, 1, 2].map(() => draw("path", { class: "grid" }));
     this.ticks = [0, 1, 2].map(() => draw("text", { class: "tick", "text-anchor": "end" }));
@@ -73,12 +77,13 @@ export class Chart {
     this.figure.append(caption, this.svg);
     parent.append(this.figure);
     this.svg.addEventListener("pointermove", (event) => this.#point(event));
-    this.svg.addEventListener("pointerleave", () => this.#read(null));
+    this.svg.addEventListener("pointerleave", () => this.#point(null));
   }
 
-  /** Draw the points of a window that ends now. */
-  show(points, now) {
+  /** Draw the points of a window that ends now; `totals` is the whole window in figures. */
+  show(points, totals, now) {
     this.#points = points;
+    this.#totals = totals;
     this.#now = now;
     const told = points.filter((point) => this.#high(point) !== null);
     const top = nice(Math.max(...told.map((point) => this.#high(point)), 2)); // below that two ticks would say the same
@@ -91,7 +96,7 @@ export class Chart {
     this.line.setAttribute("d", runs.map((run) => path(run.map(middle)) + (run.length === 1 ? "h.01" : "")).join(""));
     this.band.setAttribute("d", runs.map((run) => `${path([...run.map(upper), ...run.map(middle).reverse()])}z`).join(""));
     this.#counts(points);
-    this.#read(null);
+    this.#read();
   }
 
   #frame(top) {
@@ -116,20 +121,26 @@ export class Chart {
 
   #point(event) {
     const box = this.svg.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * this.#width;
-    const distance = (point) => Math.abs(this.#x(point) - x);
-    this.#read(this.#points.reduce((best, point) => (best === null || distance(point) < distance(best) ? point : best), null));
+    this.#over = event === null ? null : ((event.clientX - box.left) / box.width) * this.#width;
+    this.#read();
   }
 
-  /** Say the figures of one point, or of the newest. */
-  #read(point) {
-    const told = point ?? this.#points.findLast((one) => this.#low(one) !== null) ?? null;
-    this.cross.setAttribute("d", point === null ? "" : `M${round(this.#x(point))} ${TOP}V${HEIGHT - BOTTOM}`);
-    const text = told === null ? "no figures yet" : `${millis(this.#low(told))}, p95 ${millis(this.#high(told))}`;
-    say(this.readout, text);
-    const requests = this.#points.reduce((sum, one) => sum + one.requests, 0);
-    const label = `${KINDS[this.kind]} of the last ${WINDOWS[this.window].text}: newest ${text}; ${count(requests)} requests`;
-    if (point === null) this.svg.setAttribute("aria-label", label);
+  /** Say the figures of the window, or of the step that is pointed at, with its time. */
+  #read() {
+    const distance = (point) => Math.abs(this.#x(point) - this.#over);
+    const nearest = (best, point) => (best === null || distance(point) < distance(best) ? point : best);
+    const step = this.#over === null ? null : this.#points.reduce(nearest, null);
+    this.cross.setAttribute("d", step === null ? "" : `M${round(this.#x(step))} ${TOP}V${HEIGHT - BOTTOM}`);
+    const kind = KINDS[this.kind], { text } = WINDOWS[this.window];
+    say(this.head, `${kind}, ${step === null ? text : this.timeOf(step.at)}`);
+    say(this.readout, this.#figures(step ?? this.#totals));
+    const whole = `${this.#figures(this.#totals)}; ${count(this.#totals?.requests ?? 0)} requests`;
+    this.svg.setAttribute("aria-label", `${kind} of the last ${text}: ${whole}`);
+  }
+
+  #figures(told) {
+    if (!told || this.#low(told) === null) return "no figures";
+    return `median ${millis(this.#low(told))}, p95 ${millis(this.#high(told))}`;
   }
 
   #x(point) {
@@ -148,8 +159,8 @@ export class Chart {
 }
 
 /** The charts, in the order in which they are shown. */
-export const makeCharts = (parent) =>
-  Object.keys(KINDS).flatMap((kind) => Object.keys(WINDOWS).map((window) => new Chart(parent, kind, window)));
+export const makeCharts = (parent, timeOf) =>
+  Object.keys(KINDS).flatMap((kind) => Object.keys(WINDOWS).map((window) => new Chart(parent, kind, window, timeOf)));
 
 const round = (value) => Math.round(value * 10) / 10;
 const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${round(x)} ${round(y)}`).join("");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -40,9 +41,17 @@ POINTS = """async ([taken, now]) => {
 DRAWN = """async (p95) => {
   const { Chart } = await import("/dashboard/files/charts.js");
   const parent = document.createElement("div");
-  new Chart(parent, "ttft", "5m").show([{ at: 0, requests: 1, failures: 0, ttft_p50_ms: p95, ttft_p95_ms: p95 }], 0);
+  new Chart(parent, "ttft", "5m").show([{ at: 0, requests: 1, failures: 0, ttft_p50_ms: p95, ttft_p95_ms: p95 }], null, 0);
   return [...parent.querySelectorAll(".tick")].slice(0, 3).map((tick) => tick.textContent);
 }"""
+# whether the first chart's head says a median that stands elsewhere on the page
+HEADED = """(median) => {
+  const head = `First token, 5 minmedian ${document.querySelector(median).textContent}, p95 `;
+  return document.querySelector("#charts-all figcaption").textContent.startsWith(head);
+}"""
+# waits until the page has drawn its charts again
+REDRAWN = """() => new Promise((done) => new MutationObserver(done).observe(
+  document.querySelector("#charts-all .bars"), { attributes: true }))"""
 LIVE = """async (drawings) => {
   const { showLive } = await import("/dashboard/files/panels.js");
   return drawings.map((requests) => {
@@ -213,6 +222,23 @@ def test_a_scale_has_no_figure_where_nothing_was_measured_and_none_twice(
 ) -> None:
     with open_page(browser, url_of(scripted.url)) as page:
         assert page.evaluate(DRAWN, p95) == ticks
+
+
+def test_a_chart_s_head_is_of_its_window_and_of_a_step_only_while_that_is_pointed_at(browser: Browser, scripted: Running) -> None:
+    of_all, of_one = "#figures [data-key='TTFT, median'] dd", "#providers-rows [data-key=claude] td:nth-child(9)"
+    of_step = re.compile(r"^First token, \d\d:\d\d:\d\dmedian \d+ ms, p95 ")
+    with open_page(browser, url_of(scripted.url)) as page:
+        chart = shown(page).locator("#charts-all figure").first
+        page.wait_for_function(HEADED, arg=of_all)
+        page.locator("#charts-of").select_option("claude")
+        page.wait_for_function(HEADED, arg=of_one)
+
+        chart.locator("svg").hover()
+        expect(chart.locator("figcaption")).to_have_text(of_step)
+        page.evaluate(REDRAWN)
+        expect(chart.locator("figcaption")).to_have_text(of_step)
+        page.locator("#tree-title").hover()
+        page.wait_for_function(HEADED, arg=of_one)
 
 
 def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:
