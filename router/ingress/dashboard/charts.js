@@ -7,7 +7,8 @@ const WINDOWS = { "5m": { width: 5, text: "5 min" }, "1h": { width: 60, text: "1
 const BUCKETS = 60;
 const KINDS = { ttft: "First token", latency: "Latency" };
 const HEIGHT = 150, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 22, BARS = 26;
-const NICE = [1, 2, 5, 10];
+const STEPS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((power) => [power, 2 * power, 5 * power]); // ms: beyond what is measured
+const LINES = 7; // as many powers of ten, at most
 
 /** The points of every name and window, the newest BUCKETS of each. */
 export class Points {
@@ -66,8 +67,8 @@ export class Chart {
     this.head = make("span");
     caption.append(this.head, this.readout);
     this.svg = draw("svg", { role: "img", height: HEIGHT });
-    this.grid = [0, 1, 2].map(() => draw("path", { class: "grid" }));
-    this.ticks = [0, 1, 2].map(() => draw("text", { class: "tick", "text-anchor": "end" }));
+    this.grid = Array.from({ length: LINES }, () => draw("path", { class: "grid" }));
+    this.ticks = this.grid.map(() => draw("text", { class: "tick", "text-anchor": "end" }));
     this.ends = ["start", "end"].map((anchor) => draw("text", { class: "tick", "text-anchor": anchor }));
     const shape = (name) => draw("path", { class: name });
     [this.bars, this.band, this.line, this.fails, this.cross] = ["bars", "band", "line", "fails", "cross"].map(shape);
@@ -86,10 +87,11 @@ export class Chart {
     this.#totals = totals;
     this.#now = now;
     const told = points.filter((point) => this.#high(point) !== null);
-    const top = nice(Math.max(...told.map((point) => this.#high(point)), 2)); // below that two ticks would say the same
+    const [low, high] = scaleOf(told.flatMap((point) => [this.#low(point), this.#high(point)]));
+    const share = (value) => Math.log(Math.max(value, low) / low) / Math.log(high / low);
+    const y = (value) => TOP + (1 - share(value)) * (HEIGHT - TOP - BOTTOM);
     this.svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT}`);
-    this.#frame(told.length > 0 ? top : null);
-    const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    this.#frame(told.length > 0 ? ticksOf(low, high) : [], y);
     const runs = runsOf(points, (point) => this.#high(point) !== null, WINDOWS[this.window].width);
     const middle = (point) => [this.#x(point), y(this.#low(point))];
     const upper = (point) => [this.#x(point), y(this.#high(point))];
@@ -99,12 +101,12 @@ export class Chart {
     this.#read();
   }
 
-  #frame(top) {
-    [0, 0.5, 1].forEach((share, index) => {
-      const y = TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
-      this.grid[index].setAttribute("d", `M${LEFT} ${y}H${this.#width - RIGHT}`);
-      place(this.ticks[index], LEFT - 6, y + 4);
-      say(this.ticks[index], top === null ? "" : millis(top * share));
+  #frame(values, y) {
+    this.grid.forEach((line, index) => {
+      const value = values[index] ?? null, at = value === null ? HEIGHT - BOTTOM : y(value);
+      line.setAttribute("d", `M${LEFT} ${round(at)}H${this.#width - RIGHT}`);
+      place(this.ticks[index], LEFT - 6, round(at) + 4);
+      say(this.ticks[index], value === null ? "" : tick(value));
     });
     place(this.ends[0], LEFT, HEIGHT - 5);
     place(this.ends[1], this.#width - RIGHT, HEIGHT - 5);
@@ -170,10 +172,20 @@ function place(text, x, y) {
   text.setAttribute("y", y);
 }
 
-function nice(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return power * NICE.find((step) => step * power >= value);
+/** The ends of a logarithmic scale, ms: one answer that took minutes flattens no others, and noise fills no whole chart. */
+function scaleOf(values) {
+  const high = Math.min(...STEPS.filter((step) => step >= Math.max(...values, 10)));
+  const low = Math.max(...STEPS.filter((step) => step <= Math.max(Math.min(...values, high / 10), 1)));
+  return [low, high];
 }
+
+/** The steps of a short scale; of a long one each that is ten times the one before. */
+function ticksOf(low, high) {
+  const within = STEPS.filter((step) => step >= low && step <= high);
+  return within.length <= 5 ? within : within.filter((step) => Number.isInteger(Math.log10(step)));
+}
+
+const tick = (value) => (value < 1000 ? `${value} ms` : `${count(value / 1000)} s`);
 
 /** Runs of neighbours that have a figure: a line over a silence would tell what nobody measured. */
 function runsOf(points, isTold, width) {

@@ -38,11 +38,13 @@ POINTS = """async ([taken, now]) => {
   points.take(taken.map((at) => ({ name: "", window: "5m", at })));
   return [now, now + 3600].map((moment) => points.of("5m", "", moment).map((point) => point.at));
 }"""
-DRAWN = """async (p95) => {
+DRAWN = """async (measured) => {
   const { Chart } = await import("/dashboard/files/charts.js");
   const parent = document.createElement("div");
-  new Chart(parent, "ttft", "5m").show([{ at: 0, requests: 1, failures: 0, ttft_p50_ms: p95, ttft_p95_ms: p95 }], null, 0);
-  return [...parent.querySelectorAll(".tick")].slice(0, 3).map((tick) => tick.textContent);
+  const points = measured.map((ms, index) => ({ at: 5 * index, requests: 1, failures: 0, ttft_p50_ms: ms, ttft_p95_ms: ms }));
+  new Chart(parent, "ttft", "5m").show(points, null, 5 * measured.length);
+  const ticks = [...parent.querySelectorAll(".tick")].slice(0, -2).map((tick) => tick.textContent);
+  return { ticks: ticks.filter(Boolean), line: parent.querySelector(".line").getAttribute("d") };
 }"""
 # whether the first chart's head says a median that stands elsewhere on the page
 HEADED = """(median) => {
@@ -215,13 +217,28 @@ def test_points_that_a_clock_set_back_has_left_ahead_are_shown_neither_now_nor_w
 
 
 @pytest.mark.parametrize(
-    ("p95", "ticks"), [(None, ["", "", ""]), (0.3, ["0 ms", "1 ms", "2 ms"]), (420, ["0 ms", "250 ms", "500 ms"])]
+    ("measured", "ticks"),
+    [
+        ([], []),
+        ([0.3], ["1 ms", "2 ms", "5 ms", "10 ms"]),
+        ([420], ["50 ms", "100 ms", "200 ms", "500 ms"]),
+        ([120, 20_000], ["100 ms", "1 s", "10 s"]),
+        ([4.6, 650_000], ["10 ms", "100 ms", "1 s", "10 s", "100 s", "1,000 s"]),
+    ],
 )
-def test_a_scale_has_no_figure_where_nothing_was_measured_and_none_twice(
-    browser: Browser, scripted: Running, p95: float | None, ticks: list[str]
+def test_a_scale_has_no_figure_where_nothing_was_measured_and_few_else(
+    browser: Browser, scripted: Running, measured: list[float], ticks: list[str]
 ) -> None:
     with open_page(browser, url_of(scripted.url)) as page:
-        assert page.evaluate(DRAWN, p95) == ticks
+        assert page.evaluate(DRAWN, measured)["ticks"] == ticks
+
+
+def test_one_answer_that_took_long_does_not_flatten_the_others(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        line = page.evaluate(DRAWN, [120, 160, 120, 20_000])["line"]
+
+    heights = [float(one) for one in re.findall(r"[ML][0-9.]+ ([0-9.]+)", line)]
+    assert heights[0] - heights[1] > 5 < 50 < heights[1] - heights[3]
 
 
 def test_a_chart_s_head_is_of_its_window_and_of_a_step_only_while_that_is_pointed_at(browser: Browser, scripted: Running) -> None:
