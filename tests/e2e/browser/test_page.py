@@ -61,6 +61,10 @@ LIVE = """async (drawings) => {
     return document.querySelector("#live-rows").children.length;
   });
 }"""
+# what of the live requests is not shown as a whole, but scrolls inside or is cut off
+CUT = """() => [...document.querySelectorAll("#live .scroll, #live td, #live .first")]
+  .filter((one) => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.outerHTML)"""
 KEPT = """async (drawings) => {
   const { keep } = await import("/dashboard/files/dom.js");
   const parent = document.createElement("ul");
@@ -83,10 +87,15 @@ WARNED = """async (drawings) => {
 TWIN = {
     "number": 7,
     "id": "build-42",
-    "dialect": "chat",
+    "dialect": "openai_chat",
+    "client": "claude-code",
+    "session": "4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab",
+    "request_class": "main",
+    "agent": "",
+    "asked_model": "best",
     "profile": "p",
-    "model": "m",
     "provider": "a",
+    "model": "m",
     "phase": "asking",
     "attempts": 1,
     "is_stream": True,
@@ -176,7 +185,7 @@ def test_everything_that_can_be_done_is_reached_with_the_keyboard_and_has_a_name
             page.keyboard.press("Tab")
             reached.append(page.evaluate(NAME_OF_FOCUS))
 
-    wanted = ("Skip to the providers", "Theme: system", "5 min", "Cancel request req_7f3a91c204be", "warnings only", "hold still")
+    wanted = ("Skip to the providers", "Theme: system", "5 min", "Cancel request req_7f3a91c204be6d0859e1a3c7", "warnings only", "hold still")
     assert [name for name in wanted if name not in reached] == []
 
 
@@ -188,6 +197,39 @@ def test_as_many_rows_stand_there_as_requests_are_alive_whatever_their_clients_c
         rows = page.evaluate(LIVE, [[TWIN, TWIN | {"number": 8}, TWIN | {"number": 9}], [TWIN], []])
 
     assert rows == [3, 1, 0]
+
+
+def test_a_row_says_which_agent_it_is_and_the_whole_of_its_names_where_it_is_pointed_at(
+    browser: Browser, scripted: Running
+) -> None:
+    agent = TWIN | {"number": 8, "request_class": "subagent", "agent": "a81b2c3d"}
+    unknown = TWIN | {"number": 9, "client": "", "session": "", "request_class": "", "asked_model": ""}
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        page.evaluate(LIVE, [[TWIN, agent, unknown]])
+        cells = page.locator("#live-rows td:nth-child(-n + 2)")
+        texts, title = cells.all_inner_texts(), cells.nth(2).get_attribute("title")
+
+    assert texts == [
+        *("build-42\nclaude-code · main agent · session 4f3a91c2...77ab", "best\np"),
+        *("build-42\nclaude-code · subagent a81b2c3d · session 4f3a91c2...77ab", "best\np"),
+        *("build-42", "–\np"),
+    ]
+    assert title == "build-42\nclaude-code\nsubagent a81b2c3d\nsession 4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab"
+
+
+def test_on_a_telephone_every_live_request_can_be_seen_and_cancelled(browser: Browser, scripted: Running) -> None:
+    many = [TWIN | {"number": number, "id": f"req_{number:024x}"} for number in range(8)]
+    with open_page(browser, url_of(scripted.url), size=SIZES["390"]) as page:
+        shown(page)
+        page.evaluate(LIVE, [many])
+        is_cut = page.evaluate(CUT)
+        page.evaluate("() => document.querySelector('#live-rows tr:last-child').scrollIntoView()")
+        buttons = page.get_by_role("button", name="Cancel request req_")
+        expect(buttons).to_have_count(8)
+        expect(buttons.last).to_be_in_viewport()
+
+    assert is_cut == []
 
 
 def test_rows_of_one_key_are_as_many_each_time_they_are_drawn(browser: Browser, scripted: Running) -> None:
