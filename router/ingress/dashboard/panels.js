@@ -227,8 +227,8 @@ export function showTree({ tree }) {
     const [name, does, until] = li.children;
     li.style.setProperty("--depth", one.depth);
     say(name, one.name);
-    say(does, one.waits ? `waits in ${one.waits}` : one.state);
-    li.classList.toggle("ended", one.state === "cancelled");
+    const waits = one.waits && `waits in ${one.waits}`;
+    say(does, one.state === "cancelled" ? ["told to end", waits].filter(Boolean).join(", ") : waits || one.state);
     counts(until, "until", one.until);
     if (one.until === null) say(until, "");
   });
