@@ -61,6 +61,12 @@ LIVE = """async (drawings) => {
     return document.querySelector("#live-rows").children.length;
   });
 }"""
+TREE = """async (task) => {
+  const { showTree } = await import("/dashboard/files/panels.js");
+  showTree({ tree: { count: 1, rows: [task] } });
+  const { textDecorationLine } = getComputedStyle(document.querySelector("#tree-rows .name"));
+  return [document.querySelector("#tree-rows .does").textContent, textDecorationLine];
+}"""
 # what of the live requests is not shown as a whole, but scrolls inside or is cut off
 CUT = """() => [...document.querySelectorAll("#live .scroll, #live td, #live .first")]
   .filter((one) => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
@@ -230,6 +236,22 @@ def test_on_a_telephone_every_live_request_can_be_seen_and_cancelled(browser: Br
         expect(buttons.last).to_be_in_viewport()
 
     assert is_cut == []
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ({"state": "waiting", "waits": "Pump.run"}, "waits in Pump.run"),
+        ({"state": "ready", "waits": ""}, "ready"),
+        ({"state": "cancelled", "waits": "Pump.run"}, "told to end, waits in Pump.run"),
+    ],
+)
+def test_a_task_says_in_words_how_it_is(browser: Browser, scripted: Running, task: dict[str, object], words: str) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        told = page.evaluate(TREE, {"depth": 0, "name": "clocks", "until": None, **task})
+
+    assert told == [words, "none"]
 
 
 def test_rows_of_one_key_are_as_many_each_time_they_are_drawn(browser: Browser, scripted: Running) -> None:
