@@ -27,6 +27,7 @@ from router.ingress.routes import (
     DASHBOARD,
     DASHBOARD_LOGIN,
     OPEN_PAGES,
+    VIEWED_PAGES,
     ModelRoute,
     Page,
     Target,
@@ -99,7 +100,7 @@ class Front:
         if target is Page.ADMIN:
             self.gate.check_operator(exchange.method, exchange.headers, exchange.query, exchange.peer)
             return target
-        if target is Page.DASHBOARD:
+        if target in VIEWED_PAGES:
             self.gate.check_viewer(exchange.headers, exchange.query, exchange.peer)
             return target
         if target is Page.METRICS:

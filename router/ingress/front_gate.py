@@ -92,7 +92,7 @@ class FrontGate:
             raise UnsupportedMediaType(message="admin actions take content-type: application/json only")
 
     def check_viewer(self, headers: Mapping[str, str], query: str, peer: str) -> None:
-        """Let somebody look: from this machine who may ask for an answer, else who shows the token for it, or the admin's.
+        """Let somebody see what the daemon knows: from this machine who may ask, else who has the token for it, or the admin's.
 
         A cookie that was made of such a token is as good (`log_in`). Raises Unauthorized (decision 21)."""
         good = self._looking(headers, peer)
@@ -100,7 +100,7 @@ class FrontGate:
         if any([hmac.compare_digest(one, token) for one in offered for token in good]) or self._has_cookie_of(headers, good):  # noqa: C419 - same
             return
         if not is_from_here(headers, peer):
-            raise Unauthorized(message="from elsewhere the dashboard needs the token of metrics_token_env, or the admin token")
+            raise Unauthorized(message="from elsewhere a look needs the token of metrics_token_env, or the admin token")
         self.check_token(headers, query)
 
     def log_in(self, offered: str, headers: Mapping[str, str], peer: str) -> str | None:
