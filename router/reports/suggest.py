@@ -48,7 +48,7 @@ def suggestions(rows: Sequence[Row], config: RouterConfig) -> tuple[Suggestion, 
         found += _provider_reorder(profile, own)
         found += _enable_drift_detection(profile, own)
         found += _low_sensitivity_small_window(profile, own)
-        found += _goal_profile(profile, own)
+        found += _goal_profile(profile, own, config.profiles)
     for name, provider in providers.items():
         found += _enable_prompt_cache(provider, [row for row in rows if row.provider == name])
     return tuple(sorted(found, key=lambda one: RULES.index(one.rule)))
@@ -167,15 +167,18 @@ def _low_sensitivity_small_window(profile: ProfileConfig, rows: Sequence[Row]) -
     )
 
 
-def _goal_profile(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[Suggestion]:
-    """Suggest a stricter profile for sessions in which an agent works on for long without anybody looking."""
+def _goal_profile(profile: ProfileConfig, rows: Sequence[Row], others: Sequence[ProfileConfig]) -> Iterator[Suggestion]:
+    """Suggest a stricter profile for sessions in which an agent works on for long without anybody looking.
+
+    Silent once there is one: with the name that it would have, or strict over the same providers."""
     sessions: dict[str, int] = defaultdict(int)
     for row in rows:
         if row.session is not None:
             sessions[row.session] += 1
     long = [count for count in sessions.values() if count >= LONG_SESSION]
-    is_strict = profile.drift_detection_action != "off" and profile.drift_detection_sensitivity == "high"
-    if not long or is_strict:
+    name = f"{profile.name[:120]}-goal"
+    same = (other for other in others if set(other.providers) == set(profile.providers))
+    if not long or any(map(_is_strict, same)) or any(other.name == name for other in others):
         return
     yield Suggestion(
         rule="goal_profile",
@@ -184,7 +187,7 @@ def _goal_profile(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[Sugge
         figures={"sessions": len(sessions), "long_sessions": len(long), "longest": max(long)},
         toml=_toml(
             "profiles",
-            f"{profile.name[:120]}-goal",
+            name,
             is_new=True,
             providers=list(profile.providers),
             drift_detection_action="warn",
@@ -192,6 +195,10 @@ def _goal_profile(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[Sugge
             tool_loop_action="break",
         ),
     )
+
+
+def _is_strict(profile: ProfileConfig) -> bool:
+    return profile.drift_detection_action != "off" and profile.drift_detection_sensitivity == "high"
 
 
 RULES = (

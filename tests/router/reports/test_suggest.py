@@ -106,6 +106,23 @@ def test_it_is_silent_where_they_do_not(case: str) -> None:
     assert said(*SILENT[case]) == []
 
 
+@pytest.mark.parametrize("name", ["coding-goal", "by-another-name"])
+def test_a_suggested_profile_that_was_added_is_not_suggested_again(name: str) -> None:
+    rows = in_a_session(30)
+    (one,) = suggestions(rows, a_config(profile=WATCHED))
+    added = one.toml.replace("coding-goal", name)
+
+    text = FILE.format(order='"fast", "slow"', provider="", profile=f"{WATCHED}\n{added}")
+
+    assert said(rows, read(text).config) == []
+
+
+def test_a_profile_of_the_suggested_name_is_not_suggested_again_however_it_was_changed() -> None:
+    changed = f'{WATCHED}\n[[profiles]]\nname = "coding-goal"\nproviders = ["fast"]'
+
+    assert said(in_a_session(30), a_config(profile=changed)) == []
+
+
 def test_every_rule_is_among_the_cases() -> None:
     assert {rule for _, _, rule in SUGGESTED.values()} == set(RULES)
 
