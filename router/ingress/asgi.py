@@ -23,6 +23,7 @@ from router.ingress.front_gate import FrontGate
 from router.ingress.front_serve import answered, refuse, serve
 from router.ingress.front_websocket import deny_websocket
 from router.ingress.routes import (
+    ACTING_PAGES,
     COLD_PAGES,
     DASHBOARD,
     DASHBOARD_LOGIN,
@@ -95,6 +96,8 @@ class Front:
             raise InvalidRequest(message="the request target must be a path that starts with /")
         self.gate.check_host(exchange.headers)
         target = find_target(exchange.method, exchange.path, exchange.query)
+        if exchange.method == "POST" and target in ACTING_PAGES:
+            self.gate.check_origin(exchange.headers)
         if target in OPEN_PAGES:
             return target
         if target is Page.ADMIN:

@@ -16,6 +16,7 @@ from router.errors import HostNotAllowed, Unauthorized, UnsupportedMediaType
 from router.ingress.front_cookie import LASTS_S, cookie_of, is_sealed, sealed
 
 _LOOPBACK_NAMES = frozenset({"localhost"})
+_OWN_SITES = ("same-origin", "none")  # none: typed or kept by the person, not sent by a page
 _SIGNS_OF_A_PROXY = ("forwarded", "via", "x-forwarded-for", "x-real-ip")  # behind one, every peer is on loopback
 
 
@@ -65,6 +66,20 @@ class FrontGate:
         if address is not None and (address.is_loopback or self.any_address):
             return
         raise HostNotAllowed(message="this Host is not allowed; add it to [server].allowed_hosts")
+
+    def check_origin(self, headers: Mapping[str, str]) -> None:
+        """Let a POST pass that a browser sends for a page of ours, or that no browser sends. Raises HostNotAllowed.
+
+        A browser says of each POST whose page has sent it: in `Sec-Fetch-Site`, or over plain HTTP to another machine in
+        `Origin` alone. Neither can be set by a page. Another port of the same machine is another site."""
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:
+            is_own = site in _OWN_SITES
+        else:  # a proxy that puts its own name into Host tells the one that the browser knows beside it
+            names = {headers.get(name, "").strip().lower() for name in ("host", "x-forwarded-host")} - {""}
+            is_own = origin is None or origin.strip().lower().partition("://")[2] in names
+        if not is_own:
+            raise HostNotAllowed(message="this was sent by a page of another site")
 
     def check_token(self, headers: Mapping[str, str], query: str) -> None:
         """Let a request with one of the tokens pass. Raises Unauthorized."""

@@ -55,6 +55,7 @@ Target = ModelRoute | Page
 COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.METRICS, Page.DASHBOARD, Page.DASHBOARD_DOOR})
 # need no token: probes have none, and a form has to be seen before one can be typed into it
 OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ, Page.DASHBOARD_DOOR})
+ACTING_PAGES = frozenset({Page.ADMIN, Page.DASHBOARD_DOOR})  # whose POSTs are taken from no other site's page
 VIEWED_PAGES = frozenset({Page.STATUS, Page.DASHBOARD})  # one rule for whoever looks: `FrontGate.check_viewer`
 DASHBOARD, DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard", "/dashboard/login", "/dashboard/files/"
 
