@@ -33,7 +33,7 @@ def check_secrets(loaded: LoadedConfig, text: str, state_dir: Path, environ: Map
     """Yield the four findings; `text` is the configuration's own."""
     yield check_redactor(loaded.secrets)
     yield from check_variables(loaded, environ)
-    yield check_embedded(text)
+    yield check_embedded(text, loaded.secrets)
     yield check_written(state_dir, loaded.secrets)
 
 
@@ -73,17 +73,17 @@ def _unset(provider: ProviderConfig, detail: str) -> Finding:
     return Finding(check=VARIABLES, verdict=Verdict.WARN, provider=provider.name, seen=detail, expected="a key", advice=advice)
 
 
-def check_embedded(text: str) -> Finding:
-    """Return whether a key stands in the configuration itself; it is named by its place, never shown."""
+def check_embedded(text: str, secrets: Secrets) -> Finding:
+    """Return whether a key stands in the configuration itself, by its shape or its use; it is named by its place, never shown."""
+    known = forms_of(secrets.sensitive)
     try:
-        places = [place for place, value in _strings(tomllib.loads(text.removeprefix("\ufeff")), "") if _SHAPES.search(value)]
+        strings = _strings(tomllib.loads(text.removeprefix("\ufeff")), "")
+        places = [place for place, value in strings if _SHAPES.search(value) or any(form in value for form in known)]
     except tomllib.TOMLDecodeError:
         places = []
     if places:
         advice = "move it into a variable, name that with api_key_env, and take a new key"
-        return _finding(
-            EMBEDDED, Verdict.ERROR, f"what looks like a key stands in {', '.join(places)}", "no key in the file", advice
-        )
+        return _finding(EMBEDDED, Verdict.ERROR, f"a key stands in {', '.join(places)}", "no key in the file", advice)
     return _finding(EMBEDDED, Verdict.OK, "no key stands in the configuration")
 
 
@@ -153,23 +153,6 @@ def _strings(value: object, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _strings(inner, f"{place}[{index}]")
-
-
-def _holds(path: Path, needles: list[bytes]) -> bool:
-    """Tell whether one of the needles is in the last MAX_SCAN_BYTES of the file, also across two reads."""
-    if not needles:
-        return False
-    overlap = max(map(len, needles)) - 1
-    with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - MAX_SCAN_BYTES))
-        rest = b""
-        while part := stream.read(_STEP):
-            rest += part
-            if any(needle in rest for needle in needles):
-                return True
-            rest = rest[-overlap:] if overlap else b""
-    return False
 
 
 def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:

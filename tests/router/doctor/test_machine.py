@@ -220,14 +220,17 @@ def test_a_token_without_which_nothing_starts_blocks(server: ServerConfig, verdi
         (f'headers = {{ "x-api-key" = "{LOOKS_LIKE_A_KEY}" }}', Verdict.ERROR),
         ('base_url = "https://h/v1?key=AIzaSyA-0123456789abcdefghijklmnopqrstu"', Verdict.ERROR),
         ('headers = { "x-api-key" = "env:MY_KEY" }', Verdict.OK),
+        (f'headers = {{ Authorization = "Bearer {KEY}" }}', Verdict.ERROR),
+        (f'base_url = "https://h/v1?key={KEY}"', Verdict.ERROR),
         ('model = "ask-me-anything-very-long-model-name"', Verdict.OK),
     ],
 )
 def test_a_key_in_the_file_blocks_and_is_not_shown(line: str, verdict: Verdict) -> None:
-    finding = check_embedded(f'[[providers]]\nname = "p"\n{line}\n')
+    finding = check_embedded(f'[[providers]]\nname = "p"\n{line}\n', Secrets(sensitive=(Secret(KEY), Secret("any"))))
 
     assert finding.verdict is verdict
     assert LOOKS_LIKE_A_KEY not in repr(finding)
+    assert KEY not in repr(finding)
     assert "AIza" not in repr(finding)
 
 
