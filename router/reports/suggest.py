@@ -69,7 +69,7 @@ def _provider_reorder(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[S
         yield Suggestion(
             rule="provider_reorder",
             subject=profile.name,
-            reason=f"{later} {why} {earlier}, which is asked before it{_dearer(one, other)}",
+            reason=f"{later} {why} {earlier}, which is asked before it{_but(one, other)}",
             figures={
                 f"failure_rate_{earlier}": one.failures.value,
                 f"failure_rate_{later}": other.failures.value,
@@ -98,10 +98,11 @@ def _is_better(one: Figures, other: Figures) -> str | None:
     return "answers sooner than" if second.interval.high < first.interval.low else None
 
 
-def _dearer(one: Figures, other: Figures) -> str:
-    if one.cost_usd is None or other.cost_usd is None or other.cost_usd.mean <= one.cost_usd.mean:
-        return ""
-    return "; but it costs more"
+def _but(one: Figures, other: Figures) -> str:
+    """Return what speaks against the other, though it is no sure difference."""
+    failed = "; but it failed more often" if other.failures.value > one.failures.value else ""
+    is_dearer = one.cost_usd is not None and other.cost_usd is not None and other.cost_usd.mean > one.cost_usd.mean
+    return failed + ("; but it costs more" if is_dearer else "")
 
 
 def _enable_prompt_cache(provider: ProviderConfig, rows: Sequence[Row]) -> Iterator[Suggestion]:
