@@ -177,7 +177,7 @@ class Ledger:
             holding.give_back()
 
     def snapshot(self) -> SpendReport:
-        """Return how every budget stands; of providers those that cost something or have a cap, of profiles also who has spent."""
+        """Return how every budget stands: of those who cost something, or have spent something, or have a cap."""
         self._roll()
         providers = {name: self._standing((CapScope.PROVIDER, name), self._caps) for name in self._listed}
         capped = [name for scope, name in self._caps.by_account if scope is CapScope.PROFILE]
