@@ -22,7 +22,7 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed
 from router.ports import Observer
 from router.state.jsonl import Limits
-from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, LOST, NOT_AGAIN, RETRY_S, Disk
 from supervisors.seams import Execute, LineFile, WallClock
 
 FLUSH_S = 1.5  # W34 allows 2 s from a line to the file; the rest is for the writing
@@ -159,16 +159,19 @@ class JsonlWriter:
                 await trio.sleep(rest_s)
         finally:
             with trio.move_on_after(LAST_FLUSH_S + CLOSE_S, shield=True):
-                await self.finish()
+                await self._finish()
 
     async def finish(self) -> None:
-        """Write the rest and close the file, in at most 2 s; also for what is told when no task runs any more."""
+        """Write what was told when no task ran any more, and close the file, in at most 2 s."""
+        await self._finish(then=LOST)
+
+    async def _finish(self, then: str = "") -> None:
         if self._refusal is None:
             with trio.move_on_after(LAST_FLUSH_S, shield=True):
                 try:
                     await self.flush()
                 except StateFailed as error:
-                    self._disk.failed(error, pending=len(self._lines))
+                    self._disk.failed(error, pending=len(self._lines), then=then)
         if self._is_used:
             await self._close()
 
@@ -238,8 +241,8 @@ class JsonlWriter:
 
     def _tell_refusal(self) -> None:
         if self._refusal is not None and self._is_on:
-            self._disk.failed(self._refusal, pending=len(self._lines))
-            self.degrade()
+            self._disk.failed(self._refusal, pending=len(self._lines), then=NOT_AGAIN)
+            self._disk.degrade(NOT_AGAIN)
 
     def _drop(self) -> None:
         self._dropped_total += 1

@@ -24,7 +24,7 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
 from router.state.rows import Change, Key, Opened, encode_row
-from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.disk import AGAIN_LATER, CLOSE_S, LAST_FLUSH_S, LOST, NOT_AGAIN, RETRY_S, Disk
 from supervisors.seams import Execute, Store, WallClock
 
 COALESCE_S = 0.5  # supervision.md 21.10
@@ -107,8 +107,8 @@ class StateWriter:
     def refuse(self, error: StateFailed) -> None:
         """Stay in memory for good: there is no directory, or it belongs to a newer version."""
         self._is_refused = True
-        self._disk.failed(error, pending=len(self._marked))
-        self.degrade()
+        self._disk.failed(error, pending=len(self._marked), then=NOT_AGAIN)
+        self._disk.degrade(NOT_AGAIN)
 
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more."""
@@ -144,7 +144,7 @@ class StateWriter:
         except StateTooNew as error:
             self.refuse(error)
         except StateFailed as error:
-            self._disk.failed(error, pending=len(self._marked))
+            self._disk.failed(error, pending=len(self._marked), then=AGAIN_LATER)
             self.degrade()
             self._is_late = True
         return Opened()
@@ -213,7 +213,7 @@ class StateWriter:
         try:
             await self.flush()
         except StateFailed as error:
-            self._disk.failed(error, pending=len(self._marked))
+            self._disk.failed(error, pending=len(self._marked), then=LOST)
 
     async def _open(self) -> Opened:
         opened = await self._disk.do("open", self.store.open)
@@ -222,9 +222,9 @@ class StateWriter:
             self._is_late = False
             self.on_late(opened)
         self._reconcile(opened)
-        self.observer.event(
-            "state-store-attached", {"path": self.store.path, "rows": len(opened.rows), "pending": len(self._marked)}
-        )
+        fields = {"path": self.store.path, "rows": len(opened.rows), "pending": len(self._marked)}
+        again = {} if self._disk.failing_since_wall is None else {"again": True}  # the recovery is what will be news
+        self.observer.event("state-store-attached", {**fields, **again})
         if opened.reset_to is not None:
             self.observer.event("state-reset", {"path": self.store.path, "kept_as": opened.reset_to})
         if opened.quarantined:
