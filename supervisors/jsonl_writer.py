@@ -177,6 +177,8 @@ class JsonlWriter:
 
     async def flush(self) -> None:
         """Write what is buffered; opens the file where it is not open and something is wanted of it. Raises StateFailed."""
+        if self._refusal is not None:
+            raise self._refusal
         if not self._is_open and (self._is_on or self._lines):
             self._is_used = True
             await self._disk.do("open", self.file.open)
@@ -188,12 +190,12 @@ class JsonlWriter:
             self.observer.event(self.started_event, fields)
         last = self._first + len(self._lines)  # what is put meanwhile waits for its own turn
         try:
-            while self._first < last:
+            while self._first < last and self._refusal is None:
                 await self._write_batch()
         except BaseException:
             self._is_open = False
             raise
-        if self._is_open:
+        if self._is_open and self._refusal is None:  # it may have come during the write
             self._recovered()
         if self._is_open and not self._is_on and not self._lines:
             await self._close()
@@ -220,11 +222,16 @@ class JsonlWriter:
         try:
             await self._write_on()
         except StateFailed as error:
-            self._disk.failed(error, pending=len(self._lines))
-            if not self._disk.is_patient:
-                raise
-            self.degrade()
-            return RETRY_S
+            return self._rest_after(error)
+
+    def _rest_after(self, error: StateFailed) -> float:
+        if self._refusal is not None:  # told, where anybody misses the lines
+            return inf
+        self._disk.failed(error, pending=len(self._lines))
+        if not self._disk.is_patient:
+            raise error
+        self.degrade()
+        return RETRY_S
 
     async def _write_on(self) -> NoReturn:
         while True:

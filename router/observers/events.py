@@ -153,7 +153,8 @@ EVENTS: Mapping[str, EventSpec] = {
     "router-crashed": EventSpec(ERROR, ("exc_info",), audited=True),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class"), audited=True),
     # state on disk (supervision.md 12, 21.10)
-    "state-locked": EventSpec(ERROR, ("message",)),
+    "state-locked": EventSpec(ERROR, ("message", "then")),
+    "state-lock-renewed": EventSpec(WARNING, ("path",), audited=True),  # the directory was removed or replaced
     "state-store-attached": EventSpec(INFO, ("path", "rows", "pending", "again"), quiet_if="again", audited=True),
     "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending", "then"), audited=True),
     "state-reset": EventSpec(ERROR, ("path", "kept_as"), audited=True),
