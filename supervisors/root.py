@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -140,16 +140,23 @@ class Daemon:
         """Run the rings to their end, and return what that end means as an exit code."""
         observer = self.parts.observer
         try:
-            with self._held_directory() as lock:
-                exit_code = await self._exit_code(lock)
+            with ExitStack() as held:
+                exit_code = await self._exit_code(self._hold_directory(held))
                 observer.event("router-shutdown", {"exit_code": exit_code})
-                await self.parts.sinks.finish()  # while the directory is ours
+                await self._finish(held)
         except StateLocked as error:
             exit_code = LOCKED
             observer.event("state-locked", {"message": str(error)})
             observer.event("router-shutdown", {"exit_code": exit_code})
-        await telemetry.end(self.parts.exporting)
+            await telemetry.end(self.parts.exporting)
         return exit_code
+
+    async def _finish(self, held: ExitStack) -> None:
+        """Hand over what was told when no task ran any more: to collector and files at once, so that neither's wait is added."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(telemetry.end, self.parts.exporting, name="finish/otel")
+            await self.parts.sinks.finish()  # while the directory is ours
+            held.close()
 
     async def _exit_code(self, lock: Lock | None) -> int:
         """Run the rings to their end, tell a bad one, and return what it means."""
@@ -223,16 +230,15 @@ class Daemon:
         await trio.sleep(drain_s)
         parts.drain.hasten()
 
-    @contextmanager
-    def _held_directory(self) -> Iterator[Lock | None]:
-        """Hold the state directory; where that cannot be, nothing is kept on disk (D35). Raises StateLocked."""
-        with ExitStack() as stack:
-            lock = None
-            try:
-                lock = stack.enter_context(self.parts.seams.hold(state_directory(self.parts.loaded.config.server.state_dir)))
-            except StateFailed as error:
-                self._keep_nothing(error)
-            yield lock
+    def _hold_directory(self, held: ExitStack) -> Lock | None:
+        """Hold the state directory until `held` is closed; where that cannot be, nothing is kept on disk (D35).
+
+        Raises StateLocked."""
+        try:
+            return held.enter_context(self.parts.seams.hold(state_directory(self.parts.loaded.config.server.state_dir)))
+        except StateFailed as error:
+            self._keep_nothing(error)
+            return None
 
     def _lock_watch(self, lock: Lock) -> Child:
         """Return what keeps the directory ours while it runs."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
+import pytest
 import trio
 from attrs import define, evolve, field, frozen
 from trio.testing import MockClock
@@ -19,7 +22,7 @@ from router.observers.events import AUDITED, EVENTS
 from router.observers.fanout import Fanout
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFile, JsonlReader, Limits
 from router.state.rows import Opened
-from supervisors.disk import RETRY_S
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S
 from supervisors.keep_running import Keeper
 from supervisors.outside import Seams
 from supervisors.policies import AUDIT
@@ -33,6 +36,7 @@ from tests.supervisors.store_in_memory import MemoryStore, inline
 from tests.supervisors.test_parts import a_file
 from tests.supervisors.test_state_writer import VirtualWall
 
+T = TypeVar("T")
 FULL = "No space left on device"
 DEGRADED_WITHIN_S = 60.0  # five tries, 0.5 to 10 s apart
 
@@ -196,3 +200,27 @@ async def test_w33_a_daemon_that_crashes_has_that_and_its_end_in_its_audit_file(
     assert ended["router-crashed"]["crash"].startswith("ZeroDivisionError at open:")
     assert ended["router-shutdown"]["exit_code"] == CRASHED
     assert "words" not in str(lines)
+
+
+async def test_a_collector_and_a_disk_that_both_hang_keep_no_daemon_from_its_end_for_longer_than_one_of_them(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    answered = threading.Event()
+
+    def wait() -> None:
+        answered.wait()
+
+    async def hang(work: Callable[[], T]) -> T:
+        await trio.Event().wait()
+        return work()
+
+    loaded = a_file(tmp_path, "a")
+    config = evolve(loaded.config, audit=AuditConfig(enabled=True))
+    seams = Seams(store=lambda _directory, _wall: BrokenStore(), execute=inline, new_execute=lambda: hang)
+    parts = Daemon.of(evolve(loaded, config=config), Seen(), seams).parts
+    began_at = trio.current_time()
+
+    assert await Daemon(parts=evolve(parts, exporting=(wait,))).run_to_exit() == CRASHED
+
+    assert trio.current_time() - began_at == pytest.approx(LAST_FLUSH_S + CLOSE_S)
+    answered.set()
