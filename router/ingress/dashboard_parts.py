@@ -121,9 +121,14 @@ def _live(one: LiveRequest, clock: Clock) -> Mapping[str, object]:
         "number": one.number,
         "id": one.id,
         "dialect": one.dialect,
+        "client": one.client,
+        "session": one.session,
+        "request_class": one.request_class,
+        "agent": one.agent,
+        "asked_model": one.asked_model,
         "profile": one.profile,
-        "model": one.model,
         "provider": one.provider,
+        "model": one.model,
         "phase": one.phase,
         "attempts": one.attempts,
         "is_stream": one.is_stream,
@@ -191,8 +196,8 @@ def traffic_part(series: Series, wall: float) -> Part:
     """Return each window in figures: over everything, and by provider."""
     return {
         window: {
-            "all": asdict(series.totals(EVERYTHING, window, wall)),
-            "providers": {name: asdict(series.totals(name, window, wall)) for name in series.names()},
+            "all": asdict(series.totals(EVERYTHING, window, wall), recurse=False),
+            "providers": {name: asdict(series.totals(name, window, wall), recurse=False) for name in series.names()},
         }
         for window in WINDOWS
     }

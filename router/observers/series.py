@@ -75,7 +75,7 @@ class Bucket:
 class Totals:
     """A window as one figure each; milliseconds, None where nothing was measured.
 
-    `cache_hit_rate` is the share of the input that came from a cache, None where no cache was told of."""
+    `cache_hit_rate` is the share of the input that came from a cache, None where no input was counted."""
 
     requests: int
     failures: int
@@ -175,9 +175,13 @@ class Series:
 
     def points(self, wall: float, after: int = 0) -> Iterator[Point]:
         """Yield the points that have changed since `seq` was `after`, of every name and window; unix seconds."""
-        for name, rings in self._rings.items():
-            for window, ring in rings.items():
-                yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
+        for name in self._rings:
+            yield from self.points_of(name, wall, after)
+
+    def points_of(self, name: str, wall: float, after: int = 0) -> Iterator[Point]:
+        """Yield those of one name, of EVERYTHING too."""
+        for window, ring in self._rings.get(name, {}).items():
+            yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
 
     def _buckets(self, name: str, wall: float) -> Iterator[Bucket]:
         """Yield the bucket of each window to count in."""
@@ -233,7 +237,7 @@ def _totals_of(buckets: Sequence[Bucket]) -> Totals:
         output_tokens=sum(bucket.output_tokens for bucket in buckets),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_hit_rate=read / (read + written + fresh) if read or written else None,
+        cache_hit_rate=read / (read + written + fresh) if read or written or fresh else None,
         ttft_p50_ms=ttft_p50_ms,
         ttft_p95_ms=ttft_p95_ms,
         latency_p50_ms=latency_p50_ms,
