@@ -223,7 +223,7 @@ def _loops(document: Document) -> Iterator[Fault]:
         if is_own_host(urlsplit(url).hostname or "", bind_host=bind, allowed_hosts=allowed):
             yield Fault(
                 (*path, "base_url"),
-                f"is this router's own address, where it listens itself: {provider.get('name')} would ask it for ever",
+                f"is this router's own address: a request to {provider.get('name')} would come back to it",
             )
 
 

@@ -63,7 +63,7 @@ def test_no_provider_is_the_router_itself(server: str, url: str, *, is_own: bool
         (mistake,) = mistakes_in(text, environ={"T": "token"})
         assert mistake.path == "providers[0].base_url"
         assert "this router's own address" in mistake.message
-        assert ": a would ask it" in mistake.message
+        assert ": a request to a would come back" in mistake.message
     else:
         assert read(text, environ={"T": "token"}).config.providers[0].base_url == url
 

@@ -106,11 +106,11 @@ SLOW = Heard(first_s=3.0, gap_s=0.5, total_s=3.1, is_stream=True)
     ],
 )
 def test_a_limit_around_a_provider_is_held_against_what_it_needs(
-    keys: dict[str, float], server: dict[str, float], told: list[tuple[str, float, float]]
+    keys: dict[str, Any], server: dict[str, Any], told: list[tuple[str, float, float]]
 ) -> None:
     provider = a_provider("p", timeout_s=30)
     profiles = (a_profile("p", **keys), a_profile("other", name="of-others", request_deadline_s=1))
-    config = a_config(provider, profiles=profiles, server=ServerConfig(**server))  # type: ignore[arg-type]  # keys by name
+    config = a_config(provider, profiles=profiles, server=ServerConfig(**server))
 
     assert list(profile_limits(config, provider, (Heard(total_s=0.1), SLOW))) == told
     assert list(profile_limits(config, provider, ())) == []
