@@ -5,7 +5,8 @@ What is measured of whom:
     failure rate   of a provider: its attempts, also those before a fallback; of others: requests; the client's own ends aside
     latency, TTFT  of answers in full; of a provider: only where it was the first and only one asked, else the wait for
                    another one would be its own
-    cost           of requests whose price is known, with what their failed attempts cost
+    cost           of requests whose price is known, with what their failed attempts cost; of a provider: what its own attempts
+                   cost of the requests that it was asked last. Its total has those that another one made good, too
     cache ratio    tokens read from a cache over these and the fresh ones"""
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Figures:
     input_tokens: Spread | None
     output_tokens: Spread | None
     cost_usd: Spread | None
+    total_usd: float | None
     savings_usd: float
     cache_read_tokens: float
     cache_hit_ratio: float
@@ -74,27 +76,34 @@ def figures_by(rows: Sequence[Row], kind: Kind) -> tuple[Figures, ...]:
     if kind is Kind.PROVIDER:
         names |= {name: None for row in rows for name, _ in row.chain}
     found = [figures_of(rows, kind, name) for name in names]
-    return tuple(sorted(found, key=lambda one: (-(one.cost_usd.total if one.cost_usd else 0.0), -one.requests, one.name)))
+    return tuple(sorted(found, key=lambda one: (-(one.total_usd or 0.0), -one.requests, one.name)))
 
 
 def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
     """Return the figures of one name."""
+
+    def cost(row: Row) -> float | None:
+        return row.cost_at(name) if is_provider else row.cost_usd
+
     own = [row for row in rows if row.name(kind) == name]
     whole = [row for row in own if row.outcome is Outcome.OK]
-    timed = [row for row in whole if len(row.chain) < 2] if kind is Kind.PROVIDER else whole  # noqa: PLR2004 - nobody else
+    is_provider = kind is Kind.PROVIDER
+    timed = [row for row in whole if len(row.chain) < 2] if is_provider else whole  # noqa: PLR2004 - nobody else
+    costs = [usd for row in (rows if is_provider else own) if (usd := cost(row)) is not None]
     read, fresh = _sum(own, lambda row: row.cache_read), _sum(own, lambda row: row.input_tokens)
     streaming = [row.streaming for row in own if row.streaming is not None]
     return Figures(
         name=name,
         requests=len(own),
         outcomes={outcome: sum(row.outcome is outcome for row in own) for outcome in Outcome},
-        failures=_attempt_failures(rows, name) if kind is Kind.PROVIDER else _request_failures(own),
+        failures=_attempt_failures(rows, name) if is_provider else _request_failures(own),
         latency_ms=_spread(timed, lambda row: row.total_ms),
         ttft_ms=_spread(timed, lambda row: row.ttft_ms if row.streaming else None),
         input_tokens=_spread(own, lambda row: row.input_tokens),
         output_tokens=_spread(own, lambda row: row.output_tokens),
-        cost_usd=_spread(own, lambda row: row.cost_usd),
-        savings_usd=_sum(own, lambda row: row.savings_usd),
+        cost_usd=_spread(own, cost),
+        total_usd=sum(costs) if costs else None,
+        savings_usd=_sum(rows if is_provider else own, lambda row: row.savings_at(name) if is_provider else row.savings_usd),
         cache_read_tokens=read,
         cache_hit_ratio=read / (read + fresh) if read + fresh else 0.0,
         streaming_ratio=sum(streaming) / len(streaming) if streaming else 0.0,

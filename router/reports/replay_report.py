@@ -108,7 +108,7 @@ def _cells(figures: Figures) -> tuple[str, ...]:
         _median(figures.input_tokens),
         _median(figures.output_tokens),
         _usd(figures.cost_usd.mean if figures.cost_usd else None),
-        _usd(figures.cost_usd.total if figures.cost_usd else None),
+        _usd(figures.total_usd),
         f"{figures.cache_hit_ratio:.0%}",
         f"{figures.streaming_ratio:.0%}",
     )

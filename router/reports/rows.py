@@ -69,6 +69,22 @@ class Row:
     cache_creation: float | None = None
     cost_usd: float | None = None
     savings_usd: float | None = None
+    chain_costs: tuple[float | None, ...] = ()  # USD of each attempt, empty where the line does not say
+    chain_savings: tuple[float | None, ...] = ()
+
+    def cost_at(self, provider: str) -> float | None:
+        """Return what the attempts at one provider have cost, USD; None where it got nothing, or nobody knows."""
+        return self._at(provider, self.chain_costs, self.cost_usd)
+
+    def savings_at(self, provider: str) -> float | None:
+        """Return what caches have saved at one provider, USD."""
+        return self._at(provider, self.chain_savings, self.savings_usd)
+
+    def _at(self, provider: str, each: Sequence[float | None], whole: float | None) -> float | None:
+        if not each or len(each) != len(self.chain):  # one attempt, or a journal that does not tell them apart
+            return whole if self.provider == provider else None
+        own = [one for (name, _), one in zip(self.chain, each, strict=True) if name == provider and one is not None]
+        return sum(own) if own else None
 
     def name(self, kind: Kind) -> str | None:
         """Return the name by which the row is told apart from others."""
@@ -178,6 +194,8 @@ def read_row(record: Mapping[str, object]) -> Row | None:
         cache_creation=_number(record, "cache_creation_input_tokens"),
         cost_usd=_number(record, "cost_usd"),
         savings_usd=_number(record, "cost_savings_usd"),
+        chain_costs=_numbers(record, "chain_costs_usd"),
+        chain_savings=_numbers(record, "chain_savings_usd"),
     )
 
 
@@ -219,5 +237,13 @@ def _is_absurd(value: object) -> bool:
 
 
 def _number(record: Mapping[str, object], key: str) -> float | None:
+    return _measured(record.get(key))
+
+
+def _numbers(record: Mapping[str, object], key: str) -> tuple[float | None, ...]:
     value = record.get(key)
+    return tuple(map(_measured, value)) if isinstance(value, list) else ()
+
+
+def _measured(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST else None

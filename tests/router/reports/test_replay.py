@@ -111,3 +111,31 @@ def test_a_name_with_nothing_measured_has_a_line_without_numbers() -> None:
     (latency,) = [line for line in compare(rows, Kind.PROVIDER, "fast", "slow").lines if line.measure == "latency"]
 
     assert (latency.second, latency.difference, latency.is_clear) == (None, None, False)
+
+
+def test_a_failed_attempt_is_booked_on_whom_it_was_made_at() -> None:
+    """Three timeouts at one provider, then another one answers."""
+    fell_back = record(
+        provider="mid",
+        chain=["near:timeout", "near:timeout", "near:timeout", "mid:ok"],
+        cost_usd=0.003525,
+        cost_savings_usd=0.5,
+        chain_costs_usd=[0.000464, 0.000464, 0.000464, 0.002133],
+        chain_savings_usd=[0.0, 0.0, 0.1, 0.4],
+    )
+    rows = rows_of([fell_back])
+    near, mid = (figures_of(rows, Kind.PROVIDER, name) for name in ("near", "mid"))
+
+    assert mid.cost_usd is not None
+    assert (near.cost_usd, near.total_usd) == (None, pytest.approx(0.001392))
+    assert (mid.cost_usd.mean, mid.total_usd) == (0.002133, 0.002133)
+    assert (near.savings_usd, mid.savings_usd) == (0.1, 0.4)
+    assert figures_of(rows, Kind.PROFILE, "coding").total_usd == 0.003525
+
+
+@pytest.mark.parametrize("costs", [{}, {"chain_costs_usd": None}, {"chain_costs_usd": [1.0]}, {"chain_costs_usd": "much"}])
+def test_a_journal_without_the_cost_of_each_attempt_books_all_of_it_on_whom_was_asked_last(costs: dict[str, object]) -> None:
+    rows = rows_of([record(provider="mid", chain=["near:timeout", "mid:ok"], cost_usd=0.5, **costs)])
+
+    assert figures_of(rows, Kind.PROVIDER, "mid").total_usd == 0.5
+    assert figures_of(rows, Kind.PROVIDER, "near").total_usd is None
