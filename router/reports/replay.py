@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
-from router.reports.rows import Kind, Outcome, Row
+from router.reports.rows import NOBODY, Kind, Outcome, Row
 from router.reports.spread import FEW, Interval, Share, Spread, mean_difference, share_difference, share_of, spread_of
 
 # ends of an attempt that are no failure of its provider: the client's, or one of ours before anything was sent
@@ -72,10 +72,11 @@ class Comparison:
 
 def figures_by(rows: Sequence[Row], kind: Kind) -> tuple[Figures, ...]:
     """Return the figures of every name that the rows have, the dearest first, then the busiest."""
-    names = {name: None for row in rows if (name := row.name(kind)) is not None}
-    if kind is Kind.PROVIDER:
-        names |= {name: None for row in rows for name, _ in row.chain}
-    found = [figures_of(rows, kind, name) for name in names]
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        for name in row.names(kind):
+            by_name.setdefault(name, []).append(row)
+    found = [figures_of(own, kind, name) for name, own in by_name.items()]
     return tuple(sorted(found, key=lambda one: (-(one.total_usd or 0.0), -one.requests, one.name)))
 
 
@@ -85,7 +86,7 @@ def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
     def cost(row: Row) -> float | None:
         return row.cost_at(name) if is_provider else row.cost_usd
 
-    own = [row for row in rows if row.name(kind) == name]
+    own = [row for row in rows if (row.name(kind) or NOBODY) == name]
     whole = [row for row in own if row.outcome is Outcome.OK]
     is_provider = kind is Kind.PROVIDER
     timed = [row for row in whole if len(row.chain) < 2] if is_provider else whole  # noqa: PLR2004 - nobody else
@@ -126,9 +127,8 @@ def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Compari
 
 def few_warnings(figures: Iterable[Figures]) -> tuple[str, ...]:
     """Return a sentence for each name with too few requests to say much."""
-    return tuple(
-        f"{one.name}: only {one.requests} requests; below {FEW} an interval says little" for one in figures if one.requests < FEW
-    )
+    few = (one for one in figures if one.requests < FEW and one.name != NOBODY)
+    return tuple(f"{one.name}: only {one.requests} requests; below {FEW} an interval says little" for one in few)
 
 
 def _warnings(lines: Sequence[Difference], one: Figures, other: Figures) -> Iterable[str]:

@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
-    CANCELLED = "cancelled"  # by its client
+    CANCELLED = "cancelled"  # by its client, or an operator
     REFUSED = "refused"  # no provider was asked
 
 
@@ -48,6 +48,9 @@ class Kind(StrEnum):
     CLASS = "class"
 
 
+NOBODY = "(none)"  # the name of requests that were over before they had one: refused at the door, say
+
+
 @frozen(kw_only=True)
 class Row:
     """One request; None for what the line does not say. `chain` has each attempt with its end: `ok`, or the reason."""
@@ -59,6 +62,10 @@ class Row:
     model: str | None = None
     request_class: str | None = None
     session: str | None = None
+    request_id: str | None = None
+    reason: str | None = None  # of what is not ok
+    status: float | None = None
+    skipped: tuple[str, ...] = ()  # who was passed over, and why
     chain: tuple[tuple[str, str], ...] = ()
     streaming: bool | None = None
     ttft_ms: float | None = None
@@ -98,12 +105,21 @@ class Row:
             case Kind.CLASS:
                 return self.request_class
 
+    def names(self, kind: Kind) -> frozenset[str]:
+        """Return every name that has a part in the row: each provider that was asked, else the one name, or NOBODY."""
+        asked = (name for name, _ in self.chain) if kind is Kind.PROVIDER else ()
+        return frozenset((self.name(kind) or NOBODY, *asked))
+
 
 @frozen(kw_only=True)
 class Wanted:
-    """Which rows are meant: of these names, not before `since`, a stamp or its beginning, and of those the last `limit`."""
+    """Which rows are meant: of these names, not before `since`, a stamp or its beginning, and of those the last `limit`.
+
+    A provider's are those that it was asked, first or later: what another one made good is among them."""
 
     names: Mapping[Kind, str]
+    outcome: Outcome | None = None
+    request_id: str | None = None
     since: str | None = None
     limit: int | None = None
 
@@ -137,7 +153,7 @@ def read_rows(records: Iterable[Mapping[str, object]], wanted: Wanted) -> Rows:
                 found.setdefault(name.casefold(), name)
         for provider, _ in row.chain:
             known[Kind.PROVIDER].setdefault(provider.casefold(), provider)
-        if (wanted.since is None or row.ts >= wanted.since) and all(_has(row, kind, name) for kind, name in names.items()):
+        if _is_meant(row, wanted) and all(_has(row, kind, name) for kind, name in names.items()):
             kept.append(row)
     listed = {kind: sorted(found.values()) for kind, found in known.items()}
     for kind, name in wanted.names.items():
@@ -184,7 +200,11 @@ def read_row(record: Mapping[str, object]) -> Row | None:
         model=_text(record, "model"),
         request_class=_text(record, "request_class"),
         session=_text(record, "session"),
-        chain=tuple(_attempts(record.get("chain"))),
+        request_id=_text(record, "request_id"),
+        reason=_text(record, "reason"),
+        status=_number(record, "status"),
+        skipped=tuple(str(one) for one in _listed(record, "skipped")),
+        chain=tuple(_attempts(_listed(record, "chain"))),
         streaming=streaming if isinstance(streaming, bool) else None,
         ttft_ms=_number(record, "ttft_ms"),
         total_ms=_number(record, "total_ms"),
@@ -214,13 +234,20 @@ def since_stamp(text: str, now: float) -> str:
     return stamp_of((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
+def _is_meant(row: Row, wanted: Wanted) -> bool:
+    return (
+        (wanted.since is None or row.ts >= wanted.since)
+        and wanted.outcome in (None, row.outcome)
+        and wanted.request_id in (None, row.request_id)
+    )
+
+
 def _has(row: Row, kind: Kind, name: str) -> bool:
-    found = row.name(kind)
-    return found is not None and found.casefold() == name
+    return any(found.casefold() == name for found in row.names(kind))
 
 
-def _attempts(chain: object) -> Iterator[tuple[str, str]]:
-    for entry in chain if isinstance(chain, list) else ():
+def _attempts(chain: Sequence[object]) -> Iterator[tuple[str, str]]:
+    for entry in chain:
         if isinstance(entry, str):
             provider, colon, word = entry.rpartition(":")
             if colon:
@@ -241,8 +268,12 @@ def _number(record: Mapping[str, object], key: str) -> float | None:
 
 
 def _numbers(record: Mapping[str, object], key: str) -> tuple[float | None, ...]:
+    return tuple(map(_measured, _listed(record, key)))
+
+
+def _listed(record: Mapping[str, object], key: str) -> Sequence[object]:
     value = record.get(key)
-    return tuple(map(_measured, value)) if isinstance(value, list) else ()
+    return value if isinstance(value, list) else ()
 
 
 def _measured(value: object) -> float | None:

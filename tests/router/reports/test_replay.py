@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from router.reports.replay import compare, figures_by, figures_of
-from router.reports.rows import Kind
+from router.reports.rows import Kind, Outcome
 from router.reports.spread import Spread
 from tests.router.reports.journal_rows import answers, record, rows_of, seeded
 
@@ -69,6 +69,16 @@ def test_figures_of_every_name_add_up_to_the_journal() -> None:
         costs = [one.cost_usd.total for one in figures if one.cost_usd]
         assert sum(costs) == pytest.approx(sum(one["cost_usd"] for one in RECORDS))
         assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_request_that_was_refused_before_it_had_a_name_is_in_every_table(kind: Kind) -> None:
+    refused = record(outcome="refused", provider=None, profile=None, model=None, request_class=None, chain=[])
+
+    figures = figures_by(rows_of([record(), refused]), kind)
+
+    assert sum(one.requests for one in figures) == 2
+    assert sum(one.outcomes[Outcome.REFUSED] for one in figures) == 1
 
 
 def test_the_cache_ratio_is_what_was_read_over_that_and_fresh_tokens() -> None:
