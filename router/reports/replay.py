@@ -7,7 +7,8 @@ What is measured of whom:
                    another one would be its own
     cost           of requests whose price is known, with what their failed attempts cost; of a provider: what its own attempts
                    cost of the requests that it was asked last. Its total has those that another one made good, too
-    cache ratio    tokens read from a cache over these and the fresh ones"""
+    prompt tokens  of the whole prompt: fresh ones, those read from a cache, those written to one
+    cache ratio    tokens read from a cache over all of the prompt"""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class Figures:
     failures: Share
     latency_ms: Spread | None
     ttft_ms: Spread | None
-    input_tokens: Spread | None
+    prompt_tokens: Spread | None
     output_tokens: Spread | None
     cost_usd: Spread | None
     total_usd: float | None
@@ -91,7 +92,7 @@ def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
     is_provider = kind is Kind.PROVIDER
     timed = [row for row in whole if len(row.chain) < 2] if is_provider else whole  # noqa: PLR2004 - nobody else
     costs = [usd for row in (rows if is_provider else own) if (usd := cost(row)) is not None]
-    read, fresh = _sum(own, lambda row: row.cache_read), _sum(own, lambda row: row.input_tokens)
+    read, prompts = _sum(own, lambda row: row.cache_read), _sum(own, lambda row: row.prompt_tokens)
     streaming = [row.streaming for row in own if row.streaming is not None]
     return Figures(
         name=name,
@@ -100,13 +101,13 @@ def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
         failures=_attempt_failures(rows, name) if is_provider else _request_failures(own),
         latency_ms=_spread(timed, lambda row: row.total_ms),
         ttft_ms=_spread(timed, lambda row: row.ttft_ms if row.streaming else None),
-        input_tokens=_spread(own, lambda row: row.input_tokens),
+        prompt_tokens=_spread(own, lambda row: row.prompt_tokens),
         output_tokens=_spread(own, lambda row: row.output_tokens),
         cost_usd=_spread(own, cost),
         total_usd=sum(costs) if costs else None,
         savings_usd=_sum(rows if is_provider else own, lambda row: row.savings_at(name) if is_provider else row.savings_usd),
         cache_read_tokens=read,
-        cache_hit_ratio=read / (read + fresh) if read + fresh else 0.0,
+        cache_hit_ratio=read / prompts if prompts else 0.0,
         streaming_ratio=sum(streaming) / len(streaming) if streaming else 0.0,
     )
 
@@ -118,7 +119,7 @@ def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Compari
         _of_shares("failure rate", one.failures, other.failures),
         _of_spreads("latency", "ms", one.latency_ms, other.latency_ms),
         _of_spreads("time to first token", "ms", one.ttft_ms, other.ttft_ms),
-        _of_spreads("input tokens", "", one.input_tokens, other.input_tokens),
+        _of_spreads("prompt tokens", "", one.prompt_tokens, other.prompt_tokens),
         _of_spreads("output tokens", "", one.output_tokens, other.output_tokens),
         _of_spreads("cost of a request", "USD", one.cost_usd, other.cost_usd),
     )

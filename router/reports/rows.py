@@ -79,6 +79,12 @@ class Row:
     chain_costs: tuple[float | None, ...] = ()  # USD of each attempt, empty where the line does not say
     chain_savings: tuple[float | None, ...] = ()
 
+    @property
+    def prompt_tokens(self) -> float | None:
+        """The whole prompt, with what was read from a cache or written to one; `input_tokens` is what is in neither."""
+        parts = [part for part in (self.input_tokens, self.cache_read, self.cache_creation) if part is not None]
+        return sum(parts) if parts else None
+
     def cost_at(self, provider: str) -> float | None:
         """Return what the attempts at one provider have cost, USD; None where it got nothing, or nobody knows."""
         return self._at(provider, self.chain_costs, self.cost_usd)

@@ -81,7 +81,19 @@ def test_a_request_that_was_refused_before_it_had_a_name_is_in_every_table(kind:
     assert sum(one.outcomes[Outcome.REFUSED] for one in figures) == 1
 
 
-def test_the_cache_ratio_is_what_was_read_over_that_and_fresh_tokens() -> None:
+def test_prompts_are_compared_whole_whatever_a_cache_had_of_them() -> None:
+    cached = answers(40, "mid", input_tokens=100, cache_read_input_tokens=850, cache_creation_input_tokens=50)
+    (line,) = [
+        one
+        for one in compare([*answers(40, input_tokens=1000), *cached], Kind.PROVIDER, "fast", "mid").lines
+        if one.measure == "prompt tokens"
+    ]
+
+    assert line.difference is not None
+    assert (line.difference.value, line.is_clear) == (0, False)
+
+
+def test_the_cache_ratio_is_what_was_read_over_the_whole_prompt() -> None:
     rows = rows_of([record(input_tokens=300, cache_read_input_tokens=100), record(input_tokens=100), record()])
 
     assert figures_of(rows, Kind.PROVIDER, "fast").cache_hit_ratio == 0.2
