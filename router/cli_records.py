@@ -83,9 +83,13 @@ def audit(
 @click.option("--id", "request_id", help="Only the request of this id.")
 @click.option("--since", metavar="WHEN", help=_SINCE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
-@click.option("--by", type=click.Choice(("provider", "profile", "model", "class")), help="One row per what; else per provider.")
+@click.option(
+    "--by",
+    type=click.Choice(("provider", "profile", "model", "class", "hour", "day")),
+    help="One row per what; else per provider. Hours and days are UTC, and go by.",
+)
 @click.option("--requests", "as_list", is_flag=True, help="One row per request instead, the newest last: how it ended, and why.")
-@click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models or classes differ.")
+@click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models, classes, hours or days differ.")
 @click.option("--suggest-rules", is_flag=True, help="What the figures suggest to change in the configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @run_options

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
-from router.reports.rows import NOBODY, Kind, Outcome, Row
+from router.reports.rows import NOBODY, TIMES, Kind, Outcome, Row
 from router.reports.spread import FEW, Interval, Share, Spread, mean_difference, share_difference, share_of, spread_of
 
 # ends of an attempt that are no failure of its provider: the client's, or one of ours before anything was sent
@@ -39,8 +39,8 @@ class Figures:
     total_usd: float | None
     savings_usd: float
     cache_read_tokens: float
-    cache_hit_ratio: float
-    streaming_ratio: float
+    cache_hit_ratio: float | None
+    streaming_ratio: float | None
 
 
 @frozen(kw_only=True)
@@ -72,12 +72,14 @@ class Comparison:
 
 
 def figures_by(rows: Sequence[Row], kind: Kind) -> tuple[Figures, ...]:
-    """Return the figures of every name that the rows have, the dearest first, then the busiest."""
+    """Return the figures of every name that the rows have, the dearest first, then the busiest; hours and days as they went."""
     by_name: dict[str, list[Row]] = {}
     for row in rows:
         for name in row.names(kind):
             by_name.setdefault(name, []).append(row)
     found = [figures_of(own, kind, name) for name, own in by_name.items()]
+    if kind in TIMES:
+        return tuple(sorted(found, key=lambda one: one.name))
     return tuple(sorted(found, key=lambda one: (-(one.total_usd or 0.0), -one.requests, one.name)))
 
 
@@ -107,8 +109,8 @@ def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
         total_usd=sum(costs) if costs else None,
         savings_usd=_sum(rows if is_provider else own, lambda row: row.savings_at(name) if is_provider else row.savings_usd),
         cache_read_tokens=read,
-        cache_hit_ratio=read / prompts if prompts else 0.0,
-        streaming_ratio=sum(streaming) / len(streaming) if streaming else 0.0,
+        cache_hit_ratio=read / prompts if prompts else None,
+        streaming_ratio=sum(streaming) / len(streaming) if streaming else None,
     )
 
 

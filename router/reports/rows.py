@@ -21,6 +21,7 @@ _NUMBERS = (
     *("ttft_ms", "total_ms", "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
     *("cost_usd", "cost_savings_usd"),
 )
+_HOUR_CHARS, _DAY_CHARS = len("2026-01-31T12"), len("2026-01-31")  # of a stamp: `--since` takes them, too
 _MOST = 1e15  # the square of it, summed up over any journal, is a float
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -46,8 +47,11 @@ class Kind(StrEnum):
     PROFILE = "profile"
     MODEL = "model"
     CLASS = "class"
+    HOUR = "hour"  # UTC, as the lines have it
+    DAY = "day"
 
 
+TIMES = (Kind.HOUR, Kind.DAY)
 NOBODY = "(none)"  # the name of requests that were over before they had one: refused at the door, say
 
 
@@ -110,6 +114,10 @@ class Row:
                 return self.model
             case Kind.CLASS:
                 return self.request_class
+            case Kind.HOUR:
+                return self.ts[:_HOUR_CHARS]
+            case Kind.DAY:
+                return self.ts[:_DAY_CHARS]
 
     def names(self, kind: Kind) -> frozenset[str]:
         """Return every name that has a part in the row: each provider that was asked, else the one name, or NOBODY."""
