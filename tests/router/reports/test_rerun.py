@@ -141,7 +141,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
         *[a_pair(an_answer("a", "[red]x", LS), an_answer("b", "y", LS_OTHER))] * 6,
         left_out={"too-large": 2},
         bad_records=1,
-        ended="the next request might pass --max-usd",
+        ended="interrupted",
         spent_usd=0.5,
     )
     print_comparison(report, out)
@@ -156,7 +156,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
         "left out: 2 x too-large",
         "left out: 1 lines that are no record",
         "spent at most $0.500000 of $1.00",
-        "ended early: the next request might pass --max-usd",
+        "ended early: interrupted",
         "warning: 6 requests are few",
     ):
         assert words in shown
