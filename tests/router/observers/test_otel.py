@@ -216,7 +216,8 @@ async def test_an_attempt_has_the_span_that_its_provider_was_told() -> None:
 
 
 async def test_the_metrics_are_those_of_the_conventions(autojump_clock: MockClock) -> None:
-    rig = Rig(providers=[refusing("b"), ScriptedProvider(name="a", scripts=[Script(chunks=[2.0, *chat_stream("one")])])])
+    slow = ScriptedProvider(name="a", scripts=[Script(chunks=[2.0, *chat_stream("one")])])
+    rig = Rig(providers=[refusing("b"), slow], keys={"a": {"usage_estimate": True}})
     await rig.ask(CHAT, stream=True)
 
     points = Collected().take(rig).points()
