@@ -235,7 +235,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "adaptive-routing-applied": EventSpec(INFO, ("profile", "mode", "static_order", "effective_order", "stats")),
     "provider-key-rests": EventSpec(WARNING, ("provider", "key", "reason", "rests_s"), audited=True),
     "chain-claude-code-suitability-degraded": EventSpec(WARNING, ("profile", "degraded_providers", "degraded_models", "hint")),
-    "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint"), audited=True),
+    "chain-uniform-auth-failure": EventSpec(
+        WARNING, ("request_id", "profile", "status", "count", "providers", "hint"), audited=True
+    ),
     # what it costs (routing.md 13)
     "cache-observed": EventSpec(INFO, _CACHE_FIELDS),
     "budget-threshold": EventSpec(WARNING, ("scope", "name", "percent", "spent_usd", "cap_usd", "period"), audited=True),
