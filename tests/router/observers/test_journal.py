@@ -154,7 +154,8 @@ def test_an_outcome_is_one_of_four(word: str, chain: list[str], outcome: str, re
 
 
 def test_a_request_that_was_refused_at_the_door_is_a_row_and_a_page_that_is_not_there_is_none() -> None:
-    (row,) = journalled("request-refused", request_id="id", method="POST", path="/v1/messages", kind="authentication")
+    refused = {"request_id": "id", "method": "POST", "path": "/v1/messages", "kind": "unauthorized"}
+    (row,) = journalled("request-refused", **refused, dialect="anthropic")
 
-    assert (row["request_id"], row["outcome"], row["reason"]) == ("id", "refused", "authentication")
-    assert journalled("request-refused", request_id="id", method="GET", path="/favicon.ico", kind="not-found") == []
+    assert (row["request_id"], row["dialect"], row["outcome"], row["reason"]) == ("id", "anthropic", "refused", "unauthorized")
+    assert journalled("request-refused", **{**refused, "path": "/dashboard/login"}) == []
