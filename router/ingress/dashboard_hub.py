@@ -14,6 +14,7 @@ from attrs import asdict, define, field
 
 from router.errors import OverCapacity
 from router.ingress.dashboard_parts import (
+    MAX_TREE,
     Clock,
     Part,
     daemon_part,
@@ -32,8 +33,6 @@ from router.ports import Control
 TICK_S = 1.0  # a change shows within two
 BEAT_EVERY = 5  # ticks without news, then a sign of life: the page calls itself stale after 12 s
 MAX_VIEWERS = 32  # each may hold one snapshot's bytes in the server's buffers
-BIG_TREE = 400  # tasks from which on the tree is walked every tenth tick only: a walk costs 10 to 25 us a task
-BIG_TREE_EVERY = 10
 
 
 @define(eq=False, kw_only=True)
@@ -114,9 +113,8 @@ class Hub:
         yield "live", live_part(self.live.shown(), clock)
         yield "spend", spend_part(report.spend)
         yield "traffic", traffic_part(self.views.series, clock.wall)
-        is_small = trio.lowlevel.current_statistics().tasks_living <= BIG_TREE
-        if is_small or self._snapshot.number % BIG_TREE_EVERY == 1:
-            yield "tree", tree_part(self.control.tree(), clock)
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        yield "tree", tree_part(self.control.tree(MAX_TREE), tasks, clock)
 
 
 @define(eq=False, kw_only=True)
