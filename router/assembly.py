@@ -349,6 +349,7 @@ class Source:
             fairness=FairnessReport.of(generation.fairness),
             capture=config.capture if config.capture.enabled else None,
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
+            mode_source=loaded.mode_source,
         )
 
     def model_ids(self) -> tuple[str, ...]:

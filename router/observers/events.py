@@ -119,6 +119,7 @@ EVENTS: Mapping[str, EventSpec] = {
             "profiles",
             "allow_paid",
             "default_profile",
+            "mode_source",
         ),
         audited=True,
     ),
