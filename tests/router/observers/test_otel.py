@@ -205,7 +205,7 @@ async def test_an_attempt_has_the_span_that_its_provider_was_told() -> None:
     rig = Rig(
         providers=[provider],
         keys={"a": {"forward_traceparent": True}},
-        tables={"otel": OtelConfig(enabled=True)},
+        is_exported=True,
     )
     await rig.ask(CHAT, headers=[PARENT], stream=True)
 
