@@ -55,6 +55,11 @@ def test_an_excluded_provider_tells_why_and_when_it_is_probed_and_what_is_left_o
     assert part["restarts"] == {"used": 1, "max": 3, "window_s": 600.0}
 
 
+@pytest.mark.parametrize("owed", [None, 3])
+def test_a_restart_that_is_owed_is_told(owed: int | None) -> None:
+    assert part_of(a_report(evolve(EXCLUDED, restart_owed=owed)))["is_restart_owed"] is (owed is not None)
+
+
 @pytest.mark.parametrize(
     ("report", "word", "why"),
     [
@@ -113,6 +118,14 @@ def test_a_request_tells_its_time_to_the_first_token_and_when_it_came() -> None:
 
     assert isinstance(part, dict)
     assert (part["requests"][0]["ttft_ms"], part["requests"][0]["opened_at"]) == (1500, WALL - 5)
+
+
+@pytest.mark.parametrize("can_cancel", [True, False])
+def test_a_request_that_nothing_can_cancel_any_more_says_so(*, can_cancel: bool) -> None:
+    part = live_part((evolve(a_live(), can_cancel=can_cancel),), CLOCK)
+
+    assert isinstance(part, dict)
+    assert part["requests"][0]["can_cancel"] is can_cancel
 
 
 def test_requests_to_which_a_client_gave_one_name_are_told_apart() -> None:
