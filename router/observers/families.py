@@ -171,12 +171,15 @@ KEY_RESTS = _counter("provider_key_rests", "Keys of a pool that were put to rest
 # tokens and money
 INPUT_TOKENS = _counter(
     "input_tokens",
-    "Input tokens of answers, as the upstream counts; else estimated if there is a price, a limit of tokens or `usage_estimate`.",
+    "Input tokens of answers, as the upstream counts; else estimated if there is a price, a limit of tokens or `usage_estimate`. "
+    "Those of a cache, read or written, are not in it.",
     PROVIDER,
 )
 OUTPUT_TOKENS = _counter("output_tokens", "Output tokens of answers, as the upstream counts, else estimated.", PROVIDER)
-CACHE_READ = _counter("cache_read_tokens", "Input tokens that the vendor had kept.", PROVIDER)
-CACHE_CREATION = _counter("cache_creation_tokens", "Input tokens that the vendor keeps from now on.", PROVIDER)
+CACHE_READ = _counter("cache_read_tokens", "Input tokens that the vendor had kept; not in router_input_tokens_total.", PROVIDER)
+CACHE_CREATION = _counter(
+    "cache_creation_tokens", "Input tokens that the vendor keeps from now on; not in router_input_tokens_total.", PROVIDER
+)
 CACHE_OBSERVED = _counter(
     "cache_observed", "Answers by what the prompt cache did for them.", PROVIDER, Label("outcome", words(CacheOutcome))
 )
