@@ -329,8 +329,7 @@ class Source:
     def report(self) -> StatusReport:
         """Return the daemon as it is now."""
         loaded, generation = self.deployed.current.loaded, self.deployed.current.generation
-        config = loaded.config
-        default = generation.table.default
+        config, default = loaded.config, generation.table.default
         plan = generation.plan(generation.profiles[default], trio.current_time())
         in_flight, processes, spend = self.tree.in_flight(), self.tree.processes(), self.tree.spending.snapshot()
         return StatusReport(
@@ -354,6 +353,7 @@ class Source:
             fairness=FairnessReport.of(generation.fairness),
             capture=config.capture if config.capture.enabled else None,
             warnings=tuple(f"{warning.path}: {warning.message}" for warning in loaded.warnings),
+            mode_source=loaded.mode_source,
         )
 
     def model_ids(self) -> tuple[str, ...]:

@@ -114,8 +114,8 @@ class Control(Protocol):
     async def reload(self) -> ReloadOutcome:
         """Read the configuration again; returns when it is at work, or refused."""
 
-    def tree(self) -> TreeNode:
-        """Return the live nursery tree."""
+    def tree(self, most: int | None = None) -> TreeNode:
+        """Return the live nursery tree; no more than the first `most` tasks, read from the top down, None for all."""
 
 
 class ReadsOn(Protocol):

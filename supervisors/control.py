@@ -48,9 +48,9 @@ class BoardControl:
         """Read the configuration again; returns when it is at work, or refused."""
         return await self.reload_now()
 
-    def tree(self) -> TreeNode:
-        """Return the live nursery tree; trio's own two tasks, above and beside it, are left out."""
-        return walk(self.top, name=ROOT)
+    def tree(self, most: int | None = None) -> TreeNode:
+        """Return the live nursery tree, or its first `most` tasks; trio's own two, above and beside it, are left out."""
+        return walk(self.top, name=ROOT, most=most)
 
     def _cell(self, provider: str) -> Cell:
         try:

@@ -79,8 +79,7 @@ class Holding:
     def _whole(self, usage: Usage | None) -> Usage:
         """Return the usage with the input that was sent, where nobody counted it."""
         told = Usage(estimated=True) if usage is None else usage
-        is_silent = told.estimated and not (told.input or told.cache_read or told.cache_write)
-        return evolve(told, input=self._input_tokens) if is_silent else told
+        return told if told.has_input else evolve(told, input=self._input_tokens)
 
 
 @define(kw_only=True, eq=False)

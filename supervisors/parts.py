@@ -45,19 +45,18 @@ from supervisors.health_policy import health_policies
 from supervisors.keep_running import ChildState, Keeper, SupervisorExhausted
 from supervisors.ledger import Ledger
 from supervisors.listen_fds import listening_sockets, require_token
+from supervisors.local_servers import local_servers
 from supervisors.new_generation import update_board
 from supervisors.outside import ConfigSource, Seams
 from supervisors.policies import provider_spec
 from supervisors.probe_once import Probing
 from supervisors.probes import Probes
 from supervisors.process_config import process_specs
-from supervisors.process_probe import HttpProbe
 from supervisors.process_runner import Runner
 from supervisors.processes import Processes
 from supervisors.provider import ChildOfProvider
 from supervisors.reload import Reloader
 from supervisors.restart_config import restart_groups
-from supervisors.restart_job import RestartTools
 from supervisors.restart_names import group_ids
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
@@ -246,7 +245,7 @@ def build(
     """Build the parts over one configuration; starts nothing, opens nothing. What it tells goes to the log, `observer`, first.
 
     Raises ConfigError for managed processes that cannot live together, and for passed sockets that do not fit."""
-    config, unconfigured = loaded.config, loaded.secrets.unconfigured
+    config = loaded.config
     redactor.learn(loaded.secrets.sensitive)
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
@@ -259,22 +258,14 @@ def build(
     ledger = Ledger(wall=seams.wall, observer=observer, rows=state)
     ledger.configure(config)
     runner = seams.runner(directory / "processes", observer)
-    look = HttpProbe(dial=seams.dial)
-    processes = Processes(
-        process_specs(config.providers, unconfigured),
-        observer=observer,
-        runner=runner,
-        probe=look,
-        on_unasked_end=late.process_ended,
-        redact=redactor.redact,
-    )
-    restarts = Restarts(
-        observer=observer,
-        tools=RestartTools(runner=runner, processes=processes, probe=look),
-        groups=restart_groups(config, unconfigured),
+    processes, restarts = local_servers(
+        loaded,
+        seams,
+        runner,
         rows=state,
-        wall=seams.wall,
+        observer=observer,
         redact=redactor.redact,
+        on_unasked_end=late.process_ended,
         is_stopping=lambda: drain.is_started,
     )
     probing = _probing(late, config, seams, processes)

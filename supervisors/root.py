@@ -351,5 +351,6 @@ class Daemon:
                 "profiles": [profile.name for profile in config.profiles],
                 "allow_paid": config.routing.allow_paid,
                 "default_profile": config.routing.default_profile,
+                "mode_source": parts.loaded.mode_source,
             },
         )

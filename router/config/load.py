@@ -15,7 +15,7 @@ from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Advice, Document, Fault, Override, apply_all, tables
 from router.config.exporting import missing_for_export, with_export
 from router.config.locate import locate
-from router.config.origin import environment_overrides, flag_overrides
+from router.config.origin import environment_overrides, flag_overrides, mode_source
 from router.config.overrides import apply_sets
 from router.config.places import Places, by_line
 from router.config.rules import broken_rules
@@ -71,7 +71,13 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     empty = advise_empty_profiles(config, secrets.unconfigured)
     short = advise_short_tokens(config, secrets)
     warnings = _warnings([*advise(config, document), *skipped, *unset, *empty, *short], text, overrides)
-    return LoadedConfig(config=_with_vendors(config, document), secrets=secrets, warnings=warnings, path=path)
+    return LoadedConfig(
+        config=_with_vendors(config, document),
+        secrets=secrets,
+        warnings=warnings,
+        path=path,
+        mode_source=mode_source(overrides),
+    )
 
 
 def _unreadable(path: Path, message: str) -> ConfigError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import router
@@ -11,6 +11,7 @@ from router.config.rules import AUTO, profile_names
 from router.errors import ConfigError, Mistake
 
 DEFAULT_PROFILE = ("routing", "default_profile")
+MODE_VARIABLE = "ROUTER_MODE"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -47,9 +48,9 @@ def first_file(environ: Mapping[str, str]) -> Path:
 
 def environment_overrides(document: Document, environ: Mapping[str, str]) -> Iterator[Override]:
     """Yield what ROUTER_MODE and ROUTER_ALLOW_PAID (or ALLOW_PAID) say over the file."""
-    mode = environ.get("ROUTER_MODE", "").strip()
+    mode = environ.get(MODE_VARIABLE, "").strip()
     if mode:
-        yield Override(origin="ROUTER_MODE", path=DEFAULT_PROFILE, value=_profile_of(document, mode))
+        yield Override(origin=MODE_VARIABLE, path=DEFAULT_PROFILE, value=_profile_of(document, mode))
     for name in ("ROUTER_ALLOW_PAID", "ALLOW_PAID"):
         text = environ.get(name, "").strip()
         if text:
@@ -63,6 +64,12 @@ def flag_overrides(document: Document, *, mode: str | None, log_level: str | Non
         yield Override(origin="--mode", path=DEFAULT_PROFILE, value=_profile_of(document, mode.strip()))
     if log_level is not None:
         yield Override(origin="--log-level", path=("server", "log_level"), value=log_level)
+
+
+def mode_source(overrides: Iterable[Override]) -> str:
+    """Return what has chosen the default profile: `config`, `env`, which is ROUTER_MODE, or `command-line`."""
+    origins = ["", *(one.origin for one in overrides if one.path == DEFAULT_PROFILE)]
+    return {"": "config", MODE_VARIABLE: "env"}.get(origins[-1], "command-line")
 
 
 def _checkout_file() -> list[Path]:

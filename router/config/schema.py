@@ -68,12 +68,15 @@ class ConfigWarning:
 
 @frozen(kw_only=True)
 class LoadedConfig:
-    """What one reading gave: the values, the secrets they name, the warnings, and the file they came from."""
+    """What one reading gave: the values, the secrets they name, the warnings, and the file they came from.
+
+    `mode_source` tells what has chosen the default profile: `config`, `env` or `command-line`."""
 
     config: RouterConfig
     secrets: Secrets
     warnings: tuple[ConfigWarning, ...]
     path: Path
+    mode_source: str = "config"
 
 
 __all__ = [

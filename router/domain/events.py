@@ -46,6 +46,11 @@ class Usage:
     cost_usd: float | None = None
     estimated: bool = False
 
+    @property
+    def has_input(self) -> bool:
+        """Whether somebody counted the input: an estimate without any has not, since no prompt is empty."""
+        return not self.estimated or bool(self.input or self.cache_read or self.cache_write)
+
 
 @frozen(kw_only=True)
 class Started:

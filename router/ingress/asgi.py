@@ -33,6 +33,7 @@ from router.ingress.routes import (
     ModelRoute,
     Page,
     Target,
+    dialect_asked,
     find_target,
     guess_dialect,
 )
@@ -130,6 +131,7 @@ class Front:
         }:  # people read no JSON: they get a form
             await exchange.respond(303, [("location", DASHBOARD_LOGIN)])
             return
+        dialect = dialect_asked(exchange.method, exchange.path)
         self.observer.event(
             "request-refused",
             {
@@ -138,6 +140,7 @@ class Front:
                 "path": exchange.path[:200],
                 "kind": error.kind.value,
                 "peer": exchange.peer,
+                **({} if dialect is None else {"dialect": dialect}),
             },
         )
         await refuse(exchange, error)

@@ -5,8 +5,8 @@ remembers which version of each part it has, and how far it has read the events.
 nothing; what it was too slow for it is told as a number.
 
 What is dear is made in turns, a provider at a time, with a checkpoint between: 60 providers with an hour behind them are
-60 ms of work, and the requests shall not stand still for it. The facts are read first, in one go; what passes during the
-turns is told again in the next tick, so that nothing is missed."""
+60 ms of work, and the requests shall not stand still for it. The facts are read first, in one go, but for the tree, whose
+walk is a turn of its own; what passes during the turns is told again in the next tick, so that nothing is missed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import orjson
 import trio
 from attrs import asdict, define, field
 
-from router.domain.control import TreeNode
 from router.errors import OverCapacity
 from router.ingress.dashboard_parts import (
+    MAX_TREE,
     Clock,
     Part,
     daemon_part,
@@ -38,8 +38,6 @@ from router.ports import Control
 TICK_S = 1.0  # a change shows within two
 BEAT_EVERY = 5  # ticks without news, then a sign of life: the page calls itself stale after 12 s
 MAX_VIEWERS = 32  # each may hold one snapshot's bytes in the server's buffers
-BIG_TREE = 400  # tasks from which on the tree is walked every tenth tick only: a walk costs 10 to 25 us a task
-BIG_TREE_EVERY = 10
 
 
 @define(eq=False, kw_only=True)
@@ -98,10 +96,10 @@ class Hub:
         async with self._looking:
             now, old = trio.current_time(), self._snapshot
             if now >= old.taken_at + self.tick_s:
-                clock, number, parts = Clock(now=now, wall=self.unix_now()), old.number + 1, dict(old.parts)
-                facts = self.source.report(), self.live.shown(), self._tree(number)
+                clock, number, parts = self._clock(), old.number + 1, dict(old.parts)
+                report, live = self.source.report(), self.live.shown()
                 await self._read_totals(clock.wall)
-                for name, part in self._look(*facts, clock):
+                for name, part in self._look(report, live, clock):
                     told = orjson.dumps(part)
                     if name not in parts or parts[name][1] != told:
                         parts[name] = (number, told)
@@ -131,21 +129,17 @@ class Hub:
                 series.totals(name, window, wall)
             await trio.lowlevel.checkpoint()
 
-    def _tree(self, number: int) -> TreeNode | None:
-        """Return the tree, None where it is too large for every tick."""
-        is_small = trio.lowlevel.current_statistics().tasks_living <= BIG_TREE
-        return self.control.tree() if is_small or number % BIG_TREE_EVERY == 1 else None
+    def _clock(self) -> Clock:
+        return Clock(now=trio.current_time(), wall=self.unix_now())
 
-    def _look(
-        self, report: StatusReport, live: tuple[LiveRequest, ...], tree: TreeNode | None, clock: Clock
-    ) -> Iterator[tuple[str, Part]]:
+    def _look(self, report: StatusReport, live: tuple[LiveRequest, ...], clock: Clock) -> Iterator[tuple[str, Part]]:
         yield "daemon", daemon_part(report)
         yield "providers", providers_part(report, clock)
         yield "live", live_part(live, clock)
         yield "spend", spend_part(report.spend)
         yield "traffic", traffic_part(self.views.series, clock.wall)
-        if tree is not None:
-            yield "tree", tree_part(tree, clock)
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        yield "tree", tree_part(self.control.tree(MAX_TREE), tasks, self._clock())
 
 
 @define(eq=False, kw_only=True)

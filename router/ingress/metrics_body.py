@@ -108,6 +108,7 @@ def _startup(report: StatusReport, config: RouterConfig) -> dict[str, object]:
         "profiles": list(report.profiles),
         "allow_paid": config.routing.allow_paid,
         "default_profile": report.default_profile,
+        "mode_source": report.mode_source,
         "addresses": report.addresses,
     }
 

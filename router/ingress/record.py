@@ -123,7 +123,7 @@ class Record:
             "outcome": outcome,
             "ttft_ms": None if trace.committed_at is None else _ms(trace.committed_at - exchange.opened_at),
             "total_ms": _ms(now - exchange.opened_at),
-            "input_tokens": usage.input if usage else None,
+            "input_tokens": usage.input if usage and usage.has_input else None,
             "output_tokens": usage.output if usage else None,
             "cache_read_input_tokens": usage.cache_read if usage else None,
             "cache_creation_input_tokens": usage.cache_write if usage else None,

@@ -135,6 +135,15 @@ def find_target(method: str, path: str, query: str = "") -> Target:
     return target
 
 
+def dialect_asked(method: str, path: str) -> DialectName | None:
+    """Return in which API a model is asked for an answer, None for whatever else: a page, there or not, or a count."""
+    try:
+        target = find_target(method, path)
+    except (NotFound, MethodNotAllowed):
+        return None
+    return target.dialect if isinstance(target, ModelRoute) and target.operation is Operation.GENERATE else None
+
+
 def guess_dialect(path: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> DialectName:
     """Return whose errors the caller reads. The model list is everybody's: there the headers tell (wire.md 20.1)."""
     if path.startswith(("/v1/messages", "/v1/v1/messages")):

@@ -38,7 +38,8 @@ class ProviderReport:
 class StatusReport:
     """The daemon at one moment. `is_routable` tells whether a request to the default profile would have a provider.
 
-    `profiles` maps each name to its chain. `addresses` are base URLs. `in_flight` counts requests to models."""
+    `profiles` maps each name to its chain. `addresses` are base URLs. `in_flight` counts requests to models. `mode_source`
+    is what has chosen the default profile: `config`, `env` or `command-line`."""
 
     version: str
     started_at: datetime
@@ -58,6 +59,7 @@ class StatusReport:
     fairness: FairnessReport | None = None
     timezone: str = "UTC"  # in which people are shown times
     capture: CaptureConfig | None = None  # requests are recorded
+    mode_source: str = "config"
 
     @property
     def degraded(self) -> tuple[str, ...]:

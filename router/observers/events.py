@@ -121,6 +121,7 @@ EVENTS: Mapping[str, EventSpec] = {
             "profiles",
             "allow_paid",
             "default_profile",
+            "mode_source",
         ),
         audited=True,
     ),
@@ -205,7 +206,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "drift-reload-skip": EventSpec(DEBUG, ("detail", *_HEALTH_FIELDS)),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
-    "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind", "peer")),
+    "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind", "peer", "dialect")),
     "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info"), audited=True),
     "connection-crashed": EventSpec(ERROR, ("exc_info",), audited=True),
     "accept-paused": EventSpec(WARNING, ("reason",), audited=True),
@@ -241,7 +242,9 @@ EVENTS: Mapping[str, EventSpec] = {
     "adaptive-routing-applied": EventSpec(INFO, ("profile", "mode", "static_order", "effective_order", "stats")),
     "provider-key-rests": EventSpec(WARNING, ("provider", "key", "reason", "rests_s"), audited=True),
     "chain-claude-code-suitability-degraded": EventSpec(WARNING, ("profile", "degraded_providers", "degraded_models", "hint")),
-    "chain-uniform-auth-failure": EventSpec(WARNING, ("profile", "status", "count", "providers", "hint"), audited=True),
+    "chain-uniform-auth-failure": EventSpec(
+        WARNING, ("request_id", "profile", "status", "count", "providers", "hint"), audited=True
+    ),
     # what it costs (routing.md 13)
     "cache-observed": EventSpec(INFO, _CACHE_FIELDS),
     "budget-threshold": EventSpec(WARNING, ("scope", "name", "percent", "spent_usd", "cap_usd", "period"), audited=True),

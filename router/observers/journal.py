@@ -77,7 +77,7 @@ class JournalListener:
         """Take one event in."""
         if told.name == "request-complete":
             make = journal_record
-        elif told.name == "request-refused" and told.fields.get("method") == "POST":  # a page that is not there is no request
+        elif told.name == "request-refused" and told.fields.get("dialect"):  # a page, there or not, is no request to a model
             make = refusal_record
         else:
             return

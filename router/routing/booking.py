@@ -94,6 +94,4 @@ def was_read(error: RouterError, *, was_sent: bool, has_head: bool) -> bool:
 
 def with_input(usage: Usage, tokens: int) -> Usage:
     """Return the usage with `tokens` as its input where it is an estimate that knows none; 0 changes nothing."""
-    if not tokens or not usage.estimated or usage.input or usage.cache_read or usage.cache_write:
-        return usage
-    return evolve(usage, input=tokens)
+    return usage if usage.has_input or not tokens else evolve(usage, input=tokens)

@@ -1,4 +1,4 @@
-"""The events of a chain: whom the plan left, and each departure on the way (routing.md 10.4, 18).
+"""The events of a chain: whom the plan left, each departure on the way, and its end (routing.md 10.4, 18).
 
 A provider that is left out has no event of its own: it stands in `skipped` (docs/decisions/014). One that a budget leaves
 out has, for the figures."""
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from router.domain.spend import Blocked
+from router.errors import ProviderFailed
 from router.ports import Observer
 from router.routing.chain import Dropped, DropReason, Plan
 from router.routing.trace import Hop
@@ -31,6 +32,7 @@ _EMPTIED = (
     ),
 )
 _DETAIL_CHARS = 200
+_AUTH_STATUSES = (401, 403)
 
 
 def tell_plan(plan: Plan, request_id: str, observer: Observer) -> None:
@@ -70,6 +72,22 @@ def tell_hops(hops: Sequence[Hop], told: int, about: Mapping[str, object], obser
                 "pre_attempt": hop.is_rest,
                 "absent": hop.absent,
                 "hop_index": index,
+            },
+        )
+
+
+def tell_uniform_auth(failures: Sequence[ProviderFailed], about: Mapping[str, object], observer: Observer) -> None:
+    """Tell where every attempt failed since its key was refused, and alike; `about` is the request's id and profile."""
+    statuses = {failure.status for failure in failures}
+    if len(statuses) == 1 and failures[0].status in _AUTH_STATUSES:
+        observer.event(
+            "chain-uniform-auth-failure",
+            {
+                **about,
+                "status": failures[0].status,
+                "count": len(failures),
+                "providers": [failure.provider for failure in failures],
+                "hint": "probable-misconfig",
             },
         )
 

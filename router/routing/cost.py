@@ -95,7 +95,7 @@ def cache_fields(usage: Usage, cost: Cost, *, has_cache_control: bool, is_stream
         "outcome": str(cache_outcome(usage)),
         "cache_read_input_tokens": usage.cache_read or 0,
         "cache_creation_input_tokens": usage.cache_write or 0,
-        "input_tokens": usage.input,
+        "input_tokens": usage.input if usage.has_input else None,
         "output_tokens": usage.output,
         "streaming": is_streaming,
         "cost_usd": round(cost.total_usd, 6),

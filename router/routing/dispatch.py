@@ -21,6 +21,7 @@ from router.ports import AttemptHandle, Observer, OutcomeSink, Provider, Spendin
 from router.routing.answer import Ask, AttemptEnd, Deliver, RelayEnd
 from router.routing.booking import Booking, booked
 from router.routing.chain import DropReason, Plan, empty_chain_error, has_larger_window
+from router.routing.chain_events import tell_uniform_auth
 from router.routing.classify import is_absent, is_stop
 from router.routing.seen import Seen
 from router.routing.trace import Trace, all_failed_error, overflow_error
@@ -298,7 +299,9 @@ class Walk:
     def _error(self) -> RouterError:
         if self._overflowed is not None and self._is_overflow_the_end():
             return overflow_error(self._overflowed)
-        return all_failed_error(self.plan.profile, tuple(self._failures), self.upstreams.observer)
+        about = {"request_id": self.trace.request_id, "profile": self.plan.profile}
+        tell_uniform_auth(self._failures, about, self.upstreams.observer)
+        return all_failed_error(self.plan.profile, tuple(self._failures))
 
     def _is_overflow_the_end(self) -> bool:
         """Tell whether nobody after the overflow may answer a repeat of the same prompt."""

@@ -12,11 +12,9 @@ from router.domain.health import RATE_LIMIT_COOLDOWN_S
 from router.domain.outcome import Attempt
 from router.domain.spend import Cost
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
-from router.ports import Observer
 from router.routing.chain import PASSING, Dropped, DropReason, Plan
 from router.wire.errors import scrubbed
 
-_AUTH_STATUSES = (401, 403)
 MAX_WORDS = 200  # of the last provider's own text in an error
 _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 
@@ -164,7 +162,7 @@ def overflow_error(failure: ProviderFailed) -> ContextOverflow:
     return ContextOverflow(message=f"prompt is too long: {failure.message}")
 
 
-def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observer: Observer) -> NoProviderAvailable:
+def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...]) -> NoProviderAvailable:
     """Return what a client is told when every attempt failed: each provider and why, and the last one's own words."""
     told = " | ".join(f"{f.provider} {f.status or ''} {f.reason}".replace("  ", " ") for f in failures)
     told += f" ({words})" if failures and (words := scrubbed(failures[-1].message)[:MAX_WORDS]) else ""
@@ -172,7 +170,6 @@ def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observe
     # what the board rests a limited provider for: who comes back earlier finds nobody
     unstated_s = RATE_LIMIT_COOLDOWN_S if kind is ErrorKind.RATE_LIMITED else None
     waits = [unstated_s if failure.retry_after_s is None else failure.retry_after_s for failure in failures]
-    _warn_uniform_auth(profile, failures, observer)
     return NoProviderAvailable(
         kind=kind,
         message=f"profile {profile!r}: every provider failed: {told}",
@@ -203,18 +200,3 @@ def _met(failure: ProviderFailed) -> FailureReason:
     """Return what a client has met: a pace of ours that says when there is room again is a limit of the provider's."""
     has_a_time = failure.reason is FailureReason.BUSY and failure.retry_after_s is not None
     return FailureReason.RATE_LIMIT if has_a_time else failure.reason
-
-
-def _warn_uniform_auth(profile: str, failures: tuple[ProviderFailed, ...], observer: Observer) -> None:
-    statuses = {failure.status for failure in failures}
-    if len(statuses) == 1 and failures[0].status in _AUTH_STATUSES:
-        observer.event(
-            "chain-uniform-auth-failure",
-            {
-                "profile": profile,
-                "status": failures[0].status,
-                "count": len(failures),
-                "providers": [failure.provider for failure in failures],
-                "hint": "probable-misconfig",
-            },
-        )

@@ -98,7 +98,8 @@ async def test_the_tree_is_that_of_the_task_which_made_the_control(autojump_cloc
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.sleep_forever, name="service")
         await trio.testing.wait_all_tasks_blocked()
-        tree = control.tree()
+        tree, top = control.tree(), control.tree(1)
         nursery.cancel_scope.cancel()
 
     assert (tree.name, [child.name for child in tree.children]) == ("root", ["service"])
+    assert (top.name, top.children) == ("root", ())

@@ -94,20 +94,23 @@ async def test_it_serves_until_a_signal_stops_it(number: signal.Signals, tmp_pat
     told, exit_codes = Told(), list[int]()
 
     async def run() -> None:
-        exit_codes.append(await main(a_config(tmp_path), told))
+        exit_codes.append(await main(evolve(a_config(tmp_path), mode_source="env"), told))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run)
         with trio.fail_after(START_S):
             await told.started.wait()
-        addresses = told.fields("router-startup")["addresses"]
+        addresses, source = (told.fields("router-startup")[key] for key in ("addresses", "mode_source"))
         assert isinstance(addresses, list)
         ready = await ask(addresses[0], "/readyz")
+        metrics = await ask(addresses[0], "/metrics.json")
         status = await ask(addresses[0], "/status")
         names = task_names(nursery)
         signal.raise_signal(number)
 
     assert b'{"status":"ready"}' in ready
+    assert source == "env"
+    assert b'"mode_source":"env"' in metrics
     assert f'"addresses":["{addresses[0]}"]'.encode() in status
     assert {"service", "state", "processes", "ingress"} <= names
     assert exit_codes == [STOPPED]

@@ -31,6 +31,16 @@ async def test_a_collector_that_hangs_keeps_no_daemon_from_its_end(autojump_cloc
     assert ended.wait(5)
 
 
+async def test_what_is_left_is_sent_also_where_the_daemon_is_cancelled() -> None:
+    sent = threading.Event()
+
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await telemetry.end((sent.set,))
+
+    assert sent.is_set()
+
+
 def test_where_it_is_off_nobody_listens_and_nothing_is_to_be_ended() -> None:
     log = RememberingObserver()
     fanout = Fanout(log, lambda: 0.0)

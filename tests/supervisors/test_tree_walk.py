@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import pytest
 import trio
 
 from router.domain.control import TaskState, TreeNode
@@ -138,6 +139,21 @@ async def test_every_living_task_is_in_the_tree(autojump_clock: trio.testing.Moc
         nursery.cancel_scope.cancel()
 
     assert count(whole) == living
+
+
+@pytest.mark.parametrize("most", range(1, 6))
+async def test_a_walk_of_so_many_tasks_has_the_first_ones(most: int, autojump_clock: trio.testing.MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Pump().rings)
+        await trio.testing.wait_all_tasks_blocked()
+        root = walk(trio.lowlevel.current_task(), name="root", most=most)
+        nursery.cancel_scope.cancel()
+
+    assert names(root) == ["root", "Pump.rings", "outer/1", "outer/2", "inner"][:most]
+
+
+def names(node: TreeNode) -> list[str]:
+    return [node.name, *(name for child in node.children for name in names(child))]
 
 
 def count(node: TreeNode) -> int:

@@ -186,7 +186,7 @@ MODELS = {"workshop": "qwen3-coder-30b", "claude": "claude-sonnet-4-5", "openrou
 class ScriptedControl(Operators):
     """A tree as a daemon with four providers has it."""
 
-    def tree(self) -> TreeNode:
+    def tree(self, most: int | None = None) -> TreeNode:  # noqa: ARG002 - it is small
         return _node(
             "nursery-router",
             "supervise",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -160,6 +161,22 @@ def test_the_flag_wins_over_the_variable_and_both_over_the_file() -> None:
 
     assert read(text, environ={"ROUTER_MODE": "small"}).config.routing.default_profile == "small"
     assert read(text, environ={"ROUTER_MODE": "nobody"}, mode="default").config.routing.default_profile == "default"
+
+
+@pytest.mark.parametrize(
+    ("environ", "sets", "mode", "source"),
+    [
+        ({}, (), None, "config"),
+        ({}, ("server.port=1",), None, "config"),
+        ({"ROUTER_MODE": "small"}, (), None, "env"),
+        ({"ROUTER_MODE": "small"}, ("routing.default_profile=default",), None, "command-line"),
+        ({"ROUTER_MODE": "small"}, (), "default", "command-line"),
+    ],
+)
+def test_what_has_chosen_the_default_profile_is_told(
+    environ: Mapping[str, str], sets: tuple[str, ...], mode: str | None, source: str
+) -> None:
+    assert read(MODES, *sets, environ=environ, mode=mode).mode_source == source
 
 
 def test_an_unknown_mode_is_told_as_the_modes() -> None:

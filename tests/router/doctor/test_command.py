@@ -98,6 +98,16 @@ def test_a_provider_that_costs_money_is_asked_by_name_or_with_paid(desk: Desk) -
     assert checks(desk.run("doctor", "--all", "--paid", "--json"))["dear/chat"] == "transport_error"
 
 
+def test_a_provider_elsewhere_is_asked_a_question_only_where_that_was_asked_for(desk: Desk) -> None:
+    far = desk.config.read_text().replace("http://127.0.0.1", "http://127.1", 1)  # a name with a dot, as those elsewhere have
+    desk.config.write_text(far)
+
+    bare, every, named = (checks(desk.run("doctor", "--json", *words)) for words in ((), ("--all",), ("--check-model", "near")))
+
+    assert (bare["near/backend"], every["near/chat"], named["near/chat"]) == ("warn", "transport_error", "transport_error")
+    assert "near/chat" not in bare
+
+
 def test_only_what_was_asked_for_is_looked_at(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=b\n")
     (tmp_path / ".env").chmod(0o644)

@@ -89,6 +89,7 @@ def test_no_larger_window_is_asked_for_than_the_model_was_made_for() -> None:
         (False, Heard(text="No."), {}, Verdict.OK, {}),
         (True, Heard(text=AS_TEXT), {}, Verdict.INFORMATION, {}),
         (True, Heard(text=AS_TEXT), {"tool_repair": "off"}, Verdict.NEEDS_TUNING, {"tool_repair": "balanced"}),
+        (False, Heard(text=AS_TEXT), {"tool_repair": "off"}, Verdict.OK, {}),
         (True, Heard(text=AS_TEXT), {"kind": "anthropic"}, Verdict.NEEDS_TUNING, {"tool_repair": "balanced"}),
         (True, failed(R.CLIENT_ERROR, 400, "does not support tools"), {}, Verdict.NEEDS_TUNING, {"capabilities.tools": False}),
         (False, failed(R.CLIENT_ERROR, 400), {}, Verdict.OK, {}),

@@ -162,6 +162,31 @@ async def test_a_refusal_is_told_once_with_its_kind_and_without_the_query() -> N
     assert bench.seen.events == [("request-refused", facts)]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "dialect"),
+    [
+        ("POST", "/v1/messages", "anthropic"),
+        ("POST", "/v1/chat/completions", "openai_chat"),
+        ("POST", "/v1/responses", "openai_responses"),
+        ("POST", "/v1beta/models/m:generateContent", "gemini"),
+        ("POST", "/api/chat", "ollama"),
+        ("GET", "/v1/messages", None),
+        ("POST", "/v1/messages/count_tokens", None),
+        ("POST", "/v1/models/m:embedContent", None),
+        ("POST", "/foo", None),
+        ("POST", "/dashboard/login", None),
+        ("POST", "/admin/providers/a/exclude", None),
+    ],
+)
+async def test_a_refusal_tells_the_dialect_of_a_request_to_a_model_only(method: str, path: str, dialect: str | None) -> None:
+    bench = Bench(tokens=("token",))
+
+    await bench.ask(method, path, ("host", "evil.test"))
+
+    ((_, facts),) = bench.seen.events
+    assert facts.get("dialect") == dialect
+
+
 async def test_a_wrong_method_names_the_right_ones() -> None:
     talk = await Bench().ask("GET", "/v1/messages")
 

@@ -9,18 +9,21 @@ from typing import Any
 import orjson
 import pytest
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from trio.testing import MockClock
 
+from router.domain.control import TreeNode
 from router.domain.told import Told
 from router.errors import OverCapacity
 from router.ingress.dashboard_hub import BEAT_EVERY, MAX_VIEWERS, Hub, Viewer
 from router.ingress.dashboard_pages import Stream
+from router.ingress.dashboard_parts import MAX_TREE
 from router.ingress.drain import Drain
 from router.ingress.live_requests import LiveRequests
 from router.ingress.status_report import StatusReport
 from router.observers.latest import KEPT
 from router.observers.views import Views
+from supervisors.tree_walk import walk
 from tests.e2e.front_harness import Facts, Operators
 
 WALL = 1_800_000_000.0
@@ -95,6 +98,29 @@ async def test_later_messages_hold_only_what_has_changed(autojump_clock: MockClo
     assert body.keys() == {"now", "parts"}
     assert body["parts"].keys() == {"daemon"}
     assert body["parts"]["daemon"]["is_routable"] is False
+
+
+class Walked(Operators):
+    """The tree of the test itself."""
+
+    def tree(self, most: int | None = None) -> TreeNode:
+        return walk(trio.lowlevel.current_task(), most=most)
+
+
+async def test_a_large_tree_shows_in_each_tick_with_its_first_tasks_and_the_number_of_all(autojump_clock: MockClock) -> None:
+    viewer = evolve(a_hub(), control=Walked()).enter()
+    told = []
+    async with trio.open_nursery() as nursery:
+        for more in (1000, 1, 1):
+            for _ in range(more):
+                nursery.start_soon(trio.sleep_forever)
+            told.append((await news(viewer))["parts"]["tree"])
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+    assert [one["count"] - told[0]["count"] for one in told] == [0, 1, 2]
+    assert told[0]["count"] > 1000
+    assert [len(one["rows"]) for one in told] == [MAX_TREE] * 3
 
 
 async def test_many_viewers_cost_one_look_a_second_in_all(autojump_clock: MockClock) -> None:

@@ -13,7 +13,6 @@ from router.domain.health import Admission, Cooldown, CooldownReason, Health, He
 from router.domain.spend import Booked, SpendReport, Standing
 from router.ingress.dashboard_parts import (
     MAX_LIVE,
-    MAX_TREE,
     Clock,
     daemon_part,
     live_part,
@@ -56,6 +55,11 @@ def test_an_excluded_provider_tells_why_and_when_it_is_probed_and_what_is_left_o
     assert part["restarts"] == {"used": 1, "max": 3, "window_s": 600.0}
 
 
+@pytest.mark.parametrize("owed", [None, 3])
+def test_a_restart_that_is_owed_is_told(owed: int | None) -> None:
+    assert part_of(a_report(evolve(EXCLUDED, restart_owed=owed)))["is_restart_owed"] is (owed is not None)
+
+
 @pytest.mark.parametrize(
     ("report", "word", "why"),
     [
@@ -89,7 +93,7 @@ def test_time_alone_changes_no_part(health: Health) -> None:
 
     assert part_of(a_report(health), CLOCK) == part_of(a_report(health), LATER)
     assert live_part(live, CLOCK) == live_part(live, LATER)
-    assert tree_part(tree, CLOCK) == tree_part(later, LATER)
+    assert tree_part(tree, 1, CLOCK) == tree_part(later, 1, LATER)
 
 
 def a_live(number: int = 1) -> LiveRequest:
@@ -121,6 +125,14 @@ def test_a_request_tells_its_time_to_the_first_token_and_when_it_came() -> None:
     assert (part["requests"][0]["ttft_ms"], part["requests"][0]["opened_at"]) == (1500, WALL - 5)
 
 
+@pytest.mark.parametrize("can_cancel", [True, False])
+def test_a_request_that_nothing_can_cancel_any_more_says_so(*, can_cancel: bool) -> None:
+    part = live_part((evolve(a_live(), can_cancel=can_cancel),), CLOCK)
+
+    assert isinstance(part, dict)
+    assert part["requests"][0]["can_cancel"] is can_cancel
+
+
 def test_requests_to_which_a_client_gave_one_name_are_told_apart() -> None:
     twins = tuple(evolve(a_live(number), id="build-42") for number in (7, 8))
 
@@ -132,18 +144,15 @@ def test_requests_to_which_a_client_gave_one_name_are_told_apart() -> None:
 
 def test_more_than_a_page_shows_is_counted() -> None:
     live = live_part(tuple(map(a_live, range(2 * MAX_LIVE))), CLOCK)
-    tree = tree_part(a_node("root", *(a_node(f"request/{number}") for number in range(2 * MAX_TREE))), CLOCK)
 
     assert isinstance(live, dict)
-    assert isinstance(tree, dict)
     assert (live["count"], len(live["requests"])) == (2 * MAX_LIVE, MAX_LIVE)
-    assert (tree["count"], len(tree["rows"])) == (2 * MAX_TREE + 1, MAX_TREE)
 
 
 def test_who_only_keeps_a_child_is_shown_where_the_child_is_not_there() -> None:
     kept, lonely = a_node("kept/state", a_node("state", a_node("thread"))), a_node("kept/probes")
 
-    part = tree_part(a_node("root", kept, lonely), CLOCK)
+    part = tree_part(a_node("root", kept, lonely), 5, CLOCK)
 
     assert isinstance(part, dict)
     assert [(row["depth"], row["name"]) for row in part["rows"]] == [(0, "root"), (1, "state"), (2, "thread"), (1, "kept/probes")]

@@ -89,6 +89,13 @@ def test_one_that_is_out_tells_since_when_and_one_that_is_in_does_not_count() ->
     assert of(within, s.NEXT_PROBE) == {}
 
 
+@pytest.mark.parametrize(("due_in_s", "told_s"), [(30.0, 30.0), (-5.0, 0.0)])
+def test_a_probe_that_is_due_already_is_due_now(due_in_s: float, told_s: float) -> None:
+    out = read(a_provider(Health(admission=Admission.EXCLUDED, next_probe_at=NOW + due_in_s)))
+
+    assert of(out, s.NEXT_PROBE) == {("a",): told_s}
+
+
 def test_a_restart_budget_is_there_where_a_restart_table_is() -> None:
     with_table = read(a_provider(budget=RestartBudget(used=1, max=3, window_s=900)))
 

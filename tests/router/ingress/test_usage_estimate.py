@@ -112,4 +112,4 @@ async def test_off_nothing_is_made_up(*, stream: bool) -> None:
 
     await rig.ask(ANTHROPIC, stream=stream)
 
-    assert booked(rig)[0] == 0
+    assert booked(rig) == (None, 1, True)

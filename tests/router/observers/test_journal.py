@@ -12,7 +12,7 @@ from attrs import define, field
 
 from router.domain.told import Told
 from router.observers.events import AUDITED, EVENTS, level_of
-from router.observers.journal import QUOTING, AuditListener, JournalListener, crash_of, journal_record
+from router.observers.journal import AuditListener, JournalListener, crash_of, journal_record
 
 NOW = 1767323045.678
 SECRET = "sk-ant-0123456789"
@@ -28,6 +28,23 @@ ORIGINAL_KEYS = {  # of a line of CodeRouter's journal (supervision.md 14)
     "cache_creation_input_tokens",
     "outcome",
 }
+QUOTED = {  # decision 42: what may hold words of an upstream, or of a server of this machine
+    "drift-reload-attempted": "detail",
+    "fallback-occurred": "detail",
+    "memory-pressure-detected": "error",
+    "process-ended": "tail",
+    "process-start-failed": "message",
+    "provider-failed-midstream": "error",
+    "self-healing-exclude": "error",
+    "self-healing-hold": "error",
+    "self-healing-recovery-probe": "error",
+    "self-healing-restart": "error tail",
+}
+OF_OURS = {  # under such a name, but in our words or the system's
+    *("config-reload", "ingress-bind-failed", "process-log-failed", "self-healing-restart-suppressed", "state-degraded"),
+    *("state-store-failed", "stop-requested", "supervisor-child-ended"),
+}
+WORDY = {"error", "detail", "message", "tail"}
 OUR_KEYS = {
     *("seq", "request_id", "session", "request_class", "profile", "model", "dialect", "status", "why", "chain"),
     *("ttft_ms", "total_ms", "estimated"),
@@ -67,8 +84,8 @@ def journalled(event: str, /, **fields: object) -> list[dict[str, Any]]:
 def test_an_event_is_a_line_of_the_audit_file_where_the_registry_says_so(name: str) -> None:
     fields = {one: f"the {one}" for one in EVENTS[name].fields if one != EVENTS[name].quiet_if}
     kept = {one: value for one, value in fields.items() if one != "exc_info"}
-    if name in QUOTING:
-        kept = {one: value for one, value in kept.items() if one not in {"error", "detail", "message", "tail"}}
+    for one in QUOTED.get(name, "").split():
+        del kept[one]
 
     lines = audited(name, **fields)
 
@@ -92,10 +109,18 @@ def test_nothing_is_made_of_an_event_while_the_file_is_off() -> None:
     assert kept.lines == []
 
 
-@pytest.mark.parametrize("name", sorted(QUOTING))
+@pytest.mark.parametrize("name", sorted(QUOTED))
 def test_what_may_quote_a_prompt_is_left_out_of_what_is_kept(name: str) -> None:
-    assert name in AUDITED
-    assert {"error", "detail", "message", "tail"} & set(EVENTS[name].fields)
+    (line,) = audited(name, **dict.fromkeys(WORDY, "words of a prompt"), reason="timeout")
+
+    assert "words of a prompt" not in str(line)
+    assert line["reason"] == "timeout"
+
+
+def test_of_each_audited_event_with_words_it_is_settled_whose_they_are() -> None:
+    wordy = {name for name in AUDITED if WORDY & set(EVENTS[name].fields)}
+
+    assert wordy == QUOTED.keys() | OF_OURS
 
 
 def test_a_crash_is_told_by_its_class_and_place_without_its_message() -> None:
@@ -154,7 +179,8 @@ def test_an_outcome_is_one_of_four(word: str, chain: list[str], outcome: str, re
 
 
 def test_a_request_that_was_refused_at_the_door_is_a_row_and_a_page_that_is_not_there_is_none() -> None:
-    (row,) = journalled("request-refused", request_id="id", method="POST", path="/v1/messages", kind="authentication")
+    refused = {"request_id": "id", "method": "POST", "path": "/v1/messages", "kind": "unauthorized"}
+    (row,) = journalled("request-refused", **refused, dialect="anthropic")
 
-    assert (row["request_id"], row["outcome"], row["reason"]) == ("id", "refused", "authentication")
-    assert journalled("request-refused", request_id="id", method="GET", path="/favicon.ico", kind="not-found") == []
+    assert (row["request_id"], row["dialect"], row["outcome"], row["reason"]) == ("id", "anthropic", "refused", "unauthorized")
+    assert journalled("request-refused", **{**refused, "path": "/dashboard/login"}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import Any
 
@@ -15,6 +16,7 @@ from router.config.redact import Redactor
 from router.config.schema import OtelConfig
 from router.config.secret import Secret
 from router.domain.request import DialectName
+from router.domain.told import Told
 from router.errors import FailureReason, ProviderFailed
 from router.observers.otel import MAX_PENDING, MAX_TOLD
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_provider, anthropic_stream, chat_chunk, chat_stream
@@ -90,6 +92,19 @@ async def test_a_span_has_the_times_that_the_request_had(autojump_clock: MockClo
 
     assert [duration_ms(span) for span in collected.spans()] == [pytest.approx(2500), pytest.approx(2500)]
     assert {span.end_time for span in collected.spans()} == {round(WALL * 1e9)}
+
+
+@pytest.mark.parametrize(("told_at", "took_ms"), [(WALL, 100.1), (WALL - 10, 1.0)], ids=["rounded up", "the clock was set"])
+def test_no_attempt_begins_or_ends_before_its_request(told_at: float, took_ms: float) -> None:
+    collected = Collected()
+    facts_of = {"request_id": "r", "provider": "a", "outcome": "ok"}
+    collected.otel.told(Told(1, told_at, logging.DEBUG, "attempt-complete", {**facts_of, "total_ms": took_ms}))
+    collected.otel.told(Told(2, WALL, logging.INFO, "request-complete", {**facts_of, "total_ms": 100.0}))
+
+    request, (attempt,) = collected.request(), collected.attempts()
+
+    assert attempt.start_time == request.start_time
+    assert attempt.end_time == (request.end_time if told_at == WALL else request.start_time)
 
 
 async def test_tokens_are_the_answering_attempt_s_with_the_cached_ones_in_the_input() -> None:
@@ -216,7 +231,8 @@ async def test_an_attempt_has_the_span_that_its_provider_was_told() -> None:
 
 
 async def test_the_metrics_are_those_of_the_conventions(autojump_clock: MockClock) -> None:
-    rig = Rig(providers=[refusing("b"), ScriptedProvider(name="a", scripts=[Script(chunks=[2.0, *chat_stream("one")])])])
+    slow = ScriptedProvider(name="a", scripts=[Script(chunks=[2.0, *chat_stream("one")])])
+    rig = Rig(providers=[refusing("b"), slow], keys={"a": {"usage_estimate": True}})
     await rig.ask(CHAT, stream=True)
 
     points = Collected().take(rig).points()

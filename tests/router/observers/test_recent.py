@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from router.observers.events import EVENTS
 from router.observers.fanout import Fanout
 from router.observers.recent import RING_SIZE, LastError, Recent
@@ -63,6 +65,18 @@ def test_what_an_upstream_said_is_no_field_of_an_event() -> None:
     fanout.event("fallback-occurred", {"provider": "a", "detail": "words of an upstream", "error": "more", "request_id": "r"})
 
     assert [one.fields for one in recent.events()] == [{"provider": "a"}]
+
+
+@pytest.mark.parametrize("event", ["provider-failed", "provider-failed-midstream"])
+def test_a_failure_before_the_first_content_or_behind_it_is_the_last_error(event: str) -> None:
+    fanout, recent = watched()
+    fanout.event("provider-failed", {"provider": "a", "reason": "timeout"})
+
+    fanout.event(event, FAILED)
+
+    error = recent.last_error("a")
+    assert error is not None
+    assert error.error == "upstream-5xx (500)"
 
 
 def test_the_last_error_of_a_provider_is_kept_in_our_words_until_the_provider_goes() -> None:

@@ -175,3 +175,9 @@ def test_the_cache_event_has_the_fields_of_the_original() -> None:
         "cost_savings_usd": 0.0027,
     }
     assert set(fields) <= set(EVENTS["cache-observed"].fields)
+
+
+def test_an_input_that_nobody_counted_is_not_told_as_none_at_all() -> None:
+    usage = Usage(output=20, estimated=True)
+
+    assert cache_fields(usage, cost_of(usage, FREE), has_cache_control=True, is_streaming=True)["input_tokens"] is None

@@ -78,7 +78,7 @@ async def test_uniform_auth_failures_are_warned_about_as_a_misconfiguration() ->
         await rig.run()
 
     (warning,) = rig.observer.named("chain-uniform-auth-failure")
-    assert warning["providers"] == ["a", "b"]
+    assert (warning["request_id"], warning["providers"]) == (rig.trace.request_id, ["a", "b"])
 
 
 async def test_an_overloaded_last_provider_gets_one_more_try_after_a_second(autojump_clock: MockClock) -> None:

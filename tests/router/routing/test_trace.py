@@ -7,7 +7,6 @@ import pytest
 from router.errors import ErrorKind, FailureReason, ProviderFailed
 from router.routing.chain import Dropped, DropReason, Entry, Plan
 from router.routing.trace import Hop, Trace, all_failed_error
-from tests.builders import RememberingObserver
 
 
 def planned(*order: str, dropped: dict[str, DropReason] | None = None, declared: tuple[str, ...] = ()) -> Trace:
@@ -174,7 +173,7 @@ def test_the_client_of_a_limited_chain_is_sent_away_until_the_first_rest_is_over
 ) -> None:
     failures = tuple(limited(f"p{n}", wait_s) for n, wait_s in enumerate(stated))
 
-    error = all_failed_error("default", failures, RememberingObserver())
+    error = all_failed_error("default", failures)
 
     assert (error.kind, error.retry_after_s) == (ErrorKind.RATE_LIMITED, told_s)
 
@@ -182,7 +181,7 @@ def test_the_client_of_a_limited_chain_is_sent_away_until_the_first_rest_is_over
 def test_a_mixed_chain_states_no_wait_that_nobody_stated() -> None:
     failures = (limited("a"), ProviderFailed(provider="b", reason=FailureReason.CONNECTION))
 
-    assert all_failed_error("default", failures, RememberingObserver()).retry_after_s is None
+    assert all_failed_error("default", failures).retry_after_s is None
 
 
 @pytest.mark.parametrize(
@@ -199,13 +198,13 @@ def test_whom_a_budget_stopped_at_the_last_moment_was_not_asked(reasons: tuple[F
         for n, reason in enumerate(reasons)
     )
 
-    assert all_failed_error("default", failures, RememberingObserver()).kind is kind
+    assert all_failed_error("default", failures).kind is kind
 
 
 def test_a_cap_that_is_only_reserved_comes_free_again() -> None:
     spent = ProviderFailed(provider="a", reason=FailureReason.BUDGET, transient=False)
     reserved = ProviderFailed(provider="b", reason=FailureReason.BUDGET, retry_after_s=1.0)
 
-    error = all_failed_error("default", (spent, reserved), RememberingObserver())
+    error = all_failed_error("default", (spent, reserved))
 
     assert (error.kind, error.retry_after_s, error.permanent) == (ErrorKind.RATE_LIMITED, 1.0, False)
