@@ -154,7 +154,8 @@ class DryRun:
         turn.dialect.check_request(turn.document)
         verdict = tool_verdict(turn)
         turn.hints = verdict.hints
-        plan = generation.plan(turn.profile, letter.opened_at, rank_facts(turn, generation, letter.opened_at))
+        now = letter.opened_at
+        plan = generation.plan(turn.profile, now, rank_facts(turn, generation, now, letter.request_id))
         order = [*(entry.provider for entry in plan.order), *(drop.provider for drop in plan.dropped)]
         views = tuple(self._view(turn, generation.upstreams.configs[name]) for name in order)
         if plan.order and (refused := views[0].refused) is not None:

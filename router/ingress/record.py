@@ -16,7 +16,7 @@ from router.ingress.exchange import Exchange
 from router.ports import Observer
 from router.routing.answer import Answer, RelayEnd
 from router.routing.booking import with_input
-from router.routing.chain_events import skipped, tell_hops
+from router.routing.chain_events import tell_hops, with_reasons
 from router.routing.profile import ProfileChoice
 from router.routing.session import AgentTag
 from router.routing.trace import Trace
@@ -114,7 +114,8 @@ class Record:
             "provider": trace.attempts[-1].provider if trace.attempts else None,
             "answered_model": (trace.model[:MAX_WORD_CHARS] or None) if trace.committed_at is not None else None,
             "chain": self._chain(outcome, end),
-            "skipped": skipped(trace.dropped),
+            "skipped": with_reasons(trace.dropped),
+            "moved": with_reasons(trace.moved),
             "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
             "upstream_request_id": self.upstream_request_id,
             "status": exchange.status,

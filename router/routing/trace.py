@@ -13,7 +13,7 @@ from router.domain.outcome import Attempt
 from router.domain.spend import Cost
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
 from router.ports import Observer
-from router.routing.chain import PASSING, Dropped, DropReason, Plan
+from router.routing.chain import PASSING, Dropped, DropReason, Moved, Plan
 from router.wire.errors import scrubbed
 
 _AUTH_STATUSES = (401, 403)
@@ -42,6 +42,7 @@ class Trace:
     request_id: str
     attempts: list[Attempt] = field(factory=list)
     dropped: tuple[Dropped, ...] = ()  # of the chain, before anybody was asked
+    moved: tuple[Moved, ...] = ()  # who was not asked at its place
     is_last_resort: bool = False  # only who rests or is excluded was left to ask
     model: str = ""  # of the provider that was asked last, as far as known
     failure: ProviderFailed | None = None  # of the attempt that failed last
@@ -54,7 +55,7 @@ class Trace:
 
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
         """Take over who is left out. `declared` is the profile's order: who rests in front of the first asked was left."""
-        self.dropped = plan.dropped
+        self.dropped, self.moved = plan.dropped, plan.moved
         self.is_last_resort = plan.is_last_resort
         if plan.dropped and plan.order:
             ahead = declared[: declared.index(plan.order[0].provider)]

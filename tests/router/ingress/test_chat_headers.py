@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from router.config.schema import RoutingConfig
+from router.config.schema import CapabilitiesConfig, RoutingConfig
 from router.config.schema_rules import AutoRouterConfig, AutoRuleConfig, MatchConfig
 from router.domain.health import CooldownReason
 from router.domain.request import DialectName, Note
@@ -238,6 +238,20 @@ async def test_a_request_that_nobody_may_answer_says_why() -> None:
 
     assert talk.status >= 400
     assert (talk.headers["x-router-attempts"], talk.headers["x-router-skipped"]) == ("0", "a=paid-gate")
+
+
+async def test_however_many_have_moved_the_first_eight_are_told() -> None:
+    longest = [f"{number:02}".ljust(64, "x") for number in range(60)]
+    no_tools = {"capabilities": CapabilitiesConfig(tools=False)}
+    rig = Rig(
+        providers=[answering(CHAT, name=name) for name in [*longest, "z"]],
+        keys=dict.fromkeys(longest, no_tools),
+    )
+
+    talk = await rig.ask(CHAT, tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
+
+    assert talk.headers["x-router-provider"] == "z"
+    assert talk.headers["x-router-moved"].split(",") == [f"{name}=capability-lacking" for name in longest[:8]]
 
 
 @pytest.mark.parametrize("is_answered", [True, False], ids=["answer", "error"])
