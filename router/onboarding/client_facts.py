@@ -51,15 +51,16 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
     address = _without_api(url) if url is not None else address_of(config.server)
     table = ProfileTable.of(config)
     profile, claude = table.default, _claude_model(loaded, table.default)
-    small = table.profile_of(CLAUDE_SMALL_MODEL) or profile
-    asked = _asked(loaded, (table.profile_of(claude) if names_claude else None) or profile)
+    small = table.match_of(CLAUDE_SMALL_MODEL)
+    named = table.match_of(claude) if names_claude else None
+    asked = _asked(loaded, profile if named is None else named.profile)
     windows = [(provider.name, window) for provider in asked if (window := _window(config, provider)) is not None]
     first = _window(config, asked[0]) if asked else None
     narrowest = min(windows, key=lambda told: told[1], default=None)
     return RouterFacts(
         url=address,
         profile=profile,
-        small_profile=small,
+        small_profile=profile if small is None else small.profile,
         window=first,
         narrowest=narrowest if narrowest is not None and first is not None and narrowest[1] < first else None,
         is_slow=any(_is_near(provider.base_url) for provider in asked),

@@ -204,6 +204,16 @@ async def test_the_head_says_why_this_profile_answers(headers: list[tuple[str, s
     assert (talk.headers["x-router-profile"], talk.headers["x-router-profile-why"]) == ("default", why)
 
 
+async def test_a_model_that_is_a_providers_name_is_told_as_such_and_chooses_its_profile_alone() -> None:
+    rig = Rig(providers=[answering(CHAT, name="near"), answering(CHAT, name="mid")])
+
+    talk = await rig.ask(CHAT, model="mid")
+
+    assert (talk.headers["x-router-provider"], talk.headers["x-router-profile-why"]) == ("near", "model:provider")
+    (line,) = rig.observer.named("request-complete")
+    assert line["why"] == "model:provider"
+
+
 async def test_a_rule_is_named_in_characters_that_a_header_can_carry() -> None:
     rule = AutoRuleConfig(id="長 rule%", profile="other", match=MatchConfig(content_contains="hi"))
     auto = AutoRouterConfig(default_rule_profile="default", rules=(rule,))
