@@ -5,7 +5,7 @@ its record when somebody looks, so that it costs nobody else anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -33,7 +33,8 @@ class LiveRequest:
     """One request at this moment. `opened_at` and `first_at` (its first content) are on trio's clock.
 
     `number` is this one's alone, `id` what its client calls it. `provider` is who was asked last, "" before that; `attempts`
-    counts how many were. `can_cancel` is False where nothing is left to end."""
+    counts how many were. `can_cancel` is False where nothing is left to end. `session` and `request_class` are those of the
+    journal, "" as long as they are not known."""
 
     number: int
     id: str
@@ -47,6 +48,8 @@ class LiveRequest:
     opened_at: float
     first_at: float | None
     can_cancel: bool
+    session: str = ""
+    request_class: str = ""
 
 
 @define(eq=False, kw_only=True)
@@ -107,6 +110,8 @@ class Entry:
             opened_at=exchange.opened_at,
             first_at=trace.committed_at,
             can_cancel=self.can_cancel,
+            session=(record.agent.session or "") if record.agent is not None else "",
+            request_class=record.agent.klass if record.agent is not None else "",
         )
 
     def _phase(self) -> Phase:
@@ -148,3 +153,27 @@ class LiveRequests:
         if not found:
             raise NotFound(message=f"no request {request_id[:64]} is being answered")
         return any([entry.cancel() for entry in found])  # noqa: C419 - each is to be cancelled, not only the first
+
+
+def live_body(live: Iterable[LiveRequest], now: float) -> dict[str, object]:
+    """Return the answer of `/admin/requests`; `now` on trio's clock. What is not known yet is null."""
+    return {
+        "requests": [
+            {
+                "id": one.id,
+                "age_s": round(now - one.opened_at, 1),
+                "phase": one.phase,
+                "session": one.session or None,
+                "request_class": one.request_class or None,
+                "dialect": one.dialect,
+                "profile": one.profile or None,
+                "provider": one.provider or None,
+                "model": one.model or None,
+                "attempts": one.attempts,
+                "stream": one.is_stream,
+                "ttft_ms": None if one.first_at is None else round((one.first_at - one.opened_at) * 1000, 1),
+                "can_cancel": one.can_cancel,
+            }
+            for one in live
+        ]
+    }

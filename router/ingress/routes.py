@@ -91,6 +91,7 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/metrics": (_GET, Page.METRICS),
     "/metrics.json": (_GET, Page.METRICS),
     "/admin/tree": (_GET, Page.ADMIN),
+    "/admin/requests": (_GET, Page.ADMIN),
     "/admin/reload": (("POST",), Page.ADMIN),
     DASHBOARD: (_GET, Page.DASHBOARD),
     f"{DASHBOARD}/": (_GET, Page.DASHBOARD),
