@@ -298,7 +298,14 @@ class Walk:
     def _error(self) -> RouterError:
         if self._overflowed is not None and self._is_overflow_the_end():
             return overflow_error(self._overflowed)
-        return all_failed_error(self.plan.profile, tuple(self._failures), self.upstreams.observer)
+        failed = {failure.provider for failure in self._failures}
+        return all_failed_error(
+            self.plan.profile,
+            tuple(self._failures),
+            self.upstreams.observer,
+            skipped=[drop for drop in self.trace.dropped if drop.provider not in failed],
+            is_whole=all(entry.provider in failed for entry in self.plan.order),
+        )
 
     def _is_overflow_the_end(self) -> bool:
         """Tell whether nobody after the overflow may answer a repeat of the same prompt."""

@@ -18,6 +18,7 @@ from router.wire.errors import scrubbed
 
 _AUTH_STATUSES = (401, 403)
 MAX_WORDS = 200  # of the last provider's own text in an error
+MAX_NAMED = 5  # of those that were not asked, in the same error; X-Router-Skipped has more
 _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 
 
@@ -157,10 +158,23 @@ def overflow_error(failure: ProviderFailed) -> ContextOverflow:
     return ContextOverflow(message=f"prompt is too long: {failure.message}")
 
 
-def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observer: Observer) -> NoProviderAvailable:
-    """Return what a client is told when every attempt failed: each provider and why, and the last one's own words."""
+def all_failed_error(
+    profile: str,
+    failures: tuple[ProviderFailed, ...],
+    observer: Observer,
+    *,
+    skipped: Sequence[Dropped] = (),
+    is_whole: bool = True,
+) -> NoProviderAvailable:
+    """Return what a client is told when every attempt failed: each provider and why, and the last one's own words.
+
+    `skipped` were not asked, and are told behind them. `is_whole`: nobody else of the profile could have been asked."""
     told = " | ".join(f"{f.provider} {f.status or ''} {f.reason}".replace("  ", " ") for f in failures)
     told += f" ({words})" if failures and (words := scrubbed(failures[-1].message)[:MAX_WORDS]) else ""
+    who = "every provider failed" if is_whole and not skipped else "every provider that was asked failed"
+    if skipped:
+        more = f" and {len(skipped) - MAX_NAMED} more" if len(skipped) > MAX_NAMED else ""
+        told += f"; not asked: {', '.join(f'{drop.provider} {drop.reason}' for drop in skipped[:MAX_NAMED])}{more}"
     kind = _failed_kind(failures)
     # what the board rests a limited provider for: who comes back earlier finds nobody
     unstated_s = RATE_LIMIT_COOLDOWN_S if kind is ErrorKind.RATE_LIMITED else None
@@ -168,7 +182,7 @@ def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...], observe
     _warn_uniform_auth(profile, failures, observer)
     return NoProviderAvailable(
         kind=kind,
-        message=f"profile {profile!r}: every provider failed: {told}",
+        message=f"profile {profile!r}: {who}: {told}",
         profile=profile,
         failures=failures,
         retry_after_s=min((wait for wait in waits if wait is not None), default=None),

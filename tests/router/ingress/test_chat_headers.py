@@ -243,6 +243,34 @@ async def test_who_was_not_asked_is_told_with_the_reason(dialect: DialectName) -
     assert talk.headers["x-router-skipped"] == "a=paid-gate,b=disabled"
 
 
+@pytest.mark.parametrize("dialect", list(DialectName))
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
+async def test_an_error_names_whom_it_was_not_asked_of_and_why(dialect: DialectName, *, is_stream: bool) -> None:
+    secret = "sk-of-the-vendor-123456"
+    rig = Rig(
+        providers=[
+            refusing(CHAT, FailureReason.CONNECTION, message="gone"),
+            answering(CHAT, name="b"),
+            answering(CHAT, name="c"),
+        ],
+        keys={"b": {"paid": True, "base_url": f"http://{secret}/v1"}},
+        resting={"c": CooldownReason.RATE_LIMITED},
+    )
+    path, body = SPEAKERS[dialect].ask(Ask(text="hi"), stream=is_stream)
+
+    talk = await rig.send(dialect, orjson.dumps(body), path=path)
+
+    words = "every provider that was asked failed: a connection (gone); not asked: b paid-gate, c rate-limited"
+    assert words.encode() in talk.body
+    assert secret.encode() not in talk.body
+
+
+async def test_an_error_whose_whole_chain_was_asked_names_nobody_else() -> None:
+    talk = await Rig(providers=[refusing(CHAT, FailureReason.CONNECTION, message="gone")]).ask(CHAT)
+
+    assert b"profile 'default': every provider failed: a connection (gone)\"" in talk.body
+
+
 async def test_a_request_that_nobody_may_answer_says_why() -> None:
     talk = await Rig(providers=[answering(CHAT)], keys={"a": {"paid": True}}).ask(CHAT)
 
