@@ -101,7 +101,9 @@ class Record:
     def line(self, now: float, end: RelayEnd | None) -> dict[str, object]:
         """Return what is known of the request; `end` is how its answer ends, None as long as it does not."""
         exchange, trace = self.exchange, self.trace
-        outcome, usage, drained = self._outcome(end), self._usage(end), self._drained(end)
+        outcome, drained = self._outcome(end), self._drained(end)
+        told = self.usage_told() if end is None else end.usage
+        usage = self._usage(told)
         return {
             "request_id": exchange.request_id,
             "dialect": exchange.dialect,
@@ -123,7 +125,7 @@ class Record:
             "ttft_ms": None if trace.committed_at is None else _ms(trace.committed_at - exchange.opened_at),
             "total_ms": _ms(now - exchange.opened_at),
             "input_tokens": usage.input if usage else None,
-            "output_tokens": usage.output if usage else None,
+            "output_tokens": usage.output if usage and (usage.output or told is not None) else None,
             "cache_read_input_tokens": usage.cache_read if usage else None,
             "cache_creation_input_tokens": usage.cache_write if usage else None,
             "estimated": usage.estimated if usage else (True if drained else None),
@@ -136,10 +138,14 @@ class Record:
             **({} if self.place is None else {"traceparent": self.place.header}),
         }
 
-    def _usage(self, end: RelayEnd | None) -> Usage | None:
-        """Return what the answer has used, with the input that it was booked at where its upstream told none."""
-        told = self.usage_told() if end is None else end.usage
-        return told and with_input(told, self.trace.input_tokens)
+    def _usage(self, told: Usage | None) -> Usage | None:
+        """Return what the answer has used, with the input that it was booked at where its upstream told none.
+
+        Of one that never came it is what its attempt was booked at, a prompt that was read say, where that was counted."""
+        booked = self.trace.booked
+        if told is None:
+            return booked if booked is not None and (booked.input or booked.output) else None
+        return told if booked is None else with_input(told, booked.input)
 
     def _drained(self, end: RelayEnd | None) -> str | None:
         """Return whether an answer was read on to its end, None where its client was there."""

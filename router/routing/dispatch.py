@@ -164,10 +164,10 @@ class Walk:
             return failure
         return end
 
-    def _paid(self, cost: Cost, input_tokens: int) -> None:
+    def _paid(self, cost: Cost, usage: Usage) -> None:
         """Note what the attempt under way was booked at."""
         self._cost = cost
-        self.trace.paid(cost, input_tokens)
+        self.trace.paid(cost, usage)
 
     async def _open(
         self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, booking: Booking, *, has_later: bool

@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 
 from attrs import define, evolve, field, frozen
 
+from router.domain.events import Usage
 from router.domain.health import RATE_LIMIT_COOLDOWN_S
 from router.domain.outcome import Attempt
 from router.domain.spend import Cost
@@ -51,7 +52,7 @@ class Trace:
     cost_usd: float | None = None  # of all attempts, None as long as none is booked
     has_price: bool = False  # whether one of them had a price, or its upstream said one
     savings_usd: float = 0.0  # by what the vendors had kept
-    input_tokens: int = 0  # by our own count, where an attempt was booked and that was counted
+    booked: Usage | None = None  # of the attempt that began last, with the input by our own count where nobody told it
     _resting: tuple[Dropped, ...] = ()
 
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
@@ -71,7 +72,7 @@ class Trace:
 
     def begin(self, provider: str, model: str) -> None:
         """Note that an attempt begins."""
-        self.model = model
+        self.model, self.booked = model, None
         self.attempts.append(Attempt(provider=provider))
 
     def fail(self, failure: ProviderFailed, *, absent: bool = False) -> None:
@@ -94,9 +95,9 @@ class Trace:
             self.committed_at = now
         self.attempts[-1] = evolve(self.attempts[-1], committed=True)
 
-    def paid(self, cost: Cost, input_tokens: int) -> None:
-        """Note what one attempt was booked at, and at which input where its upstream told none."""
-        self.input_tokens = input_tokens
+    def paid(self, cost: Cost, usage: Usage) -> None:
+        """Note what the attempt that began last was booked at, and for which usage."""
+        self.booked = usage
         self.cost_usd = cost.total_usd + (self.cost_usd or 0.0)
         self.savings_usd += cost.savings_usd
         self.has_price = self.has_price or cost.is_reported or cost.total_usd > 0
