@@ -166,12 +166,12 @@ def test_the_beginning_of_an_id_is_enough_and_an_unknown_one_ends_with_1(desk: D
 
 
 @pytest.mark.parametrize("words", [("requests",), ("cancel", "req_1")], ids=["requests", "cancel"])
-def test_requests_are_an_operators_to_see_and_to_cancel(desk: Desk, words: tuple[str, ...]) -> None:
+def test_without_a_token_no_request_is_shown_or_cancelled(desk: Desk, words: tuple[str, ...]) -> None:
     refused = desk.run(*words, "--url", desk.running.url, env={})
     gone = desk.run(*words, "--url", f"http://127.0.0.1:{free_port()}")
 
     assert (refused.exit_code, gone.exit_code) == (1, 69)
-    assert "admin token" in refused.stderr
+    assert "needs a token" in refused.stderr
 
 
 def test_the_dashboard_s_address_is_told_where_a_daemon_answers(desk: Desk) -> None:
