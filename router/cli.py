@@ -206,8 +206,8 @@ def tree(daemon: DaemonClient, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
 def requests(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show the requests that the running daemon is answering, each with its id and how far it is."""
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich costs more than the rest of this module
-    from router.reports.requests import print_requests  # noqa: PLC0415 - same
+    from router.reports.live_requests import print_requests  # noqa: PLC0415 - rich costs more than the rest of this module
+    from router.reports.plain import plain_console  # noqa: PLC0415 - same
 
     answer = ask_or_end(daemon, "GET", "/admin/requests")
     if as_json:
@@ -221,7 +221,7 @@ def requests(daemon: DaemonClient, *, as_json: bool) -> None:
 @click.argument("request_id", metavar="ID")
 def cancel(daemon: DaemonClient, *, request_id: str) -> None:
     """End a request that is being answered; the beginning of its ID is enough where no other begins so."""
-    from router.reports.requests import cancel_line, is_cancelled, named  # noqa: PLC0415 - rich comes with it
+    from router.reports.live_requests import cancel_line, is_cancelled, named  # noqa: PLC0415 - rich comes with it
 
     ids = named(ask_or_end(daemon, "GET", "/admin/requests").body, request_id)
     if len(ids) > 1:

@@ -1,77 +1,100 @@
-"""`router requests` and `cancel`: who is being answered by the running daemon, and what became of the wish to end one."""
+"""`router replay --requests`: a line for each request of the journal, how it ended and why, the newest last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
-from router.reports.plain import shown
-from router.reports.words import duration_words, fact_words
+from router.reports.plain import plain_table, width_of
+from router.reports.printable import printable
+from router.reports.rows import Outcome, Row
 
-_WIDE = 120  # columns from which there is room for who asks
-_WHO = ("session", "class")
 _NOTHING = "-"
+_INDENT = 4  # of the second line of a request, where one has no room for all
+_STYLES = {Outcome.FAILED: "red", Outcome.CANCELLED: "yellow", Outcome.REFUSED: "yellow"}
+_TITLES = ("time", "id", "session", "class", "profile", "outcome", "why", "chain", "status", "ms", "USD")
+_HEAD = ("time", "outcome", "status", "ms", "USD")  # of a request that takes two lines or more
 
 
-def print_requests(body: Mapping[str, Any], out: Console) -> None:
-    """Print the body of `/admin/requests`: on a terminal a table, else one line per request, `request ID key=value ...`."""
-    requests = body["requests"]
-    if not out.is_terminal:
-        for one in requests:
-            out.print(Text(shown(_line(one))), soft_wrap=True)
+def print_requests(rows: Sequence[Row], out: Console) -> None:
+    """Print a table, or where that is wider than the terminal each request in lines of its own."""
+    cells = [tuple(map(printable, _cells(row))) for row in rows]
+    if width_of(_TITLES, cells) <= out.width:
+        out.print(plain_table(_TITLES, cells))
         return
-    if not requests:
-        out.print(Text("no request is being answered"))
-        return
-    rows = [_cells(one) for one in requests]
-    titles = [title for title in rows[0] if out.width >= _WIDE or title not in _WHO]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold" if title == "request" else "ellipsis", no_wrap=title != "request")
-    for row in rows:
-        table.add_row(*(Text(shown(row[title])) for title in titles))
-    out.print(table)
+    for row, words in zip(rows, cells, strict=True):
+        told = {title: word for title, word in zip(_TITLES, words, strict=True) if word != _NOTHING}
+        out.print(Text(" ").join(_head(row, told)))
+        fields = [Text.assemble((f"{title}=", "dim"), word) for title, word in told.items() if title not in _HEAD]
+        out.print(Padding(Text(" ").join(fields), (0, 0, 0, _INDENT)))
 
 
-def named(body: Mapping[str, Any], word: str) -> tuple[str, ...]:
-    """Return the ids that a word means: the one that it is, else those that begin so."""
-    ids = dict.fromkeys(str(one["id"]) for one in body["requests"])
-    return (word,) if word in ids else tuple(one for one in ids if one.startswith(word))
+def requests_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """Return the requests with the keys of the journal."""
+    return [
+        {
+            "ts": row.ts,
+            "request_id": row.request_id,
+            "session": row.session,
+            "request_class": row.request_class,
+            "model": row.model,
+            "profile": row.profile,
+            "outcome": row.outcome,
+            "reason": row.reason,
+            "provider": row.provider,
+            "chain": [f"{provider}:{word}" for provider, word in row.chain],
+            "skipped": row.skipped,
+            "moved": row.moved,
+            "status": row.status,
+            "streaming": row.streaming,
+            "ttft_ms": row.ttft_ms,
+            "total_ms": row.total_ms,
+            "input_tokens": row.input_tokens,
+            "output_tokens": row.output_tokens,
+            "cache_read_input_tokens": row.cache_read,
+            "cache_creation_input_tokens": row.cache_creation,
+            "cost_usd": row.cost_usd,
+            "cost_savings_usd": row.savings_usd,
+            "chain_costs_usd": row.chain_costs or None,
+            "chain_savings_usd": row.chain_savings or None,
+        }
+        for row in rows
+    ]
 
 
-def cancel_line(body: Mapping[str, Any]) -> str:
-    """Return what became of a request."""
-    return f"{body['id']}: {'cancelled' if is_cancelled(body) else 'not cancelled, it ends already'}"
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.ts,
+        row.request_id or _NOTHING,
+        row.session or _NOTHING,
+        row.request_class or _NOTHING,
+        row.profile or _NOTHING,
+        row.outcome,
+        row.reason or _NOTHING,
+        _chain(row),
+        _NOTHING if row.status is None else f"{row.status:.0f}",
+        _NOTHING if row.total_ms is None else f"{row.total_ms:.0f}",
+        _NOTHING if row.cost_usd is None else f"{row.cost_usd:.6f}",
+    )
 
 
-def is_cancelled(body: Mapping[str, Any]) -> bool:
-    """Tell whether the command has ended the request; one that was at its end is left to it."""
-    return body.get("result") == "cancelled"
+def _chain(row: Row) -> str:
+    """Return who was asked, one after the other, and how each ended; where nobody was, who was passed over.
+
+    Who was not asked at its place stands behind them: it is why these were asked."""
+    if row.chain:
+        moved = f" ({', '.join(row.moved)})" if row.moved else ""
+        return " > ".join(f"{provider}:{word}" for provider, word in row.chain) + moved
+    return f"passed over {', '.join(row.skipped)}" if row.skipped else _NOTHING
 
 
-def _cells(one: Mapping[str, Any]) -> dict[str, str]:
-    ttft_ms = one.get("ttft_ms")
-    return {
-        "request": str(one["id"]),
-        "age": duration_words(one["age_s"]),
-        "phase": str(one["phase"]),
-        "session": str(one.get("session") or _NOTHING),
-        "class": str(one.get("request_class") or _NOTHING),
-        "profile": str(one.get("profile") or _NOTHING),
-        "provider": str(one.get("provider") or _NOTHING),
-        "first token": _NOTHING if ttft_ms is None else duration_words(ttft_ms / 1000),
-    }
-
-
-def _line(one: Mapping[str, Any]) -> str:
-    return " ".join([f"request {one['id']}", *_pairs(one)])
-
-
-def _pairs(one: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in one.items():
-        if key != "id" and value is not None:
-            yield f"{key}={fact_words(value)}"
+def _head(row: Row, told: dict[str, str]) -> Iterator[Text]:
+    """Yield what a request begins with, each with its unit."""
+    yield Text(told["time"])
+    yield Text(told["outcome"], _STYLES.get(row.outcome, ""))
+    for title, form in (("status", "{}"), ("ms", "{} ms"), ("USD", "${}")):
+        if title in told:
+            yield Text(form.format(told[title]))

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.domain.request import DialectName
 from router.errors import NotFound
-from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, live_body
+from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, live_body, program_of
 from router.ingress.record import Record
 from router.routing.limits import Fairness, FairnessRules
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream
@@ -94,9 +94,12 @@ async def test_the_page_says_whose_request_it_is_how_far_and_since_when(autojump
                     "id": NAME,
                     "age_s": 1.0,
                     "phase": "answering",
+                    "client": None,
                     "session": "mine",
-                    "request_class": "unknown",
+                    "request_class": None,
+                    "agent": None,
                     "dialect": "anthropic",
+                    "asked_model": "m",
                     "profile": "default",
                     "provider": "a",
                     "model": "model-of-a",
@@ -118,6 +121,36 @@ async def test_what_is_not_known_of_a_request_yet_is_null() -> None:
 
     unknown = ("session", "request_class", "profile", "provider", "model", "ttft_ms")
     assert [[one[key] for key in ("phase", *unknown)] for one in told["requests"]] == [["reading", *[None] * 6]]
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "client"),
+    [
+        ("claude-cli/2.0.1 (external, cli)", "claude-code"),
+        ("AsyncOpenAI/Python 1.2", "openai-sdk"),
+        ("  python-httpx/0.27", "python-httpx"),
+        ("Aider 0.8", "Aider"),
+        ("<b>/1", ""),
+        ("x" * 5000, "x" * 40),
+        ("", ""),
+    ],
+)
+def test_a_client_is_named_by_its_kind_else_by_its_first_word(user_agent: str, client: str) -> None:
+    assert program_of(user_agent) == client
+
+
+async def test_what_tells_agents_apart_is_shown(autojump_clock: MockClock) -> None:
+    rig, found = a_rig(SLOW, SLOW), list[LiveRequest]()
+    tags = {"user-agent": "claude-cli/2", "x-claude-code-session-id": "s-1", "x-claude-code-agent-id": "a-7"}
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(rig.ask, ANTHROPIC, headers=list(tags.items()), stream=True, model="best"))
+        nursery.start_soon(partial(during, rig, seen(rig, found)))
+
+    unknown, agent = sorted(found, key=lambda one: one.client)
+    told = (agent.client, agent.session, agent.request_class, agent.agent, agent.asked_model, agent.model)
+    assert told == ("claude-code", "s-1", "subagent", "a-7", "best", "model-of-a")
+    assert (unknown.client, unknown.session, unknown.request_class, unknown.agent) == ("", "", "", "")
 
 
 async def test_requests_of_one_name_have_numbers_of_their_own(autojump_clock: MockClock) -> None:
