@@ -153,14 +153,14 @@ def _list(rows: Rows, *, as_json: bool) -> None:
 
 def _figures(rows: Rows, kind: Kind, *, as_json: bool) -> None:
     from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.replay import figures_by  # noqa: PLC0415 - same
+    from router.reports.replay import figures_by, total_of  # noqa: PLC0415 - same
     from router.reports.replay_report import figures_json, print_figures  # noqa: PLC0415 - same
 
-    figures = figures_by(rows.rows, kind)
+    figures, total = figures_by(rows.rows, kind), total_of(rows.rows)
     if as_json:
-        _echo_json({**figures_json(figures, kind), "bad_lines": rows.bad_total})
+        _echo_json({**figures_json(figures, total, kind), "bad_lines": rows.bad_total})
     else:
-        print_figures(figures, kind, plain_console())
+        print_figures(figures, total, kind, plain_console())
 
 
 def _compare(rows: Rows, kind: Kind | None, names: tuple[str, str], *, as_json: bool) -> None:

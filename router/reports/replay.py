@@ -19,8 +19,10 @@ from attrs import frozen
 from router.reports.rows import NOBODY, TIMES, Kind, Outcome, Row
 from router.reports.spread import FEW, Interval, Share, Spread, mean_difference, share_difference, share_of, spread_of
 
-# ends of an attempt that are no failure of its provider: the client's, or one of ours before anything was sent
-_NOT_ITS_OWN = frozenset({"ok", "cut", "cancelled", "client-error", "invalid_request", "busy", "budget"})
+# ends of an attempt that are no failure of its provider: the client's, more than it can hold, or one of ours before it was sent
+_NOT_ITS_OWN = frozenset(
+    {"ok", "cut", "cancelled", "client-error", "invalid_request", "context-overflow", "too-large", "busy", "budget"}
+)
 
 
 @frozen(kw_only=True)
@@ -41,6 +43,17 @@ class Figures:
     cache_read_tokens: float
     cache_hit_ratio: float | None
     streaming_ratio: float | None
+
+
+@frozen(kw_only=True)
+class Total:
+    """All requests of a report; `first` and `last` are stamps, `total_usd` is None where no price was known."""
+
+    requests: int
+    first: str
+    last: str
+    total_usd: float | None
+    savings_usd: float
 
 
 @frozen(kw_only=True)
@@ -81,6 +94,18 @@ def figures_by(rows: Sequence[Row], kind: Kind) -> tuple[Figures, ...]:
     if kind in TIMES:
         return tuple(sorted(found, key=lambda one: one.name))
     return tuple(sorted(found, key=lambda one: (-(one.total_usd or 0.0), -one.requests, one.name)))
+
+
+def total_of(rows: Sequence[Row]) -> Total:
+    """Return what all rows come to; there is at least one."""
+    costs = [row.cost_usd for row in rows if row.cost_usd is not None]
+    return Total(
+        requests=len(rows),
+        first=min(row.ts for row in rows),
+        last=max(row.ts for row in rows),
+        total_usd=sum(costs) if costs else None,
+        savings_usd=_sum(rows, lambda row: row.savings_usd),
+    )
 
 
 def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from router.reports.plain import fitting_tables, plain_table, width_of
 from router.reports.printable import printable
-from router.reports.replay import Comparison, Difference, Figures, few_warnings
+from router.reports.replay import Comparison, Difference, Figures, Total, few_warnings
 from router.reports.rows import TIMES, Kind, Outcome
 from router.reports.spread import FEW, Interval, Share, Spread
 from router.reports.suggest import Suggestion
@@ -40,8 +40,8 @@ _TABLE = (
 )
 
 
-def print_figures(figures: Sequence[Figures], kind: Kind, out: Console) -> None:
-    """Print one row per name, and what is too few."""
+def print_figures(figures: Sequence[Figures], total: Total, kind: Kind, out: Console) -> None:
+    """Print one row per name, what all come to, and what is too few."""
     rows = list(map(_cells, figures))
     columns = [(title, *cells) for title, *cells in zip((str(kind), *_TABLE), *rows, strict=True)]
     if kind is not Kind.PROVIDER:
@@ -49,6 +49,7 @@ def print_figures(figures: Sequence[Figures], kind: Kind, out: Console) -> None:
     titles, *told = zip(*columns, strict=True)
     for table in fitting_tables(titles, told, out.width):
         out.print(table)
+    out.print(Text(f"{total.requests} requests, {_spent(total.total_usd)}, from {total.first} to {total.last}"))
     out.print(Text(METHOD, "dim"))
     _print_warnings(_few(figures, kind), out)
 
@@ -56,7 +57,8 @@ def print_figures(figures: Sequence[Figures], kind: Kind, out: Console) -> None:
 def print_comparison(comparison: Comparison, out: Console) -> None:
     """Print two names side by side, and what of their difference is more than chance."""
     first, second = printable(comparison.first.name), printable(comparison.second.name)
-    head, cells = ("", first, "n", second, "n", f"{second} - {first}", "95 %", ""), list(map(_difference_cells, comparison.lines))
+    head = ("", first, "n", second, "n", f"{second} - {first}", "95 %", "")
+    cells = [*map(_difference_cells, comparison.lines), *_cells_without_chance(comparison.first, comparison.second)]
     if width_of(head, cells) <= out.width:
         out.print(plain_table(head, cells))
     else:
@@ -68,6 +70,8 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
             out.print(Text(f"{line.measure}: {second} has {_by_how_much(line, line.difference.value)} {way} than {first}"))
     if not any(line.is_clear for line in comparison.lines):
         out.print(Text("no difference is more than chance"))
+    sides = ((first, comparison.first), (second, comparison.second))
+    out.print(Text("total: " + "; ".join(f"{name} {_spent(one.total_usd)} in {one.requests} requests" for name, one in sides)))
     _print_warnings(comparison.warnings, out)
 
 
@@ -83,9 +87,10 @@ def print_suggestions(found: Iterable[Suggestion], out: Console) -> None:
         out.print(Text("nothing to suggest"))
 
 
-def figures_json(figures: Sequence[Figures], kind: Kind) -> dict[str, object]:
-    """Return the figures of every name as JSON."""
-    return {"by": str(kind), "method": METHOD, "figures": list(map(_json, figures)), "warnings": _few(figures, kind)}
+def figures_json(figures: Sequence[Figures], total: Total, kind: Kind) -> dict[str, object]:
+    """Return the figures of every name, and of all together, as JSON."""
+    told = list(map(_json, figures))
+    return {"by": str(kind), "method": METHOD, "figures": told, "total": asdict(total), "warnings": _few(figures, kind)}
 
 
 def comparison_json(comparison: Comparison) -> dict[str, object]:
@@ -146,6 +151,13 @@ def _difference_cells(line: Difference) -> tuple[str, ...]:
         "-" if line.difference is None else _between(line.difference, line.unit),
         "clear" if line.is_clear else "",
     )
+
+
+def _cells_without_chance(one: Figures, other: Figures) -> Iterator[tuple[str, ...]]:
+    """Yield lines whose difference has no interval: they are what was, not what to expect."""
+    shares = (("cache", one.cache_hit_ratio, other.cache_hit_ratio), ("stream", one.streaming_ratio, other.streaming_ratio))
+    for measure, first, second in shares:
+        yield measure, _ratio(first), str(one.requests), _ratio(second), str(other.requests), "-", "-", ""
 
 
 def _below_each_other(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[tuple[str, str, str, str]]:
@@ -213,6 +225,10 @@ def _median(spread: Spread | None) -> str:
 
 def _usd(value: float | None) -> str:
     return "-" if value is None else f"{value:.6f}"
+
+
+def _spent(value: float | None) -> str:
+    return "no price known" if value is None else f"{value:.6f} USD"
 
 
 def _print_warnings(warnings: Iterable[str], out: Console) -> None:

@@ -115,6 +115,9 @@ def test_w38_fewer_than_thirty_requests_are_warned_about(count: int) -> None:
         (dict, (1, 2)),
         (lambda one: {**one, "outcome": "cancelled", "chain": ["fast:cancelled"]}, (0, 1)),
         (lambda one: {**one, "outcome": "refused", "chain": []}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:client-error"]}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:context-overflow"]}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:too-large"]}, (0, 1)),
     ],
 )
 def test_what_a_client_ends_or_is_refused_is_no_failure_of_a_provider(

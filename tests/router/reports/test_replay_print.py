@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from router.reports.replay import compare, figures_by
+from router.reports.replay import compare, figures_by, total_of
 from router.reports.replay_report import print_comparison, print_figures
 from router.reports.rows import Kind, Row
 from tests.router.reports.journal_rows import answers, record, rows_of, seeded
@@ -20,13 +20,13 @@ NAMES = ["fast", "slow"]
 
 def printed(rows: Sequence[Row], kind: Kind, width: int) -> str:
     out = StringIO()
-    print_figures(figures_by(rows, kind), kind, Console(file=out, width=width, highlight=False))
+    print_figures(figures_by(rows, kind), total_of(rows), kind, Console(file=out, width=width, highlight=False))
     return out.getvalue()
 
 
 def figures(kind: Kind, width: int) -> list[str]:
     """Return the lines of the table, or of all of them."""
-    return printed(ROWS, kind, width).partition("mean ±")[0].splitlines()
+    return printed(ROWS, kind, width).partition("400 requests")[0].splitlines()
 
 
 def comparison(width: int) -> list[str]:
@@ -91,3 +91,20 @@ def test_few_requests_in_many_hours_are_one_warning() -> None:
 
     assert printed(rows, Kind.HOUR, 300).count("warning") == 1
     assert "10 of 10 hours have less than 30 requests each" in printed(rows, Kind.HOUR, 300)
+
+
+def test_all_requests_are_summed_with_the_time_from_which_to_which_they_went() -> None:
+    (line,) = [line for line in printed(ROWS, Kind.PROVIDER, 200).splitlines() if line.startswith("400 requests")]
+
+    usd = sum(row.cost_usd or 0.0 for row in ROWS)
+    assert line == f"400 requests, {usd:.6f} USD, from {ROWS[0].ts} to {ROWS[-1].ts}"
+    assert "no price known" in printed(answers(3), Kind.PROVIDER, 200)
+
+
+def test_a_comparison_says_what_both_have_cost_and_read_from_a_cache_in_all() -> None:
+    lines, (fast, slow) = comparison(300), figures_by(ROWS, Kind.PROVIDER)
+
+    told = {line.split("  ")[0]: line for line in lines}
+    assert f"{slow.cache_hit_ratio:.0%}" in told["cache"]
+    assert f"{slow.streaming_ratio:.0%}" in told["stream"]
+    assert f"total: fast {fast.total_usd:.6f} USD in {fast.requests} requests; slow {slow.total_usd:.6f} USD" in lines[-1]

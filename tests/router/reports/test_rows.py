@@ -74,6 +74,7 @@ def test_a_moment_is_where_it_begins() -> None:
     records = [record(ts=f"2026-01-0{day}T00:00:00.000Z") for day in range(1, 5)]
 
     assert len(read_rows(records, Wanted(names={}, since="2026-01-03")).rows) == 2
+    assert len(read_rows(records, Wanted(names={}, since="2026-01-03T00:00:00.000Z")).rows) == 2
 
 
 def test_an_unknown_name_is_an_error_that_says_which_there_are() -> None:
