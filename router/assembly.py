@@ -41,7 +41,7 @@ from router.providers.http import KEEP_ALIVE_S
 from router.routing.dispatch import Upstreams
 from router.routing.limits import Fairness, FairnessRules
 from router.routing.memory import Memory
-from router.routing.profile import ProfileTable, match_model, model_ids
+from router.routing.profile import ProfileTable, model_ids
 from router.routing.unbooked import Unbooked
 from router.wire.dialect import Minting
 from router.wire.registry import DIALECTS
@@ -370,7 +370,7 @@ class Source:
 
     def _first_for(self, name: str) -> Capabilities:
         generation = self.deployed.current.generation
-        match = match_model(generation.table, name)
+        match = generation.table.match_of(name)
         named = generation.table.modes.get(name) if match is None else match.profile
         profile = generation.profiles[named or generation.table.default]
         return generation.capabilities[profile.providers[0]]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
+MAX_NAMED = 5  # requests, where a beginning fits several
 ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/models/MODEL:generateContent", "/api/chat")
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -202,6 +203,38 @@ def tree(daemon: DaemonClient, *, as_json: bool) -> None:
 
 @click.command()
 @daemon_options
+@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
+def requests(daemon: DaemonClient, *, as_json: bool) -> None:
+    """Show the requests that the running daemon is answering, each with its id and how far it is."""
+    from router.reports.live_requests import print_requests  # noqa: PLC0415 - rich costs more than the rest of this module
+    from router.reports.plain import plain_console  # noqa: PLC0415 - same
+
+    answer = ask_or_end(daemon, "GET", "/admin/requests")
+    if as_json:
+        echo_json(answer)
+    else:
+        print_requests(answer.body, plain_console())
+
+
+@click.command()
+@daemon_options
+@click.argument("request_id", metavar="ID")
+def cancel(daemon: DaemonClient, *, request_id: str) -> None:
+    """End a request that is being answered; the beginning of its ID is enough where no other begins so."""
+    from router.reports.live_requests import cancel_line, is_cancelled, named  # noqa: PLC0415 - rich comes with it
+
+    ids = named(ask_or_end(daemon, "GET", "/admin/requests").body, request_id)
+    if len(ids) > 1:
+        click.echo(f"{request_id} is the beginning of {len(ids)} requests: {', '.join(ids[:MAX_NAMED])}", err=True)
+        sys.exit(EXIT_FAILED)
+    answer = ask_or_end(daemon, "POST", f"/admin/requests/{quote(ids[0] if ids else request_id, safe='')}/cancel")
+    click.echo(cancel_line(answer.body), err=not is_cancelled(answer.body))
+    if not is_cancelled(answer.body):
+        sys.exit(EXIT_FAILED)
+
+
+@click.command()
+@daemon_options
 @click.option("--open", "opens", is_flag=True, help="Also show it in your browser.")
 def dashboard(daemon: DaemonClient, *, opens: bool) -> None:
     """Print where the running daemon shows its dashboard."""
@@ -300,6 +333,8 @@ COMMANDS: tuple[click.Command, ...] = (
     explain,
     status,
     tree,
+    requests,
+    cancel,
     dashboard,
     provider_command("exclude", "Take a provider out of the chains; it is probed, and comes back when it answers."),
     provider_command("restore", "Put an excluded or held provider back into its chains, on probation."),

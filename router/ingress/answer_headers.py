@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from router.domain.request import DialectName
@@ -10,6 +10,7 @@ from router.errors import RouterError, UpstreamClientError
 from router.guards.drift import Severity
 from router.ingress.record import Record
 from router.ports import OpenInfo
+from router.routing.chain import Dropped, Moved
 from router.routing.profile import ProfileChoice
 
 Headers = list[tuple[str, str]]
@@ -18,7 +19,7 @@ _STREAM_HEADERS = (("cache-control", "no-cache, no-transform"), ("x-accel-buffer
 JSON_HEADERS = (("content-type", "application/json"),)
 RELAYED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-", "retry-after", "x-codex-")  # prefixes, since lists go stale (R-42)
 _MAX_WHY_CHARS = 100  # of the id of a rule, which is a name for the log
-_MAX_SKIPPED = 16  # providers, 1.6 kB at most: servers in front take heads of 4 kB and more
+_MAX_SKIPPED, _MAX_MOVED = 16, 8  # providers, 2.2 kB at most: servers in front take heads of 4 kB and more
 _HEADER_CHARS = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"  # beside letters and digits; others are percent-encoded
 UPSTREAM_ID = "x-router-upstream-request-id"  # `request-id` and `x-request-id` are the router's own (docs/decisions/014)
 
@@ -62,8 +63,8 @@ def _way(record: Record, *, is_over: bool = False) -> Headers:
     headers = record.trace.headers(is_over=is_over)
     if record.choice is not None:
         headers += choice_headers(record.choice)
-    if dropped := record.trace.dropped:
-        headers.append(("x-router-skipped", ",".join(f"{drop.provider}={drop.reason}" for drop in dropped[:_MAX_SKIPPED])))
+    headers += _with_reasons("x-router-skipped", record.trace.dropped[:_MAX_SKIPPED])
+    headers += _with_reasons("x-router-moved", record.trace.moved[:_MAX_MOVED])
     if (budget := record.context_budget) is not None:
         headers.append(("x-router-context-budget", budget))
     if record.drift is not Severity.NONE:
@@ -71,6 +72,11 @@ def _way(record: Record, *, is_over: bool = False) -> Headers:
     if record.upstream_request_id is not None:
         headers.append((UPSTREAM_ID, record.upstream_request_id))
     return headers
+
+
+def _with_reasons(name: str, told: Sequence[Dropped | Moved]) -> Headers:
+    words = ",".join(f"{one.provider}={one.reason}" for one in told)
+    return [(name, words)] if words else []
 
 
 def _relayed(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

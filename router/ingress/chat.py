@@ -141,7 +141,7 @@ class Handler:
         """Ask the chain. Raises RouterError: nobody answered, the request's deadline, or the daemon's drain deadline."""
         turn, generation = self.turn, self.turn.generation
         now = trio.current_time()
-        plan = generation.plan(turn.profile, now, rank_facts(turn, generation, now))
+        plan = generation.plan(turn.profile, now, rank_facts(turn, generation, now, self.exchange.request_id))
         self.record.trace.take_plan(plan, turn.profile.providers)
         tell_plan(plan, self.exchange.request_id, generation.observer)
         limit_s = self._limit_s()

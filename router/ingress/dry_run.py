@@ -33,7 +33,7 @@ from router.routing.continuation import prefill_style, prefilled
 from router.routing.cost import costs_money, estimate_usd, price_of
 from router.routing.dispatch import Upstreams
 from router.routing.explanation import Costing, Explanation, ProviderView, Putting, Way
-from router.routing.profile import ProfileTable, match_model
+from router.routing.profile import ProfileTable
 from router.routing.unbooked import Unbooked
 from router.wire.anthropic.deferred_tools import Deferral, decide, has_deferred
 from router.wire.dialect import Minting
@@ -154,7 +154,8 @@ class DryRun:
         turn.dialect.check_request(turn.document)
         verdict = tool_verdict(turn)
         turn.hints = verdict.hints
-        plan = generation.plan(turn.profile, letter.opened_at, rank_facts(turn, generation, letter.opened_at))
+        now = letter.opened_at
+        plan = generation.plan(turn.profile, now, rank_facts(turn, generation, now, letter.request_id))
         order = [*(entry.provider for entry in plan.order), *(drop.provider for drop in plan.dropped)]
         views = tuple(self._view(turn, generation.upstreams.configs[name]) for name in order)
         if plan.order and (refused := views[0].refused) is not None:
@@ -162,7 +163,6 @@ class DryRun:
         return Explanation(
             route=letter.path,
             choice=turn.choice,
-            match=match_model(generation.table, turn.model) if turn.choice.why == "model" else None,
             profile=turn.profile,
             agent=turn.agent,
             session=turn.session,

@@ -6,7 +6,7 @@ its record when somebody looks, so that it costs nobody else anything."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -172,3 +172,30 @@ class LiveRequests:
         if not found:
             raise NotFound(message=f"no request {request_id[:64]} is being answered")
         return any([entry.cancel() for entry in found])  # noqa: C419 - each is to be cancelled, not only the first
+
+
+def live_body(live: Iterable[LiveRequest], now: float) -> dict[str, object]:
+    """Return the answer of `/admin/requests`; `now` on trio's clock. What is not known yet is null."""
+    return {
+        "requests": [
+            {
+                "id": one.id,
+                "age_s": round(now - one.opened_at, 1),
+                "phase": one.phase,
+                "client": one.client or None,
+                "session": one.session or None,
+                "request_class": one.request_class or None,
+                "agent": one.agent or None,
+                "dialect": one.dialect,
+                "asked_model": one.asked_model or None,
+                "profile": one.profile or None,
+                "provider": one.provider or None,
+                "model": one.model or None,
+                "attempts": one.attempts,
+                "stream": one.is_stream,
+                "ttft_ms": None if one.first_at is None else round((one.first_at - one.opened_at) * 1000, 1),
+                "can_cancel": one.can_cancel,
+            }
+            for one in live
+        ]
+    }

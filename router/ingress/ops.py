@@ -18,7 +18,7 @@ from router.domain.health_events import OperatorAction
 from router.errors import NotFound
 from router.ingress.exchange import decode_headers
 from router.ingress.front_gate import is_from_here
-from router.ingress.live_requests import LiveRequests
+from router.ingress.live_requests import LiveRequests, live_body
 from router.ingress.status_report import StatusSource, health_body, provider_part, status_body
 from router.ports import Control, Observer
 
@@ -70,6 +70,10 @@ def admin_pages(source: StatusSource, control: Control, observer: Observer, live
         now = trio.current_time()
         bodies = (provider_part(one, now=now) for one in source.report().providers if one.status.name == name)
         return json_page({"action": action, **next(bodies, {"name": name})})
+
+    @pages.get("/admin/requests")
+    async def requests() -> Response:
+        return json_page(live_body(live.shown(), trio.current_time()))
 
     @pages.post("/admin/requests/<request_id>/cancel")
     async def cancel(request_id: str) -> Response:

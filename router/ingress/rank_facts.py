@@ -11,11 +11,11 @@ from router.routing.capability_gate import fit
 from router.routing.chain import RankFacts
 
 
-def rank_facts(turn: Turn, generation: Generation, now: float) -> Mapping[str, RankFacts]:
-    """Return the standing of each provider of the request's profile; `now` on trio's clock."""
+def rank_facts(turn: Turn, generation: Generation, now: float, request_id: str) -> Mapping[str, RankFacts]:
+    """Return the standing of each provider of the profile of that request; `now` on trio's clock."""
     profile, memory = turn.profile, generation.memory
     needs = turn.needs
-    demotions = _demotions(turn, generation, now)
+    demotions = _demotions(turn, generation, now, request_id)
     sticky = turn.sticky_provider(now)
     told = {}
     for name in profile.providers:
@@ -30,7 +30,7 @@ def rank_facts(turn: Turn, generation: Generation, now: float) -> Mapping[str, R
     return told
 
 
-def _demotions(turn: Turn, generation: Generation, now: float) -> Mapping[str, int]:
+def _demotions(turn: Turn, generation: Generation, now: float, request_id: str) -> Mapping[str, int]:
     """Return how far each provider stands behind its place; under `shadow` that is only told."""
     profile, config, adaptive = turn.profile, generation.config.adaptive, generation.memory.adaptive
     if not profile.adaptive or config.mode == "off":
@@ -40,5 +40,6 @@ def _demotions(turn: Turn, generation: Generation, now: float) -> Mapping[str, i
     demotions = adaptive.demotions(profile.name, stats, config, now)
     if (order := effective_order(chain, demotions)) != tuple(chain):
         facts = applied_facts(chain, order, stats)
-        generation.observer.event("adaptive-routing-applied", {"profile": profile.name, "mode": config.mode, **facts})
+        about = {"request_id": request_id, "profile": profile.name, "mode": config.mode}
+        generation.observer.event("adaptive-routing-applied", {**about, **facts})
     return demotions if config.mode == "on" else {}

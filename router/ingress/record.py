@@ -17,7 +17,7 @@ from router.ingress.exchange import Exchange
 from router.ports import Observer
 from router.routing.answer import Answer, RelayEnd
 from router.routing.booking import with_input
-from router.routing.chain_events import skipped, tell_hops
+from router.routing.chain_events import tell_hops, with_reasons
 from router.routing.profile import ProfileChoice
 from router.routing.session import AgentTag
 from router.routing.trace import Trace
@@ -103,7 +103,9 @@ class Record:
     def line(self, now: float, end: RelayEnd | None) -> dict[str, object]:
         """Return what is known of the request; `end` is how its answer ends, None as long as it does not."""
         exchange, trace = self.exchange, self.trace
-        outcome, usage, drained = self._outcome(end), self._usage(end), self._drained(end)
+        outcome, drained = self._outcome(end), self._drained(end)
+        told = self.usage_told() if end is None else end.usage
+        usage = self._usage(told)
         return {
             "request_id": exchange.request_id,
             "dialect": exchange.dialect,
@@ -116,7 +118,8 @@ class Record:
             "provider": trace.attempts[-1].provider if trace.attempts else None,
             "answered_model": (trace.model[:MAX_WORD_CHARS] or None) if trace.committed_at is not None else None,
             "chain": self._chain(outcome, end),
-            "skipped": skipped(trace.dropped),
+            "skipped": with_reasons(trace.dropped),
+            "moved": with_reasons(trace.moved),
             "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
             "upstream_request_id": self.upstream_request_id,
             "status": exchange.status,
@@ -124,7 +127,7 @@ class Record:
             "ttft_ms": None if trace.committed_at is None else _ms(trace.committed_at - exchange.opened_at),
             "total_ms": _ms(now - exchange.opened_at),
             "input_tokens": usage.input if usage and usage.has_input else None,
-            "output_tokens": usage.output if usage else None,
+            "output_tokens": usage.output if usage and (usage.output or told is not None) else None,
             "cache_read_input_tokens": usage.cache_read if usage else None,
             "cache_creation_input_tokens": usage.cache_write if usage else None,
             "estimated": usage.estimated if usage else (True if drained else None),
@@ -139,10 +142,14 @@ class Record:
             **({} if self.place is None else {"traceparent": self.place.header}),
         }
 
-    def _usage(self, end: RelayEnd | None) -> Usage | None:
-        """Return what the answer has used, with the input that it was booked at where its upstream told none."""
-        told = self.usage_told() if end is None else end.usage
-        return told and with_input(told, self.trace.input_tokens)
+    def _usage(self, told: Usage | None) -> Usage | None:
+        """Return what the answer has used, with the input that it was booked at where its upstream told none.
+
+        Of one that never came it is what its attempt was booked at, a prompt that was read say, where that was counted."""
+        booked = self.trace.booked
+        if told is None:
+            return booked if booked is not None and (booked.input or booked.output) else None
+        return told if booked is None else with_input(told, booked.input)
 
     def _drained(self, end: RelayEnd | None) -> str | None:
         """Return whether an answer was read on to its end, None where its client was there."""

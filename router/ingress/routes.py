@@ -93,6 +93,7 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/metrics": (_GET, Page.METRICS),
     "/metrics.json": (_GET, Page.STATUS),
     "/admin/tree": (_GET, Page.STATUS),
+    "/admin/requests": (_GET, Page.STATUS),
     "/admin/reload": (("POST",), Page.ADMIN),
     DASHBOARD: (_GET, Page.DASHBOARD),
     f"{DASHBOARD}/": (_GET, Page.DASHBOARD),

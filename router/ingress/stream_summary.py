@@ -24,6 +24,7 @@ _OF_THE_LINE = (
     "answered_model",
     "chain",
     "skipped",
+    "moved",
     "outcome",
     "input_tokens",
     "output_tokens",

@@ -39,6 +39,7 @@ _REQUEST_FIELDS = (
     "answered_model",
     "chain",
     "skipped",
+    "moved",
     "dropped",
     "upstream_request_id",
     "status",
@@ -217,7 +218,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "auto-router-fallthrough": EventSpec(INFO, ("request_id", "resolved_profile", "signals")),
     "count-tokens-served": EventSpec(INFO, ("request_id", "profile", "input_tokens", "provider")),
     # a chain and its attempts
-    "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped")),
+    "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped", "moved")),
     "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped"), audited=True),
     "skip-budget-exceeded": EventSpec(
         INFO, ("request_id", "provider", "profile", "scope", "monthly_budget_usd", "current_total_usd", "month"), audited=True
@@ -239,7 +240,7 @@ EVENTS: Mapping[str, EventSpec] = {
         WARNING, ("request_id", "provider", "action", "stream", "chain_exhausted"), audited=True
     ),
     "provider-failed-midstream": EventSpec(WARNING, _FAILURE_FIELDS, audited=True),
-    "adaptive-routing-applied": EventSpec(INFO, ("profile", "mode", "static_order", "effective_order", "stats")),
+    "adaptive-routing-applied": EventSpec(INFO, ("request_id", "profile", "mode", "static_order", "effective_order", "stats")),
     "provider-key-rests": EventSpec(WARNING, ("provider", "key", "reason", "rests_s"), audited=True),
     "chain-claude-code-suitability-degraded": EventSpec(WARNING, ("profile", "degraded_providers", "degraded_models", "hint")),
     "chain-uniform-auth-failure": EventSpec(

@@ -174,8 +174,8 @@ KEY_RESTS = counter("provider_key_rests", "Keys of a pool that were put to rest.
 # tokens and money
 INPUT_TOKENS = counter(
     "input_tokens",
-    "Input tokens of answers, as the upstream counts; else estimated if there is a price, a limit of tokens or `usage_estimate`. "
-    "Those of a cache, read or written, are not in it.",
+    "Input tokens of answers, and of prompts paid for in vain, as the upstream counts; else estimated if there is a price, "
+    "a limit of tokens or `usage_estimate`. Those of a cache, read or written, are not in it.",
     PROVIDER,
 )
 OUTPUT_TOKENS = counter("output_tokens", "Output tokens of answers, as the upstream counts, else estimated.", PROVIDER)

@@ -121,6 +121,7 @@ def journal_record(told: Told) -> dict[str, object]:
         "provider": fields.get("provider"),
         "chain": fields.get("chain"),
         "skipped": fields.get("skipped"),
+        "moved": fields.get("moved"),
         "streaming": fields.get("stream"),
         "status": fields.get("status"),
         "outcome": _outcome(word, has_asked=bool(fields.get("chain"))),

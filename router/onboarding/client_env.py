@@ -18,6 +18,7 @@ CLAUDE_COMPACT_MARGIN = 13_000  # it compacts so long before the window, less it
 CLAUDE_ROOM = 8_000  # between its prompt and the first compaction; with less it would compact after every word
 LARGEST_OUTPUT = 32_000  # what Claude Code asks for by itself
 SHARE_OF_OUTPUT = 8  # of a window, for one answer
+MAX_PROFILES = 12  # in one line of remarks
 PATIENCE_MS = 1_800_000  # half an hour: two busy cores read the 29,000 tokens of a first prompt for over 20 minutes
 # what `claude` says for some windows and providers only
 _MANAGED = (
@@ -274,13 +275,20 @@ def _sdk(facts: RouterFacts, url_name: str, url: str, key_name: str) -> Setup:
     return Setup(
         variables=(Variable(name=url_name, value=url), _token(key_name, facts)),
         notes=(
-            f"Name a profile as the model: {', '.join(dict.fromkeys((facts.profile, facts.small_profile)))}.",
+            _profiles_note(facts),
             *_token_notes(facts),
             *_shell_notes(facts, key_name),
         ),
         file_format=FileFormat.DOTENV,
         file=".env",
     )
+
+
+def _profiles_note(facts: RouterFacts) -> str:
+    """Return what may be named as the model, the default profile first."""
+    names = [*dict.fromkeys((facts.profile, *facts.profiles))]
+    more = f" and {len(names) - MAX_PROFILES} more" if len(names) > MAX_PROFILES else ""
+    return f"Name a profile as the model: {', '.join(names[:MAX_PROFILES])}{more}."
 
 
 def _claude_window(facts: RouterFacts) -> tuple[Variable, ...]:

@@ -25,11 +25,12 @@ class RouterFacts:
     """A router as a client sees it. `window`: tokens of the provider that is asked first, None where nobody has said it.
 
     `token_env` is the variable that holds the client token, None where none is asked for; `profile` and `small_profile` are
-    model names that choose the main and the cheap profile."""
+    model names that choose the main and the cheap profile. `profiles` are all of them, in the order of the file."""
 
     url: str
     profile: str
     small_profile: str
+    profiles: tuple[str, ...] = ()
     window: int | None = None
     narrowest: tuple[str, int] | None = None  # another provider of the profile that takes less, and how much
     is_slow: bool = False  # a model of this machine or network may be asked: minutes before the first word
@@ -51,15 +52,17 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
     address = _without_api(url) if url is not None else address_of(config.server)
     table = ProfileTable.of(config)
     profile, claude = table.default, _claude_model(loaded, table.default)
-    small = table.profile_of(CLAUDE_SMALL_MODEL) or profile
-    asked = _asked(loaded, (table.profile_of(claude) if names_claude else None) or profile)
+    small = table.match_of(CLAUDE_SMALL_MODEL)
+    named = table.match_of(claude) if names_claude else None
+    asked = _asked(loaded, profile if named is None else named.profile)
     windows = [(provider.name, window) for provider in asked if (window := _window(config, provider)) is not None]
     first = _window(config, asked[0]) if asked else None
     narrowest = min(windows, key=lambda told: told[1], default=None)
     return RouterFacts(
         url=address,
         profile=profile,
-        small_profile=small,
+        small_profile=profile if small is None else small.profile,
+        profiles=table.names,
         window=first,
         narrowest=narrowest if narrowest is not None and first is not None and narrowest[1] < first else None,
         is_slow=any(_is_near(provider.base_url) for provider in asked),

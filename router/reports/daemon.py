@@ -15,7 +15,7 @@ from router.config.schema import LoadedConfig
 from router.config.secret import Secret
 
 CONNECT_S = 3.0  # it listens on this machine, or is not there
-_LOOKS = ("/status", "/metrics", "/admin/tree")  # what opens to the token to look with
+_LOOKS = ("/status", "/metrics", "/admin/tree", "/admin/requests")  # what opens to the token to look with
 ANSWER_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
 
 

@@ -34,9 +34,11 @@ STATUS = "python -m router status"  # as it can be typed, with or without the sc
 _NEEDS = ("thinking", "cache_control", "tools", "vision", "tool_choice")
 _BY = {
     "map": "an entry of [model_map]",
-    "name": "the name or alias of a provider, or a profile's name",
+    "alias": "an alias of a provider, which stands for a profile that has it",
+    "provider": "a provider's name, which stands for a profile that has it",
+    "profile": "a profile's name",
     "pattern": "a pattern of [model_map]",
-    "model": "a provider's model",
+    "served": "a provider's model",
 }
 
 
@@ -103,7 +105,7 @@ def _head(explanation: Explanation) -> Iterator[str]:
 
 
 def _by(explanation: Explanation) -> str:
-    match = explanation.match
+    match = explanation.choice.match
     if match is None:
         return explanation.choice.why
     return f"model, {_BY.get(match.by, f'the tier {match.tier} of [model_map]')}"

@@ -47,6 +47,7 @@ def requests_json(rows: Sequence[Row]) -> list[dict[str, object]]:
             "provider": row.provider,
             "chain": [f"{provider}:{word}" for provider, word in row.chain],
             "skipped": row.skipped,
+            "moved": row.moved,
             "status": row.status,
             "streaming": row.streaming,
             "ttft_ms": row.ttft_ms,
@@ -81,9 +82,12 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _chain(row: Row) -> str:
-    """Return who was asked, one after the other, and how each ended; where nobody was, who was passed over."""
+    """Return who was asked, one after the other, and how each ended; where nobody was, who was passed over.
+
+    Who was not asked at its place stands behind them: it is why these were asked."""
     if row.chain:
-        return " > ".join(f"{provider}:{word}" for provider, word in row.chain)
+        moved = f" ({', '.join(row.moved)})" if row.moved else ""
+        return " > ".join(f"{provider}:{word}" for provider, word in row.chain) + moved
     return f"passed over {', '.join(row.skipped)}" if row.skipped else _NOTHING
 
 

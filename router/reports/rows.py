@@ -70,6 +70,7 @@ class Row:
     reason: str | None = None  # of what is not ok
     status: float | None = None
     skipped: tuple[str, ...] = ()  # who was passed over, and why
+    moved: tuple[str, ...] = ()  # who was not asked at its place, and why
     chain: tuple[tuple[str, str], ...] = ()
     streaming: bool | None = None
     ttft_ms: float | None = None
@@ -218,6 +219,7 @@ def read_row(record: Mapping[str, object]) -> Row | None:
         reason=_text(record, "reason"),
         status=_number(record, "status"),
         skipped=tuple(str(one) for one in _listed(record, "skipped")),
+        moved=tuple(str(one) for one in _listed(record, "moved")),
         chain=tuple(_attempts(_listed(record, "chain"))),
         streaming=streaming if isinstance(streaming, bool) else None,
         ttft_ms=_number(record, "ttft_ms"),

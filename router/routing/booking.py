@@ -15,7 +15,7 @@ from router.errors import FailureReason, ProviderFailed, RouterError
 from router.ports import Reservation, Spending
 from router.routing.answer import Ask
 
-Told = Callable[[Cost, int], None]
+Told = Callable[[Cost, Usage], None]
 
 _WAITED_FOR = frozenset({FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT})
 
@@ -24,7 +24,7 @@ _WAITED_FOR = frozenset({FailureReason.TIMEOUT, FailureReason.TTFT_TIMEOUT})
 class Booking:
     """One attempt's; what it was settled at first counts.
 
-    `told` hears what was booked, and the input by our own count; `seen` tells what the answer has used."""
+    `told` hears what was booked, and for which usage; `seen` tells what the answer has used."""
 
     _reservation: Reservation
     _input_tokens: int
@@ -51,8 +51,9 @@ class Booking:
         """Book what the attempt has used, unless that was booked already."""
         if self.cost is not None:
             return
-        self.cost = self._reservation.settle(with_input(usage, self._input_tokens))
-        self._told(self.cost, self._input_tokens)
+        usage = with_input(usage, self._input_tokens)
+        self.cost = self._reservation.settle(usage)
+        self._told(self.cost, usage)
 
     def settle_seen(self) -> None:
         """Book what the answer has used as far as it came."""

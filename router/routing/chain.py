@@ -48,8 +48,25 @@ SOFT = frozenset(
 )
 PASSING = SOFT | {DropReason.RATE_LIMITED}  # what ends by itself
 RANK_KEYS = ("context", "health", "capability", "drift", "adaptive", "sticky", "place")  # what an entry's rank consists of
-_HEALTH, _PLACE = RANK_KEYS.index("health"), RANK_KEYS.index("place")
+_PLACE = RANK_KEYS.index("place")
+_PREFERRING_CAPABILITY = (0, 2, 1, *range(3, len(RANK_KEYS)))  # in which order the numbers count without `prefer_healthy`
 _AT_ITS_PLACE, _DEMOTED, _UNSUPERVISED = 0, 1, 2  # health classes
+
+
+class MoveReason(StrEnum):
+    """Why a provider is not asked at its place of the profile: behind it, but for the last, which goes ahead of it.
+
+    In the order of RANK_KEYS."""
+
+    CONTEXT = "context-overflow"  # the request does not fit its window
+    HEALTH = "health-demoted"
+    CAPABILITY = "capability-lacking"
+    DRIFT = "drift-demoted"
+    ADAPTIVE = "adaptive-demoted"
+    STICKY = "sticky"  # it has answered this session before
+
+
+_REASONS = tuple(MoveReason)
 
 
 @frozen(kw_only=True)
@@ -81,16 +98,22 @@ class Entry:
 
 
 @frozen(kw_only=True)
-class Plan:
-    """The decision for one request; the caller performs it and logs it.
+class Moved:
+    """A provider that is asked later than its place in the profile says, or as STICKY earlier, and what has decided that."""
 
-    `demoted` stand behind others only because they are not well."""
+    provider: str
+    reason: MoveReason
+
+
+@frozen(kw_only=True)
+class Plan:
+    """The decision for one request; the caller performs it and logs it."""
 
     profile: str
     order: tuple[Entry, ...]
     dropped: tuple[Dropped, ...] = ()
     is_last_resort: bool = False
-    demoted: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -126,7 +149,7 @@ def resolve(profile: ProfileConfig, members: tuple[Member, ...], routing: Routin
         else:
             declared.append(_entry(profile, members, index, now))
     order = _sorted(declared, routing)
-    plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped), demoted=_demoted(order))
+    plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped), moved=_moved(order, routing))
     return plan if order or not routing.last_resort else _last_resort(plan, profile, members, routing.last_resort_max, now)
 
 
@@ -187,7 +210,7 @@ def _sorted(entries: list[Entry], routing: RoutingConfig) -> list[Entry]:
     """Return the entries by rank; without `prefer_healthy` what a provider can do counts before how it does."""
     if routing.prefer_healthy:
         return sorted(entries, key=lambda entry: entry.rank)
-    return sorted(entries, key=lambda entry: (entry.rank[0], entry.rank[2], entry.rank[1], *entry.rank[3:]))
+    return sorted(entries, key=lambda entry: [entry.rank[key] for key in _PREFERRING_CAPABILITY])
 
 
 def _health_class(health: Health, profile: ProfileConfig) -> int:
@@ -200,13 +223,16 @@ def _health_class(health: Health, profile: ProfileConfig) -> int:
     return _DEMOTED if is_unwell else _AT_ITS_PLACE
 
 
-def _demoted(order: list[Entry]) -> tuple[str, ...]:
-    """Return who stands behind a provider that was declared after it and that is better off."""
-    return tuple(
-        entry.provider
-        for position, entry in enumerate(order)
-        if any(a.rank[_PLACE] > entry.rank[_PLACE] and a.rank[_HEALTH] < entry.rank[_HEALTH] for a in order[:position])
-    )
+def _moved(order: list[Entry], routing: RoutingConfig) -> tuple[Moved, ...]:
+    """Return what has changed the declared order: of each two that have changed places, the first number in which they differ."""
+    keys = range(_PLACE) if routing.prefer_healthy else _PREFERRING_CAPABILITY
+    found: list[Moved] = []
+    for position, behind in enumerate(order):
+        for ahead in order[:position]:
+            if ahead.rank[_PLACE] > behind.rank[_PLACE]:
+                reason = _REASONS[next(key for key in keys if ahead.rank[key] != behind.rank[key])]
+                found.append(Moved(provider=(ahead if reason is MoveReason.STICKY else behind).provider, reason=reason))
+    return tuple(dict.fromkeys(found))
 
 
 def _drop(member: Member, profile: ProfileConfig, routing: RoutingConfig, now: float) -> Dropped | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from router.domain.spend import Blocked
 from router.errors import ProviderFailed
 from router.ports import Observer
-from router.routing.chain import Dropped, DropReason, Plan
+from router.routing.chain import Dropped, DropReason, Moved, MoveReason, Plan
 from router.routing.trace import Hop
 
 # the original's names for a chain that one cause has emptied, the likeliest to be the news first
@@ -47,14 +47,17 @@ def tell_plan(plan: Plan, request_id: str, observer: Observer) -> None:
     names = [entry.provider for entry in plan.order]
     if plan.is_last_resort:
         observer.event("chain-last-resort", {**about, "providers": names})
-    for name in plan.demoted:
-        observer.event("demote-unhealthy-provider", {**about, "provider": name})
-    observer.event("chain-resolved", {**about, "chain": names, "skipped": skipped(plan.dropped)})
+    for move in plan.moved:
+        if move.reason is MoveReason.HEALTH:
+            observer.event("demote-unhealthy-provider", {**about, "provider": move.provider})
+    observer.event(
+        "chain-resolved", {**about, "chain": names, "skipped": with_reasons(plan.dropped), "moved": with_reasons(plan.moved)}
+    )
 
 
-def skipped(dropped: Sequence[Dropped]) -> list[str]:
-    """Return who was left out and why, as the log has it."""
-    return [f"{drop.provider}: {drop.reason}" for drop in dropped]
+def with_reasons(told: Sequence[Dropped | Moved]) -> list[str]:
+    """Return who was left out or moved, and why, as the log has it."""
+    return [f"{one.provider}: {one.reason}" for one in told]
 
 
 def tell_hops(hops: Sequence[Hop], told: int, about: Mapping[str, object], observer: Observer) -> None:

@@ -165,10 +165,10 @@ class Walk:
             return failure
         return end
 
-    def _paid(self, cost: Cost, input_tokens: int) -> None:
+    def _paid(self, cost: Cost, usage: Usage) -> None:
         """Note what the attempt under way was booked at."""
         self._cost = cost
-        self.trace.paid(cost, input_tokens)
+        self.trace.paid(cost, usage)
 
     async def _open(
         self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, booking: Booking, *, has_later: bool
@@ -301,7 +301,13 @@ class Walk:
             return overflow_error(self._overflowed)
         about = {"request_id": self.trace.request_id, "profile": self.plan.profile}
         tell_uniform_auth(self._failures, about, self.upstreams.observer)
-        return all_failed_error(self.plan.profile, tuple(self._failures))
+        failed = {failure.provider for failure in self._failures}
+        return all_failed_error(
+            self.plan.profile,
+            tuple(self._failures),
+            skipped=[drop for drop in self.trace.dropped if drop.provider not in failed],
+            is_whole=all(entry.provider in failed for entry in self.plan.order),
+        )
 
     def _is_overflow_the_end(self) -> bool:
         """Tell whether nobody after the overflow may answer a repeat of the same prompt."""

@@ -17,7 +17,7 @@ from router.providers.capabilities import Capabilities
 from router.routing.capability_gate import Fit, Needs
 from router.routing.chain import Plan
 from router.routing.cost import Price
-from router.routing.profile import ModelMatch, ProfileChoice
+from router.routing.profile import ProfileChoice
 from router.routing.session import AgentTag
 from router.wire.anthropic.deferred_tools import Deferral
 
@@ -81,13 +81,12 @@ class ProviderView:
 class Explanation:
     """The decisions for one request. `views` are in the order in which providers are asked, those left out at the end.
 
-    `match` is what the model's name matched, where that chose the profile. `rejected` ends the request before anybody is
-    asked. `session` is the key of the conversation, None where nothing of the configuration asks for it. `keeps_text`: what
-    was said before a stream broke may be kept (`partial_stitch_action`), which several answers at once, say, rule out."""
+    `rejected` ends the request before anybody is asked. `session` is the key of the conversation, None where nothing of the
+    configuration asks for it. `keeps_text`: what was said before a stream broke may be kept (`partial_stitch_action`), which
+    several answers at once, say, rule out."""
 
     route: str
     choice: ProfileChoice
-    match: ModelMatch | None
     profile: ProfileConfig
     agent: AgentTag
     session: str | None

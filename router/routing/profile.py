@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from attrs import field, frozen
 
@@ -17,6 +17,8 @@ from router.errors import UnknownMode, UnknownProfile
 from router.routing.auto_facts import Facts
 from router.routing.auto_rules import AutoChoice, AutoRouter
 from router.routing.lru import Lru
+
+T = TypeVar("T")
 
 AUTO = "auto"
 TIERS = ("haiku", "sonnet", "opus")  # keys of [model_map] that stand for a family of models (R-40)
@@ -31,13 +33,15 @@ _CLAUDE = re.compile(r"(?<![a-z0-9])claude(?![a-z])")
 
 @frozen(kw_only=True)
 class ProfileChoice:
-    """The profile and why: `body`, `header`, `mode`, `model`, `auto:<rule id>`, `sticky` or `default`.
+    """The profile and why: `body`, `header`, `mode`, `model:<ModelMatch.by>`, `auto:<rule id>`, `sticky` or `default`.
 
-    `auto` is what the auto router said where it was asked. `unmatched_model` is a Claude model that nothing names, though
-    there is more than one profile to choose from and no rule to choose by; "" otherwise."""
+    `match` is what the model's name matched, where that chose. `auto` is what the auto router said where it was asked.
+    `unmatched_model` is a Claude model that nothing names, though there is more than one profile to choose from and no rule to
+    choose by; "" otherwise."""
 
     profile: str
     why: str
+    match: ModelMatch | None = None
     auto: AutoChoice | None = None
     unmatched_model: str = ""
 
@@ -46,11 +50,11 @@ class ProfileChoice:
 class ModelMatch:
     """The profile that a model name selects, and by what.
 
-    `map` is an exact entry of [model_map], `name` an alias or the name of a provider or profile, `pattern` and `tier` are
-    [model_map]'s too, `model` is what a provider asks its server for."""
+    `map` is an exact entry of [model_map], `alias` and `provider` are names of a provider, `profile` is one of a profile,
+    `pattern` and `tier` are [model_map]'s too, `served` is what a provider asks its server for."""
 
     profile: str
-    by: Literal["map", "name", "pattern", "tier", "model"]
+    by: Literal["map", "alias", "provider", "profile", "pattern", "tier", "served"]
     tier: str = ""
 
 
@@ -61,7 +65,7 @@ class ProfileTable:
     names: tuple[str, ...]
     modes: Mapping[str, str]
     mapped: Mapping[str, str]  # lower-case exact entry of [model_map] -> profile
-    named: Mapping[str, str]  # lower-case alias or name of a provider, name of a profile -> profile
+    named: Mapping[str, ModelMatch]  # by lower-case alias or name of a provider, name of a profile
     models: Mapping[str, str]  # lower-case model of a provider -> profile
     globs: tuple[tuple[re.Pattern[str], str], ...]
     tiers: Mapping[str, str]
@@ -70,7 +74,7 @@ class ProfileTable:
     sticky: frozenset[str]  # the profiles that keep a session
     is_locked: bool
     looks_at_models: bool
-    _by_name: Lru[str, str] = field(init=False, factory=lambda: Lru(_MAX_NAMES), eq=False, repr=False)  # "": nothing names it
+    _by_name: Lru[str, ModelMatch | None] = field(init=False, factory=lambda: Lru(_MAX_NAMES), eq=False, repr=False)
     _told: Lru[str, bool] = field(init=False, factory=lambda: Lru(_MAX_NAMES), eq=False, repr=False)
 
     @classmethod
@@ -93,13 +97,13 @@ class ProfileTable:
             looks_at_models=is_asked,
         )
 
-    def profile_of(self, model: str) -> str | None:
-        """Return the profile that a model name selects, None for none; a name that comes again costs one look-up."""
-        if (known := self._by_name.get(model)) is not None:
-            return known or None
-        found = by_model(self, model)
+    def match_of(self, model: str) -> ModelMatch | None:
+        """Return what `match_model` finds; a name that comes again costs one look-up."""
+        if model in self._by_name:
+            return self._by_name.get(model)
+        found = match_model(self, model)
         if len(model) <= _MAX_KEPT_NAME:
-            self._by_name.put(model, found or "")
+            self._by_name.put(model, found)
         return found
 
     def is_news(self, unmatched_model: str) -> bool:
@@ -129,17 +133,11 @@ def choose(
             return ProfileChoice(profile=_known(table, header_profile), why="header")
         if mode:
             return ProfileChoice(profile=_by_mode(table, mode), why="mode")
-    if found := table.profile_of(model):
-        return ProfileChoice(profile=found, why="model")
+    if match := table.match_of(model):
+        return ProfileChoice(profile=match.profile, why=f"model:{match.by}", match=match)
     if table.auto is not None and facts is not None:
         return _by_rules(table.auto, facts, remembered_profile if remembered_profile in table.sticky else None)
     return ProfileChoice(profile=table.default, why="default", unmatched_model=_unmatched(table, model))
-
-
-def by_model(table: ProfileTable, model: str) -> str | None:
-    """Return the profile that a model name selects, None for none."""
-    match = match_model(table, model)
-    return None if match is None else match.profile
 
 
 def match_model(table: ProfileTable, model: str) -> ModelMatch | None:
@@ -151,14 +149,14 @@ def match_model(table: ProfileTable, model: str) -> ModelMatch | None:
         return None
     if profile := _in(table.mapped, names):
         return ModelMatch(profile=profile, by="map")
-    if profile := _in(table.named, names):
-        return ModelMatch(profile=profile, by="name")
+    if named := _in(table.named, names):
+        return named
     if profile := next((profile for pattern, profile in table.globs if any(map(pattern.match, names))), None):
         return ModelMatch(profile=profile, by="pattern")
     if tier := next((tier for tier in _TIER.findall(whole) if tier in table.tiers), None):
         return ModelMatch(profile=table.tiers[tier], by="tier", tier=tier)
     profile = _in(table.models, names)
-    return None if profile is None else ModelMatch(profile=profile, by="model")
+    return None if profile is None else ModelMatch(profile=profile, by="served")
 
 
 def model_ids(table: ProfileTable, config: RouterConfig) -> tuple[str, ...]:
@@ -199,34 +197,34 @@ def _by_mode(table: ProfileTable, mode: str) -> str:
     raise UnknownMode(message=f"unknown mode {mode!r}. available modes: {', '.join(table.modes) or 'none'}")
 
 
-def _in(profiles: Mapping[str, str], names: Iterable[str]) -> str | None:
-    return next((profiles[name] for name in names if name in profiles), None)
+def _in(known: Mapping[str, T], names: Iterable[str]) -> T | None:
+    return next((known[name] for name in names if name in known), None)
 
 
 def _mapped(model_map: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): profile for name, profile in model_map.items() if not _is_glob(name)}
 
 
-def _named(config: RouterConfig) -> Iterator[tuple[str, str]]:
+def _named(config: RouterConfig) -> Iterator[tuple[str, ModelMatch]]:
     """Yield the names that a user gives, the strongest first: aliases, providers, profiles."""
     members = _members(config)
     for profile, provider in members:
         for alias in provider.aliases:
-            yield alias, profile
+            yield alias, ModelMatch(profile=profile, by="alias")
     for profile, provider in members:
-        yield provider.name, profile
+        yield provider.name, ModelMatch(profile=profile, by="provider")
     for declared in config.profiles:
-        yield declared.name, declared.name
+        yield declared.name, ModelMatch(profile=declared.name, by="profile")
 
 
-def _first_of(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the first profile of each name.
+def _first_of(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return what is said first of each name.
 
     Among equals the default profile wins, and a provider that is asked first before one further down (routing.md 9.3)."""
-    found: dict[str, str] = {}
-    for name, profile in pairs:
+    found: dict[str, T] = {}
+    for name, told in pairs:
         if name:
-            found.setdefault(name.lower(), profile)
+            found.setdefault(name.lower(), told)
     return found
 
 

@@ -8,14 +8,16 @@ from itertools import groupby, pairwise
 
 from attrs import define, evolve, field, frozen
 
+from router.domain.events import Usage
 from router.domain.health import RATE_LIMIT_COOLDOWN_S
 from router.domain.outcome import Attempt
 from router.domain.spend import Cost
 from router.errors import ContextOverflow, ErrorKind, FailureReason, NoProviderAvailable, ProviderFailed
-from router.routing.chain import PASSING, Dropped, DropReason, Plan
+from router.routing.chain import PASSING, Dropped, DropReason, Moved, Plan
 from router.wire.errors import scrubbed
 
 MAX_WORDS = 200  # of the last provider's own text in an error
+MAX_NAMED = 5  # of those that were not asked, in the same error; X-Router-Skipped has more
 _TWO_NUMBERS = re.compile(r"(\d{3,})\D+(\d{3,})")
 
 
@@ -40,12 +42,13 @@ class Trace:
     request_id: str
     attempts: list[Attempt] = field(factory=list)
     dropped: tuple[Dropped, ...] = ()  # of the chain, before anybody was asked
+    moved: tuple[Moved, ...] = ()  # who was not asked at its place
     is_last_resort: bool = False  # only who rests or is excluded was left to ask
     model: str = ""  # of the provider that was asked last, as far as known
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
     has_price: bool = False  # whether one of them had a price, or its upstream said one
-    input_tokens: int = 0  # by our own count, where an attempt was booked and that was counted
+    booked: Usage | None = None  # of the attempt that began last, with the input by our own count where nobody told it
     _resting: tuple[Dropped, ...] = ()
 
     @property
@@ -61,7 +64,7 @@ class Trace:
 
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
         """Take over who is left out. `declared` is the profile's order: who rests in front of the first asked was left."""
-        self.dropped = plan.dropped
+        self.dropped, self.moved = plan.dropped, plan.moved
         self.is_last_resort = plan.is_last_resort
         if plan.dropped and plan.order:
             ahead = declared[: declared.index(plan.order[0].provider)]
@@ -76,7 +79,7 @@ class Trace:
 
     def begin(self, provider: str, model: str) -> None:
         """Note that an attempt begins."""
-        self.model = model
+        self.model, self.booked = model, None
         self.attempts.append(Attempt(provider=provider))
 
     def fail(self, failure: ProviderFailed, *, absent: bool = False) -> None:
@@ -99,9 +102,9 @@ class Trace:
             self.committed_at = now
         self.attempts[-1] = evolve(self.attempts[-1], committed=True)
 
-    def paid(self, cost: Cost, input_tokens: int) -> None:
-        """Note what the attempt that began last was booked at, and at which input where its upstream told none."""
-        self.input_tokens = input_tokens
+    def paid(self, cost: Cost, usage: Usage) -> None:
+        """Note what the attempt that began last was booked at, and for which usage."""
+        self.booked = usage
         self.attempts[-1] = evolve(self.attempts[-1], cost_usd=cost.total_usd, savings_usd=cost.savings_usd)
         self.has_price = self.has_price or cost.is_reported or cost.total_usd > 0
 
@@ -162,17 +165,25 @@ def overflow_error(failure: ProviderFailed) -> ContextOverflow:
     return ContextOverflow(message=f"prompt is too long: {failure.message}")
 
 
-def all_failed_error(profile: str, failures: tuple[ProviderFailed, ...]) -> NoProviderAvailable:
-    """Return what a client is told when every attempt failed: each provider and why, and the last one's own words."""
+def all_failed_error(
+    profile: str, failures: tuple[ProviderFailed, ...], *, skipped: Sequence[Dropped] = (), is_whole: bool = True
+) -> NoProviderAvailable:
+    """Return what a client is told when every attempt failed: each provider and why, and the last one's own words.
+
+    `skipped` were not asked, and are told behind them. `is_whole`: nobody else of the profile could have been asked."""
     told = " | ".join(f"{f.provider} {f.status or ''} {f.reason}".replace("  ", " ") for f in failures)
     told += f" ({words})" if failures and (words := scrubbed(failures[-1].message)[:MAX_WORDS]) else ""
+    who = "every provider failed" if is_whole and not skipped else "every provider that was asked failed"
+    if skipped:
+        more = f" and {len(skipped) - MAX_NAMED} more" if len(skipped) > MAX_NAMED else ""
+        told += f"; not asked: {', '.join(f'{drop.provider} {drop.reason}' for drop in skipped[:MAX_NAMED])}{more}"
     kind = _failed_kind(failures)
     # what the board rests a limited provider for: who comes back earlier finds nobody
     unstated_s = RATE_LIMIT_COOLDOWN_S if kind is ErrorKind.RATE_LIMITED else None
     waits = [unstated_s if failure.retry_after_s is None else failure.retry_after_s for failure in failures]
     return NoProviderAvailable(
         kind=kind,
-        message=f"profile {profile!r}: every provider failed: {told}",
+        message=f"profile {profile!r}: {who}: {told}",
         profile=profile,
         failures=failures,
         retry_after_s=min((wait for wait in waits if wait is not None), default=None),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,56 @@ def test_the_tree_holds_every_task_of_the_daemon_by_name(desk: Desk) -> None:
     names = {line.lstrip("│├└─ ").partition("  ")[0].partition("/")[0] for line in shown.output.splitlines()}
     assert {"root", "service", "processes", "ingress", "accept", "connection", "read-ahead", "request"} <= names
     assert count(raw["tree"]) + TRIOS_OWN == raw["tasks_living"]
+
+
+@contextmanager
+def being_read(desk: Desk, name: str) -> Iterator[socket.socket]:
+    """Hold a request of this id open whose body does not come."""
+    head = {"host": "127.0.0.1", "x-api-key": TOKENS["CLIENT"], "content-length": "9", "x-request-id": name}
+    lines = ["POST /v1/messages HTTP/1.1", *(f"{key}: {value}" for key, value in head.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", desk.running.port), 5) as talk:
+        talk.sendall("\r\n".join(lines).encode())
+        while f"request {name} " not in desk.run("requests").output:
+            pass  # each look is a request of its own
+        yield talk
+
+
+def test_a_request_is_listed_and_cancelled_by_the_beginning_of_its_id(desk: Desk) -> None:
+    with being_read(desk, "build-1") as talk, being_read(desk, "build-2"):
+        raw = json.loads(desk.run("requests", "--json").output)
+        both, one = desk.run("cancel", "build"), desk.run("cancel", "build-1")
+        answer = talk.recv(9000)
+        again = desk.run("cancel", "build-1")
+        other = desk.run("cancel", "build-2")
+
+    assert [(one["id"], one["phase"]) for one in raw["requests"]] == [("build-1", "reading"), ("build-2", "reading")]
+    assert (both.exit_code, both.stderr) == (1, "build is the beginning of 2 requests: build-1, build-2\n")
+    assert (one.exit_code, one.output, answer.partition(b"\r\n")[0]) == (0, "build-1: cancelled\n", b"HTTP/1.1 403 ")
+    assert (again.exit_code, again.stderr) == (1, "build-1: not cancelled, it ends already\n")  # it waits for what is sent still
+    assert (other.exit_code, other.output) == (0, "build-2: cancelled\n")
+    assert [(event["request_id"], event["result"]) for event in desk.actions()[-3:]] == [
+        ("build-1", "cancelled"),
+        ("build-1", "ending"),
+        ("build-2", "cancelled"),
+    ]
+
+
+def test_the_beginning_of_an_id_is_enough_and_an_unknown_one_ends_with_1(desk: Desk) -> None:
+    with being_read(desk, "night-17"):
+        cancelled = desk.run("cancel", "night")
+    unknown = desk.run("cancel", "nobody")
+
+    assert (cancelled.exit_code, cancelled.output) == (0, "night-17: cancelled\n")
+    assert (unknown.exit_code, unknown.stderr) == (1, "no request nobody is being answered\n")
+
+
+@pytest.mark.parametrize("words", [("requests",), ("cancel", "req_1")], ids=["requests", "cancel"])
+def test_without_a_token_no_request_is_shown_or_cancelled(desk: Desk, words: tuple[str, ...]) -> None:
+    refused = desk.run(*words, "--url", desk.running.url, env={})
+    gone = desk.run(*words, "--url", f"http://127.0.0.1:{free_port()}")
+
+    assert (refused.exit_code, gone.exit_code) == (1, 69)
+    assert "needs a token" in refused.stderr
 
 
 def test_the_dashboard_s_address_is_told_where_a_daemon_answers(desk: Desk) -> None:

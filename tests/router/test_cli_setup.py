@@ -296,6 +296,13 @@ def test_what_is_told_is_what_the_default_profile_comes_to(
     assert (told.window, told.narrowest, told.is_slow, told.claude_model) == (window, narrowest, is_slow, model)
 
 
+def test_every_profile_is_told_in_the_order_of_the_file() -> None:
+    told = facts("routing.default_profile=best")
+
+    assert (told.profile, told.profiles) == ("best", tuple(profile.name for profile in read(CHAIN).config.profiles))
+    assert len(told.profiles) > 2
+
+
 def test_a_client_that_keeps_claude_names_gets_the_window_of_the_profile_that_these_reach() -> None:
     mapped = ('model_map."claude-*sonnet*"=best', 'model_map."claude-*haiku*"=cheap')
 

@@ -40,6 +40,7 @@ PAGES: dict[str, str] = {  # each page, with the token that opens it
     "/api/version": CLIENT,
     "/api/ps": CLIENT,
     "/admin/tree": ADMIN,
+    "/admin/requests": ADMIN,
     "/dashboard": ADMIN,
     "/dashboard/events": ADMIN,  # never ends: STREAM_S of it
     "/metrics": METRICS,
@@ -51,6 +52,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("status",),
     ("status", "--json"),
     ("tree",),
+    ("requests",),
     ("env", "claude"),
     ("exclude", "pool"),
     ("restore", "pool"),

@@ -128,7 +128,7 @@ async def test_the_token_is_asked_for_where_something_is_told(path: str) -> None
     assert (talk.status, kind_of(talk)) == (401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("path", ["/status", "/metrics.json", "/admin/tree", "/dashboard/events", "/metrics"])
+@pytest.mark.parametrize("path", ["/status", "/metrics.json", "/admin/tree", "/admin/requests", "/dashboard/events", "/metrics"])
 @pytest.mark.parametrize("tokens", [(), ("token",)])
 async def test_from_elsewhere_a_look_needs_a_token_of_its_own(path: str, tokens: tuple[str, ...]) -> None:
     bench = Bench(tokens=tokens)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from router.config.schema import RoutingConfig
+from router.config.schema import CapabilitiesConfig, RoutingConfig
 from router.config.schema_rules import AutoRouterConfig, AutoRuleConfig, MatchConfig
 from router.domain.health import CooldownReason
 from router.domain.request import DialectName, Note
@@ -204,6 +204,16 @@ async def test_the_head_says_why_this_profile_answers(headers: list[tuple[str, s
     assert (talk.headers["x-router-profile"], talk.headers["x-router-profile-why"]) == ("default", why)
 
 
+async def test_a_model_that_is_a_providers_name_is_told_as_such_and_chooses_its_profile_alone() -> None:
+    rig = Rig(providers=[answering(CHAT, name="near"), answering(CHAT, name="mid")])
+
+    talk = await rig.ask(CHAT, model="mid")
+
+    assert (talk.headers["x-router-provider"], talk.headers["x-router-profile-why"]) == ("near", "model:provider")
+    (line,) = rig.observer.named("request-complete")
+    assert line["why"] == "model:provider"
+
+
 async def test_a_rule_is_named_in_characters_that_a_header_can_carry() -> None:
     rule = AutoRuleConfig(id="長 rule%", profile="other", match=MatchConfig(content_contains="hi"))
     auto = AutoRouterConfig(default_rule_profile="default", rules=(rule,))
@@ -233,11 +243,53 @@ async def test_who_was_not_asked_is_told_with_the_reason(dialect: DialectName) -
     assert talk.headers["x-router-skipped"] == "a=paid-gate,b=disabled"
 
 
+@pytest.mark.parametrize("dialect", list(DialectName))
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
+async def test_an_error_names_whom_it_was_not_asked_of_and_why(dialect: DialectName, *, is_stream: bool) -> None:
+    secret = "sk-of-the-vendor-123456"
+    rig = Rig(
+        providers=[
+            refusing(CHAT, FailureReason.CONNECTION, message="gone"),
+            answering(CHAT, name="b"),
+            answering(CHAT, name="c"),
+        ],
+        keys={"b": {"paid": True, "base_url": f"http://{secret}/v1"}},
+        resting={"c": CooldownReason.RATE_LIMITED},
+    )
+    path, body = SPEAKERS[dialect].ask(Ask(text="hi"), stream=is_stream)
+
+    talk = await rig.send(dialect, orjson.dumps(body), path=path)
+
+    words = "every provider that was asked failed: a connection (gone); not asked: b paid-gate, c rate-limited"
+    assert words.encode() in talk.body
+    assert secret.encode() not in talk.body
+
+
+async def test_an_error_whose_whole_chain_was_asked_names_nobody_else() -> None:
+    talk = await Rig(providers=[refusing(CHAT, FailureReason.CONNECTION, message="gone")]).ask(CHAT)
+
+    assert b"profile 'default': every provider failed: a connection (gone)\"" in talk.body
+
+
 async def test_a_request_that_nobody_may_answer_says_why() -> None:
     talk = await Rig(providers=[answering(CHAT)], keys={"a": {"paid": True}}).ask(CHAT)
 
     assert talk.status >= 400
     assert (talk.headers["x-router-attempts"], talk.headers["x-router-skipped"]) == ("0", "a=paid-gate")
+
+
+async def test_however_many_have_moved_the_first_eight_are_told() -> None:
+    longest = [f"{number:02}".ljust(64, "x") for number in range(60)]
+    no_tools = {"capabilities": CapabilitiesConfig(tools=False)}
+    rig = Rig(
+        providers=[answering(CHAT, name=name) for name in [*longest, "z"]],
+        keys=dict.fromkeys(longest, no_tools),
+    )
+
+    talk = await rig.ask(CHAT, tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
+
+    assert talk.headers["x-router-provider"] == "z"
+    assert talk.headers["x-router-moved"].split(",") == [f"{name}=capability-lacking" for name in longest[:8]]
 
 
 @pytest.mark.parametrize("is_answered", [True, False], ids=["answer", "error"])

@@ -156,12 +156,12 @@ def test_the_rule_that_chose_is_told_with_what_it_saw() -> None:
         ({"haiku": "default"}, "claude-haiku-4-5-20251001", "tier", "haiku"),
         ({"claude-*": "default"}, "claude-haiku-4-5", "pattern", ""),
         ({"fast": "default"}, "Fast", "map", ""),
-        ({"*": "default"}, "A", "name", ""),
-        ({}, "near-1", "model", ""),
+        ({"*": "default"}, "A", "provider", ""),
+        ({}, "near-1", "served", ""),
     ],
 )
 def test_what_the_model_matched_is_told(model_map: Mapping[str, str], model: str, by: str, tier: str) -> None:
-    match = explained(a_file(a_provider("a", model="near-1"), model_map=model_map), model=model).match
+    match = explained(a_file(a_provider("a", model="near-1"), model_map=model_map), model=model).choice.match
 
     assert match is not None
     assert (match.by, match.tier) == (by, tier)

@@ -190,13 +190,16 @@ async def test_a_slow_or_failing_provider_goes_back_where_adaptive_is_on(
             await rig.ask(way.client, stream=way.is_stream)
     rig.observer.events.clear()
 
-    said = await ask(rig, way)
+    talk = await rig.ask(way.client, stream=way.is_stream)
 
-    assert said.text == answers
+    assert heard(way, talk).text == answers
     told = rig.observer.named("adaptive-routing-applied")
-    assert [(one["mode"], one["static_order"], one["effective_order"]) for one in told] == (
-        [(mode, ["a", "b"], ["b", "a"])] if is_told else []
+    assert [(one["request_id"], one["mode"], one["static_order"], one["effective_order"]) for one in told] == (
+        [(talk.headers["x-request-id"], mode, ["a", "b"], ["b", "a"])] if is_told else []
     )
+    (line,) = rig.observer.named("request-complete")
+    moved = ["a: adaptive-demoted"] if mode == "on" else []
+    assert (line["moved"], talk.headers.get("x-router-moved")) == (moved, "a=adaptive-demoted" if moved else None)
 
 
 @every_way
@@ -247,6 +250,16 @@ async def test_a_session_stays_with_who_has_answered_it(way: Way, autojump_clock
     answers.append((await ask(rig, way, ONE)).text)
 
     assert answers == ["from b", "from b" if is_sticky else "from a", "from a", "from a", "from a"]
+
+
+@every_way
+async def test_an_answer_says_that_its_session_has_chosen_the_provider(way: Way) -> None:
+    rig = a_rig(way, Script(refusal=DOWN), way.script("from a"), sticky=True)
+
+    talks = [await rig.ask(way.client, stream=way.is_stream, headers=ONE) for _ in range(2)]
+
+    assert [talk.headers.get("x-router-moved") for talk in talks] == [None, "b=sticky"]
+    assert [line["moved"] for line in rig.observer.named("request-complete")] == [[], ["b: sticky"]]
 
 
 @every_way

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.domain.request import DialectName
 from router.errors import NotFound
-from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, program_of
+from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, live_body, program_of
 from router.ingress.record import Record
 from router.routing.limits import Fairness, FairnessRules
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream
@@ -41,6 +41,7 @@ async def during(
     dialect: DialectName = ANTHROPIC,
     leave_after_s: float | None = None,
     stream: bool = True,
+    session: str = "",
 ) -> Conversation:
     """Ask, and look or act once so much time has passed; return the conversation."""
 
@@ -51,7 +52,8 @@ async def during(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(act)
         body = {"stream": stream, **BODIES.get(dialect, {})}
-        talk = await rig.ask(dialect, headers=[("x-request-id", NAME)], leave_after_s=leave_after_s, **body)
+        headers = [("x-request-id", NAME), ("x-router-session", session)]
+        talk = await rig.ask(dialect, headers=headers, leave_after_s=leave_after_s, **body)
     assert talk.is_complete or leave_after_s is not None
     return talk
 
@@ -78,6 +80,47 @@ async def test_a_request_is_shown_from_its_first_byte_to_its_last(autojump_clock
     ]
     assert (found[0].opened_at, found[0].first_at, found[0].can_cancel) == (0.0, 0.0, True)
     assert rig.live.shown() == ()
+
+
+async def test_the_page_says_whose_request_it_is_how_far_and_since_when(autojump_clock: MockClock) -> None:
+    rig, bodies = a_rig(HALF), list[dict[str, object]]()
+
+    await during(rig, lambda: bodies.append(live_body(rig.live.shown(), trio.current_time())), session="mine")
+
+    assert bodies == [
+        {
+            "requests": [
+                {
+                    "id": NAME,
+                    "age_s": 1.0,
+                    "phase": "answering",
+                    "client": None,
+                    "session": "mine",
+                    "request_class": None,
+                    "agent": None,
+                    "dialect": "anthropic",
+                    "asked_model": "m",
+                    "profile": "default",
+                    "provider": "a",
+                    "model": "model-of-a",
+                    "attempts": 1,
+                    "stream": True,
+                    "ttft_ms": 0.0,
+                    "can_cancel": True,
+                }
+            ]
+        }
+    ]
+
+
+async def test_what_is_not_known_of_a_request_yet_is_null() -> None:
+    exchange = Conversation(headers=[("x-request-id", NAME)]).exchange()
+    live = LiveRequests()
+    with live.entered(exchange, Record(exchange=exchange, observer=Seen())):
+        told = orjson.loads(orjson.dumps(live_body(live.shown(), trio.current_time())))
+
+    unknown = ("session", "request_class", "profile", "provider", "model", "ttft_ms")
+    assert [[one[key] for key in ("phase", *unknown)] for one in told["requests"]] == [["reading", *[None] * 6]]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from router.config.schema import CostConfig
+from router.domain.request import DialectName
 from router.errors import FailureReason, ProviderFailed
 from router.observers.events import EVENTS
 from tests.builders import (
@@ -97,6 +98,49 @@ async def test_a_stream_that_ends_too_soon_tells_the_input_that_it_was_booked_at
     (line,) = rig.observer.named("request-complete")
     told = line["input_tokens"], line["output_tokens"], line["estimated"], line["cost_usd"]
     assert told == (INPUT, 2, True, INPUT + 2.0)
+
+
+@pytest.mark.parametrize(
+    ("script", "leave_after_s", "outcome"),
+    [
+        (Script(chunks=[600.0, chat_reply("x")], is_event_stream=False), 5.0, "cancelled-before-head"),
+        (refused(FailureReason.TIMEOUT), None, "timeout"),
+    ],
+    ids=["its client left", "it timed out"],
+)
+@pytest.mark.parametrize("client", [CHAT, ANTHROPIC])
+async def test_a_whole_answer_that_never_came_tells_the_prompt_that_it_was_booked_at(
+    client: DialectName, script: Script, leave_after_s: float | None, outcome: str, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    rig = a_rig(script)
+
+    await rig.ask(client, leave_after_s=leave_after_s)
+
+    (line,) = rig.observer.named("request-complete")
+    told = line["outcome"], line["input_tokens"], line["output_tokens"], line["estimated"], line["cost_usd"]
+    assert told == (outcome, INPUT, None, True, float(INPUT))  # nobody has heard what it would have said
+
+
+async def test_tokens_of_a_provider_that_was_left_are_not_told_as_those_of_the_last(autojump_clock: MockClock) -> None:
+    del autojump_clock
+    rig = a_rig(refused(FailureReason.TIMEOUT), refused(FailureReason.CONNECTION))
+
+    await rig.ask(CHAT)
+
+    (line,) = rig.observer.named("request-complete")
+    assert (line["provider"], line["input_tokens"], line["estimated"], line["cost_usd"]) == ("b", None, None, float(INPUT))
+
+
+async def test_where_no_price_made_anybody_count_no_tokens_are_told(autojump_clock: MockClock) -> None:
+    del autojump_clock
+    script = Script(chunks=[600.0, chat_reply("x")], is_event_stream=False)
+    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[script])], keys={"a": {"usage_estimate": False}})
+
+    await rig.ask(CHAT, leave_after_s=5)
+
+    (line,) = rig.observer.named("request-complete")
+    assert (line["input_tokens"], line["output_tokens"], line["estimated"]) == (None, None, None)
 
 
 async def test_an_input_that_the_upstream_told_is_no_estimate_of_ours() -> None:

@@ -44,6 +44,8 @@ RESPONSES, GEMINI, OLLAMA = DialectName.OPENAI_RESPONSES, DialectName.GEMINI, Di
         ("GET", "/status", Page.STATUS),
         ("GET", "/metrics.json", Page.STATUS),
         ("GET", "/admin/tree", Page.STATUS),
+        ("GET", "/admin/requests", Page.STATUS),
+        ("POST", "/admin/requests/req_1/cancel", Page.ADMIN),
         ("GET", "/metrics", Page.METRICS),
     ],
 )

@@ -19,7 +19,7 @@ from router.domain.request import DialectName
 from router.domain.spend import Cost
 from router.errors import FailureReason, ProviderFailed
 from router.ingress.stream_summary import wants_summary
-from tests.builders import Script, ScriptedProvider
+from tests.builders import Script, ScriptedProvider, a_profile
 from tests.replay.speech.common import Answer, Ask
 from tests.replay.speech.every import SPEAKERS
 from tests.router.ingress.memory import Conversation
@@ -110,6 +110,17 @@ async def test_it_says_what_the_log_says(client: DialectName) -> None:
     shared = summary.keys() & line.keys() - {"total_ms"}
     assert {"request_id", "profile", "why", "provider", "chain", "outcome", "input_tokens", "output_tokens", "ttft_ms"} <= shared
     assert {key: summary[key] for key in shared} == {key: line[key] for key in shared}
+
+
+@CLIENTS
+async def test_it_names_who_was_not_asked_at_its_place_and_why(client: DialectName) -> None:
+    good = ScriptedProvider(name="good", dialect=client, scripts=[a_stream(client)])
+    rig = Rig(providers=[refusing(client), good], profile=a_profile("down", "good", sticky=True))
+    headers = [*WANTED, ("x-router-session", "one")]
+
+    before, after = [summary_of(client, (await ask(rig, client, headers)).body) for _ in range(2)]
+
+    assert ("moved" in before, after["moved"]) == (False, ["good: sticky"])
 
 
 @CLIENTS

@@ -17,7 +17,14 @@ from router.onboarding.client_facts import RouterFacts
 from router.onboarding.client_setup import FileFormat, Shell, merged, shown, unwritten
 
 GOLDEN = Path(__file__).parent / "golden"
-LOCAL = RouterFacts(url="http://127.0.0.1:8088", profile="coding", small_profile="small", window=32768, is_slow=True)
+LOCAL = RouterFacts(
+    url="http://127.0.0.1:8088",
+    profile="coding",
+    small_profile="small",
+    window=32768,
+    is_slow=True,
+    profiles=("best", "coding", "small", "quick"),
+)
 TOKEN = RouterFacts(
     url="http://10.0.0.5:9000",
     profile="coding",
@@ -37,6 +44,15 @@ def test_what_is_printed_is_what_the_golden_text_says(client: str, facts: Router
     printed = shown(CLIENTS[client](facts), Shell.POSIX)
 
     assert printed == (GOLDEN / f"{client}.{suffix}").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("client", ["openai-sdk", "anthropic-sdk", "google-genai"])
+def test_of_many_profiles_the_first_twelve_are_named_and_the_others_counted(client: str) -> None:
+    many = evolve(LOCAL, profile="p0", profiles=tuple(f"p{number}" for number in range(15)))
+
+    assert f"as the model: {', '.join(f'p{number}' for number in range(12))} and 3 more.\n" in shown(
+        CLIENTS[client](many), Shell.POSIX
+    )
 
 
 def test_every_golden_text_is_of_a_client() -> None:

@@ -82,6 +82,7 @@ def test_each_path_gets_its_own_token_and_an_action_says_that_it_is_json(method:
         ("/status", Secret("m"), Secret("a"), b"m"),
         ("/status", None, None, b"client"),
         ("/admin/tree", Secret("m"), None, b"m"),
+        ("/admin/requests", Secret("m"), None, b"m"),
     ],
 )
 def test_a_look_is_asked_for_with_the_token_that_opens_them_from_elsewhere(

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from router.reports.requests import print_requests
+from router.reports.requests import print_requests, requests_json
 from tests.router.reports.journal_rows import record, rows_of
 
 ROWS = rows_of(
@@ -54,6 +54,16 @@ def test_where_there_is_none_nothing_is_cut_or_split(width: int) -> None:
 
     assert max(map(len, lines)) <= width
     assert all(any(word in line for line in lines) for word in (*WORDS, "1234 ms", "$0.027222", "why=all_failed"))
+
+
+def test_who_was_not_asked_at_its_place_stands_behind_those_that_were() -> None:
+    out = StringIO()
+    rows = rows_of([record(chain=["mid:ok"], moved=["near: adaptive-demoted"])])
+
+    print_requests(rows, Console(file=out, width=300))
+
+    assert "mid:ok (near: adaptive-demoted)" in out.getvalue()
+    assert requests_json(rows)[0]["moved"] == ("near: adaptive-demoted",)
 
 
 def test_words_of_a_journal_steer_no_terminal() -> None:

@@ -24,6 +24,7 @@ from router.domain.health_events import Drifted, Moment
 from router.domain.health_step import step
 from router.errors import ErrorKind, LeftOut, NoProviderAvailable
 from router.routing.chain import RANK_KEYS, SOFT, DropReason, Entry, Member, Plan, empty_chain_error, resolve
+from router.routing.chain_events import with_reasons
 from tests.builders import a_profile, a_provider
 
 NOW = 1000.0
@@ -73,7 +74,7 @@ def drops(plan: Plan) -> dict[str, str]:
 def test_off_and_warn_admit_whatever_the_state(action: str, health: Health) -> None:
     plan = plan_of({"x": health, "y": WELL}, action=action)
 
-    assert (order(plan), drops(plan), plan.demoted) == (["x", "y"], {}, ())
+    assert (order(plan), drops(plan), plan.moved) == (["x", "y"], {}, ())
 
 
 @pytest.mark.parametrize("health", [UNHEALTHY, ON_TRIAL, OUT, REFUSED], ids=["unhealthy", "probation", "excluded", "refused"])
@@ -81,7 +82,7 @@ def test_demote_asks_who_is_not_well_after_the_others(health: Health) -> None:
     plan = plan_of({"x": health, "y": WELL, "z": DEGRADED}, action="demote")
 
     assert order(plan) == ["y", "z", "x"]
-    assert plan.demoted == ("x",)
+    assert with_reasons(plan.moved) == ["x: health-demoted"]
     assert [told(entry, "health", "place") for entry in plan.order] == [(0, 1), (0, 2), (1, 0)]
 
 
@@ -89,7 +90,7 @@ def test_demote_asks_who_is_not_well_after_the_others(health: Health) -> None:
 def test_who_stands_where_it_was_declared_is_not_called_demoted(healths: dict[str, Health]) -> None:
     plan = plan_of(healths, action="demote")
 
-    assert (order(plan), plan.demoted) == (["x", "y"], ())
+    assert (order(plan), plan.moved) == (["x", "y"], ())
 
 
 @pytest.mark.parametrize("health", [OUT, REFUSED], ids=["excluded", "refused key"])

@@ -11,6 +11,7 @@ from router.config.schema import RoutingConfig
 from router.domain.health import Cooldown, CooldownReason, Health, HealthState, ProviderStatus, Unconfigured
 from router.errors import ErrorKind
 from router.routing.chain import SOFT, Dropped, DropReason, Member, Plan, RankFacts, empty_chain_error, has_larger_window, resolve
+from router.routing.chain_events import with_reasons
 from tests.builders import a_profile, a_provider
 
 NOW = 1000.0
@@ -51,10 +52,14 @@ def test_the_declared_order_is_kept() -> None:
     assert order(plan_of(a_member("b"), a_member("a"), a_member("c"))) == ["b", "a", "c"]
 
 
-def test_who_answered_the_session_before_is_first_and_nobody_is_called_demoted_for_it() -> None:
+def test_who_answered_the_session_before_is_first_and_told_as_the_one_that_has_moved() -> None:
     plan = plan_of(a_member("a"), a_member("b"), a_member("c"), sticky="c")
 
-    assert (order(plan), plan.demoted) == (["c", "a", "b"], ())
+    assert (order(plan), with_reasons(plan.moved)) == (["c", "a", "b"], ["c: sticky"])
+
+
+def test_a_session_whose_provider_is_the_first_moves_nobody() -> None:
+    assert plan_of(a_member("a"), a_member("b"), sticky="a").moved == ()
 
 
 def test_a_session_stays_with_its_provider_only_among_those_that_are_as_well() -> None:
@@ -62,7 +67,7 @@ def test_a_session_stays_with_its_provider_only_among_those_that_are_as_well() -
 
     plan = plan_of(a_member("a"), unwell, a_member("c"), sticky="b", action="demote")
 
-    assert (order(plan), plan.demoted) == (["a", "c", "b"], ("b",))
+    assert (order(plan), with_reasons(plan.moved)) == (["a", "c", "b"], ["b: health-demoted"])
 
 
 @pytest.mark.parametrize("sticky", ["gone", "b"])

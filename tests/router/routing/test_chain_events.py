@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.domain.spend import Blocked, CapScope, Standing
-from router.routing.chain import Dropped, DropReason, Entry, Plan
+from router.routing.chain import Dropped, DropReason, Entry, Moved, MoveReason, Plan
 from router.routing.chain_events import tell_plan
 from tests.builders import RememberingObserver
 
@@ -24,9 +24,13 @@ def told(plan: Plan) -> RememberingObserver:
 
 
 def test_who_was_put_behind_others_is_told() -> None:
-    plan = Plan(profile="default", order=(Entry(provider="b", rank=(0, 1)), Entry(provider="a", rank=(1, 0))), demoted=("a",))
+    order = (Entry(provider="b", rank=(0, 1)), Entry(provider="a", rank=(1, 0)))
+    moved = (Moved(provider="a", reason=MoveReason.HEALTH), Moved(provider="b", reason=MoveReason.STICKY))
 
-    assert told(plan).named("demote-unhealthy-provider") == [{"request_id": "req_1", "profile": "default", "provider": "a"}]
+    observer = told(Plan(profile="default", order=order, moved=moved))
+
+    assert observer.named("demote-unhealthy-provider") == [{"request_id": "req_1", "profile": "default", "provider": "a"}]
+    assert [one["moved"] for one in observer.named("chain-resolved")] == [["a: health-demoted", "b: sticky"]]
 
 
 def test_an_emptied_chain_has_one_aggregate_and_memory_comes_before_money() -> None:

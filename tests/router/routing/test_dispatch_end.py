@@ -216,7 +216,7 @@ async def test_max_attempts_bounds_the_chain() -> None:
         profile=a_profile("a", "b", max_attempts=1),
     )
 
-    with pytest.raises(NoProviderAvailable):
+    with pytest.raises(NoProviderAvailable, match="every provider that was asked failed: a connection"):
         await rig.run()
 
     assert rig.providers[1].calls == []

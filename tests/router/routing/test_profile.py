@@ -9,7 +9,7 @@ import pytest
 from router.config.schema import RouterConfig, RoutingConfig, ServerConfig
 from router.config.schema_rules import AutoRouterConfig
 from router.errors import UnknownMode, UnknownProfile
-from router.routing.profile import ProfileTable, by_model, choose, match_model, model_ids
+from router.routing.profile import ModelMatch, ProfileTable, choose, match_model, model_ids
 from tests.builders import a_config, a_profile, a_provider
 from tests.router.routing.auto_rig import facts, user
 
@@ -42,13 +42,13 @@ ALIASED = config(mode_aliases={"quick": "fast"}, model_map={"claude-*-haiku*": "
         ({"body": "fast", "header": "coding", "mode": "quick", "model": "small"}, ("fast", "body")),
         ({"header": "fast", "mode": "quick"}, ("fast", "header")),
         ({"mode": "quick", "model": "big"}, ("fast", "mode")),
-        ({"model": "small"}, ("fast", "model")),
-        ({"model": "SMALL"}, ("fast", "model")),
-        ({"model": "claude-small"}, ("fast", "model")),
-        ({"model": "fast"}, ("fast", "model")),
-        ({"model": "claude-4-haiku-20990101"}, ("fast", "model")),
-        ({"model": "claude-5-HAIKU[1m]"}, ("fast", "model")),
-        ({"model": "never heard of"}, ("coding", "model")),
+        ({"model": "small"}, ("fast", "model:provider")),
+        ({"model": "SMALL"}, ("fast", "model:provider")),
+        ({"model": "claude-small"}, ("fast", "model:alias")),
+        ({"model": "fast"}, ("fast", "model:profile")),
+        ({"model": "claude-4-haiku-20990101"}, ("fast", "model:pattern")),
+        ({"model": "claude-5-HAIKU[1m]"}, ("fast", "model:pattern")),
+        ({"model": "never heard of"}, ("coding", "model:pattern")),
         ({}, ("coding", "default")),
     ],
 )
@@ -62,17 +62,17 @@ TIERED = config(model_map={"haiku": "fast", "opus": "coding", "claude-exact-haik
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
-        ("claude-haiku-4-5-20251001", ("fast", "model")),
-        ("claude-3-5-haiku-latest", ("fast", "model")),
-        ("anthropic/claude-haiku-4.5", ("fast", "model")),
-        ("bedrock:anthropic.claude-3-haiku-20240307-v1:0", ("fast", "model")),
-        ("us.anthropic.claude-HAIKU-9-v1:0", ("fast", "model")),
-        ("haiku", ("fast", "model")),
-        ("claude-haiku-5[1m]", ("fast", "model")),
-        ("claude-opus-5-1m", ("coding", "model")),
-        ("claude-exact-haiku", ("coding", "model")),
-        ("claude-glob-haiku", ("coding", "model")),
-        ("claude-sonnet-opus", ("coding", "model")),
+        ("claude-haiku-4-5-20251001", ("fast", "model:tier")),
+        ("claude-3-5-haiku-latest", ("fast", "model:tier")),
+        ("anthropic/claude-haiku-4.5", ("fast", "model:tier")),
+        ("bedrock:anthropic.claude-3-haiku-20240307-v1:0", ("fast", "model:tier")),
+        ("us.anthropic.claude-HAIKU-9-v1:0", ("fast", "model:tier")),
+        ("haiku", ("fast", "model:map")),
+        ("claude-haiku-5[1m]", ("fast", "model:tier")),
+        ("claude-opus-5-1m", ("coding", "model:tier")),
+        ("claude-exact-haiku", ("coding", "model:map")),
+        ("claude-glob-haiku", ("coding", "model:pattern")),
+        ("claude-sonnet-opus", ("coding", "model:tier")),
         ("claude-haikus", ("coding", "default")),
         ("myhaiku", ("coding", "default")),
         ("opusplan", ("coding", "default")),
@@ -99,13 +99,13 @@ ORDERED = a_config(
     ("model", "profile", "by"),
     [
         ("Mapped-Haiku-X", "by-map", "map"),
-        ("home-haiku-x", "by-provider", "name"),
-        ("her-haiku-x", "by-provider", "name"),
-        ("haiku-x-profile", "haiku-x-profile", "name"),
+        ("home-haiku-x", "by-provider", "provider"),
+        ("her-haiku-x", "by-provider", "alias"),
+        ("haiku-x-profile", "haiku-x-profile", "profile"),
         ("any-haiku-xy", "by-pattern", "pattern"),
         ("claude-haiku-1", "by-tier", "tier"),
         ("small-1", None, None),
-        ("VENDOR/big-1", "default", "model"),
+        ("VENDOR/big-1", "default", "served"),
     ],
 )
 def test_the_users_words_beat_what_a_provider_asks_its_server_for(model: str, profile: str | None, by: str | None) -> None:
@@ -121,7 +121,7 @@ def test_the_map_leads_away_from_a_vendors_own_model_that_cannot_be_asked(model_
         vendor, SMALL, profiles=[a_profile("vendor", name="paid"), a_profile("small", name="fast")], model_map=model_map
     )
 
-    assert by_model(ProfileTable.of(tables), "claude-haiku-4-5") == "fast"
+    assert chosen(tables, model="claude-haiku-4-5")[0] == "fast"
 
 
 def test_a_tier_is_a_word_of_the_map_only() -> None:
@@ -130,22 +130,24 @@ def test_a_tier_is_a_word_of_the_map_only() -> None:
     assert chosen(exact, model="claude-haiku-5") == ("coding", "default")
 
 
-@pytest.mark.parametrize("asked", ["small-1:latest", "fast:latest", "claude-small:LATEST"])
-def test_the_tag_that_an_ollamas_clients_add_is_no_part_of_a_name(asked: str) -> None:
-    assert chosen(config(), model=asked) == ("fast", "model")
+@pytest.mark.parametrize(
+    ("asked", "by"), [("small-1:latest", "served"), ("fast:latest", "profile"), ("claude-small:LATEST", "alias")]
+)
+def test_the_tag_that_an_ollamas_clients_add_is_no_part_of_a_name(asked: str, by: str) -> None:
+    assert chosen(config(), model=asked) == ("fast", f"model:{by}")
 
 
 def test_a_name_with_that_tag_is_itself_first() -> None:
-    assert chosen(config(model_map={"qwen:latest": "fast", "qwen": "coding"}), model="qwen:latest") == ("fast", "model")
+    assert chosen(config(model_map={"qwen:latest": "fast", "qwen": "coding"}), model="qwen:latest") == ("fast", "model:map")
 
 
 @pytest.mark.parametrize("model", ["claude-x[1m]", "claude-x-1m", "claude-x [1M]", "claude-x-1m[1m]"])
 def test_the_clients_mark_of_a_window_is_no_part_of_a_name(model: str) -> None:
-    assert chosen(config(model_map={"claude-x": "fast"}), model=model) == ("fast", "model")
+    assert chosen(config(model_map={"claude-x": "fast"}), model=model) == ("fast", "model:map")
 
 
 def test_a_model_whose_own_name_ends_like_a_mark_is_found_by_it() -> None:
-    assert chosen(config(model_map={"qwen-1m": "fast", "qwen": "coding"}), model="qwen-1m") == ("fast", "model")
+    assert chosen(config(model_map={"qwen-1m": "fast", "qwen": "coding"}), model="qwen-1m") == ("fast", "model:map")
 
 
 @pytest.mark.parametrize("model", ["[" * 65_536, "claude" * 10_000, "-1m" * 20_000, "[" * 65_536 + "]"])
@@ -153,7 +155,7 @@ def test_a_monstrous_name_takes_no_time(model: str) -> None:
     table = ProfileTable.of(config(model_map={"*haiku*x*": "fast", "opus": "coding"}))
     began = perf_counter()
 
-    by_model(table, model)
+    match_model(table, model)
 
     assert perf_counter() - began < 0.1
 
@@ -161,10 +163,22 @@ def test_a_monstrous_name_takes_no_time(model: str) -> None:
 def test_the_names_that_are_kept_are_bounded_and_change_no_answer() -> None:
     table = ProfileTable.of(TIERED)
 
-    answers = [table.profile_of(f"claude-haiku-{number % 1500}") for number in range(3000)]
+    answers = [table.match_of(f"claude-haiku-{number % 1500}") for number in range(3000)]
 
-    assert set(answers) == {"fast"}
-    assert [table.profile_of(name) for name in ("nobody", "nobody", "opus", "opus")] == [None, None, "coding", "coding"]
+    assert set(answers) == {ModelMatch(profile="fast", by="tier", tier="haiku")}
+    opus = ModelMatch(profile="coding", by="map")
+    assert [table.match_of(name) for name in ("nobody", "nobody", "opus", "opus")] == [None, None, *[opus] * 2]
+
+
+def test_a_providers_name_stands_for_the_profile_whose_chain_it_begins_and_else_for_the_default_one() -> None:
+    chains = {"default": ("near", "mid"), "other": ("mid", "near"), "third": ("near", "far"), "fourth": ("near", "far")}
+    names = ("near", "mid", "far")
+    tables = a_config(
+        *(a_provider(name) for name in names),
+        profiles=[a_profile(*chain, name=name) for name, chain in chains.items()],
+    )
+
+    assert [chosen(tables, model=name)[0] for name in names] == ["default", "other", "third"]
 
 
 # ---- a Claude model that nothing names
@@ -214,7 +228,7 @@ def auto(**tables: object) -> RouterConfig:
         ("hi", "coding", "", ("coding", "sticky")),
         ("hi", "multi", "", ("writing", "default")),
         ("hi", "gone", "", ("writing", "default")),
-        ("```code```", "coding", "multi", ("multi", "model")),
+        ("```code```", "coding", "multi", ("multi", "model:profile")),
     ],
 )
 def test_rules_are_asked_last_and_a_sticky_profile_that_was_chosen_before_is_kept(
@@ -231,7 +245,7 @@ def test_rules_are_asked_last_and_a_sticky_profile_that_was_chosen_before_is_kep
     )
 
     assert (choice.profile, choice.why) == expected
-    assert (choice.auto is None) is (expected[1] == "model")
+    assert (choice.auto is None) is expected[1].startswith("model")
 
 
 def test_another_default_asks_no_rules() -> None:
@@ -267,9 +281,9 @@ def test_a_locked_server_hears_no_profile_from_clients() -> None:
     ("resolve", "model", "expected"),
     [
         ("off", "small-1", "default"),
-        ("exact", "small-1", "model"),
+        ("exact", "small-1", "model:served"),
         ("exact", "claude-4-haiku", "default"),
-        ("map", "claude-4-haiku", "model"),
+        ("map", "claude-4-haiku", "model:pattern"),
     ],
 )
 def test_the_model_is_looked_at_as_far_as_configured(resolve: str, model: str, expected: str) -> None:
@@ -282,24 +296,24 @@ def test_the_model_is_looked_at_as_far_as_configured(resolve: str, model: str, e
 
 
 def test_a_name_never_matches_by_a_part_of_it() -> None:
-    assert chosen(config(), model="small") == ("fast", "model")  # the provider's own name
+    assert chosen(config(), model="small") == ("fast", "model:provider")  # the provider's own name
     assert chosen(config(), model="small-1x") == ("coding", "default")
 
 
 def test_a_model_of_several_profiles_goes_where_it_is_first() -> None:
-    assert chosen(config(), model="vendor/Big-1") == ("coding", "model")
-    assert chosen(config(), model="small-1") == ("fast", "model")
+    assert chosen(config(), model="vendor/Big-1") == ("coding", "model:served")
+    assert chosen(config(), model="small-1") == ("fast", "model:served")
 
 
 def test_the_users_own_map_is_stronger_than_any_providers_name() -> None:
-    assert chosen(config(model_map={"Small-1": "coding"}), model="small-1") == ("coding", "model")
+    assert chosen(config(model_map={"Small-1": "coding"}), model="small-1") == ("coding", "model:map")
 
 
 def test_among_equals_the_default_profile_wins() -> None:
     same = [a_profile("big", name="other"), a_profile("big", name="coding")]
     tables = a_config(BIG, profiles=same, routing=RoutingConfig(default_profile="coding"))
 
-    assert chosen(tables, model="vendor/Big-1") == ("coding", "model")
+    assert chosen(tables, model="vendor/Big-1") == ("coding", "model:served")
 
 
 def test_the_model_list_names_what_a_client_may_ask_for() -> None:

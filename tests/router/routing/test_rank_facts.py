@@ -12,6 +12,7 @@ from router.domain.health import Admission, Health, HealthState, ProviderStatus
 from router.domain.spend import Blocked, CapScope, Standing
 from router.errors import ErrorKind
 from router.routing.chain import RANK_KEYS, Dropped, DropReason, Member, Plan, RankFacts, empty_chain_error, resolve
+from router.routing.chain_events import with_reasons
 from tests.builders import a_profile, a_provider
 
 NOW = 1000.0
@@ -36,21 +37,22 @@ def order(plan: Plan) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("worse", "key"),
+    ("worse", "key", "reason"),
     [
-        (a_member("x", RankFacts(overflows=True)), "context"),
-        (a_member("x", health=ILL), "health"),
-        (a_member("x", RankFacts(unfit=("vision",))), "capability"),
-        (a_member("x", health=Health(drift_until=NOW + 1)), "drift"),
-        (a_member("x", RankFacts(demotion=1)), "adaptive"),
+        (a_member("x", RankFacts(overflows=True)), "context", "context-overflow"),
+        (a_member("x", health=ILL), "health", "health-demoted"),
+        (a_member("x", RankFacts(unfit=("vision",))), "capability", "capability-lacking"),
+        (a_member("x", health=Health(drift_until=NOW + 1)), "drift", "drift-demoted"),
+        (a_member("x", RankFacts(demotion=1)), "adaptive", "adaptive-demoted"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_each_key_asks_its_provider_after_one_that_was_declared_later(worse: Member, key: str) -> None:
+def test_each_key_asks_its_provider_after_one_that_was_declared_later(worse: Member, key: str, reason: str) -> None:
     plan = plan_of(worse, a_member("y"))
 
     assert order(plan) == ["y", "x"]
     assert [entry.rank[RANK_KEYS.index(key)] > 0 for entry in plan.order] == [False, True]
+    assert with_reasons(plan.moved) == [f"x: {reason}"]
 
 
 def test_the_keys_count_in_their_order() -> None:
@@ -86,8 +88,25 @@ def test_without_prefer_healthy_what_a_provider_can_do_counts_before_how_it_does
     assert order(plan_of(*members, routing=RoutingConfig(prefer_healthy=False))) == ["ill", "unfit"]
 
 
-def test_who_is_asked_late_for_another_reason_is_not_called_demoted() -> None:
-    assert plan_of(a_member("x", RankFacts(demotion=2)), a_member("y")).demoted == ()
+def test_of_two_reasons_the_one_that_counts_first_is_told() -> None:
+    members = (a_member("x", RankFacts(unfit=("thinking",)), health=ILL), a_member("y"))
+
+    assert with_reasons(plan_of(*members).moved) == ["x: health-demoted"]
+    assert with_reasons(plan_of(*members, routing=RoutingConfig(prefer_healthy=False)).moved) == ["x: capability-lacking"]
+
+
+def test_each_provider_is_told_once_for_each_of_its_reasons() -> None:
+    rows = [
+        a_member("slow", RankFacts(demotion=1)),
+        a_member("other"),
+        a_member("another"),
+        a_member("kept", RankFacts(is_sticky=True)),
+    ]
+
+    plan = plan_of(*rows)
+
+    assert order(plan) == ["kept", "other", "another", "slow"]
+    assert with_reasons(plan.moved) == ["kept: sticky", "slow: adaptive-demoted"]
 
 
 def test_a_reached_cap_leaves_its_provider_out_and_is_told_as_such() -> None:

@@ -208,3 +208,20 @@ def test_a_cap_that_is_only_reserved_comes_free_again() -> None:
     error = all_failed_error("default", (spent, reserved))
 
     assert (error.kind, error.retry_after_s, error.permanent) == (ErrorKind.RATE_LIMITED, 1.0, False)
+
+
+def test_of_those_that_were_not_asked_five_are_named_and_the_others_counted() -> None:
+    skipped = [Dropped(provider=f"p{n}", reason=DropReason.EXCLUDED, detail="said by an upstream") for n in range(7)]
+
+    error = all_failed_error("default", (limited("a"),), skipped=skipped)
+
+    named = ", ".join(f"p{n} excluded" for n in range(5))
+    assert error.message == (
+        f"profile 'default': every provider that was asked failed: a rate-limit; not asked: {named} and 2 more"
+    )
+
+
+def test_a_chain_that_was_not_walked_to_its_end_is_not_called_every_provider() -> None:
+    error = all_failed_error("default", (limited("a"),), is_whole=False)
+
+    assert error.message == "profile 'default': every provider that was asked failed: a rate-limit"

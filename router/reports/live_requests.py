@@ -1,0 +1,77 @@
+"""`router requests` and `cancel`: who is being answered by the running daemon, and what became of the wish to end one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from router.reports.plain import shown
+from router.reports.words import duration_words, fact_words
+
+_WIDE = 120  # columns from which there is room for who asks
+_WHO = ("session", "class")
+_NOTHING = "-"
+
+
+def print_requests(body: Mapping[str, Any], out: Console) -> None:
+    """Print the body of `/admin/requests`: on a terminal a table, else one line per request, `request ID key=value ...`."""
+    requests = body["requests"]
+    if not out.is_terminal:
+        for one in requests:
+            out.print(Text(shown(_line(one))), soft_wrap=True)
+        return
+    if not requests:
+        out.print(Text("no request is being answered"))
+        return
+    rows = [_cells(one) for one in requests]
+    titles = [title for title in rows[0] if out.width >= _WIDE or title not in _WHO]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(title, overflow="fold" if title == "request" else "ellipsis", no_wrap=title != "request")
+    for row in rows:
+        table.add_row(*(Text(shown(row[title])) for title in titles))
+    out.print(table)
+
+
+def named(body: Mapping[str, Any], word: str) -> tuple[str, ...]:
+    """Return the ids that a word means: the one that it is, else those that begin so."""
+    ids = dict.fromkeys(str(one["id"]) for one in body["requests"])
+    return (word,) if word in ids else tuple(one for one in ids if one.startswith(word))
+
+
+def cancel_line(body: Mapping[str, Any]) -> str:
+    """Return what became of a request."""
+    return f"{body['id']}: {'cancelled' if is_cancelled(body) else 'not cancelled, it ends already'}"
+
+
+def is_cancelled(body: Mapping[str, Any]) -> bool:
+    """Tell whether the command has ended the request; one that was at its end is left to it."""
+    return body.get("result") == "cancelled"
+
+
+def _cells(one: Mapping[str, Any]) -> dict[str, str]:
+    ttft_ms = one.get("ttft_ms")
+    return {
+        "request": str(one["id"]),
+        "age": duration_words(one["age_s"]),
+        "phase": str(one["phase"]),
+        "session": str(one.get("session") or _NOTHING),
+        "class": str(one.get("request_class") or _NOTHING),
+        "profile": str(one.get("profile") or _NOTHING),
+        "provider": str(one.get("provider") or _NOTHING),
+        "first token": _NOTHING if ttft_ms is None else duration_words(ttft_ms / 1000),
+    }
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    return " ".join([f"request {one['id']}", *_pairs(one)])
+
+
+def _pairs(one: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in one.items():
+        if key != "id" and value is not None:
+            yield f"{key}={fact_words(value)}"

@@ -1,0 +1,102 @@
+"""What `requests` and `cancel` print of the daemon's page."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from router.reports.live_requests import cancel_line, is_cancelled, named, print_requests
+
+ASKING = {
+    "id": "req_123456789012345678901234",
+    "age_s": 3.4,
+    "phase": "asking",
+    "session": "1f0c5a8e-77aa-4c55-9f3e-0123456789ab",
+    "request_class": "main",
+    "dialect": "anthropic",
+    "profile": "coding",
+    "provider": "workshop",
+    "model": "qwen3\x1b[31m",
+    "attempts": 2,
+    "stream": True,
+    "ttft_ms": None,
+    "can_cancel": True,
+}
+READING = {
+    **dict.fromkeys(ASKING),
+    "id": "build-42",
+    "age_s": 130.0,
+    "phase": "reading",
+    "dialect": "ollama",
+    "attempts": 0,
+    "stream": False,
+    "can_cancel": True,
+}
+ANSWERING = {**ASKING, "id": "req_9", "phase": "answering", "ttft_ms": 812.0}
+PAGE = {"requests": [ASKING, READING, ANSWERING]}
+
+
+def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> list[str]:
+    out = Console(
+        file=io.StringIO(), force_terminal=is_terminal, no_color=True, width=width if is_terminal else 10_000, highlight=False
+    )
+    print_requests(body, out)
+    assert isinstance(out.file, io.StringIO)
+    return [line.rstrip() for line in Text.from_ansi(out.file.getvalue()).plain.splitlines()]
+
+
+def test_a_terminal_of_80_columns_shows_every_id_whole() -> None:
+    assert printed(PAGE, is_terminal=True) == [
+        "request                       age    phase      profile  provider  first token",
+        "req_123456789012345678901234  3.4 s  asking     coding   workshop  -",
+        "build-42                      2 min  reading    -        -         -",
+        "req_9                         3.4 s  answering  coding   workshop  0.8 s",
+    ]
+
+
+def test_where_there_is_room_it_shows_who_asks() -> None:
+    lines = printed(PAGE, is_terminal=True, width=140)
+
+    assert "session" in lines[0]
+    assert lines[1].split() == [
+        *("req_123456789012345678901234", "3.4", "s", "asking", "1f0c5a8e-77aa-4c55-9f3e-0123456789ab", "main"),
+        *("coding", "workshop", "-"),
+    ]
+
+
+def test_a_pipe_gets_a_line_for_each_with_all_that_is_known_and_no_control_characters() -> None:
+    lines = printed(PAGE, is_terminal=False)
+
+    assert lines[0] == (
+        "request req_123456789012345678901234 age_s=3.4 phase=asking session=1f0c5a8e-77aa-4c55-9f3e-0123456789ab "
+        "request_class=main dialect=anthropic profile=coding provider=workshop model=qwen3 [31m attempts=2 "
+        "stream=yes can_cancel=yes"
+    )
+    assert lines[1] == "request build-42 age_s=130.0 phase=reading dialect=ollama attempts=0 stream=no can_cancel=yes"
+
+
+def test_nobody_is_told_to_a_person_and_is_no_line_for_a_script() -> None:
+    nobody: dict[str, Any] = {"requests": []}
+
+    assert printed(nobody, is_terminal=True) == ["no request is being answered"]
+    assert printed(nobody, is_terminal=False) == []
+
+
+def test_a_word_means_the_request_that_it_is_else_those_that_begin_so() -> None:
+    twins = {"requests": [{"id": one} for one in ("req_1", "req_12", "req_13", "req_13", "other")]}
+
+    assert named(twins, "req_1") == ("req_1",)
+    assert named(twins, "req_12") == ("req_12",)
+    assert named(twins, "o") == ("other",)
+    assert named(twins, "req_") == ("req_1", "req_12", "req_13")
+    assert named(twins, "x") == ()
+
+
+def test_one_that_was_at_its_end_is_not_called_cancelled() -> None:
+    cancelled, ending = ({"id": "req_1", "result": result} for result in ("cancelled", "ending"))
+
+    assert (cancel_line(cancelled), is_cancelled(cancelled)) == ("req_1: cancelled", True)
+    assert (cancel_line(ending), is_cancelled(ending)) == ("req_1: not cancelled, it ends already", False)
