@@ -60,6 +60,7 @@ def test_an_excluded_provider_tells_why_and_when_it_is_probed_and_what_is_left_o
     ("report", "word", "why"),
     [
         (a_report(), "healthy", ""),
+        (a_report(Health(failures=1, last_error="kaboom")), "healthy", "last error: kaboom"),
         (a_report(is_enabled=False), "disabled", "switched off in the configuration"),
         (a_report(Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 20))), "cooldown", "it rests: rate-limited"),
         (

@@ -46,7 +46,8 @@ def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None
 @pytest.mark.parametrize(
     ("health", "why"),
     [
-        (Health(failures=1, last_error="timeout"), "timeout"),
+        (Health(failures=1, last_error="timeout"), None),
+        (Health(state=HealthState.DEGRADED, failures=3, last_error="timeout"), "timeout"),
         (RESTING, "429"),
         (evolve(RESTING, cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW - 1)), None),
         (FULL, "CUDA error: out of memory"),
