@@ -180,7 +180,7 @@ def _succeeded(old: Health, event: Succeeded, now: Moment, policy: HealthPolicy)
     if is_in and event.source is Source.PROBE and old.failures and is_fresh:
         return evolve(old, is_loading=False)  # a tiny prompt does not whitewash real ones (D6)
     well = evolve(old, last_ok_wall=now.wall, is_loading=False, auth_failures=0, cooldown=without_guess(old.cooldown))
-    healed = evolve(well, state=HealthState.HEALTHY, failures=0, traffic_failed_at=-inf, last_error="", last_error_wall=None)
+    healed = evolve(_without_error(well), state=HealthState.HEALTHY, failures=0, traffic_failed_at=-inf)
     match old.admission:
         case Admission.ADMITTED:
             return healed
@@ -335,14 +335,21 @@ def _process_ended(old: Health, event: ProcessEnded, now: Moment, policy: Health
 def _operated(old: Health, action: OperatorAction, now: Moment, policy: HealthPolicy) -> Health:
     match action:
         case OperatorAction.EXCLUDE:
-            return old if old.admission is Admission.EXCLUDED else excluded(old, now, policy)
+            if old.admission is Admission.EXCLUDED:
+                return old
+            return evolve(_without_error(excluded(old, now, policy)), failures=old.failures)  # nobody has failed
         case OperatorAction.RESTORE:
             rested = evolve(old, cooldown=None, pressured_until=-inf)  # whoever restores knows better than a stated reset
-            is_out = old.admission in (Admission.EXCLUDED, Admission.HELD)
-            return on_probation(rested, now, policy) if is_out else rested
+            if old.admission not in (Admission.EXCLUDED, Admission.HELD):
+                return rested
+            return evolve(on_probation(rested, now, policy), state=HealthState.HEALTHY, failures=0)
         case OperatorAction.HOLD:
             return old if old.hold_reason is HoldReason.OPERATOR else held(old, HoldReason.OPERATOR, now, policy)
     assert_never(action)
+
+
+def _without_error(health: Health) -> Health:
+    return evolve(health, last_error="", last_error_wall=None)
 
 
 def _reloaded(old: Health, event: Reloaded, now: Moment, policy: HealthPolicy) -> Health:

@@ -68,7 +68,9 @@ def why_of(health: Health, now: float) -> str:
         return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
     if health.admission is Admission.EXCLUDED and not health.last_error:
         return "excluded by an operator; it is probed, and comes back when it answers"
-    return health.last_error or f"{health.failures} failures in a row"
+    if health.hold_reason is HoldReason.AUTH and not health.last_error:
+        return "its key was refused"
+    return health.last_error or "no request was answered well since it failed"
 
 
 def daemon_part(daemon: DaemonReport) -> dict[str, object]:
