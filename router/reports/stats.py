@@ -68,14 +68,16 @@ class Picture:
 
 
 def print_stats(reading: Reading, out: Console) -> None:
-    """Print one look as plain tables: providers, fallback and gates, recent events, cost."""
+    """Print one look as plain tables: providers, fallback and gates, recent events, what is spent, cost."""
     rows = provider_rows(reading)
     _print_block(out, "Providers", _PROVIDER_HEAD, [_provider_cells(row, is_wide=True) for row in rows], "none")
     _print_block(out, "Fallback and gates", ("", ""), [[Text(label), Text(str(n))] for label, n in gate_rows(reading)], "none")
     events = [_event_cells(row) for row in event_rows(reading)[:DUMPED_EVENTS]]
     _print_block(out, "Recent", ("time", "event", "provider", ""), events, "nothing yet")
+    spend = [[Text(name), Text(spent)] for name, spent in spend_rows(reading)]
+    _print_block(out, "Spent, USD", ("", ""), spend, "nothing yet")
     costs = [_cost_cells(row) for row in cost_rows(reading)]
-    _print_block(out, "Cost", _COST_HEAD, costs, "nothing yet")
+    _print_block(out, "Cost since the start", ("provider", *_COST_HEAD[1:]), costs, "nothing yet")
 
 
 def _print_block(out: Console, title: str, head: Sequence[str], rows: Sequence[Cells], nothing: str) -> None:
@@ -249,7 +251,7 @@ def _fitted(rows: Sequence[Cells], room: int) -> list[Cells]:
     return [*rows[: max(room - 1, 0)], [Text(f"… and {left} more", "dim")]]
 
 
-_COST_HEAD = ("provider", "USD", "saved", "hits")
+_COST_HEAD = ("since start", "USD", "saved", "cached")
 
 
 def _cost_cells(row: CostRow) -> list[Text]:

@@ -121,6 +121,28 @@ def test_without_unicode_it_is_drawn_in_ascii() -> None:
     assert out.file.getvalue().isascii()
 
 
+def dumped(reading: Reading) -> list[list[str]]:
+    out = Console(file=io.StringIO(), width=10_000, highlight=False)
+    print_stats(reading, out)
+    assert isinstance(out.file, io.StringIO)
+    return [line.split() for line in out.file.getvalue().splitlines()]
+
+
+def a_spend(daily: float = 0.18) -> dict[str, object]:
+    monthly, today = ({"spent_usd": spent, "reserved_usd": 0, "cap_usd": cap} for spent, cap in ((1.5, 10), (daily, None)))
+    return {"month": "2026-01", "day": "2026-01-02", "monthly": monthly, "daily": today, "profiles": {}}
+
+
+def test_after_a_restart_the_dump_tells_what_month_and_day_have_cost_as_the_live_picture_does() -> None:
+    reading = a_reading(a_provider("near"), rows=(a_row("near"),), spend=a_spend())
+
+    shown = drawn(Picture(view(reading)), width=80, height=24)
+
+    for period, spent in (("month", "1.50 of 10"), ("day", "0.18")):
+        assert [period, *spent.split()] in dumped(reading)
+        assert any(f"spent, {period}" in line and spent in line for line in shown)
+
+
 def test_the_dump_has_a_block_for_each_panel_and_ten_events() -> None:
     out = Console(file=io.StringIO(), width=10_000, highlight=False)
     print_stats(a_busy_reading(), out)
@@ -131,7 +153,8 @@ def test_the_dump_has_a_block_for_each_panel_and_ten_events() -> None:
         "Providers",
         "Fallback and gates",
         "Recent",
-        "Cost",
+        "Spent, USD",
+        "Cost since the start",
     ]
     assert text.count("provider-failed-midstream") == 10
     assert LONG in text
