@@ -15,7 +15,7 @@ from router.reports.words import duration_words
 MAX_RATES = 240  # a chart of 200 columns, and some
 _WELL = frozenset({"healthy", "ready", "disabled", "unconfigured"})  # the last two are as the configuration wants them
 _BAD_EVENTS = ("provider-failed", "fallback-occurred", "drift-detected", "self-healing-exclude", "partial-stitch-surfaced")
-_SHOWN_FIELDS = ("from_provider", "to_provider", "reason", "status", "verdict", "new_state", "admission", "success")
+_SHOWN_FIELDS = ("to_provider", "reason", "status", "verdict", "new_state", "admission", "success")
 
 # a line of the panel, and the counters that it sums; a counter that is an object is summed over its names
 GATES: Sequence[tuple[str, tuple[str, ...]]] = (
@@ -189,6 +189,8 @@ def _cost_row(row: Mapping[str, Any]) -> CostRow:
 
 def _event_row(event: Mapping[str, Any], zone: tzinfo) -> EventRow:
     said = " ".join(_words(key, event[key]) for key in _SHOWN_FIELDS if event.get(key) is not None)
+    if source := event.get("from_provider"):
+        said = f"{source} > {said}" if event.get("to_provider") else f"{source} was the last: {said}"
     return EventRow(
         at=_time_of_day(str(event.get("ts", "")), zone),
         name=str(event.get("event", "")),
@@ -214,8 +216,6 @@ def _time_of_day(stamp: str, zone: tzinfo) -> str:
 
 def _words(key: str, value: object) -> str:
     match key:
-        case "from_provider":
-            return f"{value} >"
         case "to_provider" | "reason" | "verdict" | "new_state" | "admission":
             return str(value)
         case _:

@@ -62,16 +62,18 @@ def test_events_come_newest_first_with_what_they_say() -> None:
         an_event("provider-ok", 1, provider="near", stream=True),
         an_event("provider-failed", 2, provider="near", status=503, reason="overloaded", retryable=True),
         an_event("fallback-occurred", 3, provider="near", from_provider="near", to_provider="far", reason="overloaded"),
+        an_event("fallback-occurred", 4, provider="far", from_provider="far", reason="upstream-5xx"),
     )
 
     rows = event_rows(a_reading(recent=recent, timezone="UTC"))
 
     assert [(row.at, row.name, row.provider, row.said) for row in rows] == [
+        ("03:04:04", "fallback-occurred", "", "far was the last: upstream-5xx"),
         ("03:04:03", "fallback-occurred", "", "near > far overloaded"),
         ("03:04:02", "provider-failed", "near", "overloaded status 503"),
         ("03:04:01", "provider-ok", "near", ""),
     ]
-    assert [row.is_failure for row in rows] == [True, True, False]
+    assert [row.is_failure for row in rows] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("zone", "at"), [("UTC", "03:04:05"), ("Asia/Tokyo", "12:04:05")])
