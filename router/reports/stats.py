@@ -255,8 +255,8 @@ _COST_HEAD = ("since start", "USD", "saved", "cached")
 
 
 def _cost_cells(row: CostRow) -> list[Text]:
-    hits = _NOTHING if row.hit_rate is None else f"{row.hit_rate:.0%}"
-    return [Text(shown(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(hits)]
+    cached = _NOTHING if row.cached is None else f"{row.cached:.0%}"
+    return [Text(shown(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(cached)]
 
 
 def _spend(reading: Reading) -> list[Cells]:

@@ -90,12 +90,14 @@ class EventRow:
 
 @frozen(kw_only=True)
 class CostRow:
-    """What one provider has cost and saved since the daemon's start, and its cache's hit rate, None without observations."""
+    """What one provider has cost and saved since the daemon's start.
+
+    `cached` is the share of its input tokens that were read from a cache, as the dashboard has it, None without a cache."""
 
     name: str
     cost_usd: float
     saved_usd: float
-    hit_rate: float | None
+    cached: float | None
 
 
 @frozen(kw_only=True)
@@ -145,8 +147,10 @@ def event_rows(reading: Reading) -> list[EventRow]:
 
 
 def cost_rows(reading: Reading) -> list[CostRow]:
-    """Return every provider that has cost or saved something, or whose cache was observed."""
-    return [row for row in map(_cost_row, reading.metrics.get("providers", ())) if row.cost_usd or row.saved_usd or row.hit_rate]
+    """Return every provider that has cost or saved something, or who has a cache."""
+    fresh = reading.metrics.get("counters", {}).get("input_tokens", {})
+    rows = (_cost_row(row, fresh.get(row["name"], 0)) for row in reading.metrics.get("providers", ()))
+    return [row for row in rows if row.cost_usd or row.saved_usd or row.cached is not None]
 
 
 def spend_rows(reading: Reading) -> list[tuple[str, str]]:
@@ -176,14 +180,14 @@ def _provider_row(one: Mapping[str, Any], counted: Mapping[str, Any], now: datet
     )
 
 
-def _cost_row(row: Mapping[str, Any]) -> CostRow:
+def _cost_row(row: Mapping[str, Any], fresh: float) -> CostRow:
     cost, cache = row.get("cost", {}), row.get("cache", {})
-    rate = cache.get("hit_rate")
+    read, written = (float(cache.get(key) or 0) for key in ("read_tokens", "creation_tokens"))
     return CostRow(
         name=str(row["name"]),
         cost_usd=float(cost.get("total_usd") or 0),
         saved_usd=float(cost.get("savings_usd") or 0),
-        hit_rate=None if rate is None else float(rate),
+        cached=read / (read + written + fresh) if read or written else None,
     )
 
 

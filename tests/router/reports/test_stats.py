@@ -22,7 +22,7 @@ def a_busy_reading(providers: int = 4) -> Reading:
     )
     return a_reading(
         *states,
-        rows=tuple(a_row(name, ok=90, failed=10, cost=1.25, hits=0.5) for name in names),
+        rows=tuple(a_row(name, ok=90, failed=10, cost=1.25, read=50) for name in names),
         recent=tuple(events),
         counters={"chain_paid_gate_blocked_total": 12, "capability_degraded": {"image": 3}},
     )

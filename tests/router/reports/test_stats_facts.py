@@ -94,10 +94,17 @@ def test_cost_names_who_has_cost_and_what_was_spent_of_which_budget() -> None:
     monthly, daily = ({"spent_usd": spent, "reserved_usd": 0, "cap_usd": cap} for spent, cap in ((1.5, 10), (0, None)))
     spend = {"month": "2026-01", "day": "2026-01-02", "monthly": monthly, "daily": daily, "profiles": {}}
 
-    reading = a_reading(rows=(a_row("free"), a_row("near", cost=1.5, hits=0.5)), spend=spend)
+    reading = a_reading(rows=(a_row("free"), a_row("near", cost=1.5)), spend=spend)
 
-    assert [(row.name, row.cost_usd, row.hit_rate) for row in cost_rows(reading)] == [("near", 1.5, 0.5)]
+    assert [(row.name, row.cost_usd, row.cached) for row in cost_rows(reading)] == [("near", 1.5, None)]
     assert spend_rows(reading) == [("month", "1.50 of 10")]
+
+
+@pytest.mark.parametrize(("read", "written", "fresh", "cached"), [(80, 0, 20, 0.8), (0, 50, 50, 0.0), (30, 30, 60, 0.25)])
+def test_cached_is_the_share_of_the_input_tokens_and_not_of_the_answers(read: int, written: int, fresh: int, cached: float) -> None:
+    reading = a_reading(rows=(a_row("near", read=read, written=written),), counters={"input_tokens": {"near": fresh}})
+
+    assert [row.cached for row in cost_rows(reading)] == [cached]
 
 
 def test_the_pace_is_what_came_between_two_looks_by_the_daemons_own_clock() -> None:
