@@ -37,6 +37,8 @@ _LEAST = (60, 16)  # columns and rows of a screen with all panels
 _NAME, _NAME_WIDE = 20, 60  # columns for a provider's name
 _FRAME = 2  # rows of a panel's own
 _LEAST_INSIDE = 4  # rows of a panel: the words of the chart, and three of it
+_LEAST_EVENTS = 2  # of the newest, where it is low
+_NARROW = 80  # columns below which there is no room for what was saved beside a cost
 _NOTHING = "-"
 _WENT_ON = "fallback-occurred"  # the request was answered all the same, as a rule
 
@@ -71,7 +73,7 @@ def print_stats(reading: Reading, out: Console) -> None:
     """Print one look as plain tables: providers, fallback and gates, recent events, what is spent, cost."""
     rows = provider_rows(reading)
     _print_block(out, "Providers", _PROVIDER_HEAD, [_provider_cells(row, is_wide=True) for row in rows], "none")
-    _print_block(out, "Fallback and gates", ("", ""), [[Text(label), Text(str(n))] for label, n in gate_rows(reading)], "none")
+    _print_block(out, "Fallback and gates", ("", ""), _gates(reading), "none")
     events = [_event_cells(row) for row in event_rows(reading)[:DUMPED_EVENTS]]
     _print_block(out, "Recent", ("time", "event", "provider", ""), events, "nothing yet")
     spend = [[Text(name), Text(spent)] for name, spent in spend_rows(reading)]
@@ -113,28 +115,32 @@ def _layout(view: View, width: int, height: int, *, is_ascii: bool) -> Renderabl
 
 
 def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: bool) -> Layout:
-    """Return what stands under the providers: three panels over the events where it is wide, else two and two."""
+    """Return what stands under the providers: three panels over the events where it is wide, else two and two.
+
+    Where that is too low for all of the costs, the chart gives its place to them, and the pace is a figure."""
     is_wide = width >= _WIDE
-    gates, spend, costs = gate_rows(reading), _spend(reading), _costs(reading)
+    gates, spend, costs = _gates(reading), _spend(reading), _costs(reading, is_narrow=width < _NARROW)
     needed = max(len(gates), len(spend) + len(costs), _LEAST_INSIDE) + _FRAME
-    first = min(needed, room // 2 if is_wide else (room + 1) // 2)
+    has_chart = is_wide or room >= needed + _LEAST_INSIDE + _FRAME
+    if not has_chart:
+        gates.insert(0, [Text("requests per second"), Text(f"{view.pace.rates[-1]:.1f}" if view.pace.rates else _NOTHING)])
+    first = min(needed, room // 2 if is_wide else max(room - _LEAST_EVENTS - _FRAME, (room + 1) // 2))
     inside = first - _FRAME
-    gate_panel = Layout(_panel("Fallback and gates", _pairs(_fitted([[Text(a), Text(str(n))] for a, n in gates], inside))))
-    cost_panel = Layout(_panel("Cost", _money(spend, costs, inside)))
-    rest = (first if is_wide else room - first) - _FRAME
-    chart_width = width // 3 - 4
-    chart = Layout(_panel("Requests per second", _stack(_chart(view.pace, chart_width, rest, is_ascii=is_ascii))))
+    upper, lower, below = Layout(size=first), Layout(), Layout()
+    panels = [Layout(_panel("Fallback and gates", _pairs(gates, inside))), Layout(_panel("Cost", _money(spend, costs, inside)))]
     events = event_rows(reading)
     kept = [row for row in events if row.is_failure] if view.failures_only else events
     title = "Recent failures" if view.failures_only else "Recent"
     recent = Layout(_panel(title, _events(kept, room - first - _FRAME)))
-    upper, lower, below = Layout(size=first), Layout(), Layout()
-    upper.split_row(*((gate_panel, cost_panel, chart) if is_wide else (gate_panel, cost_panel)))
-    if is_wide:
-        lower = recent
-    else:
-        chart.size = chart_width + 4
+    if has_chart:
+        chart_width = width // 3 - 4
+        lines = _chart(view.pace, chart_width, (first if is_wide else room - first) - _FRAME, is_ascii=is_ascii)
+        chart = Layout(_panel("Requests per second", _stack(lines)), size=None if is_wide else chart_width + 4)
+    upper.split_row(*panels, *([chart] if has_chart and is_wide else []))
+    if has_chart and not is_wide:
         lower.split_row(chart, recent)
+    else:
+        lower = recent
     below.split_column(upper, lower)
     return below
 
@@ -231,16 +237,18 @@ def _providers(rows: Sequence[ProviderRow], *, is_wide: bool, room: int) -> Pane
     return _panel("Providers", table)
 
 
-def _pairs(rows: Iterable[Cells]) -> Table:
-    """Return rows whose first cell gives way; the others stand at the right."""
+def _pairs(rows: Sequence[Cells], room: int) -> RenderableType:
+    """Return rows whose first cell gives way, as many as there is room for; the others stand at the right."""
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    rows = [*rows]
+    *rows, last = _fitted(rows, room) or [[]]
+    is_remark = len(last) == 1  # a line of its own: its words are not those of a column
+    rows = rows if is_remark else [*rows, last]
     for _ in range(max((len(row) for row in rows), default=1) - 1):
         grid.add_column(no_wrap=True, justify="right")
     for row in rows:
         grid.add_row(*row)
-    return grid
+    return Group(grid, last[0]) if is_remark else grid
 
 
 def _fitted(rows: Sequence[Cells], room: int) -> list[Cells]:
@@ -263,16 +271,23 @@ def _spend(reading: Reading) -> list[Cells]:
     return [[Text(f"spent, {name}"), Text(f"{spent}")] for name, spent in spend_rows(reading)]
 
 
-def _costs(reading: Reading) -> list[Cells]:
+def _costs(reading: Reading, *, is_narrow: bool) -> list[Cells]:
     rows = [_cost_cells(row) for row in cost_rows(reading)]
-    return [[Text(title, "dim") for title in _COST_HEAD], *rows] if rows else []
+    whole = [[Text(title, "dim") for title in _COST_HEAD], *rows] if rows else []
+    return [[name, cost, cached] for name, cost, _saved, cached in whole] if is_narrow else [*whole]
 
 
 def _money(spend: Sequence[Cells], costs: Sequence[Cells], room: int) -> RenderableType:
-    """Return budgets over costs, each a grid of its own; the budgets stay where both have no room."""
+    """Return budgets over costs, each a grid of its own; where it is low one under the other, and no more than the costs."""
     if not (spend or costs):
         return Text("nothing yet", "dim")
-    return Group(_pairs(_fitted(spend, room)), _pairs(_fitted(costs, max(room - len(spend), 0))))
+    if len(spend) + len(costs) > room < len(spend) + _LEAST_INSIDE:
+        return _pairs([*spend, *(row[:2] for row in costs[1:])], room)
+    return Group(_pairs(spend, room), _pairs(costs, max(room - len(spend), 0)))
+
+
+def _gates(reading: Reading) -> list[Cells]:
+    return [[Text(label), Text(str(count))] for label, count in gate_rows(reading)]
 
 
 def _chart(pace: Pace, width: int, rows: int, *, is_ascii: bool) -> list[Text]:

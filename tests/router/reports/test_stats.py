@@ -41,6 +41,11 @@ def view(reading: Reading | None = None, *, problem: str = "", is_paused: bool =
     )
 
 
+def a_spend(daily: float = 0.18) -> dict[str, object]:
+    monthly, today = ({"spent_usd": spent, "reserved_usd": 0, "cap_usd": cap} for spent, cap in ((1.5, 10), (daily, None)))
+    return {"month": "2026-01", "day": "2026-01-02", "monthly": monthly, "daily": today, "profiles": {}}
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("providers", [1, 4, 60])
 def test_it_fills_a_screen_of_any_size_and_no_more(width: int, height: int, providers: int) -> None:
@@ -70,6 +75,27 @@ def test_providers_that_do_not_fit_are_counted() -> None:
     (counted,) = [line for line in shown if "more" in line and "│ …" in line and "p" not in line[:4]][:1]
     listed = sum(line.startswith(("│ p", "│ a-name")) for line in shown) - 1  # but the head
     assert f"… and {60 - listed} more" in counted
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 20), (79, 20), (80, 20), (80, 24), (120, 24), (200, 50)])
+def test_what_each_provider_costs_is_seen_where_all_panels_are(width: int, height: int) -> None:
+    rows = (a_row("near", ok=1, cost=0.18, read=50), a_row("mid", ok=1, cost=0.25), a_row("far", ok=1, cost=1.5))
+    reading = a_reading(*(a_provider(row["name"]) for row in rows), rows=rows, spend=a_spend())
+
+    shown = drawn(Picture(view(reading)), width=width, height=height)
+
+    costs = [" ".join(line.split()) for line in shown]
+    for words in ("near 0.1800", "mid 0.2500", "far 1.5000", "spent, month 1.50 of 10", "spent, day 0.18"):
+        assert any(words in line for line in costs), words
+    assert not any("… and" in line for line in costs)
+
+
+def test_where_it_is_low_the_pace_is_a_figure_and_who_is_not_shown_is_counted_in_whole_words() -> None:
+    shown = drawn(Picture(view(a_busy_reading(9))), width=60, height=20)
+
+    assert any("requests per second" in line and "1.0" in line for line in shown)
+    assert not any("─ Requests per se" in line for line in shown)
+    assert [line.split("│")[3].strip() for line in shown if line.count("… and") > 0 and line.count("│") > 2] == ["… and 7 more"]
 
 
 def test_a_failed_look_is_told_over_what_was_seen_last() -> None:
@@ -126,11 +152,6 @@ def dumped(reading: Reading) -> list[list[str]]:
     print_stats(reading, out)
     assert isinstance(out.file, io.StringIO)
     return [line.split() for line in out.file.getvalue().splitlines()]
-
-
-def a_spend(daily: float = 0.18) -> dict[str, object]:
-    monthly, today = ({"spent_usd": spent, "reserved_usd": 0, "cap_usd": cap} for spent, cap in ((1.5, 10), (daily, None)))
-    return {"month": "2026-01", "day": "2026-01-02", "monthly": monthly, "daily": today, "profiles": {}}
 
 
 def test_after_a_restart_the_dump_tells_what_month_and_day_have_cost_as_the_live_picture_does() -> None:

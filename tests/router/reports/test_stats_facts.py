@@ -101,7 +101,9 @@ def test_cost_names_who_has_cost_and_what_was_spent_of_which_budget() -> None:
 
 
 @pytest.mark.parametrize(("read", "written", "fresh", "cached"), [(80, 0, 20, 0.8), (0, 50, 50, 0.0), (30, 30, 60, 0.25)])
-def test_cached_is_the_share_of_the_input_tokens_and_not_of_the_answers(read: int, written: int, fresh: int, cached: float) -> None:
+def test_cached_is_the_share_of_the_input_tokens_and_not_of_the_answers(
+    read: int, written: int, fresh: int, cached: float
+) -> None:
     reading = a_reading(rows=(a_row("near", read=read, written=written),), counters={"input_tokens": {"near": fresh}})
 
     assert [row.cached for row in cost_rows(reading)] == [cached]

@@ -128,7 +128,11 @@ def test_the_last_error_of_one_that_is_well_is_told_as_that_with_its_own_time() 
     ("word", "keys", "why"),
     [
         ("degraded", {}, "kaboom, for 5 min"),
-        ("cooldown", {"state": "cooldown", "cooldown_left_s": 19.0, "reason": "rate-limited"}, "rests 19 s more, rate-limited, kaboom"),
+        (
+            "cooldown",
+            {"state": "cooldown", "cooldown_left_s": 19.0, "reason": "rate-limited"},
+            "rests 19 s more, rate-limited, kaboom",
+        ),
         ("passive", {}, "kaboom"),
     ],
 )
