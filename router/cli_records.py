@@ -14,10 +14,10 @@ import click
 import orjson
 from attrs import evolve
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end
+from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end, load_to_ask
 from router.cli_rerun import run_options
 from router.config.options import ServeOptions
-from router.config.schema import RouterConfig
+from router.config.schema import RouterConfig, ServerConfig
 from router.state.directory import state_directory
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFollower, JsonlReader
 
@@ -249,7 +249,11 @@ def _print_line(record: Mapping[str, object], *, as_json: bool) -> None:
 
 
 def _directory(options: ServeOptions, state_dir: Path | None) -> Path:
-    return state_dir.expanduser() if state_dir is not None else state_directory(_config(options).server.state_dir)
+    return state_dir.expanduser() if state_dir is not None else state_directory(_server(options).state_dir)
+
+
+def _server(options: ServeOptions) -> ServerConfig:
+    return load_to_ask(evolve(options, needs_tokens=False)).config.server
 
 
 def _config(options: ServeOptions) -> RouterConfig:
