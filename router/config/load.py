@@ -20,7 +20,15 @@ from router.config.origin import environment_overrides, flag_overrides
 from router.config.overrides import apply_sets
 from router.config.places import Places, by_line
 from router.config.rules import broken_rules
-from router.config.schema import ConfigWarning, LoadedConfig, ProfileConfig, ProviderConfig, RestartConfig, RouterConfig, ServerConfig
+from router.config.schema import (
+    ConfigWarning,
+    LoadedConfig,
+    ProfileConfig,
+    ProviderConfig,
+    RestartConfig,
+    RouterConfig,
+    ServerConfig,
+)
 from router.config.structure import keys_of, structure, unknown_key
 from router.config.vendor_table import with_vendor
 from router.errors import ConfigError, Mistake

@@ -144,7 +144,9 @@ def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
 
 
 def provider_health(health: Health, *, now: float) -> dict[str, object]:
-    """Return how a provider is doing; `since`, `last_ok` and `last_error_at` are UTC, `next_probe_in_s` is None where no probe is planned."""
+    """Return how a provider is doing; `next_probe_in_s` is None where no probe is planned.
+
+    `since`, `last_ok` and `last_error_at` are UTC."""
     due = probe_due(health)
     return {
         "state": str(health.state),

@@ -5,6 +5,7 @@ A `Picture` fills a terminal: what does not fit ends in `…`, or is counted. `p
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 
 from attrs import field, frozen
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -22,6 +23,7 @@ from router.reports.stats_facts import (
     ProviderRow,
     Reading,
     cost_rows,
+    display_zone,
     event_rows,
     failing,
     gate_rows,
@@ -70,12 +72,15 @@ class Picture:
 
 
 def print_stats(reading: Reading, out: Console) -> None:
-    """Print one look as plain tables: providers, fallback and gates, recent events, what is spent, cost."""
+    """Print one look as plain tables: providers, fallback and gates, recent events, what is spent, cost.
+
+    Where it is no terminal, times are UTC."""
     rows = provider_rows(reading)
     _print_block(out, "Providers", _PROVIDER_HEAD, [_provider_cells(row, is_wide=True) for row in rows], "none")
     _print_block(out, "Fallback and gates", ("", ""), _gates(reading), "none")
-    events = [_event_cells(row) for row in event_rows(reading)[:DUMPED_EVENTS]]
-    _print_block(out, "Recent", ("time", "event", "provider", ""), events, "nothing yet")
+    zone = display_zone(reading) if out.is_terminal else UTC
+    events = [_event_cells(row) for row in event_rows(reading, zone)[:DUMPED_EVENTS]]
+    _print_block(out, f"Recent, {zone}", ("time", "event", "provider", ""), events, "nothing yet")
     spend = [[Text(name), Text(spent)] for name, spent in spend_rows(reading)]
     _print_block(out, "Spent, USD", ("", ""), spend, "nothing yet")
     costs = [_cost_cells(row) for row in cost_rows(reading)]
@@ -128,10 +133,11 @@ def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: boo
     inside = first - _FRAME
     upper, lower, below = Layout(size=first), Layout(), Layout()
     panels = [Layout(_panel("Fallback and gates", _pairs(gates, inside))), Layout(_panel("Cost", _money(spend, costs, inside)))]
-    events = event_rows(reading)
+    zone = display_zone(reading)
+    events = event_rows(reading, zone)
     kept = [row for row in events if row.is_failure] if view.failures_only else events
     title = "Recent failures" if view.failures_only else "Recent"
-    recent = Layout(_panel(title, _events(kept, room - first - _FRAME)))
+    recent = Layout(_panel(f"{title}, {zone}", _events(kept, room - first - _FRAME)))
     if has_chart:
         chart_width = width // 3 - 4
         lines = _chart(view.pace, chart_width, (first if is_wide else room - first) - _FRAME, is_ascii=is_ascii)

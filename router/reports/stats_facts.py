@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve, frozen
 
 from router.reports.status import budgets_in_use, now_of, state_of, why_words
+from router.reports.times import time_of_day, zone_of
 from router.reports.words import duration_words
 
 MAX_RATES = 240  # a chart of 200 columns, and some
@@ -140,9 +140,13 @@ def count_of(reading: Reading, name: str) -> float:
     return _summed(reading.metrics.get("counters", {}).get(name, 0))
 
 
-def event_rows(reading: Reading) -> list[EventRow]:
-    """Return the recent events, the newest first, with times of the zone that the configuration names, else UTC."""
-    zone = _zone(reading.metrics.get("config", {}).get("display_timezone"))
+def display_zone(reading: Reading) -> tzinfo:
+    """Return the zone that the configuration names for people, UTC where it names none that is known here."""
+    return zone_of(reading.metrics.get("config", {}).get("display_timezone"))
+
+
+def event_rows(reading: Reading, zone: tzinfo) -> list[EventRow]:
+    """Return the recent events, the newest first, with times of a zone."""
     return [_event_row(event, zone) for event in reversed(reading.metrics.get("recent", ()))]
 
 
@@ -196,26 +200,11 @@ def _event_row(event: Mapping[str, Any], zone: tzinfo) -> EventRow:
     if source := event.get("from_provider"):
         said = f"{source} > {said}" if event.get("to_provider") else f"{source} was the last: {said}"
     return EventRow(
-        at=_time_of_day(str(event.get("ts", "")), zone),
+        at=time_of_day(str(event.get("ts", "")), zone),
         name=str(event.get("event", "")),
         provider="" if "from_provider" in event else str(event.get("provider") or ""),  # which is the same
         said=said,
     )
-
-
-def _zone(name: object) -> tzinfo:
-    """Return a zone by its name, UTC for one that is not known here."""
-    try:
-        return ZoneInfo(name) if isinstance(name, str) and name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
-
-
-def _time_of_day(stamp: str, zone: tzinfo) -> str:
-    try:
-        return datetime.fromisoformat(stamp).astimezone(zone).strftime("%H:%M:%S")
-    except ValueError:
-        return stamp[:8]
 
 
 def _words(key: str, value: object) -> str:

@@ -66,7 +66,7 @@ def test_stats_prints_one_look_where_there_is_no_terminal(desk: Desk) -> None:
 
     assert (shown.exit_code, raw.exit_code) == (0, 0)
     titles = [line for line in shown.output.splitlines() if line and not line.startswith(" ")]
-    assert titles == ["Providers", "Fallback and gates", "Recent", "Spent, USD", "Cost since the start"]
+    assert titles == ["Providers", "Fallback and gates", "Recent, UTC", "Spent, USD", "Cost since the start"]
     assert "  near " in shown.output
     pages = json.loads(raw.output)
     assert [page["providers"][1]["name"] for page in (pages["metrics"], pages["status"])] == ["far/x", "far/x"]

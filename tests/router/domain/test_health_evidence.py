@@ -20,7 +20,7 @@ from router.domain.health_events import (
     Succeeded,
 )
 from router.errors import FailureReason
-from tests.router.domain.health_rig import DOWN, EXCLUDES, THRESHOLD, WALL, WARNS, Life, a_held, an_admitted, an_excluded
+from tests.router.domain.health_rig import DOWN, EXCLUDES, THRESHOLD, WARNS, Life, a_held, an_admitted, an_excluded
 
 T = THRESHOLD
 
@@ -335,21 +335,6 @@ def test_what_nobody_probes_is_not_probed_for_a_jump() -> None:
     life.apply(ClockJumped(by_s=3600))
 
     assert life.health == Health()
-
-
-# ---- since when
-
-
-def test_since_is_when_the_state_of_one_that_is_in_changed_and_the_last_error_has_a_time_of_its_own() -> None:
-    life = Life()
-
-    life.fail(times=THRESHOLD + 1)
-    degraded = life.health
-    life.apply(Succeeded(), after_s=60)
-
-    assert (degraded.state, degraded.since_wall) == (HealthState.DEGRADED, WALL + life.at - 61)
-    assert degraded.last_error_wall == WALL + life.at - 60
-    assert (life.health.since_wall, life.health.last_error_wall) == (WALL + life.at, None)
 
 
 # ---- a supervisor that has given up

@@ -191,7 +191,13 @@ ROWS: dict[str, Row] = {
         OUT | {"hold_reason": None, "failures": 0},
         [CHANGED, EXCLUDE],
     ),
-    "and who is on probation": (on_trial(2), operated(OperatorAction.EXCLUDE), EXCLUDES, OUT | {"level": 2, "failures": T}, [CHANGED, EXCLUDE]),
+    "and who is on probation": (
+        on_trial(2),
+        operated(OperatorAction.EXCLUDE),
+        EXCLUDES,
+        OUT | {"level": 2, "failures": T},
+        [CHANGED, EXCLUDE],
+    ),
     "an operator holds who is in": (
         an_admitted(),
         operated(OperatorAction.HOLD),
@@ -287,8 +293,8 @@ def test_an_operators_moves_leave_no_failure_that_nobody_had(old: Health, action
     restored = step(taken_out.health, operated(OperatorAction.RESTORE), moment(), WARNS)
     in_time = step(restored.health, Tick(), moment(inf), WARNS).health
 
-    counts = [told.fields["consecutive_failures"] for told in (*taken_out.told, *restored.told) if told.name in (CHANGED, EXCLUDE)]
-    assert set(counts) <= {old.failures, 0}
+    told = [one for one in (*taken_out.told, *restored.told) if one.name in (CHANGED, EXCLUDE)]
+    assert {one.fields["consecutive_failures"] for one in told} <= {old.failures, 0}
     assert (in_time.admission, in_time.state, in_time.failures, in_time.last_error) == (ADMITTED, HEALTHY, 0, "")
 
 

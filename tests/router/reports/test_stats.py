@@ -61,7 +61,7 @@ def test_it_fills_a_screen_of_any_size_and_no_more(width: int, height: int, prov
 def test_each_panel_is_there_and_what_is_cut_ends_in_dots(width: int, height: int) -> None:
     shown = "\n".join(drawn(Picture(view()), width=width, height=height))
 
-    for title in ("Providers", "Fallback and gates", "Cost", "Requests per second", "Recent"):
+    for title in ("Providers", "Fallback and gates", "Cost", "Requests per second", "Recent, UTC"):
         assert f"─ {title} ─" in shown
     assert ("a-name-that-is-long…" if width == 80 else LONG) in shown
     assert "probe in 41 s" in shown or "in 41 s" in shown
@@ -164,6 +164,17 @@ def test_after_a_restart_the_dump_tells_what_month_and_day_have_cost_as_the_live
         assert any(f"spent, {period}" in line and spent in line for line in shown)
 
 
+@pytest.mark.parametrize(("is_terminal", "zone", "at"), [(True, "Asia/Tokyo", "12:04:05"), (False, "UTC", "03:04:05")])
+def test_a_person_is_told_times_of_the_zone_that_is_named_and_a_pipe_utc(*, is_terminal: bool, zone: str, at: str) -> None:
+    reading = a_reading(recent=(an_event("provider-ok", 5),), timezone="Asia/Tokyo")
+    out = Console(file=io.StringIO(), width=200, highlight=False, force_terminal=is_terminal, color_system=None)
+    print_stats(reading, out)
+
+    assert isinstance(out.file, io.StringIO)
+    assert f"Recent, {zone}" in out.file.getvalue()
+    assert f"  {at} " in out.file.getvalue()
+
+
 def test_the_dump_has_a_block_for_each_panel_and_ten_events() -> None:
     out = Console(file=io.StringIO(), width=10_000, highlight=False)
     print_stats(a_busy_reading(), out)
@@ -173,7 +184,7 @@ def test_the_dump_has_a_block_for_each_panel_and_ten_events() -> None:
     assert [line for line in text.splitlines() if line and not line.startswith(" ")] == [
         "Providers",
         "Fallback and gates",
-        "Recent",
+        "Recent, UTC",
         "Spent, USD",
         "Cost since the start",
     ]
