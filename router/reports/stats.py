@@ -36,7 +36,7 @@ DUMPED_EVENTS = 10
 KEYS = "q quit  p pause  r refresh  f failures only"
 _WIDE = 120  # columns from which three panels stand side by side, and providers have columns for probe and restarts
 _LEAST = (60, 16)  # columns and rows of a screen with all panels
-_NAME, _NAME_WIDE = 20, 60  # columns for a provider's name
+_NAME, _NAME_WIDE = 20, 60  # columns for the name of a provider or event
 _FRAME = 2  # rows of a panel's own
 _LEAST_INSIDE = 4  # rows of a panel: the words of the chart, and three of it
 _LEAST_EVENTS = 2  # of the newest, where it is low
@@ -137,7 +137,7 @@ def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: boo
     events = event_rows(reading, zone)
     kept = [row for row in events if row.is_failure] if view.failures_only else events
     title = "Recent failures" if view.failures_only else "Recent"
-    recent = Layout(_panel(f"{title}, {zone}", _events(kept, room - first - _FRAME)))
+    recent = Layout(_panel(f"{title}, {zone}", _events(kept, room - first - _FRAME, name_width=_NAME_WIDE if is_wide else _NAME)))
     if has_chart:
         chart_width = width // 3 - 4
         lines = _chart(view.pace, chart_width, (first if is_wide else room - first) - _FRAME, is_ascii=is_ascii)
@@ -308,12 +308,12 @@ def _event_cells(row: EventRow) -> list[Text]:
     return [Text(row.at, "dim"), Text(row.name, style), Text(shown(row.provider)), Text(shown(row.said))]
 
 
-def _events(rows: Sequence[EventRow], room: int) -> RenderableType:
+def _events(rows: Sequence[EventRow], room: int, *, name_width: int) -> RenderableType:
     if not rows:
         return Text("nothing yet", "dim")
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(len(row.name) for row in rows))
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=min(max(len(row.name) for row in rows), name_width))
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for at, name, provider, said in map(_event_cells, rows[: max(room, 0)]):
         grid.add_row(at, name, Text(" ").join(filter(None, (provider, said))))

@@ -98,6 +98,15 @@ def test_where_it_is_low_the_pace_is_a_figure_and_who_is_not_shown_is_counted_in
     assert [line.split("│")[3].strip() for line in shown if line.count("… and") > 0 and line.count("│") > 2] == ["… and 7 more"]
 
 
+def test_a_long_name_of_one_event_leaves_room_for_what_the_others_say() -> None:
+    last = an_event("fallback-occurred", provider="far", from_provider="far", reason="timeout")
+    recent = (an_event("self-healing-recovery-probe", provider="far"), last)
+
+    shown = drawn(Picture(view(a_reading(a_provider("far"), recent=recent))), width=80, height=24)
+
+    assert any("far was the last: " in line for line in shown)
+
+
 def test_a_failed_look_is_told_over_what_was_seen_last() -> None:
     lines = drawn(Picture(view(problem="no router answers: Connection refused", is_paused=True)), width=80, height=24)
 
