@@ -67,7 +67,7 @@ class Tree:
     """What the nursery tree lends to `router/`. `addresses` are the bound base URLs, known once ingress listens.
 
     `canary` and `memory` are one per process: what is reloaded keeps its secret, and knows its sessions.
-    `record` takes a request that is recorded, and never waits.
+    `record` takes a request that is recorded, and never waits. `is_exported`: an exporter runs, until the daemon's end.
     Read for `/status` only: `in_flight` gives attempts by provider, `processes` the managed server's state by provider,
     `budget` a provider's restart budget (None without a restart table), `report` what the tree says of itself."""
 
@@ -87,6 +87,7 @@ class Tree:
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
     record: Callable[[bytes], None] = lambda _taken: None
+    is_exported: bool = False
     views: Views = field(factory=Views)  # listeners of whoever observes
     live: LiveRequests = field(factory=LiveRequests)
     sources: Sources = field(factory=Sources)
@@ -198,8 +199,7 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
     """Return the daemon's app over one configuration; opens no connection.
 
     A provider that has not changed since `previous` goes on as it is: its connections, its slots, what it has refused."""
-    config = loaded.config
-    sources = tree.sources
+    config, sources = loaded.config, tree.sources
     providers = {p.name: _provider(p, loaded, tree, previous) for p in config.providers}
     generation = Generation(
         config=config,
@@ -223,9 +223,9 @@ def assemble(loaded: LoadedConfig, tree: Tree, cold: ColdApp, previous: Assemble
         fairness=tree.fairness,
         capture=Capture.of(config.capture, tree.record, sources.unix_now),
         live=tree.live,
+        is_exported=tree.is_exported,
     )
-    front = _front(loaded, generation, tree, cold)
-    return Assembled(loaded=loaded, front=front, generation=generation, providers=providers)
+    return Assembled(loaded=loaded, front=_front(loaded, generation, tree, cold), generation=generation, providers=providers)
 
 
 def _provider(config: ProviderConfig, loaded: LoadedConfig, tree: Tree, previous: Assembled | None) -> HttpProvider:

@@ -179,7 +179,7 @@ class Unauthorized(Refused):
 
 @define(kw_only=True, slots=False)
 class HostNotAllowed(Refused):
-    """The Host header is not on the allow list (DNS rebinding)."""
+    """The Host header is not on the allow list (DNS rebinding), or another site's page has sent an action."""
 
     kind = ErrorKind.HOST_NOT_ALLOWED
 

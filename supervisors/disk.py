@@ -15,12 +15,19 @@ from attrs import define, field, frozen
 
 from router.errors import StateFailed
 from router.ports import Observer
+from supervisors.policies import STATE
 from supervisors.seams import Execute, T, WallClock
 
 LAST_FLUSH_S = 1.5  # with CLOSE_S the 2 s of supervision.md 21.11, step 5
 CLOSE_S = 0.5
 RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
 ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind, and what waits for it goes on in memory
+
+# what happens to what is kept, as the events say it
+AGAIN_SOON = f"it stays in memory, and is tried again within {STATE.longest_delay_s:g} s"  # the policy is that of every writer
+AGAIN_LATER = f"it stays in memory alone, and is tried again every {RETRY_S:g} s"
+NOT_AGAIN = "it stays in memory alone until the next start"
+LOST = "it is lost: the router ends"
 
 
 @frozen
@@ -67,24 +74,27 @@ class Disk:
         with suppress(RuntimeError):  # without a thread nothing can be closed
             await self.execute(work)
 
-    def failed(self, error: StateFailed, *, pending: int) -> None:
-        """Tell a failure, and the same one only once until something else happens; `pending` is in memory alone."""
+    def failed(self, error: StateFailed, *, pending: int, then: str = "") -> None:
+        """Tell a failure, and the same one only once until something else happens; `pending` is in memory alone.
+
+        `then` is what becomes of that, where it is not what usually does."""
         if str(error) == self.error:
             return
         self.error = str(error)
         self._since_now()
+        then = then or (AGAIN_LATER if self.is_patient else AGAIN_SOON)
         self.observer.event(
             "state-store-failed",
-            {"path": error.path, "operation": error.operation, "error": str(error), "pending": pending},
+            {"path": error.path, "operation": error.operation, "error": str(error), "pending": pending, "then": then},
         )
 
-    def degrade(self) -> None:
+    def degrade(self, then: str = AGAIN_LATER) -> None:
         """Go on in memory alone."""
         self.is_patient = True
         if not self.is_degraded:
             self.is_degraded = True
             self._since_now()
-            self.observer.event("state-degraded", {"part": self.part, "path": self.path, "error": self.error})
+            self.observer.event("state-degraded", {"part": self.part, "path": self.path, "error": self.error, "then": then})
 
     def recovered(self, **facts: int) -> None:
         """Tell that a write has succeeded again, if one had failed, and `facts` beside it."""

@@ -22,7 +22,7 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed
 from router.ports import Observer
 from router.state.jsonl import Limits
-from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, LOST, NOT_AGAIN, RETRY_S, Disk
 from supervisors.seams import Execute, LineFile, WallClock
 
 FLUSH_S = 1.5  # W34 allows 2 s from a line to the file; the rest is for the writing
@@ -159,21 +159,26 @@ class JsonlWriter:
                 await trio.sleep(rest_s)
         finally:
             with trio.move_on_after(LAST_FLUSH_S + CLOSE_S, shield=True):
-                await self.finish()
+                await self._finish()
 
     async def finish(self) -> None:
-        """Write the rest and close the file, in at most 2 s; also for what is told when no task runs any more."""
+        """Write what was told when no task ran any more, and close the file, in at most 2 s."""
+        await self._finish(then=LOST)
+
+    async def _finish(self, then: str = "") -> None:
         if self._refusal is None:
             with trio.move_on_after(LAST_FLUSH_S, shield=True):
                 try:
                     await self.flush()
                 except StateFailed as error:
-                    self._disk.failed(error, pending=len(self._lines))
+                    self._disk.failed(error, pending=len(self._lines), then=then)
         if self._is_used:
             await self._close()
 
     async def flush(self) -> None:
         """Write what is buffered; opens the file where it is not open and something is wanted of it. Raises StateFailed."""
+        if self._refusal is not None:
+            raise self._refusal
         if not self._is_open and (self._is_on or self._lines):
             self._is_used = True
             await self._disk.do("open", self.file.open)
@@ -185,12 +190,12 @@ class JsonlWriter:
             self.observer.event(self.started_event, fields)
         last = self._first + len(self._lines)  # what is put meanwhile waits for its own turn
         try:
-            while self._first < last:
+            while self._first < last and self._refusal is None:
                 await self._write_batch()
         except BaseException:
             self._is_open = False
             raise
-        if self._is_open:
+        if self._is_open and self._refusal is None:  # it may have come during the write
             self._recovered()
         if self._is_open and not self._is_on and not self._lines:
             await self._close()
@@ -217,11 +222,16 @@ class JsonlWriter:
         try:
             await self._write_on()
         except StateFailed as error:
-            self._disk.failed(error, pending=len(self._lines))
-            if not self._disk.is_patient:
-                raise
-            self.degrade()
-            return RETRY_S
+            return self._rest_after(error)
+
+    def _rest_after(self, error: StateFailed) -> float:
+        if self._refusal is not None:  # told, where anybody misses the lines
+            return inf
+        self._disk.failed(error, pending=len(self._lines))
+        if not self._disk.is_patient:
+            raise error
+        self.degrade()
+        return RETRY_S
 
     async def _write_on(self) -> NoReturn:
         while True:
@@ -238,8 +248,8 @@ class JsonlWriter:
 
     def _tell_refusal(self) -> None:
         if self._refusal is not None and self._is_on:
-            self._disk.failed(self._refusal, pending=len(self._lines))
-            self.degrade()
+            self._disk.failed(self._refusal, pending=len(self._lines), then=NOT_AGAIN)
+            self._disk.degrade(NOT_AGAIN)
 
     def _drop(self) -> None:
         self._dropped_total += 1

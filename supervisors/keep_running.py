@@ -6,13 +6,14 @@ nursery is drained, and the new child starts from what was committed, never from
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
 import trio
 from attrs import define, field, frozen
 
+from router.errors import StateFailed
 from router.ports import Observer
 from supervisors.policies import ChildSpec, OnExhausted, Restart, is_exhausted, restart_delay_s
 
@@ -71,6 +72,12 @@ class End:
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         return error
+
+    @property
+    def told(self) -> StateFailed | None:
+        """The trouble of a disk, which its writer has told already: no mistake of ours, so its words say everything."""
+        error = self.error
+        return error if isinstance(error, StateFailed) else None
 
     @property
     def place(self) -> str:
@@ -139,16 +146,17 @@ class Keeper:
                 run.facts.state = ChildState.ENDED
                 return
             if not await run.restart_after(end, on_poison):
-                self._give_up(run, on_exhausted)
+                self._give_up(run, end, on_exhausted)
                 return
 
     def forget(self, name: str) -> None:
         """Drop the facts of a child that is no longer configured."""
         self.facts.pop(name, None)
 
-    def _give_up(self, run: _Kept, on_exhausted: Callable[[], None] | None) -> None:
+    def _give_up(self, run: _Kept, end: End, on_exhausted: Callable[[], None] | None) -> None:
         run.facts.state = ChildState.EXHAUSTED
-        self.observer.event("supervisor-exhausted", {"child": run.spec.name, "action": str(run.spec.on_exhausted)})
+        fields = {"child": run.spec.name, "action": str(run.spec.on_exhausted)}
+        self.observer.event("supervisor-exhausted", _as_detail(fields, end))
         if on_exhausted is not None:
             on_exhausted()
         if run.spec.on_exhausted is OnExhausted.ESCALATE:
@@ -213,7 +221,8 @@ class _Kept:
         await trio.sleep(delay_s)
         self.facts.state = ChildState.RUNNING
         self.facts.restarts_total += 1
-        self.observer.event("supervisor-child-restarted", {"child": self.spec.name, "delay_s": delay_s})
+        fields = {"child": self.spec.name, "delay_s": delay_s}
+        self.observer.event("supervisor-child-restarted", _as_detail(fields, end))
         return True
 
     def _tell_end(self, end: End) -> None:
@@ -224,9 +233,11 @@ class _Kept:
             "uptime_s": round(end.uptime_s, 3),
             "restarts_in_period": len(self.facts.ends),
         }
-        if end.group is not None:
+        if end.told is not None:
+            fields["error"] = str(end.told)
+        elif end.group is not None:
             fields["exc_info"] = end.group
-        self.observer.event("supervisor-child-ended", fields)
+        self.observer.event("supervisor-child-ended", _as_detail(fields, end))
 
     def _look_for_poison(self, end: End, on_poison: Callable[[], None] | None) -> None:
         if end.group is None or end.uptime_s > QUICK_S:
@@ -237,3 +248,8 @@ class _Kept:
             on_poison()
             self.observer.event("supervisor-quarantine", {"child": self.spec.name, "error_class": end.place})
             self._poison = ()
+
+
+def _as_detail(fields: Mapping[str, object], end: End) -> Mapping[str, object]:
+    """Return the fields of an event, marked as a detail where the child has told its end itself."""
+    return fields if end.told is None else {**fields, "told": True}

@@ -30,7 +30,7 @@ from supervisors.ingress import Door, SocketDoor
 from supervisors.keep_running import Wrap, as_it_is
 from supervisors.process_runner import GuardedRunner, Runner
 from supervisors.reload import WATCH_S
-from supervisors.seams import AgedLines, Execute, LineFile, Random, Store, SystemRandom, SystemWallClock, WallClock
+from supervisors.seams import AgedLines, Execute, LineFile, Lock, Random, Store, SystemRandom, SystemWallClock, WallClock
 from supervisors.service import OpenSignals
 from supervisors.state_lock import locked
 
@@ -115,9 +115,9 @@ class Seams:
 
     `dial` connects to a host and port, `door` is where clients come in, `runner` is given the directory of the logs,
     `open_signals` is trio's receiver of signals, `new_id` gives 24 hex digits. `hold` locks the state directory while its
-    context is open, `store` is what is kept in it, `lines` a file of lines there, `aged_lines` one that forgets. `execute`
-    runs what blocks, `new_execute` makes another that waits for nobody else's. `cgroup` is what the service manager has put
-    us into. `on_applied` watches the board, `wrap` is the Keeper's."""
+    context is open (None: there is nothing to look after), `store` is what is kept in it, `lines` a file of lines there,
+    `aged_lines` one that forgets. `execute` runs what blocks, `new_execute` makes another that waits for nobody else's.
+    `cgroup` is what the service manager has put us into. `on_applied` watches the board, `wrap` is the Keeper's."""
 
     wall: WallClock = field(factory=SystemWallClock)
     random: Random = field(factory=SystemRandom)
@@ -126,7 +126,7 @@ class Seams:
     door: Door = field(factory=SocketDoor)
     runner: Callable[[Path, Observer], Runner] = guarded_runner
     open_signals: OpenSignals = trio.open_signal_receiver
-    hold: Callable[[Path], AbstractContextManager[None]] = locked
+    hold: Callable[[Path], AbstractContextManager[Lock | None]] = locked
     store: Callable[[Path, WallClock], Store] = sqlite_store
     lines: Callable[[Path, str], LineFile] = line_file
     aged_lines: Callable[[Path, str, Callable[[bytes], bytes], WallClock], AgedLines] = aged_file

@@ -251,8 +251,7 @@ def build(
     directory = state_directory(config.server.state_dir)
     late, fate, drain = _Late(), Fate(), Drain()
     observer = fanout = Fanout(observer, seams.wall.now)
-    views = Views(metrics=Metrics(group_ids), latest=Latest(redact=redactor.redact))
-    views.listen_to(fanout)
+    views = _views(fanout, redactor)
     sinks = _sinks(fanout, config, directory, seams, redactor)
     store = seams.store(directory, seams.wall)
     state = StateWriter(store=store, execute=seams.execute, observer=observer, wall=seams.wall, on_late=late.found_late)
@@ -293,6 +292,7 @@ def build(
         report=late.report,
         views=views,
         record=sinks.capture.writer.put,
+        is_exported=telemetry.is_wanted(loaded),
         sources=seams.sources(),
     )
     late.parts = Parts(
@@ -344,6 +344,13 @@ def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Process
 
 def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
     return first.probe if late.parts is None else late.probe_settings()
+
+
+def _views(fanout: Fanout, redactor: LiveRedactor) -> Views:
+    """Return what pages are made of, which hears of every event from now on."""
+    views = Views(metrics=Metrics(group_ids), latest=Latest(redact=redactor.redact))
+    views.listen_to(fanout)
+    return views
 
 
 def _sinks(fanout: Fanout, config: RouterConfig, directory: Path, seams: Seams, redactor: LiveRedactor) -> Sinks:

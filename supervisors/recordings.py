@@ -23,6 +23,7 @@ MAX_BUFFER_BYTES = 16 * 1024 * 1024  # two of the largest bodies, and all of a u
 BATCH_LINES = 1  # of megabytes, with a second of work for each: the writer takes a call of 10 s for a disk that hangs
 _A_DAY_S = 86_400.0
 _PART = "capture"
+_NOT_EXPIRED = f"what is too old stays, and is tried again every {EXPIRE_S / 60:g} minutes"
 
 
 @define(kw_only=True, eq=False)
@@ -74,7 +75,7 @@ class Recordings:
     async def _expire(self) -> None:
         error = await self._tried(self.file.expire)
         if error and error != self._error:
-            fields = {"path": self.file.path, "operation": "expire", "error": error, "pending": 0}
+            fields = {"path": self.file.path, "operation": "expire", "error": error, "pending": 0, "then": _NOT_EXPIRED}
             self.observer.event("state-store-failed", fields)
         self._error = error
 

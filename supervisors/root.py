@@ -5,6 +5,7 @@
     ├─ escalation            turns the end of a part that nobody can do without into an orderly stop
     └─ sinks
        ├─ state, audit, journal   the files: end last, after a flush
+       ├─ state-lock              keeps other daemons out of their directory
        └─ core
           ├─ processes       managed servers, one task each
           ├─ restarts        one task per restart under way
@@ -21,8 +22,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -40,7 +41,7 @@ from router.observers.log import open_log, route_library_logs
 from router.ports import Observer
 from router.providers.http import HttpxClient
 from router.state.directory import state_directory
-from supervisors import canary, fleet, ingress, telemetry
+from supervisors import canary, fleet, ingress, state_lock, telemetry
 from supervisors.canary import Canary
 from supervisors.disk import WorkerThread
 from supervisors.ingress import BoundAddress, CannotBindError, IngressOptions
@@ -58,10 +59,12 @@ from supervisors.policies import (
     RESTARTS,
     SERVICE,
     STATE,
+    STATE_LOCK,
     ChildSpec,
 )
 from supervisors.reload import ReloadResult
 from supervisors.sd_notify import Lent, nothing_lent, take_lent
+from supervisors.seams import Lock
 from supervisors.service import Reactions, Service, longer_stop_s
 from supervisors.state_lock import LOCKED
 
@@ -137,23 +140,30 @@ class Daemon:
         """Run the rings to their end, and return what that end means as an exit code."""
         observer = self.parts.observer
         try:
-            with self._held_directory():
-                exit_code = await self._exit_code()
+            with ExitStack() as held:
+                exit_code = await self._exit_code(self._hold_directory(held))
                 observer.event("router-shutdown", {"exit_code": exit_code})
-                await self.parts.sinks.finish()  # while the directory is ours
+                await self._finish(held)
         except StateLocked as error:
             exit_code = LOCKED
             observer.event("state-locked", {"message": str(error)})
             observer.event("router-shutdown", {"exit_code": exit_code})
-        await telemetry.end(self.parts.exporting)
+            await telemetry.end(self.parts.exporting)
         return exit_code
 
-    async def _exit_code(self) -> int:
+    async def _finish(self, held: ExitStack) -> None:
+        """Hand over what was told when no task ran any more: to collector and files at once, so that neither's wait is added."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(telemetry.end, self.parts.exporting, name="finish/otel")
+            await self.parts.sinks.finish()  # while the directory is ours
+            held.close()
+
+    async def _exit_code(self, lock: Lock | None) -> int:
         """Run the rings to their end, tell a bad one, and return what it means."""
         exit_code = STOPPED
         observer = self.parts.observer
         try:
-            await self.run()
+            await self.run(lock)
         except* CannotBindError as group:
             exit_code = CANNOT_BIND
             observer.event("ingress-bind-failed", {"message": "; ".join(str(error) for error in flatten(group))})
@@ -166,8 +176,10 @@ class Daemon:
             exit_code = GAVE_UP
         return exit_code
 
-    async def run(self) -> None:
-        """Run the rings until a signal, or a part that gave up, has ended the innermost; raises what breaks one, as a group."""
+    async def run(self, lock: Lock | None = None) -> None:
+        """Run the rings until a signal, or a part that gave up, has ended the innermost; raises what breaks one, as a group.
+
+        `lock` is the hold on the state directory, where there is one to look after."""
         parts = self.parts
         parts.resume(await parts.state.load())
         async with trio.open_nursery() as root:
@@ -176,6 +188,8 @@ class Daemon:
             async with trio.open_nursery() as sinks:
                 sinks.start_soon(self._keep_state, name="kept/state")
                 parts.sinks.start_in(sinks, parts.keeper)
+                if lock is not None:
+                    await self._keep(sinks, STATE_LOCK, self._lock_watch(lock))
                 async with trio.open_nursery() as core:
                     await self._run_core(core)
                     core.cancel_scope.cancel()
@@ -216,16 +230,32 @@ class Daemon:
         await trio.sleep(drain_s)
         parts.drain.hasten()
 
-    @contextmanager
-    def _held_directory(self) -> Iterator[None]:
-        """Hold the state directory; where that cannot be, nothing is kept on disk (D35). Raises StateLocked."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self.parts.seams.hold(state_directory(self.parts.loaded.config.server.state_dir)))
-            except StateFailed as error:
-                self.parts.state.refuse(error)
-                self.parts.sinks.refuse(error)
-            yield
+    def _hold_directory(self, held: ExitStack) -> Lock | None:
+        """Hold the state directory until `held` is closed; where that cannot be, nothing is kept on disk (D35).
+
+        Raises StateLocked."""
+        try:
+            return held.enter_context(self.parts.seams.hold(state_directory(self.parts.loaded.config.server.state_dir)))
+        except StateFailed as error:
+            self._keep_nothing(error)
+            return None
+
+    def _lock_watch(self, lock: Lock) -> Child:
+        """Return what keeps the directory ours while it runs."""
+        parts = self.parts
+        return partial(
+            state_lock.watch,
+            lock,
+            execute=parts.seams.new_execute(),
+            observer=parts.observer,
+            on_renewed=parts.state.look_again,
+            on_lost=self._keep_nothing,
+        )
+
+    def _keep_nothing(self, error: StateFailed) -> None:
+        """Write nothing more: the directory is not ours."""
+        self.parts.state.refuse(error)
+        self.parts.sinks.refuse(error)
 
     def _service(self) -> Service:
         parts = self.parts

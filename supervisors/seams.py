@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from attrs import frozen
@@ -106,6 +107,19 @@ class AgedLines(LineFile, Protocol):
 
     def expire(self) -> None:
         """Delete what is too old. Raises StateFailed."""
+
+
+class Lock(Protocol):
+    """The hold on a state directory, `state_lock.py`: blocking calls, one at a time, each through an `Execute`."""
+
+    @property
+    def directory(self) -> Path:
+        """The directory, for events."""
+
+    def renew(self) -> bool:
+        """Take it anew where the directory was removed or replaced; tell whether that was so.
+
+        Raises StateLocked where somebody else has it by now, StateFailed where there can be no lock."""
 
 
 class Execute(Protocol):

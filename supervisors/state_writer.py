@@ -24,7 +24,7 @@ from router.domain.control import SinkReport
 from router.errors import StateFailed, StateTooNew
 from router.ports import Observer
 from router.state.rows import Change, Key, Opened, encode_row
-from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S, Disk
+from supervisors.disk import AGAIN_LATER, CLOSE_S, LAST_FLUSH_S, LOST, NOT_AGAIN, RETRY_S, Disk
 from supervisors.seams import Execute, Store, WallClock
 
 COALESCE_S = 0.5  # supervision.md 21.10
@@ -63,7 +63,7 @@ class StateWriter:
     _is_open: bool = False
     _disk: Disk = field(init=False)
     _dropped_total: int = 0
-    _is_refused: bool = False  # no try will help
+    _refusal: StateFailed | None = None  # no try will help
     _is_late: bool = False  # `load` has failed, and nobody knows yet what the file holds
 
     @_disk.default
@@ -105,14 +105,19 @@ class StateWriter:
             self.observer.event("state-pruned", {"namespace": namespace, "keys": keys})
 
     def refuse(self, error: StateFailed) -> None:
-        """Stay in memory for good: there is no directory, or it belongs to a newer version."""
-        self._is_refused = True
-        self._disk.failed(error, pending=len(self._marked))
-        self.degrade()
+        """Stay in memory for good: there is no directory that is ours, or its file belongs to a newer version."""
+        self._refusal = error
+        self._disk.failed(error, pending=len(self._marked), then=NOT_AGAIN)
+        self._disk.degrade(NOT_AGAIN)
 
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more."""
         self._disk.degrade()
+
+    def look_again(self) -> None:
+        """Open the file anew, and write there what it lacks: the directory was removed or replaced."""
+        self._is_open = False
+        self._work.set()
 
     def status(self) -> StateStatus:
         """Return how the file is doing."""
@@ -137,14 +142,14 @@ class StateWriter:
         """Open the file before the tree starts, and return what it holds; nothing, and degraded, where that fails.
 
         `run` goes on with the open file. Never raises for the disk."""
-        if self._is_refused:
+        if self._refusal is not None:
             return Opened()
         try:
             return await self._open()
         except StateTooNew as error:
             self.refuse(error)
         except StateFailed as error:
-            self._disk.failed(error, pending=len(self._marked))
+            self._disk.failed(error, pending=len(self._marked), then=AGAIN_LATER)
             self.degrade()
             self._is_late = True
         return Opened()
@@ -159,7 +164,7 @@ class StateWriter:
                 rest_s = await self._write_until_it_fails()
                 await trio.sleep(rest_s)
         except trio.Cancelled:
-            if not self._is_refused:
+            if self._refusal is None:
                 with trio.move_on_after(LAST_FLUSH_S, shield=True):
                     await self._last_flush()
             raise
@@ -172,6 +177,8 @@ class StateWriter:
         """Write what is marked, in one transaction; opens the file where it is not open. Raises StateFailed.
 
         What changes meanwhile stays marked; so does everything, where the write fails or is cancelled."""
+        if self._refusal is not None:
+            raise self._refusal
         if not self._is_open:
             await self._open()
         keys, self._marked = self._marked, {}
@@ -184,11 +191,12 @@ class StateWriter:
             if not is_written:
                 self._is_open = False  # opened anew at the next try: that finds out what is wrong with the file
                 self._marked = {**keys, **self._marked}
-        self._disk.recovered()
+        if self._refusal is None:  # it may have come during the write
+            self._disk.recovered()
 
     async def _write_until_it_fails(self) -> float:
         """Return how long to rest before the next try, seconds; raises StateFailed where somebody else counts the tries."""
-        if self._is_refused:
+        if self._refusal is not None:
             return inf
         try:
             await self._write_on()
@@ -213,7 +221,7 @@ class StateWriter:
         try:
             await self.flush()
         except StateFailed as error:
-            self._disk.failed(error, pending=len(self._marked))
+            self._disk.failed(error, pending=len(self._marked), then=LOST)
 
     async def _open(self) -> Opened:
         opened = await self._disk.do("open", self.store.open)
@@ -222,9 +230,9 @@ class StateWriter:
             self._is_late = False
             self.on_late(opened)
         self._reconcile(opened)
-        self.observer.event(
-            "state-store-attached", {"path": self.store.path, "rows": len(opened.rows), "pending": len(self._marked)}
-        )
+        fields = {"path": self.store.path, "rows": len(opened.rows), "pending": len(self._marked)}
+        again = {} if self._disk.failing_since_wall is None else {"again": True}  # the recovery is what will be news
+        self.observer.event("state-store-attached", {**fields, **again})
         if opened.reset_to is not None:
             self.observer.event("state-reset", {"path": self.store.path, "kept_as": opened.reset_to})
         if opened.quarantined:

@@ -18,13 +18,18 @@ END_S = 1.0  # for what is still queued; a collector that does not answer keeps 
 Closers = tuple[Callable[[], None], ...]
 
 
+def is_wanted(loaded: LoadedConfig) -> bool:
+    """Tell whether a daemon that starts with this configuration exports, until its end."""
+    return loaded.config.otel.enabled
+
+
 def begin(
     fanout: Fanout, loaded: LoadedConfig, redactor: LiveRedactor, config_of: Callable[[str], ProviderConfig | None]
 ) -> Closers:
     """Let the exporter listen; return what `end` is to call, () where `[otel]` is off.
 
     `config_of` gives the provider of that name as it is configured at the time."""
-    if not loaded.config.otel.enabled:
+    if not is_wanted(loaded):
         return ()
     from router.observers.otel import collector, open_otel  # noqa: PLC0415 - an extra, and 0.3 s of the start
     from router.observers.otel_words import Upstream  # noqa: PLC0415 - likewise

@@ -8,9 +8,12 @@ from router.config.capability_table import declared, matches, read_builtin
 from router.config.contradictions import contradictions
 from router.config.document import Advice, Document, at, tables
 from router.config.out_of_place import keys_out_of_place
+from router.config.rules import is_loopback
 from router.config.schema import ProviderConfig, RouterConfig
+from router.config.secret import Secrets
 from router.domain.health import Unconfigured
 
+LEAST_TOKEN_CHARS = 16  # of hex digits 64 bits: no number of tries finds one over a network
 _MANAGED_ONLY = ("start", "idle_stop_s")
 
 
@@ -36,6 +39,23 @@ def advise_unset_keys(config: RouterConfig, unset: Mapping[str, tuple[str, ...]]
             place = provider.api_key_envs.index(name)
             message = f"{provider.name} goes without this key: the variable {name} is not set, or cannot be sent"
             yield Advice("missing-key", ("providers", index, "api_key_envs", place), message)
+
+
+def advise_short_tokens(config: RouterConfig, secrets: Secrets) -> Iterator[Advice]:
+    """Yield a warning about each token by which others than this machine get in, and which they could find by trying.
+
+    How fast they may try is no defence: a right token is never kept waiting, so every answer tells at once."""
+    server = config.server
+    tokens = {
+        "client_token_env": () if is_loopback(server.host) else secrets.client_tokens,
+        "metrics_token_env": (secrets.metrics_token,),
+        "admin_token_env": (secrets.admin_token,),
+    }
+    for key, held in tokens.items():
+        if any(token is not None and len(token.reveal()) < LEAST_TOKEN_CHARS for token in held):
+            name = getattr(server, key)
+            message = f"{name} holds a token under {LEAST_TOKEN_CHARS} characters, which can be guessed: take 32 random ones"
+            yield Advice("short-token", ("server", key), message)
 
 
 def advise_empty_profiles(config: RouterConfig, unconfigured: Mapping[str, Unconfigured]) -> Iterator[Advice]:

@@ -10,7 +10,7 @@ import tomlkit
 from attrs import evolve, field, frozen
 from tomlkit.exceptions import TOMLKitError
 
-from router.config.advice import advise, advise_empty_profiles, advise_unconfigured, advise_unset_keys
+from router.config.advice import advise, advise_empty_profiles, advise_short_tokens, advise_unconfigured, advise_unset_keys
 from router.config.commands import stays_in_foreground
 from router.config.credentials import fetch_secrets, missing_tokens
 from router.config.document import Advice, Document, Fault, Override, apply_all, tables
@@ -78,7 +78,8 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     skipped = [advise_unconfigured(config, name, why) for name, why in secrets.unconfigured.items()]
     unset = advise_unset_keys(config, secrets.unset_keys)
     empty = advise_empty_profiles(config, secrets.unconfigured)
-    warnings = _warnings([*advise(config, document), *skipped, *unset, *empty], text, overrides)
+    short = advise_short_tokens(config, secrets)
+    warnings = _warnings([*advise(config, document), *skipped, *unset, *empty, *short], text, overrides)
     return LoadedConfig(config=_with_vendors(config, document), secrets=secrets, warnings=warnings, path=path)
 
 

@@ -24,7 +24,7 @@ class Redactor:
     @classmethod
     def of(cls, secrets: Iterable[Secret]) -> Redactor:
         """Return one that knows every secret of at least 8 characters, as it is and as JSON or a URL would write it."""
-        forms = {form for secret in secrets for form in _forms(secret.reveal())}
+        forms = forms_of(secrets)
         longest_first = sorted(forms, key=len, reverse=True)  # one secret may begin with another
         return cls(re.compile("|".join(map(re.escape, longest_first))) if forms else None)
 
@@ -54,6 +54,11 @@ class LiveRedactor:
 
     def __repr__(self) -> str:
         return "LiveRedactor(***)"
+
+
+def forms_of(secrets: Iterable[Secret]) -> set[str]:
+    """Return each secret of at least 8 characters as it is, and as JSON or a URL would write it."""
+    return {form for secret in secrets for form in _forms(secret.reveal())}
 
 
 def _forms(value: str) -> set[str]:

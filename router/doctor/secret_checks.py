@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import evolve
 
 from router.config.advice import why_not_asked
-from router.config.redact import MASK, Redactor
+from router.config.redact import MASK, Redactor, forms_of
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.config.secret import Secret, Secrets
 from router.doctor.findings import Finding, Verdict, unreadable
@@ -21,7 +21,9 @@ _STEP = 1024 * 1024
 _CANARY = "canary-" + "4417" * 6
 _TOKENS = ("client_token_env", "admin_token_env", "metrics_token_env")
 _NEEDED = frozenset(_TOKENS[:2])  # without them the front would let everybody in, or nobody
-_LOGS = ("*.jsonl", "*.jsonl.*", "*.log", "*.log.*")  # audit, journal, recorded requests, servers; with their older ones
+# audit, journal, recorded requests and the state, each with its older ones; beside them what the router's servers print
+_WRITTEN = ("*.jsonl", "*.jsonl.*", "*.log", "*.log.*", "router.db*")
+_OF_SERVERS = "processes"
 _SHAPES = re.compile(
     r"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{16,256}|gh[pousr]_[A-Za-z0-9]{20,256}|AIza[A-Za-z0-9_-]{30,64}|gsk_[A-Za-z0-9]{20,128}|nvapi-[A-Za-z0-9_-]{20,128})"
 )
@@ -31,7 +33,7 @@ def check_secrets(loaded: LoadedConfig, text: str, state_dir: Path, environ: Map
     """Yield the four findings; `text` is the configuration's own."""
     yield check_redactor(loaded.secrets)
     yield from check_variables(loaded, environ)
-    yield check_embedded(text)
+    yield check_embedded(text, loaded.secrets)
     yield check_written(state_dir, loaded.secrets)
 
 
@@ -71,48 +73,75 @@ def _unset(provider: ProviderConfig, detail: str) -> Finding:
     return Finding(check=VARIABLES, verdict=Verdict.WARN, provider=provider.name, seen=detail, expected="a key", advice=advice)
 
 
-def check_embedded(text: str) -> Finding:
-    """Return whether a key stands in the configuration itself; it is named by its place, never shown."""
+def check_embedded(text: str, secrets: Secrets) -> Finding:
+    """Return whether a key stands in the configuration itself, by its shape or its use; it is named by its place, never shown."""
+    known = forms_of(secrets.sensitive)
     try:
-        places = [place for place, value in _strings(tomllib.loads(text.removeprefix("\ufeff")), "") if _SHAPES.search(value)]
+        strings = _strings(tomllib.loads(text.removeprefix("\ufeff")), "")
+        places = [place for place, value in strings if _SHAPES.search(value) or any(form in value for form in known)]
     except tomllib.TOMLDecodeError:
         places = []
     if places:
         advice = "move it into a variable, name that with api_key_env, and take a new key"
-        return _finding(
-            EMBEDDED, Verdict.ERROR, f"what looks like a key stands in {', '.join(places)}", "no key in the file", advice
-        )
+        return _finding(EMBEDDED, Verdict.ERROR, f"a key stands in {', '.join(places)}", "no key in the file", advice)
     return _finding(EMBEDDED, Verdict.OK, "no key stands in the configuration")
 
 
 def check_written(state_dir: Path, secrets: Secrets) -> Finding:
-    """Return whether a secret stands in a file that the router has written."""
-    needles = sorted({secret.reveal().encode() for secret in secrets.sensitive if len(secret.reveal()) >= 8})  # noqa: PLR2004 - as the redactor
-    try:
-        files = _log_files(state_dir)
-    except OSError as error:
-        return unreadable(WRITTEN, state_dir, error)
-    if not files:
-        return _finding(WRITTEN, Verdict.SKIP, f"no log files in {state_dir}")
-    told, closed = [], []
-    for path in files:
+    """Return whether a secret stands in a file that the router has written: in which, and in which line of it first."""
+    needles = sorted(form.encode("utf-8", "surrogateescape") for form in forms_of(secrets.sensitive))
+    told, closed, count = [], [], 0
+    for directory in (state_dir, state_dir / _OF_SERVERS):
         try:
-            told += [path.name] if _holds(path, needles) else []
+            files = _written_in(directory)
         except OSError as error:
-            closed.append(unreadable(WRITTEN, path, error))
+            closed.append(unreadable(WRITTEN, directory, error))
+            break
+        count += len(files)
+        for path in files:
+            try:
+                place = _place_of(path, needles)
+            except OSError as error:
+                closed.append(unreadable(WRITTEN, path, error))
+            else:
+                told += [f"{path.relative_to(state_dir)}{place}"] if place is not None else []
     if told:
         advice = "delete them, and take new keys"
         return _finding(WRITTEN, Verdict.ERROR, f"a secret stands in {', '.join(told)}", "no secret in a log", advice)
     if closed:
         return evolve(closed[0], seen="; ".join(one.seen for one in closed))
-    return _finding(WRITTEN, Verdict.OK, f"no secret in {len(files)} log files")
+    if not count:
+        return _finding(WRITTEN, Verdict.SKIP, f"no log files in {state_dir}")
+    return _finding(WRITTEN, Verdict.OK, f"no secret in {count} log files")
 
 
-def _log_files(directory: Path) -> list[Path]:
+def _written_in(directory: Path) -> list[Path]:
     """Return the files that are searched. Raises OSError: `Path.glob` finds nothing in a directory that is closed."""
     if not directory.exists():
         return []
-    return [path for path in sorted(directory.iterdir()) if any(map(path.match, _LOGS)) and path.is_file()]
+    return [path for path in sorted(directory.iterdir()) if any(map(path.match, _WRITTEN)) and path.is_file()]
+
+
+def _place_of(path: Path, needles: list[bytes]) -> str | None:
+    """Return where in the last MAX_SCAN_BYTES one of the needles stands first, also across two reads; None without one.
+
+    It is a line, counted from where the search began; of a database, which has no lines, it is ""."""
+    if not needles:
+        return None
+    wanted, overlap = re.compile(b"|".join(map(re.escape, needles))), max(map(len, needles)) - 1
+    with path.open("rb") as stream:
+        skipped = max(0, stream.seek(0, 2) - MAX_SCAN_BYTES)
+        stream.seek(skipped)
+        rest, line = b"", 1
+        while part := stream.read(_STEP):
+            rest += part
+            if (found := wanted.search(rest)) is not None:
+                line += rest.count(b"\n", 0, found.start())
+                return "" if path.match("router.db*") else f" line {line}{' of what was searched' if skipped else ''}"
+            kept = max(0, len(rest) - overlap)
+            line += rest.count(b"\n", 0, kept)
+            rest = rest[kept:]
+    return None
 
 
 def _strings(value: object, place: str) -> Iterator[tuple[str, str]]:
@@ -124,23 +153,6 @@ def _strings(value: object, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _strings(inner, f"{place}[{index}]")
-
-
-def _holds(path: Path, needles: list[bytes]) -> bool:
-    """Tell whether one of the needles is in the last MAX_SCAN_BYTES of the file, also across two reads."""
-    if not needles:
-        return False
-    overlap = max(map(len, needles)) - 1
-    with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - MAX_SCAN_BYTES))
-        rest = b""
-        while part := stream.read(_STEP):
-            rest += part
-            if any(needle in rest for needle in needles):
-                return True
-            rest = rest[-overlap:] if overlap else b""
-    return False
 
 
 def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:

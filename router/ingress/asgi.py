@@ -23,10 +23,12 @@ from router.ingress.front_gate import FrontGate
 from router.ingress.front_serve import answered, refuse, serve
 from router.ingress.front_websocket import deny_websocket
 from router.ingress.routes import (
+    ACTING_PAGES,
     COLD_PAGES,
     DASHBOARD,
     DASHBOARD_LOGIN,
     OPEN_PAGES,
+    VIEWED_PAGES,
     ModelRoute,
     Page,
     Target,
@@ -94,12 +96,14 @@ class Front:
             raise InvalidRequest(message="the request target must be a path that starts with /")
         self.gate.check_host(exchange.headers)
         target = find_target(exchange.method, exchange.path, exchange.query)
+        if exchange.method == "POST" and target in ACTING_PAGES:
+            self.gate.check_origin(exchange.headers)
         if target in OPEN_PAGES:
             return target
         if target is Page.ADMIN:
             self.gate.check_operator(exchange.method, exchange.headers, exchange.query, exchange.peer)
             return target
-        if target is Page.DASHBOARD:
+        if target in VIEWED_PAGES:
             self.gate.check_viewer(exchange.headers, exchange.query, exchange.peer)
             return target
         if target is Page.METRICS:

@@ -174,7 +174,7 @@ class Handler:
             input_tokens=turn.priced_tokens,
             max_tokens=turn.max_tokens,
             trace=self.record.place,
-            is_exported=turn.generation.config.otel.enabled,
+            is_exported=turn.generation.is_exported,
         )
 
     def _check_wanted(self) -> None:

@@ -31,7 +31,7 @@ POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancesto
 SAFE = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer a browser says Origin: null of our own form, too
     "cache-control": "no-store",
 }
 TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -100,9 +100,9 @@ class Stream:
         """Return the next piece: at once the whole picture, then what is new, once a tick at most."""
         if self._viewer is None:
             self._viewer = self.hub.enter()
-            return b"retry: 1000\n\n" + self._viewer.next()
+            return b"retry: 1000\n\n" + await self._viewer.next()
         while not await self.hub.wait_tick():
-            if news := self._viewer.next():
+            if news := await self._viewer.next():
                 return news
         if self._is_over:
             raise StopAsyncIteration

@@ -192,8 +192,8 @@ def traffic_part(series: Series, wall: float) -> Part:
     """Return each window in figures: over everything, and by provider."""
     return {
         window: {
-            "all": asdict(series.totals(EVERYTHING, window, wall)),
-            "providers": {name: asdict(series.totals(name, window, wall)) for name in series.names()},
+            "all": asdict(series.totals(EVERYTHING, window, wall), recurse=False),
+            "providers": {name: asdict(series.totals(name, window, wall), recurse=False) for name in series.names()},
         }
         for window in WINDOWS
     }

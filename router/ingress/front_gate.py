@@ -16,6 +16,7 @@ from router.errors import HostNotAllowed, Unauthorized, UnsupportedMediaType
 from router.ingress.front_cookie import LASTS_S, cookie_of, is_sealed, sealed
 
 _LOOPBACK_NAMES = frozenset({"localhost"})
+_OWN_SITES = ("same-origin", "none")  # none: typed or kept by the person, not sent by a page
 _SIGNS_OF_A_PROXY = ("forwarded", "via", "x-forwarded-for", "x-real-ip")  # behind one, every peer is on loopback
 
 
@@ -66,6 +67,20 @@ class FrontGate:
             return
         raise HostNotAllowed(message="this Host is not allowed; add it to [server].allowed_hosts")
 
+    def check_origin(self, headers: Mapping[str, str]) -> None:
+        """Let a POST pass that a browser sends for a page of ours, or that no browser sends. Raises HostNotAllowed.
+
+        A browser says of each POST whose page has sent it: in `Sec-Fetch-Site`, or over plain HTTP to another machine in
+        `Origin` alone. Neither can be set by a page. Another port of the same machine is another site."""
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:
+            is_own = site in _OWN_SITES
+        else:  # a proxy that puts its own name into Host tells the one that the browser knows beside it
+            names = {headers.get(name, "").strip().lower() for name in ("host", "x-forwarded-host")} - {""}
+            is_own = origin is None or origin.strip().lower().partition("://")[2] in names
+        if not is_own:
+            raise HostNotAllowed(message="this was sent by a page of another site")
+
     def check_token(self, headers: Mapping[str, str], query: str) -> None:
         """Let a request with one of the tokens pass. Raises Unauthorized."""
         if not self.tokens:
@@ -92,7 +107,7 @@ class FrontGate:
             raise UnsupportedMediaType(message="admin actions take content-type: application/json only")
 
     def check_viewer(self, headers: Mapping[str, str], query: str, peer: str) -> None:
-        """Let somebody look: from this machine who may ask for an answer, else who shows the token for it, or the admin's.
+        """Let somebody see what the daemon knows: from this machine who may ask, else who has the token for it, or the admin's.
 
         A cookie that was made of such a token is as good (`log_in`). Raises Unauthorized (decision 21)."""
         good = self._looking(headers, peer)
@@ -100,7 +115,7 @@ class FrontGate:
         if any([hmac.compare_digest(one, token) for one in offered for token in good]) or self._has_cookie_of(headers, good):  # noqa: C419 - same
             return
         if not is_from_here(headers, peer):
-            raise Unauthorized(message="from elsewhere the dashboard needs the token of metrics_token_env, or the admin token")
+            raise Unauthorized(message="from elsewhere a look needs the token of metrics_token_env, or the admin token")
         self.check_token(headers, query)
 
     def log_in(self, offered: str, headers: Mapping[str, str], peer: str) -> str | None:

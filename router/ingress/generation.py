@@ -43,6 +43,7 @@ class Generation:
     live: LiveRequests = field(factory=LiveRequests)  # the same
     tally: GrammarTally = field(factory=GrammarTally)
     capture: Capture | None = None  # requests are recorded
+    is_exported: bool = False  # spans go to a collector: the one of the start, whatever a reload has said since
     _declared: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from
 
     @_declared.default

@@ -1,6 +1,7 @@
 """The pages for people and programs that look after the daemon: `/status`, `/healthz`, `/admin/...`.
 
-Who may act was checked by the front (`FrontGate.check_operator`)."""
+Who may look and who may act was checked by the front (`FrontGate`). `/healthz` is open to everybody, and says no more to
+who asks from elsewhere than a load balancer has to know."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ from quart import Blueprint, Response, request
 from router.domain.control import ReloadVerdict
 from router.domain.health_events import OperatorAction
 from router.errors import NotFound
+from router.ingress.exchange import decode_headers
+from router.ingress.front_gate import is_from_here
 from router.ingress.live_requests import LiveRequests
 from router.ingress.status_report import StatusSource, health_body, provider_part, status_body
 from router.ports import Control, Observer
@@ -34,6 +37,8 @@ def ops_pages(source: StatusSource, wall: Callable[[], datetime] = lambda: datet
     @pages.get("/healthz")
     async def healthz() -> Response:
         status, body = health_body(source.report(), now=trio.current_time())
+        if not is_from_here(decode_headers(list(request.scope["headers"])), request.remote_addr or ""):
+            body = {"status": body["status"]}
         return json_page(body, status)
 
     return pages

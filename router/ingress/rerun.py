@@ -21,6 +21,7 @@ from router.guards.tool_loop import rejection
 from router.ingress.dry_run import DryRun, Letter, route_of
 from router.ingress.guarding import tool_verdict
 from router.ingress.rerun_ask import Asking, most_usd
+from router.ingress.rerun_limit import LimitedBodies
 from router.ingress.turn import Turn
 from router.routing.cost import Price, costs_money, price_of
 from router.wire.intake import ROUTER_KEYS
@@ -106,7 +107,10 @@ class Rerunning:
         """Return a run that has not begun. Raises CannotRerunError for providers that cannot be asked, or may not."""
         for name in names:
             _check(loaded, name, rules)
-        return cls(dry=DryRun.of(loaded), names=names, rules=rules, purse=Purse(rules.max_usd))
+        dry = DryRun.of(loaded)
+        for name in names:
+            _limit(dry, name)
+        return cls(dry=dry, names=names, rules=rules, purse=Purse(rules.max_usd))
 
     def read(self, record: Mapping[str, object]) -> Recorded | None:
         """Return a recorded request as this configuration takes it, None for one that is left out, and counted."""
@@ -237,3 +241,16 @@ def _check(loaded: LoadedConfig, name: str, rules: Rules) -> None:
         raise CannotRerunError(f"{name} costs money, and no price of it is configured: no cap could be kept")
     if is_paid and not (config.routing.allow_paid or rules.may_pay):
         raise CannotRerunError(f"{name} costs money: say --paid, or set [routing].allow_paid")
+
+
+def _limit(dry: DryRun, name: str) -> None:
+    """Let no request reach a provider with a price but with its limit. Raises CannotRerunError where none would."""
+    provider = dry.providers[name]
+    if price_of(provider.config, dry.generation.config.prices).is_free:
+        return
+    bodies = LimitedBodies.of(provider.bodies, name)
+    if not bodies.sends_limits():
+        raise CannotRerunError(
+            f"{name} costs money, and its drop_fields or rename_fields take out the limit of an answer: no cap could be kept"
+        )
+    provider.bodies = bodies

@@ -17,7 +17,7 @@ from router.domain.rerun import Answered, Called
 from router.errors import FailureReason, InvalidRequest, ProviderFailed
 from router.guards.stages import Stage
 from router.ingress.guarding import budget_verdict
-from router.ingress.rerun_limit import limited, longest_output
+from router.ingress.rerun_limit import limited, most_output
 from router.ingress.staging import functions
 from router.ingress.turn import Turn
 from router.ports import OpenReply, Provider, UpstreamCall
@@ -38,7 +38,7 @@ _CONTENT = (TextDelta, ThinkingDelta, ToolStarted)
 def most_usd(turn: Turn, config: ProviderConfig, price: Price) -> float:
     """Return the most that an answer may cost: the whole prompt as fresh, and as many tokens as it may have."""
     written = max(1.0, price.cache_write) if turn.has_cache_marks else 1.0
-    return turn.count() * INPUT_MARGIN * price.input_usd * written + longest_output(turn, config) * price.output_usd
+    return turn.count() * INPUT_MARGIN * price.input_usd * written + most_output(turn, config) * price.output_usd
 
 
 @define(kw_only=True, eq=False)
@@ -73,7 +73,8 @@ class Asking:
             try:
                 await self._listen(call)
             except ProviderFailed as failure:
-                return self._failed(str(failure.reason), failure.message, was_refused=failure.status is not None)
+                was_refused = failure.status is not None or failure.reason is FailureReason.BUDGET  # which is no repeat of it
+                return self._failed(str(failure.reason), failure.message, was_refused=was_refused)
             except InvalidRequest as error:  # the provider's dialect cannot say it
                 return Answered(provider=name, failure=str(error.kind), detail=error.message, is_sent=self.is_sent)
             return self._answered(call)

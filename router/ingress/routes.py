@@ -41,11 +41,11 @@ class Page(StrEnum):
     LIVEZ = "livez"
     READYZ = "readyz"
     HEALTHZ = "healthz"
-    STATUS = "status"
+    STATUS = "status"  # what the daemon knows, with the texts of errors: /status, /metrics.json, the tree
     MODELS = "models"
     STORED = "stored"  # answers that a client could fetch again, of which there are none
     ADMIN = "admin"
-    METRICS = "metrics"
+    METRICS = "metrics"  # names and numbers
     DASHBOARD = "dashboard"
     DASHBOARD_DOOR = "dashboard-door"  # the form for its token, and files that tell nothing
 
@@ -55,6 +55,8 @@ Target = ModelRoute | Page
 COLD_PAGES = frozenset({Page.HEALTHZ, Page.STATUS, Page.MODELS, Page.ADMIN, Page.METRICS, Page.DASHBOARD, Page.DASHBOARD_DOOR})
 # need no token: probes have none, and a form has to be seen before one can be typed into it
 OPEN_PAGES = frozenset({Page.ROOT, Page.QUIET, Page.LIVEZ, Page.READYZ, Page.HEALTHZ, Page.DASHBOARD_DOOR})
+ACTING_PAGES = frozenset({Page.ADMIN, Page.DASHBOARD_DOOR})  # whose POSTs are taken from no other site's page
+VIEWED_PAGES = frozenset({Page.STATUS, Page.DASHBOARD})  # one rule for whoever looks: `FrontGate.check_viewer`
 DASHBOARD, DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard", "/dashboard/login", "/dashboard/files/"
 
 _ANTHROPIC_HEADERS = (b"anthropic-version", b"x-api-key")
@@ -89,8 +91,8 @@ _PATHS: Mapping[str, tuple[tuple[str, ...], Target]] = {
     "/healthz": (_GET, Page.HEALTHZ),
     "/status": (_GET, Page.STATUS),
     "/metrics": (_GET, Page.METRICS),
-    "/metrics.json": (_GET, Page.METRICS),
-    "/admin/tree": (_GET, Page.ADMIN),
+    "/metrics.json": (_GET, Page.STATUS),
+    "/admin/tree": (_GET, Page.STATUS),
     "/admin/reload": (("POST",), Page.ADMIN),
     DASHBOARD: (_GET, Page.DASHBOARD),
     f"{DASHBOARD}/": (_GET, Page.DASHBOARD),

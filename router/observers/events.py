@@ -143,21 +143,25 @@ EVENTS: Mapping[str, EventSpec] = {
     "process-leftover-swept": EventSpec(WARNING, ("pid", "job", "instance", "command", "arguments_hash"), audited=True),
     # the tree (supervision.md 21.9)
     "supervisor-child-ended": EventSpec(
-        WARNING, ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info"), audited=True
+        WARNING,
+        ("child", "reason", "error_class", "uptime_s", "restarts_in_period", "exc_info", "error", "told"),
+        quiet_if="told",  # by the child itself: the writer of a file whose disk is full, say
+        audited=True,
     ),
-    "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s"), audited=True),
-    "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info"), audited=True),
+    "supervisor-child-restarted": EventSpec(WARNING, ("child", "delay_s", "told"), quiet_if="told", audited=True),
+    "supervisor-exhausted": EventSpec(ERROR, ("child", "action", "exc_info", "told"), quiet_if="told", audited=True),
     "router-crashed": EventSpec(ERROR, ("exc_info",), audited=True),
     "supervisor-quarantine": EventSpec(ERROR, ("child", "error_class"), audited=True),
     # state on disk (supervision.md 12, 21.10)
-    "state-locked": EventSpec(ERROR, ("message",)),
-    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending"), audited=True),
-    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending"), audited=True),
+    "state-locked": EventSpec(ERROR, ("message", "then")),
+    "state-lock-renewed": EventSpec(WARNING, ("path",), audited=True),  # the directory was removed or replaced
+    "state-store-attached": EventSpec(INFO, ("path", "rows", "pending", "again"), quiet_if="again", audited=True),
+    "state-store-failed": EventSpec(WARNING, ("path", "operation", "error", "pending", "then"), audited=True),
     "state-reset": EventSpec(ERROR, ("path", "kept_as"), audited=True),
     "state-quarantined": EventSpec(ERROR, ("path", "keys"), audited=True),
     "state-pruned": EventSpec(INFO, ("namespace", "keys"), audited=True),
     "state-row-dropped": EventSpec(ERROR, ("namespace", "key", "reason"), audited=True),
-    "state-degraded": EventSpec(ERROR, ("part", "path", "error"), audited=True),
+    "state-degraded": EventSpec(ERROR, ("part", "path", "error", "then"), audited=True),
     "state-recovered": EventSpec(INFO, ("part", "path", "failing_s", "was_degraded", "dropped"), audited=True),
     # the files of lines (supervision.md 13, 14)
     "audit-log-started": EventSpec(INFO, ("path", "max_bytes", "backups"), audited=True),

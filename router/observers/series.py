@@ -175,9 +175,13 @@ class Series:
 
     def points(self, wall: float, after: int = 0) -> Iterator[Point]:
         """Yield the points that have changed since `seq` was `after`, of every name and window; unix seconds."""
-        for name, rings in self._rings.items():
-            for window, ring in rings.items():
-                yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
+        for name in self._rings:
+            yield from self.points_of(name, wall, after)
+
+    def points_of(self, name: str, wall: float, after: int = 0) -> Iterator[Point]:
+        """Yield those of one name, of EVERYTHING too."""
+        for window, ring in self._rings.get(name, {}).items():
+            yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
 
     def _buckets(self, name: str, wall: float) -> Iterator[Bucket]:
         """Yield the bucket of each window to count in."""

@@ -15,6 +15,7 @@ from router.config.schema import LoadedConfig
 from router.config.secret import Secret
 
 CONNECT_S = 3.0  # it listens on this machine, or is not there
+_LOOKS = ("/status", "/metrics", "/admin/tree")  # what opens to the token to look with
 ANSWER_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
 
 
@@ -103,9 +104,9 @@ class DaemonClient:
 
     def _token_for(self, path: str) -> Secret | None:
         """Return the token that a page asks for beside the clients', None without one."""
-        if path.startswith("/admin/"):
+        if path.startswith("/admin/") and path not in _LOOKS:
             return self.admin_token
-        return (self.metrics_token or self.admin_token) if path.startswith("/metrics") else None
+        return (self.metrics_token or self.admin_token) if path.startswith(_LOOKS) else None
 
 
 def _check(url: str) -> None:

@@ -48,7 +48,7 @@ def suggestions(rows: Sequence[Row], config: RouterConfig) -> tuple[Suggestion, 
         found += _provider_reorder(profile, own)
         found += _enable_drift_detection(profile, own)
         found += _low_sensitivity_small_window(profile, own)
-        found += _goal_profile(profile, own)
+        found += _goal_profile(profile, own, config.profiles)
     for name, provider in providers.items():
         found += _enable_prompt_cache(provider, [row for row in rows if row.provider == name])
     return tuple(sorted(found, key=lambda one: RULES.index(one.rule)))
@@ -69,7 +69,7 @@ def _provider_reorder(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[S
         yield Suggestion(
             rule="provider_reorder",
             subject=profile.name,
-            reason=f"{later} {why} {earlier}, which is asked before it{_dearer(one, other)}",
+            reason=f"{later} {why} {earlier}, which is asked before it{_but(one, other)}",
             figures={
                 f"failure_rate_{earlier}": one.failures.value,
                 f"failure_rate_{later}": other.failures.value,
@@ -98,10 +98,11 @@ def _is_better(one: Figures, other: Figures) -> str | None:
     return "answers sooner than" if second.interval.high < first.interval.low else None
 
 
-def _dearer(one: Figures, other: Figures) -> str:
-    if one.cost_usd is None or other.cost_usd is None or other.cost_usd.mean <= one.cost_usd.mean:
-        return ""
-    return "; but it costs more"
+def _but(one: Figures, other: Figures) -> str:
+    """Return what speaks against the other, though it is no sure difference."""
+    failed = "; but it failed more often" if other.failures.value > one.failures.value else ""
+    is_dearer = one.cost_usd is not None and other.cost_usd is not None and other.cost_usd.mean > one.cost_usd.mean
+    return failed + ("; but it costs more" if is_dearer else "")
 
 
 def _enable_prompt_cache(provider: ProviderConfig, rows: Sequence[Row]) -> Iterator[Suggestion]:
@@ -167,15 +168,18 @@ def _low_sensitivity_small_window(profile: ProfileConfig, rows: Sequence[Row]) -
     )
 
 
-def _goal_profile(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[Suggestion]:
-    """Suggest a stricter profile for sessions in which an agent works on for long without anybody looking."""
+def _goal_profile(profile: ProfileConfig, rows: Sequence[Row], others: Sequence[ProfileConfig]) -> Iterator[Suggestion]:
+    """Suggest a stricter profile for sessions in which an agent works on for long without anybody looking.
+
+    Silent once there is one: with the name that it would have, or strict over the same providers."""
     sessions: dict[str, int] = defaultdict(int)
     for row in rows:
         if row.session is not None:
             sessions[row.session] += 1
     long = [count for count in sessions.values() if count >= LONG_SESSION]
-    is_strict = profile.drift_detection_action != "off" and profile.drift_detection_sensitivity == "high"
-    if not long or is_strict:
+    name = f"{profile.name[:120]}-goal"
+    same = (other for other in others if set(other.providers) == set(profile.providers))
+    if not long or any(map(_is_strict, same)) or any(other.name == name for other in others):
         return
     yield Suggestion(
         rule="goal_profile",
@@ -184,7 +188,7 @@ def _goal_profile(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[Sugge
         figures={"sessions": len(sessions), "long_sessions": len(long), "longest": max(long)},
         toml=_toml(
             "profiles",
-            f"{profile.name[:120]}-goal",
+            name,
             is_new=True,
             providers=list(profile.providers),
             drift_detection_action="warn",
@@ -192,6 +196,10 @@ def _goal_profile(profile: ProfileConfig, rows: Sequence[Row]) -> Iterator[Sugge
             tool_loop_action="break",
         ),
     )
+
+
+def _is_strict(profile: ProfileConfig) -> bool:
+    return profile.drift_detection_action != "off" and profile.drift_detection_sensitivity == "high"
 
 
 RULES = (

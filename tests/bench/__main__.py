@@ -65,7 +65,7 @@ def _measure_observing(*, is_quick: bool) -> int:
     print(observing.render(rows))
     if not is_quick:
         write_into(DOCUMENT, "bench-observing", observing.render(rows))
-    return 1 if any(row.ratios[observing.ON] > observing.AT_MOST for row in rows) else 0
+    return 1 if any(row.ratio(observing.ON) > observing.AT_MOST for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
@@ -40,11 +40,15 @@ Turn = Mapping[str, float]  # CPU ms of one request, by setting
 
 @frozen(kw_only=True)
 class ObservingRow:
-    """CPU ms of one request, by setting; `ratios` are medians of the turns' own ratios to OFF."""
+    """CPU ms of one request, by setting, as medians; `ratios` are the quartiles of the turns' own ratios to OFF."""
 
     title: str
     ms: Mapping[str, float]
-    ratios: Mapping[str, float]
+    ratios: Mapping[str, list[float]]
+
+    def ratio(self, setting: str) -> float:
+        """Return the median ratio: each turn's is of processes that ran within the same seconds."""
+        return self.ratios[setting][1]
 
 
 def measure(*, seconds: float) -> list[ObservingRow]:
@@ -77,7 +81,7 @@ def _row(title: str, turns: list[Turn]) -> ObservingRow:
     return ObservingRow(
         title=title,
         ms={setting: median(turn[setting] for turn in turns) for setting in (OFF, ON, OTEL)},
-        ratios={setting: median(turn[setting] / turn[OFF] for turn in turns) for setting in (ON, OTEL)},
+        ratios={setting: quantiles([turn[setting] / turn[OFF] for turn in turns]) for setting in (ON, OTEL)},
     )
 
 
@@ -154,7 +158,7 @@ def render(rows: list[ObservingRow]) -> str:
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' --: |' * (len(heads) - 1)}"]
     for row in rows:
         cells = [f"{row.ms[setting]:.3f}" for setting in (OFF, ON, OTEL)] + [
-            f"{row.ratios[setting]:.2f}" for setting in (ON, OTEL)
+            "{1:.2f} ({0:.2f} to {2:.2f})".format(*row.ratios[setting]) for setting in (ON, OTEL)
         ]
         lines.append(f"| {row.title} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -157,6 +157,24 @@ async def test_only_the_admin_s_cookie_cancels(token: str, status: int) -> None:
     assert answer.status_code == status
 
 
+OF_OTHERS = [
+    {"sec-fetch-site": "cross-site", "origin": "http://evil.test"},
+    {"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:3000"},
+    {"origin": "http://evil.test"},
+    {"origin": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", OF_OTHERS)
+async def test_a_page_of_another_site_can_neither_log_a_browser_in_nor_act(headers: dict[str, str]) -> None:
+    async with open_desk(metrics_token=METRICS) as desk:
+        entered = await desk.client.post("/dashboard/login", data={"token": METRICS}, headers=headers)
+        acted = await desk.client.post("/admin/requests/req_1/cancel", headers={**AS_JSON, **headers})
+
+    assert [(one.status_code, one.json()["error"]["code"]) for one in (entered, acted)] == [(403, "host_not_allowed")] * 2
+    assert "set-cookie" not in entered.headers
+
+
 async def test_a_form_of_another_site_cannot_cancel() -> None:
     async with open_desk() as desk:
         answer = await desk.client.post("/admin/requests/req_1/cancel", data={"a": "b"})

@@ -152,6 +152,15 @@ async def test_an_unroutable_default_profile_shows_in_healthz() -> None:
     assert (status, orjson.loads(body)["status"]) == (503, "degraded")
 
 
+async def test_healthz_names_no_provider_to_who_asks_from_elsewhere() -> None:
+    async with open_front(answer_at_once) as served:
+        _, _, here = await ask(served, get("/healthz"))
+        status, _, elsewhere = await ask(served, get("/healthz", headers="x-forwarded-for: 192.0.2.7\r\n"))
+
+    assert (status, orjson.loads(elsewhere)) == (200, {"status": "ok"})
+    assert set(orjson.loads(here)) > {"status", "providers"}
+
+
 async def test_the_model_list_has_both_shapes() -> None:
     async with open_front(answer_at_once) as served:
         _, _, openai = await ask(served, get("/v1/models"))

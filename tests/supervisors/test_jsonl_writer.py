@@ -277,3 +277,30 @@ async def test_without_a_directory_that_is_ours_no_file_is_ever_touched(nursery:
 
     assert file.opened_total == 0
     assert writer.status().is_degraded
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_a_directory_that_is_lost_to_another_while_it_runs_is_not_written_any_more(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    is_on: bool,  # noqa: FBT001 - a column
+) -> None:
+    writer = a_writer(file := MemoryLines())
+    await nursery.start(writer.run)
+    put(writer, 1)
+    await trio.sleep(3)
+    if not is_on:
+        writer.configure(None)
+        await trio.sleep(3)
+    before = list(file.lines)
+
+    writer.refuse(StateFailed(path="/x", operation="lock", message="in use by another instance"))
+    writer.configure(LIMITS)
+    put(writer, 2)
+    await trio.sleep(RETRY_S * 3)
+    await writer.finish()
+
+    assert b"1" in before
+    assert file.lines == before
+    assert writer.status().is_degraded
+    assert names(writer)[-2:] == ["state-store-failed", "state-degraded"]

@@ -13,7 +13,7 @@ import trio
 from attrs import evolve
 
 from router.config.credentials import fetch_secrets
-from router.config.schema import LoadedConfig
+from router.config.schema import LoadedConfig, OtelConfig
 from router.config.schema_provider import RestartConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
@@ -21,6 +21,7 @@ from router.domain.health import Unconfigured
 from router.domain.health_events import Operated, OperatorAction, ProbeVerdict, RecoveryProbed
 from router.errors import ConfigError, FailureReason, ProviderFailed
 from router.state.rows import RESTART_BUDGET, Change, encode_row
+from supervisors import telemetry
 from supervisors.outside import Seams
 from supervisors.parts import Parts
 from supervisors.root import Daemon
@@ -78,6 +79,22 @@ async def test_a_socket_of_this_machine_needs_none(tmp_path: Path) -> None:
         parts.apply(a_file(tmp_path, "b", secrets=Secrets()))
 
         assert [cell.name for cell in parts.board.cells()] == ["b"]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_spans_are_exported_as_the_start_has_said_whatever_a_reload_says(
+    tmp_path: Path,
+    is_on: bool,  # noqa: FBT001 - a column
+) -> None:
+    loaded = a_file(tmp_path, "a")
+    on, off = (evolve(loaded, config=evolve(loaded.config, otel=OtelConfig(enabled=enabled))) for enabled in (True, False))
+    parts = Daemon.of(on if is_on else off, Seen()).parts
+    before = parts.deployed.current.generation.is_exported
+    parts.apply(off if is_on else on)
+    await telemetry.end(parts.exporting)
+
+    assert (before, parts.deployed.current.generation.is_exported) == (is_on, is_on)
+    assert bool(parts.exporting) == is_on
 
 
 def with_restarts(loaded: LoadedConfig, *restarts: RestartConfig | None) -> LoadedConfig:

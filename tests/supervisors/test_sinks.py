@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
+import pytest
 import trio
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 from trio.testing import MockClock
 
 from router.config.schema import CaptureConfig, RouterConfig
 from router.config.schema_ledger import AuditConfig, RequestLogConfig
+from router.domain.told import Told
 from router.observers.events import AUDITED, EVENTS
 from router.observers.fanout import Fanout
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFile, JsonlReader, Limits
 from router.state.rows import Opened
-from supervisors.disk import RETRY_S
+from supervisors.disk import CLOSE_S, LAST_FLUSH_S, RETRY_S
 from supervisors.keep_running import Keeper
 from supervisors.outside import Seams
+from supervisors.policies import AUDIT
 from supervisors.root import CRASHED, Daemon
 from supervisors.seams import LineFile
 from supervisors.sinks import Sinks, open_sinks
@@ -30,6 +36,7 @@ from tests.supervisors.store_in_memory import MemoryStore, inline
 from tests.supervisors.test_parts import a_file
 from tests.supervisors.test_state_writer import VirtualWall
 
+T = TypeVar("T")
 FULL = "No space left on device"
 DEGRADED_WITHIN_S = 60.0  # five tries, 0.5 to 10 s apart
 
@@ -87,7 +94,41 @@ async def test_w47_each_file_degrades_alone_and_recovers_by_itself(nursery: trio
     assert rig.sinks.degraded == ()
     told = rig.events(AUDIT_FILE)
     assert told.index("state-store-failed") < told.index("state-degraded") < told.index("state-recovered")
-    assert {"supervisor-exhausted", "request-log-started", "audit-log-started"} <= set(told)
+    assert {"request-log-started", "audit-log-started"} <= set(told)
+
+
+@define
+class Lines:
+    """What a log at level info has of it: each event with its fields."""
+
+    told_so_far: list[tuple[str, Mapping[str, object]]] = field(factory=list)
+    tracebacks: int = 0
+
+    def told(self, told: Told) -> None:
+        self.tracebacks += "exc_info" in told.fields
+        if told.level >= logging.INFO:
+            self.told_so_far.append((told.name, told.fields))
+
+
+async def test_a_full_disk_is_a_line_that_says_what_and_why_and_what_now_and_no_traceback(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    rig, log = a_rig(), Lines()
+    rig.fanout.listen("log", log)
+    keeper = Keeper(observer=rig.fanout)
+    rig.files[AUDIT_FILE].failing = FULL
+    rig.sinks.start_in(nursery, keeper)
+
+    await trio.sleep(DEGRADED_WITHIN_S + 10 * RETRY_S)
+
+    (first, failed), (second, degraded) = (one for one in log.told_so_far if one[0] != "request-log-started")
+    error = f"{AUDIT_FILE}: cannot open: {FULL}"
+    assert (first, failed["path"], failed["error"]) == ("state-store-failed", AUDIT_FILE, error)
+    assert failed["then"] == "it stays in memory, and is tried again within 10 s"
+    assert (second, degraded["part"], degraded["error"]) == ("state-degraded", "audit", error)
+    assert degraded["then"] == "it stays in memory alone, and is tried again every 30 s"
+    assert log.tracebacks == 0
+    assert keeper.facts["audit"].restarts_total >= AUDIT.intensity
 
 
 async def test_every_audited_event_and_no_other_gets_through_to_the_file(tmp_path: Path) -> None:
@@ -159,3 +200,27 @@ async def test_w33_a_daemon_that_crashes_has_that_and_its_end_in_its_audit_file(
     assert ended["router-crashed"]["crash"].startswith("ZeroDivisionError at open:")
     assert ended["router-shutdown"]["exit_code"] == CRASHED
     assert "words" not in str(lines)
+
+
+async def test_a_collector_and_a_disk_that_both_hang_keep_no_daemon_from_its_end_for_longer_than_one_of_them(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    answered = threading.Event()
+
+    def wait() -> None:
+        answered.wait()
+
+    async def hang(work: Callable[[], T]) -> T:
+        await trio.Event().wait()
+        return work()
+
+    loaded = a_file(tmp_path, "a")
+    config = evolve(loaded.config, audit=AuditConfig(enabled=True))
+    seams = Seams(store=lambda _directory, _wall: BrokenStore(), execute=inline, new_execute=lambda: hang)
+    parts = Daemon.of(evolve(loaded, config=config), Seen(), seams).parts
+    began_at = trio.current_time()
+
+    assert await Daemon(parts=evolve(parts, exporting=(wait,))).run_to_exit() == CRASHED
+
+    assert trio.current_time() - began_at == pytest.approx(LAST_FLUSH_S + CLOSE_S)
+    answered.set()

@@ -79,6 +79,8 @@ async def kept_across_starts(directory: Path) -> None:
         database.execute("UPDATE kv SET json = '{' WHERE namespace = 'health' AND key = 'b'")
         database.commit()
     async with open_router(a_config("a", "b"), directory=directory) as router:
+        (state_of(directory) / "router.lock").unlink()
+        await wait_audited(directory, "state-lock-renewed")
         moved = tomlkit.parse(a_config("a", "b", base=2)).unwrap()
         moved["server"]["port"] = router.port
         await reload(router, directory, tomlkit.dumps(moved))

@@ -224,7 +224,7 @@ def test_an_admin_token_that_is_asked_for_must_be_there() -> None:
     named = SMALL + '[server]\nadmin_token_env = "ADMIN"\n'
 
     assert told(named) == [(10, "server.admin_token_env")]
-    assert read(named, environ={"ADMIN": "admin-token"}).warnings == ()
+    assert read(named, environ={"ADMIN": "admin-token-that-is-long"}).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -220,14 +220,17 @@ def test_a_token_without_which_nothing_starts_blocks(server: ServerConfig, verdi
         (f'headers = {{ "x-api-key" = "{LOOKS_LIKE_A_KEY}" }}', Verdict.ERROR),
         ('base_url = "https://h/v1?key=AIzaSyA-0123456789abcdefghijklmnopqrstu"', Verdict.ERROR),
         ('headers = { "x-api-key" = "env:MY_KEY" }', Verdict.OK),
+        (f'headers = {{ Authorization = "Bearer {KEY}" }}', Verdict.ERROR),
+        (f'base_url = "https://h/v1?key={KEY}"', Verdict.ERROR),
         ('model = "ask-me-anything-very-long-model-name"', Verdict.OK),
     ],
 )
 def test_a_key_in_the_file_blocks_and_is_not_shown(line: str, verdict: Verdict) -> None:
-    finding = check_embedded(f'[[providers]]\nname = "p"\n{line}\n')
+    finding = check_embedded(f'[[providers]]\nname = "p"\n{line}\n', Secrets(sensitive=(Secret(KEY), Secret("any"))))
 
     assert finding.verdict is verdict
     assert LOOKS_LIKE_A_KEY not in repr(finding)
+    assert KEY not in repr(finding)
     assert "AIza" not in repr(finding)
 
 
@@ -241,5 +244,44 @@ def test_written_files_are_searched_with_their_older_ones(tmp_path: Path) -> Non
 
     found = check_written(tmp_path, secrets)
 
-    assert (found.verdict, "audit.jsonl.1" in found.seen) == (Verdict.ERROR, True)
+    assert (found.verdict, found.seen) == (Verdict.ERROR, "a secret stands in audit.jsonl.1 line 1")
     assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("processes/local.log", "processes/local.log line 3"),
+        ("processes/local.log.1", "processes/local.log.1 line 3"),
+        ("capture.jsonl", "capture.jsonl line 3"),
+        ("requests.jsonl.2", "requests.jsonl.2 line 3"),
+        ("router.db-wal", "router.db-wal"),
+    ],
+)
+def test_every_file_that_the_router_writes_is_searched_and_the_place_is_named(tmp_path: Path, name: str, place: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"one\n{'x' * (1024 * 1024)}\nthree {KEY}\n{KEY}\n")
+
+    found = check_written(tmp_path, Secrets(sensitive=(Secret(KEY),)))
+
+    assert (found.verdict, found.seen) == (Verdict.ERROR, f"a secret stands in {place}")
+    assert KEY not in repr(found)
+
+
+def test_a_secret_is_found_as_json_and_urls_write_it(tmp_path: Path) -> None:
+    (tmp_path / "capture.jsonl").write_text('{"a": "pass\\"word/of-mine"}\n')
+    (tmp_path / "requests.jsonl").write_text('{"path": "/?key=pass%22word%2Fof-mine"}\n')
+
+    found = check_written(tmp_path, Secrets(sensitive=(Secret('pass"word/of-mine'),)))
+
+    assert found.seen == "a secret stands in capture.jsonl line 1, requests.jsonl line 1"
+
+
+def test_of_a_long_file_the_end_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.doctor.secret_checks.MAX_SCAN_BYTES", 100)
+    (tmp_path / "audit.jsonl").write_text(f"{KEY}\n{'x' * 200}\n{KEY}\n")
+
+    found = check_written(tmp_path, Secrets(sensitive=(Secret(KEY),)))
+
+    assert found.seen == "a secret stands in audit.jsonl line 2 of what was searched"

@@ -83,6 +83,7 @@ class Rig:
     memory: Memory = field(factory=Memory)
     fairness: Fairness = field(factory=Fairness)
     live: LiveRequests = field(factory=LiveRequests)
+    is_exported: bool = False
 
     def generation(self) -> Generation:
         """Return the generation of the rig."""
@@ -110,6 +111,7 @@ class Rig:
             memory=self.memory,
             fairness=self.fairness,
             live=self.live,
+            is_exported=self.is_exported,
         )
 
     async def ask(

@@ -127,6 +127,16 @@ async def test_the_token_is_asked_for_where_something_is_told(path: str) -> None
     assert (talk.status, kind_of(talk)) == (401, "invalid_api_key")
 
 
+@pytest.mark.parametrize("path", ["/status", "/metrics.json", "/admin/tree", "/dashboard/events", "/metrics"])
+@pytest.mark.parametrize("tokens", [(), ("token",)])
+async def test_from_elsewhere_a_look_needs_a_token_of_its_own(path: str, tokens: tuple[str, ...]) -> None:
+    bench = Bench(tokens=tokens)
+
+    talk = await bench.ask("GET", path, ("x-forwarded-for", "192.0.2.7"), ("authorization", "Bearer token"))
+
+    assert (talk.status, kind_of(talk)) == (401, "invalid_api_key")
+
+
 async def test_the_order_of_refusals_is_target_host_route_token() -> None:
     bench = Bench(tokens=("token",))
     absolute = Conversation("GET", "http://evil.test/status")
@@ -195,7 +205,7 @@ async def test_an_error_of_the_model_handler_is_answered_for_it() -> None:
 async def test_pages_that_cannot_be_loaded_are_a_500_in_the_dialect() -> None:
     bench = Bench()
 
-    talk = await bench.ask("GET", "/status")
+    talk = await bench.ask("GET", "/v1/models")
 
     assert (talk.status, kind_of(talk), bench.seen.names()) == (500, "internal_error", ["request-crashed"])
 

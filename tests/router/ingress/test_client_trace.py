@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from router.config.schema import OtelConfig
 from tests.builders import CHAT, Script, ScriptedProvider, chat_stream
 from tests.router.ingress.rig import Rig
 
@@ -26,7 +25,7 @@ async def test_a_provider_stands_below_our_span_where_there_is_one_and_below_the
     told: str | None,
 ) -> None:
     provider = ScriptedProvider(name="a", scripts=[Script(chunks=chat_stream("one"))])
-    rig = Rig(providers=[provider], keys={"a": keys}, tables={"otel": OtelConfig(enabled=is_exported)})
+    rig = Rig(providers=[provider], keys={"a": keys}, is_exported=is_exported)
 
     await rig.ask(CHAT, headers=[("traceparent", HEADER)], stream=True)
 
@@ -37,7 +36,7 @@ async def test_a_provider_stands_below_our_span_where_there_is_one_and_below_the
 @pytest.mark.parametrize("headers", [[], [("traceparent", "nonsense")]])
 async def test_without_a_trace_nothing_is_told_and_no_field_says_so(headers: list[tuple[str, str]]) -> None:
     provider = ScriptedProvider(name="a", scripts=[Script(chunks=chat_stream("one"))])
-    rig = Rig(providers=[provider], keys={"a": {"forward_traceparent": True}}, tables={"otel": OtelConfig(enabled=True)})
+    rig = Rig(providers=[provider], keys={"a": {"forward_traceparent": True}}, is_exported=True)
 
     await rig.ask(CHAT, headers=headers, stream=True)
 

@@ -56,8 +56,8 @@ def told(message: bytes) -> tuple[str, Any]:
     return event.removeprefix("event: "), orjson.loads(data.removeprefix("data: "))
 
 
-def news(viewer: Viewer) -> Any:  # noqa: ANN401 - JSON
-    name, body = told(viewer.next())
+async def news(viewer: Viewer) -> Any:  # noqa: ANN401 - JSON
+    name, body = told(await viewer.next())
     assert name == "news"
     return body
 
@@ -73,7 +73,7 @@ async def test_the_first_message_is_the_whole_picture(autojump_clock: MockClock)
     hub = a_hub()
     tell(hub, 3)
 
-    body = news(hub.enter())
+    body = await news(hub.enter())
 
     assert body["parts"].keys() == {"daemon", "providers", "live", "spend", "traffic", "tree"}
     assert body["parts"]["traffic"]["5m"]["all"]["requests"] == 3
@@ -84,12 +84,12 @@ async def test_the_first_message_is_the_whole_picture(autojump_clock: MockClock)
 async def test_later_messages_hold_only_what_has_changed(autojump_clock: MockClock) -> None:
     hub = a_hub(Counted(tells=lambda: trio.current_time() < 2))
     viewer = hub.enter()
-    viewer.next()
+    await viewer.next()
 
     await trio.sleep(1)
-    quiet = viewer.next()
+    quiet = await viewer.next()
     await trio.sleep(1)
-    body = news(viewer)
+    body = await news(viewer)
 
     assert quiet == b""
     assert body.keys() == {"now", "parts"}
@@ -103,7 +103,7 @@ async def test_many_viewers_cost_one_look_a_second_in_all(autojump_clock: MockCl
     for _ in range(10):
         viewers = [hub.enter() for _ in range(3)]
         for viewer in viewers:
-            viewer.next()
+            await viewer.next()
             hub.leave(viewer)
         await trio.sleep(0.1)
 
@@ -121,34 +121,34 @@ async def test_what_came_between_two_viewers_of_one_tick_is_told_in_the_next(aut
     hub = a_hub()
     first, second = hub.enter(), hub.enter()
     tell(hub, 3)
-    first.next()
+    await first.next()
     tell(hub, 2)
-    second.next()
+    await second.next()
 
     await trio.sleep(1)
 
-    assert [requests_shown(viewer.next()) for viewer in (first, second)] == [5, 5]
+    assert [requests_shown(await viewer.next()) for viewer in (first, second)] == [5, 5]
 
 
 async def test_whoever_comes_in_a_later_tick_gets_the_points_of_that_tick(autojump_clock: MockClock) -> None:
     hub = a_hub()
     tell(hub, 3)
-    hub.enter().next()
+    await hub.enter().next()
     tell(hub, 2)
 
     await trio.sleep(1)
 
-    assert requests_shown(hub.enter().next()) == 5
+    assert requests_shown(await hub.enter().next()) == 5
 
 
 async def test_a_quiet_router_gives_a_sign_of_life(autojump_clock: MockClock) -> None:
     viewer = a_hub().enter()
-    viewer.next()
+    await viewer.next()
 
     said = []
     for _ in range(2 * BEAT_EVERY):
         await trio.sleep(1)
-        said.append(viewer.next())
+        said.append(await viewer.next())
 
     assert [told(one)[0] for one in said if one] == ["beat", "beat"]
 
@@ -156,11 +156,11 @@ async def test_a_quiet_router_gives_a_sign_of_life(autojump_clock: MockClock) ->
 async def test_a_slow_viewer_loses_events_and_is_told_how_many(autojump_clock: MockClock) -> None:
     hub = a_hub()
     slow = hub.enter()
-    slow.next()
+    await slow.next()
     tell(hub, 5 * KEPT)
     await trio.sleep(1)
 
-    body = news(slow)
+    body = await news(slow)
 
     assert len(body["events"]) == KEPT
     assert body["lost"] == 4 * KEPT
@@ -171,7 +171,7 @@ async def test_whoever_has_just_come_has_lost_nothing(autojump_clock: MockClock)
     hub = a_hub()
     tell(hub, 5 * KEPT)
 
-    assert news(hub.enter())["lost"] == 0
+    assert (await news(hub.enter()))["lost"] == 0
 
 
 async def test_there_is_an_end_to_how_many_may_look(autojump_clock: MockClock) -> None:
@@ -207,3 +207,95 @@ async def test_a_stream_says_something_once_a_second_at_most_and_good_bye_when_t
 
     assert came == [(0.0, "news"), (1.0, "news"), (2.0, "news"), (3.0, "news"), (3.0, "bye")]
     assert hub.viewers == ()
+
+
+PROVIDERS = 60
+
+
+def a_busy_hub(facts: Facts | None = None) -> Hub:
+    """Return one with an hour behind it: each provider was asked in every bucket of both windows."""
+    hub = a_hub(facts)
+    for ago_s in range(3600, 0, -60):
+        for number in range(PROVIDERS):
+            fields = {"provider": f"p{number}", "outcome": "ok", "stream": True, "ttft_ms": 10.0 * number, "total_ms": 99}
+            hub.views.series.told(Told(number, WALL - ago_s, logging.DEBUG, "attempt-complete", fields))
+    return hub
+
+
+async def test_the_first_picture_of_many_providers_lets_others_run_between_one_provider_and_the_next(
+    autojump_clock: MockClock,
+) -> None:
+    hub, turns = a_busy_hub(), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        _, body = told(await anext(Stream(hub)))
+        nursery.cancel_scope.cancel()
+
+    assert {point["name"] for point in body["points"]} == {f"p{number}" for number in range(PROVIDERS)}
+    assert len(body["parts"]["traffic"]["1h"]["providers"]) == PROVIDERS
+    assert turns >= 2 * PROVIDERS
+
+
+async def test_what_is_told_while_the_picture_is_made_is_in_it_or_in_the_next_message(autojump_clock: MockClock) -> None:
+    hub, viewers, pictures, told_total = a_busy_hub(), list[Viewer](), list[Any](), 0
+
+    async def look() -> None:
+        viewers.append(viewer := hub.enter())
+        pictures.append(await news(viewer))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(look)
+        while len(pictures) < 3:
+            tell(hub, 1)
+            told_total += 1
+            await trio.lowlevel.checkpoint()
+    await trio.sleep(1)
+    later = [await news(viewer) for viewer in viewers]
+
+    for picture, message in zip(pictures, later, strict=True):
+        assert len(picture["events"]) + len(message.get("events", ())) == told_total
+        assert message["parts"]["traffic"]["5m"]["all"]["requests"] == told_total
+        assert [p["requests"] for p in message["points"] if (p["name"], p["window"]) == ("", "5m")][-1] == told_total
+    assert 3 < told_total < KEPT
+
+
+async def test_a_viewer_that_leaves_in_the_middle_of_a_look_takes_nobody_s_picture_along(autojump_clock: MockClock) -> None:
+    facts = Counted()
+    hub = a_busy_hub(facts)
+    async with trio.open_nursery() as nursery:
+        leaving = Stream(hub)
+        nursery.start_soon(anext, leaving)
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    await leaving.aclose()
+
+    body = await news(hub.enter())
+
+    assert body["parts"].keys() == {"daemon", "providers", "live", "spend", "traffic", "tree"}
+    assert len(body["parts"]["traffic"]["1h"]["providers"]) == PROVIDERS
+    assert len(hub.viewers) == 1
+    assert facts.looks == 2
+
+
+async def test_viewers_who_come_at_once_share_one_look(autojump_clock: MockClock) -> None:
+    facts = Counted()
+    hub, pictures = a_busy_hub(facts), list[bytes]()
+
+    async def look() -> None:
+        pictures.append(await hub.enter().next())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(look)
+
+    assert facts.looks == 1
+    assert len(set(pictures)) == 1

@@ -35,6 +35,39 @@ def test_a_request_without_host_is_refused() -> None:
         a_gate().check_host({})
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},  # no browser
+        {"sec-fetch-site": "same-origin"},
+        {"sec-fetch-site": "same-origin", "origin": "https://box.test", "host": "127.0.0.1:8088"},  # a proxy has changed Host
+        {"sec-fetch-site": "none"},
+        {"origin": "http://Box.test:8088", "host": "box.test:8088"},
+        {"origin": "https://box.test", "host": "127.0.0.1:8088", "x-forwarded-host": "box.test"},
+    ],
+)
+def test_a_post_of_our_own_page_or_of_no_page_passes(headers: dict[str, str]) -> None:
+    a_gate().check_origin(headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site", "origin": "http://box.test", "host": "box.test"},
+        {"sec-fetch-site": "same-site", "host": "box.test"},
+        {"sec-fetch-site": "", "host": "box.test"},
+        {"origin": "http://evil.test", "host": "box.test"},
+        {"origin": "http://box.test:3000", "host": "box.test:8088"},
+        {"origin": "null", "host": "box.test"},
+        {"origin": "", "host": "box.test"},
+        {"origin": "null"},
+    ],
+)
+def test_a_post_of_any_other_page_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(HostNotAllowed):
+        a_gate().check_origin(headers)
+
+
 def test_the_bind_host_is_allowed() -> None:
     a_gate(bind="10.1.2.3").check_host({"host": "10.1.2.3:8088"})
 

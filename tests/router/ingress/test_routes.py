@@ -42,6 +42,9 @@ RESPONSES, GEMINI, OLLAMA = DialectName.OPENAI_RESPONSES, DialectName.GEMINI, Di
         ("GET", "/readyz", Page.READYZ),
         ("GET", "/healthz", Page.HEALTHZ),
         ("GET", "/status", Page.STATUS),
+        ("GET", "/metrics.json", Page.STATUS),
+        ("GET", "/admin/tree", Page.STATUS),
+        ("GET", "/metrics", Page.METRICS),
     ],
 )
 def test_every_route_of_the_specification_has_its_target(method: str, path: str, target: Target) -> None:

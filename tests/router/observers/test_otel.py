@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -203,7 +205,7 @@ async def test_an_attempt_has_the_span_that_its_provider_was_told() -> None:
     rig = Rig(
         providers=[provider],
         keys={"a": {"forward_traceparent": True}},
-        tables={"otel": OtelConfig(enabled=True)},
+        is_exported=True,
     )
     await rig.ask(CHAT, headers=[PARENT], stream=True)
 
@@ -268,6 +270,48 @@ async def test_no_text_of_a_request_an_answer_or_an_error_is_in_a_span() -> None
 
     assert len(told) == 3
     assert not [text for text in told for word in ("secret plan", "the answer", "the prompt was", "gone") if word in text]
+
+
+KEPT_HEADERS = {  # of a client, what tells requests apart, as they are where they are short words
+    "x-request-id": "canary-id.1",
+    "x-claude-code-session-id": "canary-session/1",
+}
+OTHER_HEADERS = (
+    *("authorization", "x-api-key", "x-goog-api-key", "cookie", "user-agent", "referer", "origin", "via", "x-forwarded-for"),
+    *("tracestate", "baggage", "x-client-request-id", "session-id", "x-session-id", "conversation_id", "anthropic-beta"),
+    *("x-claude-code-agent-id", "x-claude-code-agent-type", "x-claude-code-request-class", "x-stainless-os", "x-whatever"),
+)
+
+
+async def test_of_a_client_s_headers_its_two_ids_and_its_place_in_a_trace_are_all_that_is_told(autojump_clock: MockClock) -> None:
+    rig = Rig(providers=[answering()])
+    others = [(name, f"canary-{number}-of-{name}") for number, name in enumerate(OTHER_HEADERS)]
+    await rig.ask(CHAT, headers=[*KEPT_HEADERS.items(), *others, PARENT], stream=True, metadata={"user_id": "canary-user"})
+
+    told = [span.to_json() for span in Collected().take(rig).spans()]
+
+    found = {word for text in told for word in re.findall(r"canary[\w./-]*", text)}
+    assert found == set(KEPT_HEADERS.values())
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([("x-request-id", "canary id"), ("x-router-session", "canary of Jane Doe")], {}),
+        ([("x-request-id", "canary/" * 20)], {"prompt_cache_key": "canary " * 20}),
+        ([], {"metadata": {"user_id": "canary@example.org"}}),
+    ],
+)
+async def test_an_id_that_is_no_short_word_is_told_as_a_hash_or_not_at_all(
+    autojump_clock: MockClock, headers: list[tuple[str, str]], body: dict[str, Any]
+) -> None:
+    rig = Rig(providers=[answering()])
+    await rig.ask(CHAT, headers=headers, stream=True, **body)
+
+    collected = Collected().take(rig)
+
+    assert not [text for span in collected.spans() if "canary" in (text := span.to_json())]
+    assert str(facts(collected.request())["gen_ai.conversation.id"]).startswith("sha256:")
 
 
 async def test_a_secret_in_a_client_s_own_words_is_masked() -> None:

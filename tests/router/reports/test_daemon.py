@@ -59,7 +59,7 @@ def test_it_returns_status_and_object() -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("method", "path", "token"), [("GET", "/status", b"client-token"), ("POST", "/admin/reload", b"admin-token")]
+    ("method", "path", "token"), [("GET", "/v1/models", b"client-token"), ("POST", "/admin/reload", b"admin-token")]
 )
 def test_each_path_gets_its_own_token_and_an_action_says_that_it_is_json(method: str, path: str, token: bytes) -> None:
     with canned(an_answer(b"{}")) as server:
@@ -74,15 +74,22 @@ def test_each_path_gets_its_own_token_and_an_action_says_that_it_is_json(method:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("metrics_token", "admin_token", "token"),
-    [(Secret("m"), Secret("a"), b"m"), (None, Secret("a"), b"a"), (None, None, b"client")],
+    ("path", "metrics_token", "admin_token", "token"),
+    [
+        ("/metrics.json", Secret("m"), Secret("a"), b"m"),
+        ("/metrics.json", None, Secret("a"), b"a"),
+        ("/metrics.json", None, None, b"client"),
+        ("/status", Secret("m"), Secret("a"), b"m"),
+        ("/status", None, None, b"client"),
+        ("/admin/tree", Secret("m"), None, b"m"),
+    ],
 )
-def test_the_metrics_are_asked_for_with_the_token_that_opens_them_from_elsewhere(
-    metrics_token: Secret | None, admin_token: Secret | None, token: bytes
+def test_a_look_is_asked_for_with_the_token_that_opens_them_from_elsewhere(
+    path: str, metrics_token: Secret | None, admin_token: Secret | None, token: bytes
 ) -> None:
     with canned(an_answer(b"{}")) as server:
         client = DaemonClient(url=server.url, client_token=Secret("client"), admin_token=admin_token, metrics_token=metrics_token)
-        client.ask("GET", "/metrics.json")
+        client.ask("GET", path)
 
     assert b"authorization: Bearer " + token + b"\r\n" in server.requests[0]
 

@@ -19,7 +19,7 @@ default_profile = "coding"
 [[providers]]
 name = "fast"
 kind = "anthropic"
-base_url = "https://api.anthropic.com"
+base_url = "{url}"
 model = "m"
 {provider}
 
@@ -37,9 +37,14 @@ WATCHED = 'drift_detection_action = "warn"'
 STRICT = f'{WATCHED}\ndrift_detection_sensitivity = "high"'
 
 
-def a_config(*, order: Sequence[str] = ("fast", "slow"), provider: str = "", profile: str = "") -> RouterConfig:
+VENDOR = "https://api.anthropic.com"
+
+
+def a_config(
+    *, order: Sequence[str] = ("fast", "slow"), provider: str = "", profile: str = "", url: str = VENDOR
+) -> RouterConfig:
     names = ", ".join(f'"{name}"' for name in order)
-    return read(FILE.format(order=names, provider=provider, profile=profile)).config
+    return read(FILE.format(order=names, provider=provider, profile=profile, url=url)).config
 
 
 def said(rows: Sequence[Row], config: RouterConfig) -> list[tuple[str, str]]:
@@ -76,11 +81,15 @@ SUGGESTED: dict[str, tuple[list[Row], RouterConfig, str]] = {
 SILENT: dict[str, tuple[list[Row], RouterConfig]] = {
     "the better one is first": (FAILS, a_config(profile=WATCHED)),
     "too few attempts": ([*answers(20, "slow", failed=20), *answers(20)], SLOW_FIRST),
+    "too few latencies": ([*answers(40, "slow", failed=20, total_ms=900), *answers(40, failed=20, total_ms=100)], SLOW_FIRST),
+    "sooner, but surely fails more": ([*IS_SLOW, *answers(40, failed=20)], SLOW_FIRST),
     "as good as the other": ([*answers(40, "slow", total_ms=100), *answers(40, total_ms=100)], SLOW_FIRST),
     "marked already": (UNCACHED, a_config(provider="auto_cache = true", profile=WATCHED)),
     "something is cached": (answers(30, input_tokens=5000, cache_read_input_tokens=9), a_config(profile=WATCHED)),
     "short prompts": (answers(30, input_tokens=500), a_config(profile=WATCHED)),
-    "a server of this machine": (answers(30, "slow", input_tokens=5000), a_config(profile=WATCHED)),
+    "a vendor whose cache is its own": (answers(30, "slow", input_tokens=5000), a_config(profile=WATCHED)),
+    "a server of this machine": (UNCACHED, a_config(profile=WATCHED, url="http://127.0.0.1:9")),
+    "some empty answers, perhaps by chance": ([*answers(37, output_tokens=9), *answers(3, output_tokens=0)], a_config()),
     "full answers": (shorter(400, 380), a_config()),
     "watched already": (answers(40, output_tokens=0), a_config(profile=WATCHED)),
     "a busy provider": (spread_out(400, 5), a_config(profile=WATCHED)),
@@ -106,6 +115,31 @@ def test_it_is_silent_where_they_do_not(case: str) -> None:
     assert said(*SILENT[case]) == []
 
 
+def test_what_speaks_against_a_change_is_said_with_it() -> None:
+    rows = [*IS_SLOW, *answers(1, failed=1), *answers(9, "slow")]
+
+    (one,) = suggestions(rows, SLOW_FIRST)
+
+    assert one.reason.endswith("answers sooner than slow, which is asked before it; but it failed more often")
+
+
+@pytest.mark.parametrize("name", ["coding-goal", "by-another-name"])
+def test_a_suggested_profile_that_was_added_is_not_suggested_again(name: str) -> None:
+    rows = in_a_session(30)
+    (one,) = suggestions(rows, a_config(profile=WATCHED))
+    added = one.toml.replace("coding-goal", name)
+
+    text = FILE.format(order='"fast", "slow"', provider="", profile=f"{WATCHED}\n{added}", url=VENDOR)
+
+    assert said(rows, read(text).config) == []
+
+
+def test_a_profile_of_the_suggested_name_is_not_suggested_again_however_it_was_changed() -> None:
+    changed = f'{WATCHED}\n[[profiles]]\nname = "coding-goal"\nproviders = ["fast"]'
+
+    assert said(in_a_session(30), a_config(profile=changed)) == []
+
+
 def test_every_rule_is_among_the_cases() -> None:
     assert {rule for _, _, rule in SUGGESTED.values()} == set(RULES)
 
@@ -115,10 +149,10 @@ def pasted(one: Suggestion) -> dict[str, object]:
     table = one.toml.splitlines()[1]
     keys = "\n".join(one.toml.splitlines()[3:])
     if one.rule == "enable_prompt_cache":
-        text = FILE.format(order='"fast", "slow"', provider=keys, profile="")
+        text = FILE.format(order='"fast", "slow"', provider=keys, profile="", url=VENDOR)
     else:
         order = "" if "providers = " in keys else 'providers = ["fast", "slow"]\n'
-        providers = FILE.partition("[[profiles]]")[0].format(provider="")
+        providers = FILE.partition("[[profiles]]")[0].format(provider="", url=VENDOR)
         text = f'{providers}{table}\nname = "coding"\n{order}{keys}\n'
     config = read(text).config
     entry = config.providers[0] if one.rule == "enable_prompt_cache" else config.profiles[0]
