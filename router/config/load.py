@@ -85,12 +85,12 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
 
 def load_server(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     """Return what can be read of `[server]` in a text with mistakes, with its tokens; all else is as by default."""
-    document: Document = {"server": _server_table(text)}
-    _put_over(document, around)
-    result = structure(document["server"], ServerConfig)
+    table = _server_table(text)
+    _put_over({"server": table}, around)
+    result = structure(table, ServerConfig)
     if isinstance(result, tuple):
         refused = {fault.path[0] for fault in result if fault.path}
-        result = structure({key: value for key, value in document["server"].items() if key not in refused}, ServerConfig)
+        result = structure({key: value for key, value in table.items() if key not in refused}, ServerConfig)
     config = RouterConfig() if isinstance(result, tuple) else RouterConfig(server=result)
     return LoadedConfig(config=config, secrets=fetch_secrets(config, around.environ), warnings=(), path=path)
 

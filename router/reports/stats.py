@@ -138,15 +138,17 @@ def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: boo
     kept = [row for row in events if row.is_failure] if view.failures_only else events
     title = "Recent failures" if view.failures_only else "Recent"
     recent = Layout(_panel(f"{title}, {zone}", _events(kept, room - first - _FRAME, name_width=_NAME_WIDE if is_wide else _NAME)))
+    charts: list[Layout] = []
     if has_chart:
         chart_width = width // 3 - 4
         lines = _chart(view.pace, chart_width, (first if is_wide else room - first) - _FRAME, is_ascii=is_ascii)
-        chart = Layout(_panel("Requests per second", _stack(lines)), size=None if is_wide else chart_width + 4)
-    upper.split_row(*panels, *([chart] if has_chart and is_wide else []))
-    if has_chart and not is_wide:
-        lower.split_row(chart, recent)
-    else:
+        charts.append(Layout(_panel("Requests per second", _stack(lines)), size=None if is_wide else chart_width + 4))
+    if is_wide or not charts:
+        upper.split_row(*panels, *charts)
         lower = recent
+    else:
+        upper.split_row(*panels)
+        lower.split_row(*charts, recent)
     below.split_column(upper, lower)
     return below
 
