@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLLOWED_LINES = 10  # what stands above the first new line, as of `tail -f`
 FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes every 1.5 s
 
+_HINT = "; nursery-router replay --requests lists what became of requests, with --id of one of them"
 _SINCE = "A time ago (2h, 30m, 7d), or a date or moment, UTC where it names no zone: 2026-01-31T12:00."
 
 
@@ -92,14 +93,21 @@ def audit(
 @config_options
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where the journal is; else what the configuration says.")
 @click.option("--log", "log_path", type=click.Path(path_type=Path), help="The journal itself, another one say; its .1, .2 too.")
-@click.option("--provider", help="Only requests that this provider was asked last.")
+@click.option("--provider", help="Only requests that this provider was asked, first or later.")
 @click.option("--profile", help="Only requests of this profile.")
 @click.option("--model", help="Only requests for this model, as the client named it.")
 @click.option("--class", "request_class", help="Only requests of this class.")
+@click.option("--outcome", type=click.Choice(("ok", "failed", "cancelled", "refused")), help="Only requests that ended so.")
+@click.option("--id", "request_id", help="Only the request of this id.")
 @click.option("--since", metavar="WHEN", help=_SINCE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
-@click.option("--by", type=click.Choice(("provider", "profile", "model", "class")), help="One row per what; else per provider.")
-@click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models or classes differ.")
+@click.option(
+    "--by",
+    type=click.Choice(("provider", "profile", "model", "class", "hour", "day")),
+    help="One row per what; else per provider. Hours and days are UTC, and go by.",
+)
+@click.option("--requests", "as_list", is_flag=True, help="One row per request instead, the newest last: how it ended, and why.")
+@click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models, classes, hours or days differ.")
 @click.option("--suggest-rules", is_flag=True, help="What the figures suggest to change in the configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @run_options
@@ -112,30 +120,37 @@ def replay(
     profile: str | None,
     model: str | None,
     request_class: str | None,
+    outcome: str | None,
+    request_id: str | None,
     since: str | None,
     limit: int | None,
     by: str | None,
+    as_list: bool,
     compare: tuple[str, str] | None,
     suggest_rules: bool,
     as_json: bool,
 ) -> None:
     """Show statistics over the request journal: failures, latency, tokens, cost; nothing is sent without --run."""
-    from router.reports.replay_report import suggestions_json  # noqa: PLC0415 - rich comes with it
-    from router.reports.rows import Kind, Wanted  # noqa: PLC0415 - only what this command needs is read for it
+    from router.reports.rows import Kind, Outcome, Wanted  # noqa: PLC0415 - only what this command needs is read for it
 
-    if compare is not None and suggest_rules:
-        raise click.UsageError("--compare and --suggest-rules exclude each other")
+    if sum((as_list, compare is not None, suggest_rules)) > 1:
+        raise click.UsageError("--requests, --compare and --suggest-rules exclude each other")
+    if as_list and by is not None:
+        raise click.UsageError("--requests has one row per request, and --by none")
     path = log_path or _directory(options, state_dir) / JOURNAL_FILE
     asked = {Kind.PROVIDER: provider, Kind.PROFILE: profile, Kind.MODEL: model, Kind.CLASS: request_class}
     names = {kind: name for kind, name in asked.items() if name is not None}
-    rows = _read(path, Wanted(names=names, since=_since(since), limit=limit))
+    ended = None if outcome is None else Outcome(outcome)
+    rows = _read(path, Wanted(names=names, outcome=ended, request_id=request_id, since=_since(since), limit=limit))
     kind = None if by is None else Kind(by)
     if rows.bad_total:
         click.echo(f"{rows.bad_total} lines of the journal cannot be read", err=True)
     if not rows.rows:
-        click.echo("no request of the journal is meant", err=True)
+        click.echo("the journal has no such request", err=True)
         if as_json:
-            click.echo(orjson.dumps(suggestions_json(()) if suggest_rules else {"figures": []}))
+            click.echo(orjson.dumps({"requests" if as_list else "suggestions" if suggest_rules else "figures": []}))
+    elif as_list:
+        _list(rows, as_json=as_json)
     elif suggest_rules:
         _suggest(rows, _config(options), as_json=as_json)
     elif compare is not None:
@@ -144,16 +159,26 @@ def replay(
         _figures(rows, kind or Kind.PROVIDER, as_json=as_json)
 
 
+def _list(rows: Rows, *, as_json: bool) -> None:
+    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
+    from router.reports.requests import print_requests, requests_json  # noqa: PLC0415 - same
+
+    if as_json:
+        _echo_json({"requests": requests_json(rows.rows), "bad_lines": rows.bad_total})
+    else:
+        print_requests(rows.rows, plain_console())
+
+
 def _figures(rows: Rows, kind: Kind, *, as_json: bool) -> None:
     from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.replay import figures_by  # noqa: PLC0415 - same
+    from router.reports.replay import figures_by, total_of  # noqa: PLC0415 - same
     from router.reports.replay_report import figures_json, print_figures  # noqa: PLC0415 - same
 
-    figures = figures_by(rows.rows, kind)
+    figures, total = figures_by(rows.rows, kind), total_of(rows.rows)
     if as_json:
-        _echo_json({**figures_json(figures, kind), "bad_lines": rows.bad_total})
+        _echo_json({**figures_json(figures, total, kind), "bad_lines": rows.bad_total})
     else:
-        print_figures(figures, kind, plain_console())
+        print_figures(figures, total, kind, plain_console())
 
 
 def _compare(rows: Rows, kind: Kind | None, names: tuple[str, str], *, as_json: bool) -> None:
@@ -210,7 +235,7 @@ def _print_lines(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
         _end_without(path, error, "[audit]")
     _tell_bad(reader.bad_total)
     if not has_any:
-        click.echo("no line of the audit file is meant", err=True)
+        click.echo(f"the audit file has no {'such line' if wanted.text is None else f'line of {wanted.text!r}'}{_HINT}", err=True)
 
 
 def _summarise(path: Path, wanted: AuditWanted, printed: _Printed) -> None:

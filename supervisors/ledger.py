@@ -177,10 +177,11 @@ class Ledger:
             holding.give_back()
 
     def snapshot(self) -> SpendReport:
-        """Return how every budget stands; of providers those that cost something or have a cap, of profiles the capped."""
+        """Return how every budget stands: of those who cost something, or have spent something, or have a cap."""
         self._roll()
         providers = {name: self._standing((CapScope.PROVIDER, name), self._caps) for name in self._listed}
-        profiles = [account for account in self._caps.by_account if account[0] is CapScope.PROFILE]
+        capped = [name for scope, name in self._caps.by_account if scope is CapScope.PROFILE]
+        profiles = dict.fromkeys((*capped, *self._books.month.by_profile))
         return SpendReport(
             month=self._books.month.period,
             day=self._books.day.period,
@@ -188,7 +189,7 @@ class Ledger:
             monthly=self._standing((CapScope.MONTH, ""), self._caps),
             daily=self._standing((CapScope.DAY, ""), self._caps),
             providers={name: one for name, one in providers.items() if one.cap_usd is not None or self._costs(name)},
-            profiles={account[1]: self._standing(account, self._caps) for account in profiles},
+            profiles={name: self._standing((CapScope.PROFILE, name), self._caps) for name in profiles},
             today=_booked(self._books.day),
             this_month=_booked(self._books.month),
         )

@@ -37,7 +37,7 @@ def state_of(task: trio.lowlevel.Task, deadline: float) -> TaskState:
     """Return what a task does at this moment; `deadline` is its own (`deadline_of`)."""
     if task is trio.lowlevel.current_task():
         return TaskState.RUNNING
-    if deadline == -inf:
+    if deadline == -inf and _is_told_to_end(task):
         return TaskState.CANCELLED
     is_scheduled = task._next_send_fn is not None  # noqa: SLF001 - trio does not tell it otherwise; pinned to its minor
     return TaskState.READY if is_scheduled else TaskState.WAITING
@@ -46,6 +46,12 @@ def state_of(task: trio.lowlevel.Task, deadline: float) -> TaskState:
 def deadline_of(task: trio.lowlevel.Task) -> float:
     """Return when a task is cancelled, trio clock: the nearest deadline around it, shields heeded; -inf where it is already."""
     return task._cancel_status.effective_deadline()  # noqa: SLF001 - trio has it in public for the calling task only
+
+
+def _is_told_to_end(task: trio.lowlevel.Task) -> bool:
+    """Tell whether it is the task that was cancelled: of one whose sleep is over, only a scope of its own is."""
+    nursery = task.parent_nursery
+    return nursery is None or nursery._cancel_status.effective_deadline() == -inf  # noqa: SLF001 - as below
 
 
 def waiting_place(task: trio.lowlevel.Task) -> tuple[str, str]:

@@ -33,10 +33,12 @@ class Attempt:
     """One try at one provider.
 
     `reason` is None for an answer, `message` the upstream's own words; `committed`: the client got something of it.
-    `absent`: a server of this machine that has not been there since the start."""
+    `absent`: a server of this machine that has not been there since the start. `cost_usd` is None where nothing was booked."""
 
     provider: str
     reason: FailureReason | None = None
     message: str = ""
     committed: bool = False
     absent: bool = False
+    cost_usd: float | None = None
+    savings_usd: float = 0.0

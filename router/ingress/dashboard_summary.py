@@ -19,7 +19,7 @@ def summary_html(report: StatusReport, live: tuple[LiveRequest, ...], wall: date
     now = trio.current_time()
     providers = providers_part(report, Clock(now=now, wall=wall.timestamp()))
     rows = [[one[key] for key in ("name", "word", "why", "in_flight")] for one in providers if isinstance(one, dict)]
-    asked = [[one.id, one.profile, one.provider, one.phase, f"{now - one.opened_at:.1f} s"] for one in live]
+    asked = [_asked(one, now) for one in live]
     chains = [[name, " > ".join(chain)] for name, chain in report.profiles.items()]
     state = "stopping" if report.is_stopping else "running"
     return "".join(
@@ -29,10 +29,15 @@ def summary_html(report: StatusReport, live: tuple[LiveRequest, ...], wall: date
             f"<p>Degraded: {escape(', '.join(report.degraded) or 'nothing')}.</p>",
             _table("Providers", ("Name", "State", "Why", "In flight"), rows),
             _table("Chains", ("Profile", "Providers, in order"), chains),
-            _table("Live requests", ("Id", "Profile", "Provider", "Phase", "Age"), asked),
+            _table("Live requests", ("Id", "Client", "Session", "Model asked for", "Profile", "Provider", "Phase", "Age"), asked),
             *(() if report.spend is None else _costs(report.spend.daily, report.spend.monthly)),
         )
     )
+
+
+def _asked(one: LiveRequest, now: float) -> list[str]:
+    told = (one.id, one.client, one.session, one.asked_model, one.profile, one.provider, one.phase)
+    return [*told, f"{now - one.opened_at:.1f} s"]
 
 
 def _costs(today: Standing, month: Standing) -> Iterable[str]:

@@ -5,6 +5,7 @@ its record when somebody looks, so that it costs nobody else anything."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -15,6 +16,9 @@ from attrs import define, field, frozen
 from router.errors import CancelledByOperator, NotFound
 from router.ingress.exchange import Exchange
 from router.ingress.record import MAX_WORD_CHARS, Record
+from router.routing.auto_facts import client_of
+
+_PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")  # at the start of a User-Agent
 
 
 class Phase(StrEnum):
@@ -32,21 +36,36 @@ class Phase(StrEnum):
 class LiveRequest:
     """One request at this moment. `opened_at` and `first_at` (its first content) are on trio's clock.
 
-    `number` is this one's alone, `id` what its client calls it. `provider` is who was asked last, "" before that; `attempts`
-    counts how many were. `can_cancel` is False where nothing is left to end."""
+    `number` is this one's alone, `id` what its client calls it. `client` is the kind of program, `session`, `request_class` and
+    `agent` are those of `AgentTag`, `asked_model` is the client's word; each is "" where nothing tells it. `provider` and
+    `model` are who was asked last, "" before that; `attempts` counts how many were. `can_cancel` is False where nothing is
+    left to end."""
 
     number: int
     id: str
     dialect: str
+    client: str
+    session: str
+    request_class: str
+    agent: str
+    asked_model: str
     profile: str
-    model: str
     provider: str
+    model: str
     phase: Phase
     attempts: int
     is_stream: bool
     opened_at: float
     first_at: float | None
     can_cancel: bool
+
+
+def program_of(user_agent: str) -> str:
+    """Return the client that a User-Agent names, its first word where that is none we know; "" for none."""
+    if (client := client_of(user_agent)) != "other":
+        return client
+    found = _PRODUCT.match(user_agent.strip())
+    return "" if found is None else found[0]
 
 
 @define(eq=False, kw_only=True)
@@ -93,14 +112,19 @@ class Entry:
 
     def shown(self) -> LiveRequest:
         """Return the request as it is now."""
-        exchange, record, trace = self.exchange, self.record, self.record.trace
+        exchange, record, trace, agent = self.exchange, self.record, self.record.trace, self.record.agent
         return LiveRequest(
             number=self.number,
             id=exchange.request_id,
             dialect=str(exchange.dialect),
+            client=program_of(exchange.headers.get("user-agent", "")),
+            session=(agent and agent.session) or "",
+            request_class=agent.klass if agent is not None and agent.klass != "unknown" else "",
+            agent=agent.agent if agent is not None else "",
+            asked_model=record.model[:MAX_WORD_CHARS],
             profile=record.choice.profile if record.choice is not None else "",
-            model=(trace.model or record.model)[:MAX_WORD_CHARS],
             provider=trace.attempts[-1].provider if trace.attempts else "",
+            model=trace.model[:MAX_WORD_CHARS],
             phase=self._phase(),
             attempts=len(trace.attempts),
             is_stream=record.is_stream,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from attrs import define, field
 
 from router.domain.events import Usage
+from router.domain.outcome import Attempt
 from router.domain.request import Note
 from router.domain.trace_context import HEADER, TraceContext
 from router.errors import CancelledByOperator, InvalidRequest, RouterError, UpstreamClientError
@@ -24,6 +25,7 @@ from router.wire.json_text import parse_object
 from router.wire.touch import REASONING_KEYS
 
 MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
+_USD_DIGITS = 12  # a token of the cheapest models costs 1e-8: sums of a journal are those of the books
 MAX_WORD_CHARS = 200  # of what a client or an upstream calls something, in a line of the log
 _CANCELLED = "cancelled-"  # before the phase: the client has left
 BY_OPERATOR = "cancelled-by-operator"
@@ -126,8 +128,10 @@ class Record:
             "cache_read_input_tokens": usage.cache_read if usage else None,
             "cache_creation_input_tokens": usage.cache_write if usage else None,
             "estimated": usage.estimated if usage else (True if drained else None),
-            "cost_usd": None if trace.cost_usd is None else round(trace.cost_usd, 6),
-            "cost_savings_usd": None if trace.cost_usd is None else round(trace.savings_usd, 6),
+            "cost_usd": _usd(trace.cost_usd),
+            "cost_savings_usd": None if trace.cost_usd is None else _usd(trace.savings_usd),
+            "chain_costs_usd": _each(trace, lambda attempt: _usd(attempt.cost_usd)),
+            "chain_savings_usd": _each(trace, lambda attempt: _usd(attempt.savings_usd)),
             "context_budget": self.context_budget,
             "drift": None if self.drift is Severity.NONE else str(self.drift),
             "drained": drained,
@@ -210,6 +214,15 @@ def named_model(answer: Answer) -> str:
 
 def _is_whole(end: RelayEnd | None) -> bool:
     return end is not None and end.failure is None
+
+
+def _each(trace: Trace, amount: Callable[[Attempt], float | None]) -> list[float | None] | None:
+    """Return an amount of each attempt, None where there are not several: then it is the request's own."""
+    return [amount(attempt) for attempt in trace.attempts] if len(trace.attempts) > 1 else None
+
+
+def _usd(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, _USD_DIGITS)
 
 
 def _ms(seconds: float) -> float:

@@ -6,8 +6,9 @@ a request are waited for together; `concurrency` requests are under way at a tim
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import ceil
 from typing import Self
 
 import orjson
@@ -26,10 +27,10 @@ from router.ingress.turn import Turn
 from router.routing.cost import Price, costs_money, price_of
 from router.wire.intake import ROUTER_KEYS
 
-CAP_REACHED = "the next request might pass --max-usd"
 CLOSE_S = 1.0  # for the goodbyes of connections, which nobody waits for
 _PROFILE = "x-router-profile"
 _SLACK_USD = 1e-12  # of sums of floats
+_CENTS = 100
 
 Part = tuple[ProviderConfig, float, Callable[[float], None]]  # whom to ask, the most it may cost, who hears what it did cost
 
@@ -144,14 +145,14 @@ class Rerunning:
 
     async def run(self, requests: Iterable[Recorded]) -> None:
         """Ask them all, in order; returns when the last is answered, or the next might pass the cap."""
-        limit = trio.Semaphore(self.rules.concurrency)
+        limit, asked = trio.Semaphore(self.rules.concurrency), tuple(requests)
         try:
             async with trio.open_nursery() as nursery:
-                for request in requests:
+                for place, request in enumerate(asked):
                     await limit.acquire()
-                    most = tuple(most_usd(request.turn, config, self._price(config)) for config in self._configs())
+                    most = self._most(request)
                     if not await self._has_room(sum(most)):
-                        self.ended = CAP_REACHED
+                        self.ended = self._cap_words(asked[place:])
                         break
                     settles = tuple(map(self.purse.hold, most))  # at once: the next request is weighed against it
                     ask = partial(self._ask_both, request, tuple(zip(self._configs(), most, settles, strict=True)))
@@ -171,6 +172,19 @@ class Rerunning:
             spent_usd=self.purse.spent_usd,
             max_usd=self.rules.max_usd,
             ended=self.ended,
+        )
+
+    def _most(self, request: Recorded) -> tuple[float, ...]:
+        """Return the most that the answer of each provider may cost, USD."""
+        return tuple(most_usd(request.turn, config, self._price(config)) for config in self._configs())
+
+    def _cap_words(self, left: Sequence[Recorded]) -> str:
+        """Return why the run ends before these requests, and which cap would have been enough for all of them."""
+        most, purse = [sum(self._most(request)) for request in left], self.purse
+        enough = ceil((purse.spent_usd + sum(most)) * _CENTS) / _CENTS
+        return (
+            f"the next of {len(left)} more requests may cost ${most[0]:.6f}, and ${purse.max_usd - purse.spent_usd:.6f} of "
+            f"--max-usd is left; --max-usd {enough:.2f} would have been enough for all"
         )
 
     async def _has_room(self, usd: float) -> bool:

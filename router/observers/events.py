@@ -52,6 +52,8 @@ _REQUEST_FIELDS = (
     "estimated",
     "cost_usd",
     "cost_savings_usd",
+    "chain_costs_usd",
+    "chain_savings_usd",
     "context_budget",
     "drift",
     "drained",

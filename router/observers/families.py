@@ -169,10 +169,16 @@ LAST_RESORT = _counter("last_resort", "Requests for which only providers that re
 KEY_RESTS = _counter("provider_key_rests", "Keys of a pool that were put to rest.", PROVIDER)
 
 # tokens and money
-INPUT_TOKENS = _counter("input_tokens", "Input tokens of answers, as the upstream counts, else estimated.", PROVIDER)
+INPUT_TOKENS = _counter(
+    "input_tokens",
+    "Input tokens of answers, as the upstream counts, else estimated; those of a cache, read or written, are not in it.",
+    PROVIDER,
+)
 OUTPUT_TOKENS = _counter("output_tokens", "Output tokens of answers, likewise.", PROVIDER)
-CACHE_READ = _counter("cache_read_tokens", "Input tokens that the vendor had kept.", PROVIDER)
-CACHE_CREATION = _counter("cache_creation_tokens", "Input tokens that the vendor keeps from now on.", PROVIDER)
+CACHE_READ = _counter("cache_read_tokens", "Input tokens that the vendor had kept; not in router_input_tokens_total.", PROVIDER)
+CACHE_CREATION = _counter(
+    "cache_creation_tokens", "Input tokens that the vendor keeps from now on; not in router_input_tokens_total.", PROVIDER
+)
 CACHE_OBSERVED = _counter(
     "cache_observed", "Answers by what the prompt cache did for them.", PROVIDER, Label("outcome", words(CacheOutcome))
 )

@@ -134,6 +134,8 @@ def journal_record(told: Told) -> dict[str, object]:
         "estimated": fields.get("estimated"),
         "cost_usd": fields.get("cost_usd"),
         "cost_savings_usd": fields.get("cost_savings_usd"),
+        "chain_costs_usd": fields.get("chain_costs_usd"),
+        "chain_savings_usd": fields.get("chain_savings_usd"),
     }
 
 

@@ -75,7 +75,7 @@ class Bucket:
 class Totals:
     """A window as one figure each; milliseconds, None where nothing was measured.
 
-    `cache_hit_rate` is the share of the input that came from a cache, None where no cache was told of."""
+    `cache_hit_rate` is the share of the input that came from a cache, None where no input was counted."""
 
     requests: int
     failures: int
@@ -237,7 +237,7 @@ def _totals_of(buckets: Sequence[Bucket]) -> Totals:
         output_tokens=sum(bucket.output_tokens for bucket in buckets),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        cache_hit_rate=read / (read + written + fresh) if read or written else None,
+        cache_hit_rate=read / (read + written + fresh) if read or written or fresh else None,
         ttft_p50_ms=ttft_p50_ms,
         ttft_p95_ms=ttft_p95_ms,
         latency_p50_ms=latency_p50_ms,

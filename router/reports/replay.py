@@ -5,8 +5,10 @@ What is measured of whom:
     failure rate   of a provider: its attempts, also those before a fallback; of others: requests; the client's own ends aside
     latency, TTFT  of answers in full; of a provider: only where it was the first and only one asked, else the wait for
                    another one would be its own
-    cost           of requests whose price is known, with what their failed attempts cost
-    cache ratio    tokens read from a cache over these and the fresh ones"""
+    cost           of requests whose price is known, with what their failed attempts cost; of a provider: what its own attempts
+                   cost of the requests that it was asked last. Its total has those that another one made good, too
+    prompt tokens  of the whole prompt: fresh ones, those read from a cache, those written to one
+    cache ratio    tokens read from a cache over all of the prompt"""
 
 from __future__ import annotations
 
@@ -14,11 +16,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
-from router.reports.rows import Kind, Outcome, Row
+from router.reports.rows import NOBODY, TIMES, Kind, Outcome, Row
 from router.reports.spread import FEW, Interval, Share, Spread, mean_difference, share_difference, share_of, spread_of
 
-# ends of an attempt that are no failure of its provider: the client's, or one of ours before anything was sent
-_NOT_ITS_OWN = frozenset({"ok", "cut", "cancelled", "client-error", "invalid_request", "busy", "budget"})
+# ends of an attempt that are no failure of its provider: the client's, more than it can hold, or one of ours before it was sent
+_NOT_ITS_OWN = frozenset(
+    {"ok", "cut", "cancelled", "client-error", "invalid_request", "context-overflow", "too-large", "busy", "budget"}
+)
 
 
 @frozen(kw_only=True)
@@ -31,13 +35,25 @@ class Figures:
     failures: Share
     latency_ms: Spread | None
     ttft_ms: Spread | None
-    input_tokens: Spread | None
+    prompt_tokens: Spread | None
     output_tokens: Spread | None
     cost_usd: Spread | None
+    total_usd: float | None
     savings_usd: float
     cache_read_tokens: float
-    cache_hit_ratio: float
-    streaming_ratio: float
+    cache_hit_ratio: float | None
+    streaming_ratio: float | None
+
+
+@frozen(kw_only=True)
+class Total:
+    """All requests of a report; `first` and `last` are stamps, `total_usd` is None where no price was known."""
+
+    requests: int
+    first: str
+    last: str
+    total_usd: float | None
+    savings_usd: float
 
 
 @frozen(kw_only=True)
@@ -69,35 +85,57 @@ class Comparison:
 
 
 def figures_by(rows: Sequence[Row], kind: Kind) -> tuple[Figures, ...]:
-    """Return the figures of every name that the rows have, the dearest first, then the busiest."""
-    names = {name: None for row in rows if (name := row.name(kind)) is not None}
-    if kind is Kind.PROVIDER:
-        names |= {name: None for row in rows for name, _ in row.chain}
-    found = [figures_of(rows, kind, name) for name in names]
-    return tuple(sorted(found, key=lambda one: (-(one.cost_usd.total if one.cost_usd else 0.0), -one.requests, one.name)))
+    """Return the figures of every name that the rows have, the dearest first, then the busiest; hours and days as they went."""
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        for name in row.names(kind):
+            by_name.setdefault(name, []).append(row)
+    found = [figures_of(own, kind, name) for name, own in by_name.items()]
+    if kind in TIMES:
+        return tuple(sorted(found, key=lambda one: one.name))
+    return tuple(sorted(found, key=lambda one: (-(one.total_usd or 0.0), -one.requests, one.name)))
+
+
+def total_of(rows: Sequence[Row]) -> Total:
+    """Return what all rows come to; there is at least one."""
+    costs = [row.cost_usd for row in rows if row.cost_usd is not None]
+    return Total(
+        requests=len(rows),
+        first=min(row.ts for row in rows),
+        last=max(row.ts for row in rows),
+        total_usd=sum(costs) if costs else None,
+        savings_usd=_sum(rows, lambda row: row.savings_usd),
+    )
 
 
 def figures_of(rows: Sequence[Row], kind: Kind, name: str) -> Figures:
     """Return the figures of one name."""
-    own = [row for row in rows if row.name(kind) == name]
+
+    def cost(row: Row) -> float | None:
+        return row.cost_at(name) if is_provider else row.cost_usd
+
+    own = [row for row in rows if (row.name(kind) or NOBODY) == name]
     whole = [row for row in own if row.outcome is Outcome.OK]
-    timed = [row for row in whole if len(row.chain) < 2] if kind is Kind.PROVIDER else whole  # noqa: PLR2004 - nobody else
-    read, fresh = _sum(own, lambda row: row.cache_read), _sum(own, lambda row: row.input_tokens)
+    is_provider = kind is Kind.PROVIDER
+    timed = [row for row in whole if len(row.chain) < 2] if is_provider else whole  # noqa: PLR2004 - nobody else
+    costs = [usd for row in (rows if is_provider else own) if (usd := cost(row)) is not None]
+    read, prompts = _sum(own, lambda row: row.cache_read), _sum(own, lambda row: row.prompt_tokens)
     streaming = [row.streaming for row in own if row.streaming is not None]
     return Figures(
         name=name,
         requests=len(own),
         outcomes={outcome: sum(row.outcome is outcome for row in own) for outcome in Outcome},
-        failures=_attempt_failures(rows, name) if kind is Kind.PROVIDER else _request_failures(own),
+        failures=_attempt_failures(rows, name) if is_provider else _request_failures(own),
         latency_ms=_spread(timed, lambda row: row.total_ms),
         ttft_ms=_spread(timed, lambda row: row.ttft_ms if row.streaming else None),
-        input_tokens=_spread(own, lambda row: row.input_tokens),
+        prompt_tokens=_spread(own, lambda row: row.prompt_tokens),
         output_tokens=_spread(own, lambda row: row.output_tokens),
-        cost_usd=_spread(own, lambda row: row.cost_usd),
-        savings_usd=_sum(own, lambda row: row.savings_usd),
+        cost_usd=_spread(own, cost),
+        total_usd=sum(costs) if costs else None,
+        savings_usd=_sum(rows if is_provider else own, lambda row: row.savings_at(name) if is_provider else row.savings_usd),
         cache_read_tokens=read,
-        cache_hit_ratio=read / (read + fresh) if read + fresh else 0.0,
-        streaming_ratio=sum(streaming) / len(streaming) if streaming else 0.0,
+        cache_hit_ratio=read / prompts if prompts else None,
+        streaming_ratio=sum(streaming) / len(streaming) if streaming else None,
     )
 
 
@@ -108,7 +146,7 @@ def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Compari
         _of_shares("failure rate", one.failures, other.failures),
         _of_spreads("latency", "ms", one.latency_ms, other.latency_ms),
         _of_spreads("time to first token", "ms", one.ttft_ms, other.ttft_ms),
-        _of_spreads("input tokens", "", one.input_tokens, other.input_tokens),
+        _of_spreads("prompt tokens", "", one.prompt_tokens, other.prompt_tokens),
         _of_spreads("output tokens", "", one.output_tokens, other.output_tokens),
         _of_spreads("cost of a request", "USD", one.cost_usd, other.cost_usd),
     )
@@ -117,9 +155,8 @@ def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Compari
 
 def few_warnings(figures: Iterable[Figures]) -> tuple[str, ...]:
     """Return a sentence for each name with too few requests to say much."""
-    return tuple(
-        f"{one.name}: only {one.requests} requests; below {FEW} an interval says little" for one in figures if one.requests < FEW
-    )
+    few = (one for one in figures if one.requests < FEW and one.name != NOBODY)
+    return tuple(f"{one.name}: only {one.requests} requests; below {FEW} an interval says little" for one in few)
 
 
 def _warnings(lines: Sequence[Difference], one: Figures, other: Figures) -> Iterable[str]:

@@ -34,7 +34,7 @@ class Side:
     failures: Mapping[str, int]
     ttft_s: Median | None
     total_s: Median | None
-    input_tokens: int
+    prompt_tokens: int  # whole prompts, with what caches had and keep
     output_tokens: int
     cache_read_tokens: int
     estimated: int  # answers whose usage nobody told
@@ -134,7 +134,7 @@ def _side(provider: str, answers: list[Answered]) -> Side:
         failures=Counter(answer.failure for answer in answers if answer.failure),
         ttft_s=median_of(answer.ttft_s for answer in good),
         total_s=median_of(answer.total_s for answer in good),
-        input_tokens=sum(usage.input for usage in usages),
+        prompt_tokens=sum(usage.input + (usage.cache_read or 0) + (usage.cache_write or 0) for usage in usages),
         output_tokens=sum(usage.output for usage in usages),
         cache_read_tokens=sum(usage.cache_read or 0 for usage in usages),
         estimated=sum(usage.estimated for usage in usages),

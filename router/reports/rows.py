@@ -21,6 +21,7 @@ _NUMBERS = (
     *("ttft_ms", "total_ms", "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
     *("cost_usd", "cost_savings_usd"),
 )
+_HOUR_CHARS, _DAY_CHARS = len("2026-01-31T12"), len("2026-01-31")  # of a stamp: `--since` takes them, too
 _MOST = 1e15  # the square of it, summed up over any journal, is a float
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -32,7 +33,7 @@ class Outcome(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
-    CANCELLED = "cancelled"  # by its client
+    CANCELLED = "cancelled"  # by its client, or an operator
     REFUSED = "refused"  # no provider was asked
 
 
@@ -46,6 +47,12 @@ class Kind(StrEnum):
     PROFILE = "profile"
     MODEL = "model"
     CLASS = "class"
+    HOUR = "hour"  # UTC, as the lines have it
+    DAY = "day"
+
+
+TIMES = (Kind.HOUR, Kind.DAY)
+NOBODY = "(none)"  # the name of requests that were over before they had one: refused at the door, say
 
 
 @frozen(kw_only=True)
@@ -59,6 +66,10 @@ class Row:
     model: str | None = None
     request_class: str | None = None
     session: str | None = None
+    request_id: str | None = None
+    reason: str | None = None  # of what is not ok
+    status: float | None = None
+    skipped: tuple[str, ...] = ()  # who was passed over, and why
     chain: tuple[tuple[str, str], ...] = ()
     streaming: bool | None = None
     ttft_ms: float | None = None
@@ -69,6 +80,28 @@ class Row:
     cache_creation: float | None = None
     cost_usd: float | None = None
     savings_usd: float | None = None
+    chain_costs: tuple[float | None, ...] = ()  # USD of each attempt, empty where the line does not say
+    chain_savings: tuple[float | None, ...] = ()
+
+    @property
+    def prompt_tokens(self) -> float | None:
+        """The whole prompt, with what was read from a cache or written to one; `input_tokens` is what is in neither."""
+        parts = [part for part in (self.input_tokens, self.cache_read, self.cache_creation) if part is not None]
+        return sum(parts) if parts else None
+
+    def cost_at(self, provider: str) -> float | None:
+        """Return what the attempts at one provider have cost, USD; None where it got nothing, or nobody knows."""
+        return self._at(provider, self.chain_costs, self.cost_usd)
+
+    def savings_at(self, provider: str) -> float | None:
+        """Return what caches have saved at one provider, USD."""
+        return self._at(provider, self.chain_savings, self.savings_usd)
+
+    def _at(self, provider: str, each: Sequence[float | None], whole: float | None) -> float | None:
+        if not each or len(each) != len(self.chain):  # one attempt, or a journal that does not tell them apart
+            return whole if self.provider == provider else None
+        own = [one for (name, _), one in zip(self.chain, each, strict=True) if name == provider and one is not None]
+        return sum(own) if own else None
 
     def name(self, kind: Kind) -> str | None:
         """Return the name by which the row is told apart from others."""
@@ -81,13 +114,26 @@ class Row:
                 return self.model
             case Kind.CLASS:
                 return self.request_class
+            case Kind.HOUR:
+                return self.ts[:_HOUR_CHARS]
+            case Kind.DAY:
+                return self.ts[:_DAY_CHARS]
+
+    def names(self, kind: Kind) -> frozenset[str]:
+        """Return every name that has a part in the row: each provider that was asked, else the one name, or NOBODY."""
+        asked = (name for name, _ in self.chain) if kind is Kind.PROVIDER else ()
+        return frozenset((self.name(kind) or NOBODY, *asked))
 
 
 @frozen(kw_only=True)
 class Wanted:
-    """Which rows are meant: of these names, not before `since`, a stamp or its beginning, and of those the last `limit`."""
+    """Which rows are meant: of these names, not before `since`, a stamp or its beginning, and of those the last `limit`.
+
+    A provider's are those that it was asked, first or later: what another one made good is among them."""
 
     names: Mapping[Kind, str]
+    outcome: Outcome | None = None
+    request_id: str | None = None
     since: str | None = None
     limit: int | None = None
 
@@ -121,7 +167,7 @@ def read_rows(records: Iterable[Mapping[str, object]], wanted: Wanted) -> Rows:
                 found.setdefault(name.casefold(), name)
         for provider, _ in row.chain:
             known[Kind.PROVIDER].setdefault(provider.casefold(), provider)
-        if (wanted.since is None or row.ts >= wanted.since) and all(_has(row, kind, name) for kind, name in names.items()):
+        if _is_meant(row, wanted) and all(_has(row, kind, name) for kind, name in names.items()):
             kept.append(row)
     listed = {kind: sorted(found.values()) for kind, found in known.items()}
     for kind, name in wanted.names.items():
@@ -168,7 +214,11 @@ def read_row(record: Mapping[str, object]) -> Row | None:
         model=_text(record, "model"),
         request_class=_text(record, "request_class"),
         session=_text(record, "session"),
-        chain=tuple(_attempts(record.get("chain"))),
+        request_id=_text(record, "request_id"),
+        reason=_text(record, "reason"),
+        status=_number(record, "status"),
+        skipped=tuple(str(one) for one in _listed(record, "skipped")),
+        chain=tuple(_attempts(_listed(record, "chain"))),
         streaming=streaming if isinstance(streaming, bool) else None,
         ttft_ms=_number(record, "ttft_ms"),
         total_ms=_number(record, "total_ms"),
@@ -178,6 +228,8 @@ def read_row(record: Mapping[str, object]) -> Row | None:
         cache_creation=_number(record, "cache_creation_input_tokens"),
         cost_usd=_number(record, "cost_usd"),
         savings_usd=_number(record, "cost_savings_usd"),
+        chain_costs=_numbers(record, "chain_costs_usd"),
+        chain_savings=_numbers(record, "chain_savings_usd"),
     )
 
 
@@ -196,13 +248,20 @@ def since_stamp(text: str, now: float) -> str:
     return stamp_of((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
+def _is_meant(row: Row, wanted: Wanted) -> bool:
+    return (
+        (wanted.since is None or row.ts >= wanted.since)
+        and wanted.outcome in (None, row.outcome)
+        and wanted.request_id in (None, row.request_id)
+    )
+
+
 def _has(row: Row, kind: Kind, name: str) -> bool:
-    found = row.name(kind)
-    return found is not None and found.casefold() == name
+    return any(found.casefold() == name for found in row.names(kind))
 
 
-def _attempts(chain: object) -> Iterator[tuple[str, str]]:
-    for entry in chain if isinstance(chain, list) else ():
+def _attempts(chain: Sequence[object]) -> Iterator[tuple[str, str]]:
+    for entry in chain:
         if isinstance(entry, str):
             provider, colon, word = entry.rpartition(":")
             if colon:
@@ -219,5 +278,17 @@ def _is_absurd(value: object) -> bool:
 
 
 def _number(record: Mapping[str, object], key: str) -> float | None:
+    return _measured(record.get(key))
+
+
+def _numbers(record: Mapping[str, object], key: str) -> tuple[float | None, ...]:
+    return tuple(map(_measured, _listed(record, key)))
+
+
+def _listed(record: Mapping[str, object], key: str) -> Sequence[object]:
     value = record.get(key)
+    return value if isinstance(value, list) else ()
+
+
+def _measured(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST else None

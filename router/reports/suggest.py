@@ -107,7 +107,7 @@ def _but(one: Figures, other: Figures) -> str:
 
 def _enable_prompt_cache(provider: ProviderConfig, rows: Sequence[Row]) -> Iterator[Suggestion]:
     """Suggest to mark long prompts as cacheable where a vendor would keep them and nothing was ever kept."""
-    prompts = [row.input_tokens for row in rows if row.outcome is Outcome.OK and row.input_tokens is not None]
+    prompts = [tokens for row in rows if row.outcome is Outcome.OK and (tokens := row.prompt_tokens) is not None]
     if (
         provider.kind != "anthropic"
         or provider.auto_cache
@@ -123,7 +123,7 @@ def _enable_prompt_cache(provider: ProviderConfig, rows: Sequence[Row]) -> Itera
         rule="enable_prompt_cache",
         subject=provider.name,
         reason=f"{len(prompts)} answers, half of them to more than {typical:.0f} tokens, and no token was read from a cache",
-        figures={"answers": len(prompts), "median_input_tokens": typical, "cached_tokens": kept},
+        figures={"answers": len(prompts), "median_prompt_tokens": typical, "cached_tokens": kept},
         toml=_toml("providers", provider.name, auto_cache=True),
     )
 

@@ -46,11 +46,20 @@ class Trace:
     model: str = ""  # of the provider that was asked last, as far as known
     failure: ProviderFailed | None = None  # of the attempt that failed last
     committed_at: float | None = None
-    cost_usd: float | None = None  # of all attempts, None as long as none is booked
     has_price: bool = False  # whether one of them had a price, or its upstream said one
-    savings_usd: float = 0.0  # by what the vendors had kept
     input_tokens: int = 0  # by our own count, where an attempt was booked and that was counted
     _resting: tuple[Dropped, ...] = ()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What all attempts have cost, None as long as none is booked."""
+        booked = [attempt.cost_usd for attempt in self.attempts if attempt.cost_usd is not None]
+        return sum(booked) if booked else None
+
+    @property
+    def savings_usd(self) -> float:
+        """What they would have cost more without what the vendors had kept."""
+        return sum(attempt.savings_usd for attempt in self.attempts)
 
     def take_plan(self, plan: Plan, declared: Sequence[str]) -> None:
         """Take over who is left out. `declared` is the profile's order: who rests in front of the first asked was left."""
@@ -93,10 +102,9 @@ class Trace:
         self.attempts[-1] = evolve(self.attempts[-1], committed=True)
 
     def paid(self, cost: Cost, input_tokens: int) -> None:
-        """Note what one attempt was booked at, and at which input where its upstream told none."""
+        """Note what the attempt that began last was booked at, and at which input where its upstream told none."""
         self.input_tokens = input_tokens
-        self.cost_usd = cost.total_usd + (self.cost_usd or 0.0)
-        self.savings_usd += cost.savings_usd
+        self.attempts[-1] = evolve(self.attempts[-1], cost_usd=cost.total_usd, savings_usd=cost.savings_usd)
         self.has_price = self.has_price or cost.is_reported or cost.total_usd > 0
 
     def hops(self) -> list[Hop]:

@@ -21,7 +21,7 @@ from router.__main__ import main
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFile, Limits
 from tests.e2e.daemon import ROOT
 from tests.router.config.texts import SMALL
-from tests.router.reports.journal_rows import seeded
+from tests.router.reports.journal_rows import record, seeded
 
 AUDITED = [
     {"ts": f"2026-01-0{n}T00:00:00.000Z", "seq": n, "level": "info", "event": event}
@@ -115,6 +115,9 @@ def test_without_a_file_it_is_said_what_writes_one(tmp_path: Path, command: str,
         ("audit", "--since", "yesterday"),
         ("audit", "--tail", "0"),
         ("replay", "--compare", "fast", "slow", "--suggest-rules"),
+        ("replay", "--requests", "--suggest-rules"),
+        ("replay", "--requests", "--by", "profile"),
+        ("replay", "--outcome", "bad"),
         ("replay", "--provider", "nobody"),
         ("replay", "--class", "nobody"),
         ("replay", "--compare", "fast", "coding"),
@@ -143,6 +146,43 @@ def test_replay_in_json_has_the_figures_of_those_that_are_meant(journalled: Path
 
     assert figures["requests"] == sum(one["profile"] == "coding" for one in seeded())
     assert figures["latency_ms"]["interval"]["low"] < figures["latency_ms"]["mean"]
+
+
+def test_replay_lists_what_became_of_each_request(tmp_path: Path) -> None:
+    ended = [
+        ("id-1", "ok", None, ["near:timeout", "mid:ok"]),
+        ("id-2", "failed", "all_failed", ["near:timeout"]),
+        ("id-3", "failed", "midstream", ["near:connection"]),
+        ("id-4", "refused", "invalid_json", []),
+    ]
+    keys = ("request_id", "outcome", "reason", "chain")
+    write(tmp_path, JOURNAL_FILE, [record(**dict(zip(keys, one, strict=True))) for one in ended])
+
+    lines = run(tmp_path, "replay", "--requests").output.splitlines()
+    failed = json.loads(run(tmp_path, "replay", "--requests", "--outcome", "failed", "--json").output)["requests"]
+
+    assert [line.split()[1] for line in lines] == ["id", "id-1", "id-2", "id-3", "id-4"]
+    assert "near:timeout > mid:ok" in lines[1]
+    assert [tuple(one[key] for key in keys) for one in failed] == [*ended[1:3]]
+
+
+def test_a_request_that_nothing_was_noted_of_is_found_by_what_audit_says(audited: Path) -> None:
+    write(audited, JOURNAL_FILE, [record(request_id="id-1"), record(request_id="id-2")])
+
+    said = run(audited, "audit", "--filter", "id-2").stderr
+    output = run(audited, "replay", "--requests", "--id", "id-2").output
+
+    assert "the audit file has no line of 'id-2'" in said
+    assert "replay --requests" in said
+    assert "id-2" in output
+    assert "id-1" not in output
+
+
+def test_replay_says_that_the_journal_has_no_such_request(journalled: Path) -> None:
+    result = run(journalled, "replay", "--requests", "--id", "nobody's", "--json")
+
+    assert json.loads(result.stdout) == {"requests": []}
+    assert "the journal has no such request" in result.stderr
 
 
 def test_replay_compares_and_says_what_is_more_than_chance(journalled: Path) -> None:

@@ -276,3 +276,10 @@ def test_the_snapshot_shows_who_costs_something_or_has_a_cap() -> None:
     assert (report.month, report.day, report.timezone) == ("2026-01", "2026-01-15", "Asia/Tokyo")
     assert report.providers == {"priced": Standing(), "paid": Standing(), "capped": Standing(cap_usd=1.0)}
     assert report.profiles == {"default": Standing(cap_usd=7.0)}
+
+
+def test_the_snapshot_shows_what_a_profile_without_a_cap_has_spent() -> None:
+    world = a_world(a_priced())
+    world.spend(1)
+
+    assert world.ledger.snapshot().profiles == {"default": Standing(spent_usd=1.0)}

@@ -110,6 +110,24 @@ async def test_a_task_that_has_been_cancelled_says_so_until_it_is_gone(autojump_
     assert [child.state for child in root.children] == [TaskState.CANCELLED]
 
 
+async def test_a_task_whose_own_wait_is_over_is_ready_and_not_cancelled(autojump_clock: trio.testing.MockClock) -> None:
+    wait = trio.CancelScope()  # as the one that a sleep has, at its end
+
+    async def sleeper() -> None:
+        with wait:
+            await trio.sleep_forever()
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sleeper)
+        await trio.testing.wait_all_tasks_blocked()
+        wait.cancel()
+        (child,) = walk(trio.lowlevel.current_task()).children
+        nursery.cancel_scope.cancel()
+
+    assert (child.state, child.deadline_in_s) == (TaskState.READY, None)
+
+
 async def test_every_living_task_is_in_the_tree(autojump_clock: trio.testing.MockClock) -> None:
     init = trio.lowlevel.current_root_task()
     assert init is not None

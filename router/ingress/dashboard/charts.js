@@ -7,7 +7,8 @@ const WINDOWS = { "5m": { width: 5, text: "5 min" }, "1h": { width: 60, text: "1
 const BUCKETS = 60;
 const KINDS = { ttft: "First token", latency: "Latency" };
 const HEIGHT = 150, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 22, BARS = 26;
-const NICE = [1, 2, 5, 10];
+const STEPS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((power) => [power, 2 * power, 5 * power]); // ms: beyond what is measured
+const LINES = 7; // as many powers of ten, at most
 
 /** The points of every name and window, the newest BUCKETS of each. */
 export class Points {
@@ -44,15 +45,18 @@ export class Points {
 export class Chart {
   #width = 320;
   #points = [];
+  #totals = null;
   #now = 0;
+  #over = null; // where the pointer is, in the drawing's own units
 
-  constructor(parent, kind, window) {
+  constructor(parent, kind, window, timeOf = String) {
     this.kind = kind;
     this.window = window;
+    this.timeOf = timeOf;
     this.#build(parent);
     new ResizeObserver(([entry]) => {
       this.#width = Math.max(entry.contentRect.width, 160);
-      this.show(this.#points, this.#now);
+      this.show(this.#points, this.#totals, this.#now);
     }).observe(this.figure);
   }
 
@@ -60,10 +64,11 @@ export class Chart {
     this.figure = make("figure", "chart");
     const caption = make("figcaption");
     this.readout = make("span", "readout");
-    caption.append(make("span", "", `${KINDS[this.kind]}, ${WINDOWS[this.window].text}`), this.readout);
+    this.head = make("span");
+    caption.append(this.head, this.readout);
     this.svg = draw("svg", { role: "img", height: HEIGHT });
-    this.grid = [0, 1, 2].map(() => draw("path", { class: "grid" }));
-    this.ticks = [0, 1, 2].map(() => draw("text", { class: "tick", "text-anchor": "end" }));
+    this.grid = Array.from({ length: LINES }, () => draw("path", { class: "grid" }));
+    this.ticks = this.grid.map(() => draw("text", { class: "tick", "text-anchor": "end" }));
     this.ends = ["start", "end"].map((anchor) => draw("text", { class: "tick", "text-anchor": anchor }));
     const shape = (name) => draw("path", { class: name });
     [this.bars, this.band, this.line, this.fails, this.cross] = ["bars", "band", "line", "fails", "cross"].map(shape);
@@ -73,33 +78,35 @@ export class Chart {
     this.figure.append(caption, this.svg);
     parent.append(this.figure);
     this.svg.addEventListener("pointermove", (event) => this.#point(event));
-    this.svg.addEventListener("pointerleave", () => this.#read(null));
+    this.svg.addEventListener("pointerleave", () => this.#point(null));
   }
 
-  /** Draw the points of a window that ends now. */
-  show(points, now) {
+  /** Draw the points of a window that ends now; `totals` is the whole window in figures. */
+  show(points, totals, now) {
     this.#points = points;
+    this.#totals = totals;
     this.#now = now;
     const told = points.filter((point) => this.#high(point) !== null);
-    const top = nice(Math.max(...told.map((point) => this.#high(point)), 2)); // below that two ticks would say the same
+    const [low, high] = scaleOf(told.flatMap((point) => [this.#low(point), this.#high(point)]));
+    const share = (value) => Math.log(Math.max(value, low) / low) / Math.log(high / low);
+    const y = (value) => TOP + (1 - share(value)) * (HEIGHT - TOP - BOTTOM);
     this.svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT}`);
-    this.#frame(told.length > 0 ? top : null);
-    const y = (value) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
+    this.#frame(told.length > 0 ? ticksOf(low, high) : [], y);
     const runs = runsOf(points, (point) => this.#high(point) !== null, WINDOWS[this.window].width);
     const middle = (point) => [this.#x(point), y(this.#low(point))];
     const upper = (point) => [this.#x(point), y(this.#high(point))];
     this.line.setAttribute("d", runs.map((run) => path(run.map(middle)) + (run.length === 1 ? "h.01" : "")).join(""));
     this.band.setAttribute("d", runs.map((run) => `${path([...run.map(upper), ...run.map(middle).reverse()])}z`).join(""));
     this.#counts(points);
-    this.#read(null);
+    this.#read();
   }
 
-  #frame(top) {
-    [0, 0.5, 1].forEach((share, index) => {
-      const y = TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
-      this.grid[index].setAttribute("d", `M${LEFT} ${y}H${this.#width - RIGHT}`);
-      place(this.ticks[index], LEFT - 6, y + 4);
-      say(this.ticks[index], top === null ? "" : millis(top * share));
+  #frame(values, y) {
+    this.grid.forEach((line, index) => {
+      const value = values[index] ?? null, at = value === null ? HEIGHT - BOTTOM : y(value);
+      line.setAttribute("d", `M${LEFT} ${round(at)}H${this.#width - RIGHT}`);
+      place(this.ticks[index], LEFT - 6, round(at) + 4);
+      say(this.ticks[index], value === null ? "" : tick(value));
     });
     place(this.ends[0], LEFT, HEIGHT - 5);
     place(this.ends[1], this.#width - RIGHT, HEIGHT - 5);
@@ -116,20 +123,26 @@ export class Chart {
 
   #point(event) {
     const box = this.svg.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * this.#width;
-    const distance = (point) => Math.abs(this.#x(point) - x);
-    this.#read(this.#points.reduce((best, point) => (best === null || distance(point) < distance(best) ? point : best), null));
+    this.#over = event === null ? null : ((event.clientX - box.left) / box.width) * this.#width;
+    this.#read();
   }
 
-  /** Say the figures of one point, or of the newest. */
-  #read(point) {
-    const told = point ?? this.#points.findLast((one) => this.#low(one) !== null) ?? null;
-    this.cross.setAttribute("d", point === null ? "" : `M${round(this.#x(point))} ${TOP}V${HEIGHT - BOTTOM}`);
-    const text = told === null ? "no figures yet" : `${millis(this.#low(told))}, p95 ${millis(this.#high(told))}`;
-    say(this.readout, text);
-    const requests = this.#points.reduce((sum, one) => sum + one.requests, 0);
-    const label = `${KINDS[this.kind]} of the last ${WINDOWS[this.window].text}: newest ${text}; ${count(requests)} requests`;
-    if (point === null) this.svg.setAttribute("aria-label", label);
+  /** Say the figures of the window, or of the step that is pointed at, with its time. */
+  #read() {
+    const distance = (point) => Math.abs(this.#x(point) - this.#over);
+    const nearest = (best, point) => (best === null || distance(point) < distance(best) ? point : best);
+    const step = this.#over === null ? null : this.#points.reduce(nearest, null);
+    this.cross.setAttribute("d", step === null ? "" : `M${round(this.#x(step))} ${TOP}V${HEIGHT - BOTTOM}`);
+    const kind = KINDS[this.kind], { text } = WINDOWS[this.window];
+    say(this.head, `${kind}, ${step === null ? text : this.timeOf(step.at)}`);
+    say(this.readout, this.#figures(step ?? this.#totals));
+    const whole = `${this.#figures(this.#totals)}; ${count(this.#totals?.requests ?? 0)} requests`;
+    this.svg.setAttribute("aria-label", `${kind} of the last ${text}: ${whole}`);
+  }
+
+  #figures(told) {
+    if (!told || this.#low(told) === null) return "no figures";
+    return `median ${millis(this.#low(told))}, p95 ${millis(this.#high(told))}`;
   }
 
   #x(point) {
@@ -148,8 +161,8 @@ export class Chart {
 }
 
 /** The charts, in the order in which they are shown. */
-export const makeCharts = (parent) =>
-  Object.keys(KINDS).flatMap((kind) => Object.keys(WINDOWS).map((window) => new Chart(parent, kind, window)));
+export const makeCharts = (parent, timeOf) =>
+  Object.keys(KINDS).flatMap((kind) => Object.keys(WINDOWS).map((window) => new Chart(parent, kind, window, timeOf)));
 
 const round = (value) => Math.round(value * 10) / 10;
 const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${round(x)} ${round(y)}`).join("");
@@ -159,10 +172,20 @@ function place(text, x, y) {
   text.setAttribute("y", y);
 }
 
-function nice(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return power * NICE.find((step) => step * power >= value);
+/** The ends of a logarithmic scale, ms: one answer that took minutes flattens no others, and noise fills no whole chart. */
+function scaleOf(values) {
+  const high = Math.min(...STEPS.filter((step) => step >= Math.max(...values, 10)));
+  const low = Math.max(...STEPS.filter((step) => step <= Math.max(Math.min(...values, high / 10), 1)));
+  return [low, high];
 }
+
+/** The steps of a short scale; of a long one each that is ten times the one before. */
+function ticksOf(low, high) {
+  const within = STEPS.filter((step) => step >= low && step <= high);
+  return within.length <= 5 ? within : within.filter((step) => Number.isInteger(Math.log10(step)));
+}
+
+const tick = (value) => (value < 1000 ? `${value} ms` : `${count(value / 1000)} s`);
 
 /** Runs of neighbours that have a figure: a line over a silence would tell what nobody measured. */
 function runsOf(points, isTold, width) {

@@ -4,7 +4,7 @@ import { byId, count, keep, make, millis, percent, row, say, seconds, showState,
 
 const NUMBERS = new Set(["Next probe", "Restarts", "In flight", "Asked", "Failed", "TTFT", "Latency", "Age", "In", "Out", "Cached", "Hit rate", "Today", "Month", "Cap"]);
 const PROVIDER = ["Provider", "State", "Why", "Next probe", "Restarts", "In flight", "Asked", "Failed", "TTFT", "Latency"];
-const LIVE = ["Request", "Profile", "Provider", "Phase", "Age", "TTFT", "Action"];
+const LIVE = ["Request", "Asked for", "Provider", "Phase", "Age", "TTFT", "Action"];
 const TOKENS = ["Provider", "In", "Out", "Cached", "Hit rate"];
 const ACCOUNT = ["Provider", "Today", "Month", "Cap"];
 
@@ -174,8 +174,21 @@ function fillBudget(one, [name, period, standing]) {
   bar.dataset.tone = share >= 0.95 ? "bad" : share >= 0.8 ? "warn" : "accent";
 }
 
+/** Who asks: the program, which of its agents, and the conversation, as far as they are known; `name` writes the two keys. */
+function whoOf(one, name) {
+  const agent = [one.request_class === "main" ? "main agent" : one.request_class, name(one.agent)].filter(Boolean).join(" ");
+  return [one.client, agent, one.session && `session ${name(one.session)}`].filter(Boolean);
+}
+
+/** A key in so many characters as tell it from others: some begin alike, as those that are made of the time of day. */
+function short(key) {
+  const bare = key.replace(/^sha256:/, "");
+  return bare.length <= 16 ? bare : `${bare.slice(0, 8)}...${bare.slice(-4)}`;
+}
+
 export function showLive({ live }, onCancel) {
-  say(byId("live-count"), String(live.count));
+  const shown = live.requests.length;
+  say(byId("live-count"), shown < live.count ? `${live.count}, of which the oldest ${shown} are shown` : String(live.count));
   byId("live-none").hidden = live.count > 0;
   keep(byId("live-rows"), live.requests, (one) => one.number, () => {
     const tr = row(LIVE, NUMBERS);
@@ -186,10 +199,12 @@ export function showLive({ live }, onCancel) {
     tr.children[3].append(make("span"));
     return tr;
   }, (tr, one) => {
-    const [request, profile, provider, phase, age, ttft, action] = tr.children;
+    const [request, asked, provider, phase, age, ttft, action] = tr.children;
     tr.dataset.id = one.id;
-    two(request, one.id, one.dialect);
-    say(profile, one.profile || "–");
+    two(request, one.id, whoOf(one, short).join(" · "));
+    request.title = [one.id, ...whoOf(one, String)].join("\n");
+    two(asked, one.asked_model || "–", one.profile);
+    asked.title = `dialect ${one.dialect}`;
     two(provider, one.provider || "–", [one.model, one.attempts > 1 ? `attempt ${one.attempts}` : ""].filter(Boolean).join(" · "));
     showState(phase.firstElementChild, one.phase);
     counts(age, "since", one.opened_at);
@@ -211,8 +226,8 @@ export function showTree({ tree }) {
     const [name, does, until] = li.children;
     li.style.setProperty("--depth", one.depth);
     say(name, one.name);
-    say(does, one.waits ? `waits in ${one.waits}` : one.state);
-    li.classList.toggle("ended", one.state === "cancelled");
+    const waits = one.waits && `waits in ${one.waits}`;
+    say(does, one.state === "cancelled" ? ["told to end", waits].filter(Boolean).join(", ") : waits || one.state);
     counts(until, "until", one.until);
     if (one.until === null) say(until, "");
   });

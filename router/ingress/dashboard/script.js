@@ -13,7 +13,7 @@ const HIDDEN_MS = 30_000; // then a page that nobody sees lets go of its stream:
 
 const state = { daemon: null, providers: [], live: null, tree: null, spend: null, traffic: null };
 const points = new Points();
-const charts = makeCharts(byId("charts-all"));
+const charts = makeCharts(byId("charts-all"), timeOf);
 let events = [];
 let lost = 0;
 let heard = null; // when the last news came, of this machine's monotonic clock
@@ -146,7 +146,7 @@ function drawAll() {
   if (is("spend") && state.spend) showCost(state);
   if (is("live") && state.live) showLive(state, cancel);
   if (is("tree") && state.tree) showTree(state);
-  if (is("points", "charts")) drawCharts();
+  if (is("points", "traffic", "charts")) drawCharts();
   if (is("events") && !byId("events-hold").checked) drawEvents();
   countOn(now());
 }
@@ -156,7 +156,8 @@ function drawCharts() {
   const names = [["", "all requests"], ...[...points.names()].sort().map((name) => [name, name])];
   keep(pick, names, ([name]) => name, ([name, text]) => Object.assign(make("option", "", text), { value: name }), () => {});
   const at = now();
-  for (const chart of charts) chart.show(points.of(chart.window, pick.value, at), at);
+  const totals = (window) => (pick.value ? state.traffic?.[window].providers[pick.value] : state.traffic?.[window].all);
+  for (const chart of charts) chart.show(points.of(chart.window, pick.value, at), totals(chart.window), at);
 }
 
 function drawEvents() {

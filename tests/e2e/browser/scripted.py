@@ -137,26 +137,34 @@ class ScriptedLive(LiveRequests):
     since: float = field(factory=trio.current_time)
 
     def shown(self) -> tuple[LiveRequest, ...]:
-        answering = _live("req_7f3a91c204be", "messages", "coding", "workshop", Phase.ANSWERING)
-        paid = _live("req_0c52ee6f81d7", "messages", "review", "claude", Phase.ANSWERING)
-        asking = _live("req_b81d40a96e35", "chat", "coding", "openrouter", Phase.ASKING)
-        queued = _live("req_e29a7c15f0d8", "responses", "quick", "", Phase.QUEUED)
+        answering = _live("req_7f3a91c204be6d0859e1a3c7", "anthropic", "coding", "workshop", Phase.ANSWERING)
+        paid = _live("req_0c52ee6f81d7b3920fe4d816", "anthropic", "coding", "claude", Phase.ANSWERING)
+        asking = _live("req_b81d40a96e35c7f2281b90d4", "openai_chat", "review", "openrouter", Phase.ASKING)
+        queued = _live("req_e29a7c15f0d84b63a7c05e92", "openai_responses", "quick", "", Phase.QUEUED)
         return (
             evolve(answering, number=1, opened_at=self.since - 8.4, first_at=self.since - 7.09),
-            evolve(paid, number=2, opened_at=self.since - 5.1, first_at=self.since - 4.16),
+            evolve(
+                paid, number=2, opened_at=self.since - 5.1, first_at=self.since - 4.16, request_class="subagent", agent="a81b2c3d"
+            ),
             evolve(asking, number=3, opened_at=self.since - 1.9, attempts=3),
             evolve(queued, number=4, opened_at=self.since - 0.4, attempts=0),
         )
 
 
 def _live(name: str, dialect: str, profile: str, provider: str, phase: Phase) -> LiveRequest:
+    client, session, request_class, asked_model = CLIENTS[dialect]
     return LiveRequest(
         number=0,
         id=name,
         dialect=dialect,
+        client=client,
+        session=session,
+        request_class=request_class,
+        agent="",
+        asked_model=asked_model,
         profile=profile,
-        model=MODELS.get(provider, ""),
         provider=provider,
+        model=MODELS.get(provider, ""),
         phase=phase,
         attempts=1,
         is_stream=True,
@@ -166,6 +174,11 @@ def _live(name: str, dialect: str, profile: str, provider: str, phase: Phase) ->
     )
 
 
+CLIENTS = {  # by dialect: program, session, class, model asked for
+    "anthropic": ("claude-code", "4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab", "main", "claude-sonnet-4-5"),
+    "openai_chat": ("openai-sdk", "sha256:8c1f0e6b9a3d4c7725e0b1f46d9a38c2", "", "best"),
+    "openai_responses": ("codex", "0198c3f2-5d1a-7c40-8e2b-93f6a4d01b7e", "", "gpt-5-codex"),
+}
 MODELS = {"workshop": "qwen3-coder-30b", "claude": "claude-sonnet-4-5", "openrouter": "deepseek-v3.2"}
 
 

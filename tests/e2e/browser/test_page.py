@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -37,12 +38,22 @@ POINTS = """async ([taken, now]) => {
   points.take(taken.map((at) => ({ name: "", window: "5m", at })));
   return [now, now + 3600].map((moment) => points.of("5m", "", moment).map((point) => point.at));
 }"""
-DRAWN = """async (p95) => {
+DRAWN = """async (measured) => {
   const { Chart } = await import("/dashboard/files/charts.js");
   const parent = document.createElement("div");
-  new Chart(parent, "ttft", "5m").show([{ at: 0, requests: 1, failures: 0, ttft_p50_ms: p95, ttft_p95_ms: p95 }], 0);
-  return [...parent.querySelectorAll(".tick")].slice(0, 3).map((tick) => tick.textContent);
+  const points = measured.map((ms, index) => ({ at: 5 * index, requests: 1, failures: 0, ttft_p50_ms: ms, ttft_p95_ms: ms }));
+  new Chart(parent, "ttft", "5m").show(points, null, 5 * measured.length);
+  const ticks = [...parent.querySelectorAll(".tick")].slice(0, -2).map((tick) => tick.textContent);
+  return { ticks: ticks.filter(Boolean), line: parent.querySelector(".line").getAttribute("d") };
 }"""
+# whether the first chart's head says a median that stands elsewhere on the page
+HEADED = """(median) => {
+  const head = `First token, 5 minmedian ${document.querySelector(median).textContent}, p95 `;
+  return document.querySelector("#charts-all figcaption").textContent.startsWith(head);
+}"""
+# waits until the page has drawn its charts again
+REDRAWN = """() => new Promise((done) => new MutationObserver(done).observe(
+  document.querySelector("#charts-all .bars"), { attributes: true }))"""
 LIVE = """async (drawings) => {
   const { showLive } = await import("/dashboard/files/panels.js");
   return drawings.map((requests) => {
@@ -50,6 +61,16 @@ LIVE = """async (drawings) => {
     return document.querySelector("#live-rows").children.length;
   });
 }"""
+TREE = """async (task) => {
+  const { showTree } = await import("/dashboard/files/panels.js");
+  showTree({ tree: { count: 1, rows: [task] } });
+  const { textDecorationLine } = getComputedStyle(document.querySelector("#tree-rows .name"));
+  return [document.querySelector("#tree-rows .does").textContent, textDecorationLine];
+}"""
+# what of the live requests is not shown as a whole, but scrolls inside or is cut off
+CUT = """() => [...document.querySelectorAll("#live .scroll, #live td, #live .first")]
+  .filter((one) => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.outerHTML)"""
 KEPT = """async (drawings) => {
   const { keep } = await import("/dashboard/files/dom.js");
   const parent = document.createElement("ul");
@@ -72,10 +93,15 @@ WARNED = """async (drawings) => {
 TWIN = {
     "number": 7,
     "id": "build-42",
-    "dialect": "chat",
+    "dialect": "openai_chat",
+    "client": "claude-code",
+    "session": "4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab",
+    "request_class": "main",
+    "agent": "",
+    "asked_model": "best",
     "profile": "p",
-    "model": "m",
     "provider": "a",
+    "model": "m",
     "phase": "asking",
     "attempts": 1,
     "is_stream": True,
@@ -165,7 +191,8 @@ def test_everything_that_can_be_done_is_reached_with_the_keyboard_and_has_a_name
             page.keyboard.press("Tab")
             reached.append(page.evaluate(NAME_OF_FOCUS))
 
-    wanted = ("Skip to the providers", "Theme: system", "5 min", "Cancel request req_7f3a91c204be", "warnings only", "hold still")
+    cancel = "Cancel request req_7f3a91c204be6d0859e1a3c7"
+    wanted = ("Skip to the providers", "Theme: system", "5 min", cancel, "warnings only", "hold still")
     assert [name for name in wanted if name not in reached] == []
 
 
@@ -177,6 +204,55 @@ def test_as_many_rows_stand_there_as_requests_are_alive_whatever_their_clients_c
         rows = page.evaluate(LIVE, [[TWIN, TWIN | {"number": 8}, TWIN | {"number": 9}], [TWIN], []])
 
     assert rows == [3, 1, 0]
+
+
+def test_a_row_says_which_agent_it_is_and_the_whole_of_its_names_where_it_is_pointed_at(
+    browser: Browser, scripted: Running
+) -> None:
+    agent = TWIN | {"number": 8, "request_class": "subagent", "agent": "a81b2c3d"}
+    unknown = TWIN | {"number": 9, "client": "", "session": "", "request_class": "", "asked_model": ""}
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        page.evaluate(LIVE, [[TWIN, agent, unknown]])
+        cells = page.locator("#live-rows td:nth-child(-n + 2)")
+        texts, title = cells.all_inner_texts(), cells.nth(2).get_attribute("title")
+
+    assert texts == [
+        *("build-42\nclaude-code · main agent · session 4f3a91c2...77ab", "best\np"),
+        *("build-42\nclaude-code · subagent a81b2c3d · session 4f3a91c2...77ab", "best\np"),
+        *("build-42", "–\np"),  # noqa: RUF001 - as it stands there
+    ]
+    assert title == "build-42\nclaude-code\nsubagent a81b2c3d\nsession 4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab"
+
+
+def test_on_a_telephone_every_live_request_can_be_seen_and_cancelled(browser: Browser, scripted: Running) -> None:
+    many = [TWIN | {"number": number, "id": f"req_{number:024x}"} for number in range(8)]
+    with open_page(browser, url_of(scripted.url), size=SIZES["390"]) as page:
+        shown(page)
+        page.evaluate(LIVE, [many])
+        is_cut = page.evaluate(CUT)
+        page.evaluate("() => document.querySelector('#live-rows tr:last-child').scrollIntoView()")
+        buttons = page.get_by_role("button", name="Cancel request req_")
+        expect(buttons).to_have_count(8)
+        expect(buttons.last).to_be_in_viewport()
+
+    assert is_cut == []
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ({"state": "waiting", "waits": "Pump.run"}, "waits in Pump.run"),
+        ({"state": "ready", "waits": ""}, "ready"),
+        ({"state": "cancelled", "waits": "Pump.run"}, "told to end, waits in Pump.run"),
+    ],
+)
+def test_a_task_says_in_words_how_it_is(browser: Browser, scripted: Running, task: dict[str, object], words: str) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        told = page.evaluate(TREE, {"depth": 0, "name": "clocks", "until": None, **task})
+
+    assert told == [words, "none"]
 
 
 def test_rows_of_one_key_are_as_many_each_time_they_are_drawn(browser: Browser, scripted: Running) -> None:
@@ -206,13 +282,46 @@ def test_points_that_a_clock_set_back_has_left_ahead_are_shown_neither_now_nor_w
 
 
 @pytest.mark.parametrize(
-    ("p95", "ticks"), [(None, ["", "", ""]), (0.3, ["0 ms", "1 ms", "2 ms"]), (420, ["0 ms", "250 ms", "500 ms"])]
+    ("measured", "ticks"),
+    [
+        ([], []),
+        ([0.3], ["1 ms", "2 ms", "5 ms", "10 ms"]),
+        ([420], ["50 ms", "100 ms", "200 ms", "500 ms"]),
+        ([120, 20_000], ["100 ms", "1 s", "10 s"]),
+        ([4.6, 650_000], ["10 ms", "100 ms", "1 s", "10 s", "100 s", "1,000 s"]),
+    ],
 )
-def test_a_scale_has_no_figure_where_nothing_was_measured_and_none_twice(
-    browser: Browser, scripted: Running, p95: float | None, ticks: list[str]
+def test_a_scale_has_no_figure_where_nothing_was_measured_and_few_else(
+    browser: Browser, scripted: Running, measured: list[float], ticks: list[str]
 ) -> None:
     with open_page(browser, url_of(scripted.url)) as page:
-        assert page.evaluate(DRAWN, p95) == ticks
+        assert page.evaluate(DRAWN, measured)["ticks"] == ticks
+
+
+def test_one_answer_that_took_long_does_not_flatten_the_others(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        line = page.evaluate(DRAWN, [120, 160, 120, 20_000])["line"]
+
+    heights = [float(one) for one in re.findall(r"[ML][0-9.]+ ([0-9.]+)", line)]
+    assert heights[0] - heights[1] > 5
+    assert heights[1] - heights[3] > 50
+
+
+def test_a_chart_s_head_is_of_its_window_and_of_a_step_only_while_that_is_pointed_at(browser: Browser, scripted: Running) -> None:
+    of_all, of_one = "#figures [data-key='TTFT, median'] dd", "#providers-rows [data-key=claude] td:nth-child(9)"
+    of_step = re.compile(r"^First token, \d\d:\d\d:\d\dmedian \d+ ms, p95 ")
+    with open_page(browser, url_of(scripted.url)) as page:
+        chart = shown(page).locator("#charts-all figure").first
+        page.wait_for_function(HEADED, arg=of_all)
+        page.locator("#charts-of").select_option("claude")
+        page.wait_for_function(HEADED, arg=of_one)
+
+        chart.locator("svg").hover()
+        expect(chart.locator("figcaption")).to_have_text(of_step)
+        page.evaluate(REDRAWN)
+        expect(chart.locator("figcaption")).to_have_text(of_step)
+        page.locator("#tree-title").hover()
+        page.wait_for_function(HEADED, arg=of_one)
 
 
 def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:

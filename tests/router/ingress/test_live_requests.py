@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from router.domain.request import DialectName
 from router.errors import NotFound
-from router.ingress.live_requests import LiveRequest, LiveRequests, Phase
+from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, program_of
 from router.ingress.record import Record
 from router.routing.limits import Fairness, FairnessRules
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream
@@ -78,6 +78,36 @@ async def test_a_request_is_shown_from_its_first_byte_to_its_last(autojump_clock
     ]
     assert (found[0].opened_at, found[0].first_at, found[0].can_cancel) == (0.0, 0.0, True)
     assert rig.live.shown() == ()
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "client"),
+    [
+        ("claude-cli/2.0.1 (external, cli)", "claude-code"),
+        ("AsyncOpenAI/Python 1.2", "openai-sdk"),
+        ("  python-httpx/0.27", "python-httpx"),
+        ("Aider 0.8", "Aider"),
+        ("<b>/1", ""),
+        ("x" * 5000, "x" * 40),
+        ("", ""),
+    ],
+)
+def test_a_client_is_named_by_its_kind_else_by_its_first_word(user_agent: str, client: str) -> None:
+    assert program_of(user_agent) == client
+
+
+async def test_what_tells_agents_apart_is_shown(autojump_clock: MockClock) -> None:
+    rig, found = a_rig(SLOW, SLOW), list[LiveRequest]()
+    tags = {"user-agent": "claude-cli/2", "x-claude-code-session-id": "s-1", "x-claude-code-agent-id": "a-7"}
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(rig.ask, ANTHROPIC, headers=list(tags.items()), stream=True, model="best"))
+        nursery.start_soon(partial(during, rig, seen(rig, found)))
+
+    unknown, agent = sorted(found, key=lambda one: one.client)
+    told = (agent.client, agent.session, agent.request_class, agent.agent, agent.asked_model, agent.model)
+    assert told == ("claude-code", "s-1", "subagent", "a-7", "best", "model-of-a")
+    assert (unknown.client, unknown.session, unknown.request_class, unknown.agent) == ("", "", "", "")
 
 
 async def test_requests_of_one_name_have_numbers_of_their_own(autojump_clock: MockClock) -> None:

@@ -155,3 +155,33 @@ async def test_what_the_upstreams_cache_did_is_told(way: Way) -> None:
     read, cost, saved = told["cache_read_input_tokens"], told["cost_usd"], told["cost_savings_usd"]
     assert (told["provider"], told["outcome"], told["input_tokens"], read) == ("a", "cache_hit", 3, 1000)
     assert (told["output_tokens"], told["streaming"], cost, saved) == (2, way.is_stream, 0.000105, 0.0009)
+
+
+async def test_several_attempts_are_told_with_the_cost_of_each() -> None:
+    rig = a_rig(refused(FailureReason.TIMEOUT), refused(FailureReason.CONNECTION), whole())
+
+    await rig.ask(CHAT)
+
+    (line,) = rig.observer.named("request-complete")
+    assert line["chain"] == ["a:timeout", "b:connection", "c:ok"]
+    assert line["chain_costs_usd"] == [INPUT, None, 5.0]
+    assert (line["cost_usd"], line["chain_savings_usd"]) == (INPUT + 5.0, [0.0, 0.0, 0.0])
+
+
+async def test_the_cost_of_a_single_attempt_is_that_of_its_request() -> None:
+    rig = a_rig(whole())
+
+    await rig.ask(CHAT)
+
+    (line,) = rig.observer.named("request-complete")
+    assert (line["cost_usd"], line["chain_costs_usd"], line["chain_savings_usd"]) == (5.0, None, None)
+
+
+async def test_costs_are_told_to_so_many_digits_that_a_sum_of_them_is_what_is_booked() -> None:
+    price = CostConfig(input_tokens_per_million=0.0123, output_tokens_per_million=0.0123)
+    books = a_world(a_config(a_provider("a", cost=price))).ledger
+    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[whole()])], keys={"a": {"cost": price}}, spending=books)
+
+    await rig.ask(CHAT)
+
+    assert cost_in(rig) == pytest.approx(5 * 0.0123e-6, abs=1e-12)

@@ -18,7 +18,7 @@ from router.config.secret import Secret, Secrets
 from router.domain.health import Unconfigured
 from router.domain.request import DialectName
 from router.ingress.dry_run import question_for, route_of
-from router.ingress.rerun import CAP_REACHED, CannotRerunError, Rerunning, Rules
+from router.ingress.rerun import CannotRerunError, Rerunning, Rules
 from router.reports.rerun import compare
 from tests.builders import a_config, a_provider
 from tests.fakes.plans import AFTER_OPENING, Break, How, Plan, ToolCall, failing
@@ -94,8 +94,8 @@ async def test_both_are_asked_in_their_own_words_and_compared() -> None:
     assert [exchange.json()["model"] for exchange in servers.first.exchanges] == ["model-of-first"] * 2
     assert [exchange.target for exchange in servers.second.exchanges] == ["/v1/chat/completions"] * 2
     first, second = report.sides
-    assert (first.n, first.answered, first.failures, first.input_tokens, first.output_tokens) == (2, 2, {}, 22, 6)
-    assert (second.n, second.answered, second.input_tokens, second.output_tokens) == (2, 2, 26, 4)
+    assert (first.n, first.answered, first.failures, first.prompt_tokens, first.output_tokens) == (2, 2, {}, 22, 6)
+    assert (second.n, second.answered, second.prompt_tokens, second.output_tokens) == (2, 2, 26, 4)
     assert (first.total_s is not None and first.total_s.n, first.ttft_s is not None and first.ttft_s.n) == (2, 1)
     # "word0 word1 word2" and "word0 word1 word9" are 17 letters: 15 pieces each, of which the last one differs
     assert report.agreement.text == round(2 * 14 / 30, 4)
@@ -221,11 +221,27 @@ async def test_costs_are_counted_from_the_usage_and_the_cap_is_kept() -> None:
 
     assert spent == 34
     assert most >= 2 * (2 * 5)
-    assert (report.pairs, report.spent_usd, report.ended) == (2, 68, CAP_REACHED)
+    assert (report.pairs, report.spent_usd) == (2, 68)
     assert report.spent_usd <= report.max_usd
     assert [side.cost_usd for side in report.sides] == [34, 34]
-    assert (short.pairs, short.ended, short.purse.spent_usd) == ([], CAP_REACHED, 0)
+    assert (short.pairs, short.purse.spent_usd) == ([], 0)
     assert len(servers.first.exchanges) == 3
+
+
+async def test_a_run_that_its_cap_ends_says_which_one_would_have_been_enough() -> None:
+    records = [a_record(f"r{number}") for number in range(4)]
+    async with two(cost=DEAR) as servers:
+        most = _most_held(servers)
+        run = await servers.run(*records, max_usd=34 + most - 1, may_pay=True)
+        enough = 34 + 3 * most
+        words = run.ended
+        again = await servers.run(*records, max_usd=enough, may_pay=True)
+
+    assert words == (
+        f"the next of 3 more requests may cost ${most:.6f}, and ${most - 1:.6f} of "
+        f"--max-usd is left; --max-usd {enough:.2f} would have been enough for all"
+    )
+    assert (len(again.pairs), again.ended) == (4, "")
 
 
 def _most_held(servers: Two) -> float:
@@ -243,7 +259,7 @@ async def test_many_at_a_time_keep_the_cap_too() -> None:
         records = [a_record(f"r{number}") for number in range(40)]
         run = await servers.run(*records, max_usd=cap, may_pay=True, concurrency=8)
 
-    assert run.ended == CAP_REACHED
+    assert "of --max-usd is left" in run.ended
     assert 0 < run.purse.spent_usd <= cap
     assert run.purse.held_usd == 0
     assert run.purse.spent_usd + most > cap

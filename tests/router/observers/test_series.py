@@ -89,11 +89,12 @@ def test_tokens_are_those_of_requests_and_the_hit_rate_is_the_cached_share_of_th
         assert (totals.cache_read_tokens, totals.cache_write_tokens, totals.cache_hit_rate) == (250, 50, 0.5)
 
 
-def test_without_a_cache_there_is_no_hit_rate() -> None:
+@pytest.mark.parametrize(("tokens", "rate"), [(100, 0.0), (0, None)])
+def test_there_is_a_hit_rate_where_input_was_counted(tokens: int, rate: float | None) -> None:
     series = Series()
-    request(series, input_tokens=100)
+    request(series, input_tokens=tokens)
 
-    assert series.totals(EVERYTHING, "5m", START).cache_hit_rate is None
+    assert series.totals(EVERYTHING, "5m", START).cache_hit_rate == rate
 
 
 @given(st.lists(st.floats(min_value=6, max_value=600_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.95]))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from router.reports.replay import compare, figures_by, figures_of
-from router.reports.rows import Kind
+from router.reports.rows import Kind, Outcome
 from router.reports.spread import Spread
 from tests.router.reports.journal_rows import answers, record, rows_of, seeded
 
@@ -71,7 +71,29 @@ def test_figures_of_every_name_add_up_to_the_journal() -> None:
         assert costs == sorted(costs, reverse=True)
 
 
-def test_the_cache_ratio_is_what_was_read_over_that_and_fresh_tokens() -> None:
+@pytest.mark.parametrize("kind", Kind)
+def test_a_request_that_was_refused_before_it_had_a_name_is_in_every_table(kind: Kind) -> None:
+    refused = record(outcome="refused", provider=None, profile=None, model=None, request_class=None, chain=[])
+
+    figures = figures_by(rows_of([record(), refused]), kind)
+
+    assert sum(one.requests for one in figures) == 2
+    assert sum(one.outcomes[Outcome.REFUSED] for one in figures) == 1
+
+
+def test_prompts_are_compared_whole_whatever_a_cache_had_of_them() -> None:
+    cached = answers(40, "mid", input_tokens=100, cache_read_input_tokens=850, cache_creation_input_tokens=50)
+    (line,) = [
+        one
+        for one in compare([*answers(40, input_tokens=1000), *cached], Kind.PROVIDER, "fast", "mid").lines
+        if one.measure == "prompt tokens"
+    ]
+
+    assert line.difference is not None
+    assert (line.difference.value, line.is_clear) == (0, False)
+
+
+def test_the_cache_ratio_is_what_was_read_over_the_whole_prompt() -> None:
     rows = rows_of([record(input_tokens=300, cache_read_input_tokens=100), record(input_tokens=100), record()])
 
     assert figures_of(rows, Kind.PROVIDER, "fast").cache_hit_ratio == 0.2
@@ -93,6 +115,9 @@ def test_w38_fewer_than_thirty_requests_are_warned_about(count: int) -> None:
         (dict, (1, 2)),
         (lambda one: {**one, "outcome": "cancelled", "chain": ["fast:cancelled"]}, (0, 1)),
         (lambda one: {**one, "outcome": "refused", "chain": []}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:client-error"]}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:context-overflow"]}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:too-large"]}, (0, 1)),
     ],
 )
 def test_what_a_client_ends_or_is_refused_is_no_failure_of_a_provider(
@@ -111,3 +136,32 @@ def test_a_name_with_nothing_measured_has_a_line_without_numbers() -> None:
     (latency,) = [line for line in compare(rows, Kind.PROVIDER, "fast", "slow").lines if line.measure == "latency"]
 
     assert (latency.second, latency.difference, latency.is_clear) == (None, None, False)
+
+
+def test_a_failed_attempt_is_booked_on_whom_it_was_made_at() -> None:
+    """Three timeouts at one provider, then another one answers."""
+    fell_back = record(
+        provider="mid",
+        chain=["near:timeout", "near:timeout", "near:timeout", "mid:ok"],
+        cost_usd=0.003525,
+        cost_savings_usd=0.5,
+        chain_costs_usd=[0.000464, 0.000464, 0.000464, 0.002133],
+        chain_savings_usd=[0.0, 0.0, 0.1, 0.4],
+    )
+    rows = rows_of([fell_back])
+    near, mid = (figures_of(rows, Kind.PROVIDER, name) for name in ("near", "mid"))
+
+    assert mid.cost_usd is not None
+    assert near.cost_usd is None
+    assert near.total_usd == pytest.approx(0.001392)
+    assert (mid.cost_usd.mean, mid.total_usd) == (0.002133, 0.002133)
+    assert (near.savings_usd, mid.savings_usd) == (0.1, 0.4)
+    assert figures_of(rows, Kind.PROFILE, "coding").total_usd == 0.003525
+
+
+@pytest.mark.parametrize("costs", [{}, {"chain_costs_usd": None}, {"chain_costs_usd": [1.0]}, {"chain_costs_usd": "much"}])
+def test_a_journal_without_the_cost_of_each_attempt_books_all_of_it_on_whom_was_asked_last(costs: dict[str, object]) -> None:
+    rows = rows_of([record(provider="mid", chain=["near:timeout", "mid:ok"], cost_usd=0.5, **costs)])
+
+    assert figures_of(rows, Kind.PROVIDER, "mid").total_usd == 0.5
+    assert figures_of(rows, Kind.PROVIDER, "near").total_usd is None

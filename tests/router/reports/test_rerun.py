@@ -89,9 +89,9 @@ def test_the_figures_of_each_side_are_its_own() -> None:
     assert first.total_s is not None
     assert (first.total_s.n, first.total_s.value, first.ttft_s) == (1, 2.0, None)
     assert (first.calls, first.fit, first.misfits) == (2, 1, {"ls: the arguments are no JSON object": 1})
-    assert (first.input_tokens, first.output_tokens, first.cache_read_tokens, first.cost_usd) == (10, 4, 3, 0.5)
+    assert (first.prompt_tokens, first.output_tokens, first.cache_read_tokens, first.cost_usd) == (13, 4, 3, 0.5)
     assert second.total_s is not None
-    assert (second.total_s.value, second.input_tokens, second.cost_usd, second.guessed_costs) == (3.0, 20, 1.25, 1)
+    assert (second.total_s.value, second.prompt_tokens, second.cost_usd, second.guessed_costs) == (3.0, 26, 1.25, 1)
     assert report.agreement.n == 1
 
 
@@ -141,7 +141,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
         *[a_pair(an_answer("a", "[red]x", LS), an_answer("b", "y", LS_OTHER))] * 6,
         left_out={"too-large": 2},
         bad_records=1,
-        ended="the next request might pass --max-usd",
+        ended="interrupted",
         spent_usd=0.5,
     )
     print_comparison(report, out)
@@ -156,7 +156,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
         "left out: 2 x too-large",
         "left out: 1 lines that are no record",
         "spent at most $0.500000 of $1.00",
-        "ended early: the next request might pass --max-usd",
+        "ended early: interrupted",
         "warning: 6 requests are few",
     ):
         assert words in shown

@@ -39,13 +39,27 @@ def test_a_line_of_coderouter_is_an_answer() -> None:
 
 @pytest.mark.parametrize(
     ("names", "count"),
-    [({}, 400), ({Kind.PROVIDER: "FAST"}, None), ({Kind.MODEL: "any"}, 400), ({Kind.CLASS: "interactive"}, 400)],
+    [({}, 400), ({Kind.PROFILE: "CODING"}, None), ({Kind.MODEL: "any"}, 400), ({Kind.CLASS: "interactive"}, 400)],
 )
 def test_names_are_compared_whole_and_without_case(names: dict[Kind, str], count: int | None) -> None:
     records = seeded()
-    expected = sum(one["provider"] == "fast" for one in records) if count is None else count
+    expected = sum(one["profile"] == "coding" for one in records) if count is None else count
 
     assert len(read_rows(records, Wanted(names=names)).rows) == expected
+
+
+def test_the_requests_of_a_provider_are_those_that_it_was_asked_first_or_later() -> None:
+    records = [record(), record(provider="slow", chain=["fast:timeout", "slow:ok"]), record(provider="slow", chain=["slow:ok"])]
+
+    assert len(read_rows(records, Wanted(names={Kind.PROVIDER: "Fast"})).rows) == 2
+    assert len(read_rows(records, Wanted(names={Kind.PROVIDER: "slow"})).rows) == 2
+
+
+def test_an_outcome_and_an_id_choose_too() -> None:
+    records = [record(request_id="a"), record(request_id="b", outcome="failed"), record(request_id="c", outcome="failed")]
+
+    assert [row.request_id for row in read_rows(records, Wanted(names={}, outcome=Outcome.FAILED)).rows] == ["b", "c"]
+    assert [row.outcome for row in read_rows(records, Wanted(names={}, request_id="b")).rows] == [Outcome.FAILED]
 
 
 def test_the_limit_keeps_the_last_of_those_that_are_meant() -> None:
@@ -60,6 +74,7 @@ def test_a_moment_is_where_it_begins() -> None:
     records = [record(ts=f"2026-01-0{day}T00:00:00.000Z") for day in range(1, 5)]
 
     assert len(read_rows(records, Wanted(names={}, since="2026-01-03")).rows) == 2
+    assert len(read_rows(records, Wanted(names={}, since="2026-01-03T00:00:00.000Z")).rows) == 2
 
 
 def test_an_unknown_name_is_an_error_that_says_which_there_are() -> None:
