@@ -38,7 +38,8 @@ _WIDE = 120  # columns from which three panels stand side by side, and providers
 _LEAST = (60, 16)  # columns and rows of a screen with all panels
 _NAME, _NAME_WIDE = 20, 60  # columns for the name of a provider or event
 _FRAME = 2  # rows of a panel's own
-_LEAST_INSIDE = 4  # rows of a panel: the words of the chart, and three of it
+_LEAST_INSIDE = 4  # rows of a panel beside others
+_LEAST_CHART = 3  # its words, and two rows of it
 _LEAST_EVENTS = 2  # of the newest, where it is low
 _NARROW = 80  # columns below which there is no room for what was saved beside a cost
 _NOTHING = "-"
@@ -126,7 +127,7 @@ def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: boo
     is_wide = width >= _WIDE
     gates, spend, costs = _gates(reading), _spend(reading), _costs(reading, is_narrow=width < _NARROW)
     needed = max(len(gates), len(spend) + len(costs), _LEAST_INSIDE) + _FRAME
-    has_chart = is_wide or room >= needed + _LEAST_INSIDE + _FRAME
+    has_chart = is_wide or room >= needed + _LEAST_CHART + _FRAME
     if not has_chart:
         gates.insert(0, [Text("requests per second"), Text(f"{view.pace.rates[-1]:.1f}" if view.pace.rates else _NOTHING)])
     first = min(needed, room // 2 if is_wide else max(room - _LEAST_EVENTS - _FRAME, (room + 1) // 2))
