@@ -91,6 +91,7 @@ class Tree:
     views: Views = field(factory=Views)  # listeners of whoever observes
     live: LiveRequests = field(factory=LiveRequests)
     sources: Sources = field(factory=Sources)
+    hop: str = field(factory=hex_id)  # by which this process knows its own requests
 
 
 @define(eq=False, kw_only=True)
@@ -245,6 +246,7 @@ def _provider(config: ProviderConfig, loaded: LoadedConfig, tree: Tree, previous
         auth_cooldown_s=auth_cooldown_s,
         keys_before=None if same_server is None else same_server.keys,
         slots_before=None if same_server is None else same_server.slots,
+        hop=tree.hop,
     )
 
 
@@ -288,6 +290,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         max_in_flight=server.max_in_flight,
         version=own_version(),
         is_canary=tree.canary.admits,
+        hop=tree.hop,
         new_id=tree.sources.new_id,
     )
 
@@ -343,7 +346,9 @@ class Source:
             providers=tuple(self._provider(provider, in_flight, processes, spend) for provider in config.providers),
             generation=self.deployed.number,
             daemon=self.tree.report(),
-            grammar_violations=_grammar_violations(self.deployed.current),
+            grammar_violations={str(dialect): count for dialect, count in generation.tally.violations.items()}
+            if config.server.grammar_check
+            else None,
             spend=spend,
             timezone=config.server.display_timezone or "UTC",
             fairness=FairnessReport.of(generation.fairness),
@@ -392,9 +397,3 @@ class Source:
     def _policy(self, name: str) -> PolicyReport:
         at_work, now = self.deployed.current, trio.current_time()
         return policy_of(at_work.generation, name, at_work.providers[name].keys.report(now), now)
-
-
-def _grammar_violations(assembled: Assembled) -> Mapping[str, int] | None:
-    if not assembled.loaded.config.server.grammar_check:
-        return None
-    return {dialect.value: count for dialect, count in assembled.generation.tally.violations.items()}

@@ -179,7 +179,7 @@ def _merge(path: Path, client: str, setup: Setup) -> None:
         sys.exit(EXIT_USAGE)
     path = path.expanduser()
     try:
-        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        old = path.read_bytes().decode() if path.exists() else ""  # line ends as they are
         new = merged(old, setup)
     except (OSError, ValueError) as error:
         click.echo(f"{path} {error if isinstance(error, ValueError) else f'cannot be read: {error.strerror}'}", err=True)

@@ -7,7 +7,7 @@
     ├─ Refused                the front says no before the body counts
     │  ├─ Unauthorized  HostNotAllowed  NotFound  MethodNotAllowed
     │  ├─ BodyTooLarge  UnsupportedMediaType  OverCapacity  QueueFull  ShuttingDown
-    │  └─ CancelledByOperator
+    │  └─ CancelledByOperator  LoopDetected
     ├─ GuardRejected          a guard stops the request: tool loop, tool count
     ├─ NoProviderAvailable    the chain is empty or every attempt failed
     ├─ UpstreamClientError    an upstream's 4xx that is the client's own fault
@@ -56,6 +56,7 @@ class ErrorKind(StrEnum):
     OVER_CAPACITY = "over_capacity"
     SHUTTING_DOWN = "shutting_down"
     CANCELLED_BY_OPERATOR = "cancelled_by_operator"
+    LOOP_DETECTED = "loop_detected"
     INTERNAL = "internal"
     UPSTREAM_CLIENT = "upstream_client"
     MIDSTREAM = "midstream"
@@ -244,6 +245,13 @@ class CancelledByOperator(Refused):
     """An operator has ended the request: nobody has failed, and the same request is not to come back by itself."""
 
     kind = ErrorKind.CANCELLED_BY_OPERATOR
+
+
+@define(kw_only=True, slots=False)
+class LoopDetected(Refused):
+    """The request was sent by this very router: a provider's address leads back here."""
+
+    kind = ErrorKind.LOOP_DETECTED
 
 
 @define(kw_only=True, slots=False)

@@ -113,10 +113,28 @@ def _budgets_that_never_fill(config: RouterConfig) -> Iterator[Advice]:
         cost = provider.cost
         if cost is None or cost.monthly_budget_usd is None:
             continue
-        is_priced = cost.input_tokens_per_million is not None or cost.output_tokens_per_million is not None
-        if not is_priced and not any(matches(price.match, provider.model) for price in config.prices):
+        if not _is_priced(config, provider):
             message = "no price is set: the budget fills only where the upstream itself says what it charges"
             yield Advice("unpriced-budget", ("providers", index, "cost", "monthly_budget_usd"), message)
+
+
+def _caps_that_cannot_hold(config: RouterConfig) -> Iterator[Advice]:
+    """Warn about providers that cost money, are booked as free, and are asked where a cap is to hold."""
+    overall = [f"[budget] {key}" for key in ("daily_usd", "monthly_usd") if getattr(config.budget, key)]
+    for index, provider in enumerate(config.providers):
+        through = [one.name for one in config.profiles if one.monthly_budget_usd and provider.name in one.providers]
+        caps = [*overall, *(f"monthly_budget_usd of profile {name}" for name in through)]
+        if caps and provider.paid and why_not_asked(config, provider, {}) is None and not _is_priced(config, provider):
+            price = f"{provider.name} is paid and has no price (input_tokens_per_million and output_tokens_per_million)"
+            message = f"{price}: it is booked at $0, unless it says itself what it charges, and {', '.join(caps)} cannot hold it"
+            yield Advice("unpriced-budget", ("providers", index, "paid"), message)
+
+
+def _is_priced(config: RouterConfig, provider: ProviderConfig) -> bool:
+    cost = provider.cost
+    if cost is not None and (cost.input_tokens_per_million, cost.output_tokens_per_million) != (None, None):
+        return True
+    return any(matches(price.match, provider.model) for price in config.prices)
 
 
 def _keys_without_effect(config: RouterConfig) -> Iterator[Advice]:
@@ -153,6 +171,7 @@ _RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _unused_restarts,
     _unknown_windows,
     _budgets_that_never_fill,
+    _caps_that_cannot_hold,
     _keys_without_effect,
     _recorded_requests,
 )

@@ -80,6 +80,16 @@ def _broken_answers_that_nobody_takes(config: RouterConfig) -> Iterator[Advice]:
         yield Advice("no-effect", ("profiles", index, "partial_stitch_action"), message)
 
 
+def _chains_that_end_with_the_first(config: RouterConfig) -> Iterator[Advice]:
+    for index, profile in enumerate(config.profiles):
+        if profile.max_attempts == 1 and len(profile.providers) > 1:
+            message = (
+                f"one of {len(profile.providers)} providers is asked for a request: where it fails, no other one is;"
+                " the others only take its place while it rests or is skipped"
+            )
+            yield Advice("no-fallback", ("profiles", index, "max_attempts"), message)
+
+
 def _limits_above_the_first(config: RouterConfig) -> Iterator[Advice]:
     server, fields = config.server, attrs.fields_dict(ServerConfig)
     for key in _LIMITS_OF_RUNNING:
@@ -131,6 +141,7 @@ _FINDERS: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _maps_that_nobody_reads,
     _rules_that_nobody_asks,
     _broken_answers_that_nobody_takes,
+    _chains_that_end_with_the_first,
     _limits_above_the_first,
     _drift_that_is_never_seen,
     _days_above_the_month,

@@ -1,4 +1,4 @@
-"""Which line of a TOML text says what: a scanner that knows keys and brackets, and nothing of the values.
+"""Which place of a TOML text says what: a scanner that knows keys and brackets, and nothing of the values.
 
 tomlkit keeps comments but hands out no line numbers. The text has been parsed before it comes here, or the parser's
 complaint is what a line is wanted for: at anything unexpected the scan ends and what was found stands."""
@@ -32,11 +32,24 @@ _SHORT_ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\
 
 
 @frozen(kw_only=True)
+class Part:
+    """A header, or a key with all of its value, from offset `start` to `end`; `value` is where that begins, None for a header."""
+
+    path: KeyPath
+    start: int
+    value: int | None
+    end: int
+
+
+@frozen(kw_only=True)
 class Lines:
-    """1-based line of every table header, key and array element; `repeated` holds the lines of keys said twice."""
+    """1-based line of every table header, key and array element; `repeated` holds the lines of keys said twice.
+
+    `parts` are the headers and keys that stand in lines of their own, in the order of the text."""
 
     of_path: dict[KeyPath, int]
     repeated: tuple[int, ...]
+    parts: tuple[Part, ...] = ()
 
     def line_of(self, path: KeyPath) -> int:
         """Return the line of `path`, or of the nearest table around it; 1 for the file as a whole."""
@@ -50,7 +63,7 @@ def locate(source: str) -> Lines:
     scanner = _Scanner(source=source)
     with suppress(_UnexpectedText):  # the parser has said it better
         scanner.document()
-    return Lines(of_path=scanner.found, repeated=tuple(scanner.repeated))
+    return Lines(of_path=scanner.found, repeated=tuple(scanner.repeated), parts=tuple(scanner.parts))
 
 
 class _UnexpectedText(Exception):
@@ -65,6 +78,7 @@ class _Scanner:
     at: int = 0
     found: dict[KeyPath, int] = field(factory=dict)
     repeated: list[int] = field(factory=list)
+    parts: list[Part] = field(factory=list)
     _tables: dict[KeyPath, int] = field(factory=dict)  # array of tables -> how many so far
     _said: set[KeyPath] = field(factory=set)  # headers and keys with a value
     _starts: list[int] = field(factory=list)
@@ -74,12 +88,15 @@ class _Scanner:
         self._starts = [0, *accumulate(len(line) for line in self.source.splitlines(keepends=True))]
         table: KeyPath = ()
         while self._skip_blank():
-            if self.source.startswith("[[", self.at):
+            start = self.at
+            if self.source.startswith("[[", start):
                 table = self._array_header()
-            elif self.source[self.at] == "[":
+            elif self.source[start] == "[":
                 table = self._header()
             else:
-                self._entry(table)
+                self.parts.append(self._entry(table))
+                continue
+            self.parts.append(Part(path=table, start=start, value=None, end=self.at))
 
     def _header(self) -> KeyPath:
         start = self.at
@@ -101,12 +118,16 @@ class _Scanner:
         self._mark((*array, index), start)
         return (*array, index)
 
-    def _entry(self, table: KeyPath) -> None:
+    def _entry(self, table: KeyPath) -> Part:
         start = self.at
         path = (*table, *self._key())
         self._expect("=")
         self._mark(path, start, is_said=True)
+        _ = self._match(_SPACE)
+        value = self.at
         self._value(path)
+        end = value + len(self.source[value : self.at].rstrip())  # a bare value is read up to its comment
+        return Part(path=path, start=start, value=value, end=end)
 
     def _value(self, path: KeyPath) -> None:
         _ = self._match(_SPACE)

@@ -9,8 +9,10 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from router.config.address import is_own_host
 from router.config.document import Document, Fault, at, tables, texts
 from router.config.locate import KeyPath
+from router.config.schema_server import ServerConfig
 
 AUTO = "auto"
 _ENDPOINTS = ("/chat/completions", "/messages")  # the adapter adds them (routing.md 15.2)
@@ -205,6 +207,26 @@ def _addresses(document: Document) -> Iterator[Fault]:
             yield Fault((*path, "base_url"), "is the address of an endpoint: end it before /chat/completions or /messages")
 
 
+def _loops(document: Document) -> Iterator[Fault]:
+    """Refuse providers that are this router: a request to one would come back, and again, until every place is taken."""
+    host, port = at(document, ("server", "host")), at(document, ("server", "port"))
+    allowed = [name for _, name in texts(document, "server", "allowed_hosts")]
+    for path, provider in tables(document, "providers"):
+        url = provider.get("base_url")
+        if (
+            not isinstance(url, str)
+            or provider.get("enabled") is False
+            or _port(url) != (ServerConfig().port if port is None else port)
+        ):
+            continue
+        bind = host if isinstance(host, str) and host else ServerConfig().host
+        if is_own_host(urlsplit(url).hostname or "", bind_host=bind, allowed_hosts=allowed):
+            yield Fault(
+                (*path, "base_url"),
+                f"is this router's own address: a request to {provider.get('name')} would come back to it",
+            )
+
+
 def _records_need_a_place(document: Document) -> Iterator[Fault]:
     for table in ("audit", "request_log", "capture"):
         if at(document, (table, "enabled")) is True and at(document, ("server", "state_dir")) is None:
@@ -251,6 +273,7 @@ _RULES: tuple[Callable[[Document], Iterator[Fault]], ...] = (
     _runnable,
     _managed,
     _addresses,
+    _loops,
     _records_need_a_place,
     _exposure,
 )

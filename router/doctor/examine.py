@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from router.config.capability_table import read_builtin
 from router.config.schema import LoadedConfig, ProviderConfig
@@ -14,11 +14,12 @@ from router.doctor import questions, verdicts, windows
 from router.doctor.asking import Asker, open_asker
 from router.doctor.findings import Finding, Setting, Verdict
 from router.doctor.heard import Heard
-from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port
+from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port, profile_limits
 from router.doctor.questions import Question
 from router.doctor.served import Served, is_like_ollama, is_near, look, model_names, page
 from router.doctor.verdicts import Case
 from router.errors import FailureReason
+from router.onboarding.servers import TITLES, ServerKind
 from router.providers.capabilities import resolve_capabilities
 from router.providers.urls import provider_urls
 
@@ -43,6 +44,15 @@ class Examination:
 
     async def run(self) -> None:
         """Ask everything and tell each finding as it comes."""
+        answers: list[Heard] = []
+        await self._ask_all(answers)
+        case = self._case(Served())
+        for name, limit_s, wanted_s in profile_limits(self.loaded.config, self.config, answers):
+            seen = f"an answer took {max(one.total_s for one in answers):.1f} s, over {name}, which is {limit_s:g} s"
+            advice = f"raise {name} to {wanted_s:g}, or ask somebody faster there"
+            self.tell(case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", advice))
+
+    async def _ask_all(self, answers: list[Heard]) -> None:
         why = self.loaded.secrets.unconfigured.get(self.config.name)
         if why is not None:
             unseen = self._case(Served())
@@ -50,13 +60,13 @@ class Examination:
             self.tell(unseen.finding(verdicts.CHAT, verdict, why.detail, "a provider that can be asked", "set what is missing"))
             self._tell_all(verdicts.skipped(unseen, "it cannot be asked", but=(verdicts.CHAT,)))
             return
-        case = await self._first_answer()
+        case = await self._first_answer(answers)
         if case is None:
             return
         async with open_asker(self.config, self.loaded.secrets) as asker:
-            await _ask_the_rest(case, Patient(case=case, asker=asker, tell=self.tell), self.tell)
+            await _ask_the_rest(case, Patient(case=case, asker=asker, tell=self.tell, answers=answers), self.tell)
 
-    async def _first_answer(self) -> Case | None:
+    async def _first_answer(self, answers: list[Heard]) -> Case | None:
         """Return the case once the provider has answered, with what had to be mended for it; None where it does not."""
         for _ in range(MAX_MENDS + 1):
             async with open_asker(self.config, self.loaded.secrets) as asker:
@@ -66,6 +76,7 @@ class Examination:
                 finding = verdicts.chat(case, heard)
                 if heard.trouble is None:
                     self.tell(finding)
+                    answers.append(heard)
                     return case
                 settings, advice = await self._mend(asker, heard)
             if heard.trouble.reason is FailureReason.CONNECTION and not settings and self._is_managed():
@@ -130,11 +141,14 @@ class Examination:
 
 @define(kw_only=True)
 class Patient:
-    """Asks without the provider's time limits once one of them was too short, and tells by how much."""
+    """Asks without the provider's time limits once one of them was too short, and tells by how much.
+
+    `answers` gets all that come."""
 
     case: Case
     asker: Asker
     tell: Tell
+    answers: list[Heard] = field(factory=list)
     _is_unhurried: bool = False
 
     async def ask(self, question: Question) -> Heard:
@@ -153,6 +167,8 @@ class Patient:
             seen = f"an answer took {waited_s + heard.total_s:.1f} s, over {names}"
             self.tell(self.case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", "give it more time", *settings))
             self.case = evolve(self.case, config=mended(self.case.config, settings))
+        if heard.trouble is None:
+            self.answers.append(heard)
         return heard
 
 
@@ -183,22 +199,22 @@ async def _ask_the_rest(case: Case, asker: Patient, tell: Tell) -> None:
     if is_like_ollama(config, served):
         tell(verdicts.num_ctx(case, await asker.ask(questions.canary(thinks=case.thinks, is_exact=is_exact))))
     else:
-        tell(case.finding(verdicts.NUM_CTX, Verdict.SKIP, "its server refuses a prompt that is too long"))
+        tell(case.finding(verdicts.NUM_CTX, Verdict.SKIP, _not_of_ollama(case)))
     heard = await asker.ask(questions.tool_call(thinks=case.thinks, is_exact=is_exact, stream=config.capabilities.streaming))
     for finding in verdicts.tool_calls(case, heard, await _whole(case, asker, heard)):
         tell(finding)
     if config.kind == "anthropic":
         tell(await _thinking(case, asker))
     else:
-        tell(case.finding(verdicts.THINKING, Verdict.SKIP, "asked of the kind anthropic only"))
+        tell(case.finding(verdicts.THINKING, Verdict.SKIP, f"not asked: for the kind anthropic, and this is {config.kind}"))
     if config.kind in LEAKY_KINDS:
         tell(verdicts.leak(case, (heard, await asker.ask(questions.sum_of_two(is_exact=is_exact)))))
     else:
-        tell(case.finding(verdicts.LEAK, Verdict.SKIP, "its API has a place of its own for reasoning"))
+        tell(case.finding(verdicts.LEAK, Verdict.SKIP, f"not asked: the kind {config.kind} has a field for reasoning"))
     if is_like_ollama(config, served):
         tell(verdicts.streaming(case, await asker.ask(questions.counting(thinks=case.thinks))))
     else:
-        tell(case.finding(verdicts.STREAMING, Verdict.SKIP, "its server has no limit of its own for answers"))
+        tell(case.finding(verdicts.STREAMING, Verdict.SKIP, _not_of_ollama(case)))
     tell(await _cache(case, asker))
 
 
@@ -220,9 +236,16 @@ async def _thinking(case: Case, asker: Patient) -> Finding:
 async def _cache(case: Case, asker: Patient) -> Finding:
     flag = case.capabilities.cache_control
     if case.config.kind != "anthropic" or flag.value is not True or flag.origin == "heuristic":
-        return case.finding(verdicts.CACHE, Verdict.SKIP, "asked of the kind anthropic with prompt_cache = true only")
+        return case.finding(verdicts.CACHE, Verdict.SKIP, "not asked: for the kind anthropic with prompt_cache = true")
     first = await asker.ask(questions.cached())
     return verdicts.cache(case, first, await asker.ask(questions.cached()))
+
+
+def _not_of_ollama(case: Case) -> str:
+    """Return why what only an Ollama gets wrong is not asked: nothing is known of how this server does it."""
+    program = case.served.program
+    told = "" if program in (None, ServerKind.OTHER) else f", at {TITLES[program]}"
+    return f"not asked: for an Ollama, and this is {case.config.kind}{told}"
 
 
 def _base_url(url: str) -> Setting:

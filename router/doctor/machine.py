@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CONFIG, PERMISSIONS, STATE = "configuration", "permissions", "state-directory"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOLD_ELSEWHERE = frozenset({"missing-credential", "missing-package"})  # by the checks of secrets and of providers
-_GRAVE = frozenset({"empty-profile"})
+_GRAVE = frozenset({"empty-profile", "unpriced-budget"})
 
 
 def check_config(loaded: LoadedConfig) -> Iterator[Finding]:
@@ -50,14 +50,13 @@ def check_state(directory: Path) -> Finding:
 def _state(directory: Path) -> Finding:
     if not directory.exists():
         parent = next(path for path in directory.parents if path.exists())
-        if os.access(parent, os.W_OK):
+        if (why := _why_not_written(parent)) is None:
             return _finding(STATE, Verdict.OK, f"{directory} is made at the first start")
-        return _finding(
-            STATE, Verdict.ERROR, f"{directory} cannot be made in {parent}", "a place to write", "set [server].state_dir"
-        )
-    if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
+        seen, advice = f"{directory} cannot be made: {parent} {why}", "set [server].state_dir"
+        return _finding(STATE, Verdict.ERROR, seen, "a place to write", advice)
+    if (why := _why_not_written(directory)) is not None:
         advice = "give it to the user that the router runs as, or set [server].state_dir"
-        return _finding(STATE, Verdict.ERROR, f"{directory} cannot be written to", "a directory of your own", advice)
+        return _finding(STATE, Verdict.ERROR, f"{directory} {why}", "a directory of your own", advice)
     others = [path.name for path in sorted(directory.iterdir()) if path.is_file() and path.stat().st_mode & _OTHERS]
     if others:
         seen = f"{', '.join(others)} in {directory} can be read by others"
@@ -65,6 +64,17 @@ def _state(directory: Path) -> Finding:
             STATE, Verdict.WARN, seen, "mode 0600", f"chmod 0600 {' '.join(str(directory / name) for name in others)}"
         )
     return _finding(STATE, Verdict.OK, f"{directory} can be written to")
+
+
+def _why_not_written(directory: Path) -> str | None:
+    """Return why nothing can be made in a directory, None where it can: it is tried, since modes do not tell all of it."""
+    if not directory.is_dir():
+        return "is no directory"
+    try:
+        Path(tempfile.mkdtemp(prefix=".nursery-router-doctor-", dir=directory)).rmdir()
+    except OSError as error:
+        return f"cannot be written to: {error.strerror}"
+    return None
 
 
 def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from router.config.schema import ProviderConfig
+from router.config.schema import ProviderConfig, RouterConfig
 from router.doctor.findings import Setting
 from router.doctor.heard import Heard
 from router.onboarding.servers import LocalModel, ranked
@@ -84,6 +84,27 @@ def _too_short(config: ProviderConfig, first: float, gap: float, total: float) -
         yield idle, _limit(gap, limit)
     if config.total_timeout_s is not None and config.total_timeout_s < total:
         yield "total_timeout_s", _limit(total, config.total_timeout_s)
+
+
+def profile_limits(
+    config: RouterConfig, provider: ProviderConfig, answers: Sequence[Heard]
+) -> Iterator[tuple[str, float, float]]:
+    """Yield the limits around a provider that some of its answers would not have kept: name, seconds, and what would do.
+
+    These are no keys of the provider's: the profiles that ask it have them, and the daemon for its streams."""
+    first = max((one.total_s if one.first_s is None else one.first_s for one in answers), default=0.0)
+    gap, total = max((one.gap_s for one in answers), default=0.0), max((one.total_s for one in answers), default=0.0)
+    streamed = max((one.total_s for one in answers if one.is_stream), default=0.0)
+    first = first if provider.first_byte_timeout_s is None else 0.0  # the provider's own keys win over the profile's timeout_s
+    silence = max(first, gap if provider.idle_timeout_s is None else 0.0)
+    limits = [("stream_deadline_s of [server]", config.server.stream_deadline_s, streamed)]
+    for profile in config.profiles:
+        if provider.name in profile.providers:
+            limits.append((f"request_deadline_s of profile {profile.name}", profile.request_deadline_s, total))
+            limits.append((f"timeout_s of profile {profile.name}", profile.timeout_s, silence))
+    for name, limit, seen in limits:
+        if limit is not None and limit < seen:
+            yield name, limit, _limit(seen, limit)
 
 
 def _limit(seen_s: float, limit_s: float) -> float:

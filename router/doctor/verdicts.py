@@ -25,6 +25,7 @@ THINKING, LEAK, STREAMING, CACHE = "thinking", "reasoning-leak", "streaming", "c
 PROBES = (CHAT, NUM_CTX, TOOLS, THINKING, LEAK, STREAMING, CACHE)
 
 _NOT_FOUND = frozenset({404, 405, 410, 501})
+_SHOWN_CHARS = 60  # of an answer, in a finding
 _REPAIRED_KINDS = ("openai_compat", "ollama")
 
 
@@ -115,7 +116,7 @@ def tool_calls(case: Case, heard: Heard, whole: Heard | None) -> tuple[Finding, 
         seen, advice = "calls come in whole answers only, none in a stream", "ask for whole answers where tools are offered"
         missing = case.finding(TOOL_STREAM, Verdict.NEEDS_TUNING, seen, "a call in a stream", advice, buffered)
         return _called(case), missing
-    return (_not_called(case, heard),)
+    return (_not_called(case, heard, whole),)
 
 
 def _called(case: Case) -> Finding:
@@ -135,7 +136,7 @@ def _streamed(case: Case, heard: Heard) -> Finding:
     return case.finding(TOOL_STREAM, Verdict.OK, "the call comes in a stream, in one piece")
 
 
-def _not_called(case: Case, heard: Heard) -> Finding:
+def _not_called(case: Case, heard: Heard, whole: Heard | None) -> Finding:
     declared = case.capabilities.tools
     mode = case.config.tool_repair or ("balanced" if case.config.kind in _REPAIRED_KINDS else "off")
     if _is_repaired(heard.text, mode):
@@ -146,13 +147,23 @@ def _not_called(case: Case, heard: Heard) -> Finding:
         setting = Setting(keys=("tool_repair",), value=better)
         seen = f"the call comes as text, which tool_repair = {mode} leaves alone"
         return case.finding(TOOLS, Verdict.NEEDS_TUNING, seen, "a call", "have it mended", setting)
-    seen = f"refused: {heard.trouble}" if heard.trouble is not None else "no call"
+    again = "" if whole is None else f"; without a stream, {_said(whole)}"
+    seen = f"asked to call the tool {TOOL.name}; {_said(heard)}{again}"
     if declared.value is not True:
         return case.finding(TOOLS, Verdict.OK if declared.value is False else Verdict.INFORMATION, seen)
     no = Setting(keys=("capabilities", "tools"), value=False)
     expected = f"a call: tools = true ({declared.origin})"
     advice = "say that it cannot, or take a model, or a chat template of the server's, that can"
     return case.finding(TOOLS, Verdict.NEEDS_TUNING, seen, expected, advice, no)
+
+
+def _said(heard: Heard) -> str:
+    """Return what came in the place of a call."""
+    if heard.trouble is not None:
+        return f"refused: {heard.trouble}"
+    if text := heard.text.strip():
+        return f"answered in text: {text[:_SHOWN_CHARS]!r}{' ...' if len(text) > _SHOWN_CHARS else ''}"
+    return "thought, and said nothing" if heard.thinking else "nothing came"
 
 
 def _is_repaired(text: str, mode: str) -> bool:

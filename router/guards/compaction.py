@@ -45,9 +45,10 @@ def asks_to_summarise(request: NeutralRequest) -> bool:
     if last is None or last.role is not Role.USER:
         return False
     texts = [block.text for block in last.content if isinstance(block, Text)]
-    return bool(texts) and _is_order(texts[-1])
+    return bool(texts) and is_order(texts[-1])
 
 
-def _is_order(text: str) -> bool:
+def is_order(text: str) -> bool:
+    """Tell whether a text orders a summary of the conversation that it stands in."""
     ends = (text,) if len(text) <= 2 * _ASKED_WITHIN else (text[:_ASKED_WITHIN], text[-_ASKED_WITHIN:])
     return any(_ORDER.search(end) for end in ends)

@@ -14,7 +14,8 @@ import orjson
 import trio
 from attrs import define
 
-from router.errors import InvalidRequest, NotFound, OverCapacity, RouterError, ShuttingDown, Unauthorized
+from router.domain.hops import is_loop
+from router.errors import InvalidRequest, LoopDetected, NotFound, OverCapacity, RouterError, ShuttingDown, Unauthorized
 from router.ingress.asgi_types import Receive, Scope, Send
 from router.ingress.drain import Drain
 from router.ingress.exchange import Exchange, NewId, hex_id
@@ -50,7 +51,7 @@ class Front:
     """Immutable but for what `drain` counts. `answer_model` gets every model route (`chat.py`).
 
     `is_canary` tells by its headers the daemon's own question whether it lives (canary.py): load and drain, which it must not
-    count in, are no reason to say no."""
+    count in, are no reason to say no. `hop` is what a request carries that this very process has sent (domain/hops.py)."""
 
     gate: FrontGate
     drain: Drain
@@ -61,6 +62,7 @@ class Front:
     version: str
     new_id: NewId = hex_id
     is_canary: Callable[[Mapping[str, str]], bool] = lambda _headers: False
+    hop: str = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope: `http`, `websocket` (always refused) or `lifespan`."""
@@ -90,7 +92,7 @@ class Front:
             await serve(exchange, partial(self._answer_page, page=target), self.observer)
 
     def _admit(self, exchange: Exchange, raw_path: bytes) -> Target:
-        """Return what answers, or raise what refuses: target's form, Host, route, token, drain, load, in this order."""
+        """Return what answers, or raise what refuses: target's form, Host, route, token, loop, drain, load, in this order."""
         if not raw_path.startswith(b"/"):
             # Quart would route an absolute target by its path, past every check that looked at the whole of it (stack.md)
             raise InvalidRequest(message="the request target must be a path that starts with /")
@@ -110,6 +112,10 @@ class Front:
             self.gate.check_scraper(exchange.headers, exchange.peer)
             return target
         self.gate.check_token(exchange.headers, exchange.query)
+        if isinstance(target, ModelRoute) and is_loop(exchange.headers, self.hop):
+            raise LoopDetected(
+                message="this router has sent the request itself: the base_url of one of its providers leads back here"
+            )
         if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):
             if self.drain.is_started:
                 raise ShuttingDown(message="the router is stopping; ask again in a few seconds")

@@ -35,7 +35,7 @@ from router.ports import OpenInfo, Provider, ReadsOn, UpstreamCall
 from router.routing.answer import Answer
 from router.routing.capability_gate import Needs, needs_of_body, output_limit
 from router.routing.profile import ProfileChoice
-from router.routing.session import AgentTag, agent_of, session_key
+from router.routing.session import AgentTag, agent_of, seen_class, session_key
 from router.wire.anthropic.deferred_tools import refuse_deferred
 from router.wire.dialect import Dialect, EventEncoder, ReplyOptions
 from router.wire.message_cut import cut_messages
@@ -57,7 +57,7 @@ class Turn:
     headers: Mapping[str, str]
     choice: ProfileChoice
     profile: ProfileConfig
-    agent: AgentTag  # who of a client's agents asks, as far as it is told without looking into the conversation
+    agent: AgentTag  # who of a client's agents asks, told by its headers, or seen without reading more than its end
     session: str | None  # the key of the conversation; None too where nothing of this configuration asks for it
     hints: tuple[str, ...] = ()  # of the guards, to the model
     counted_tokens: int = 0  # of the input by our own count, 0 as long as nobody has asked for it
@@ -71,6 +71,9 @@ class Turn:
         question = Question.read(generation.dialects, route, body)
         view = question.view
         session = session_key(exchange.headers, view) if generation.keeps_sessions else None
+        agent = agent_of(exchange.headers, {key: view.get(key) for key in TOLD_SESSIONS})
+        if agent.klass == "unknown":
+            agent = evolve(agent, klass=seen_class(exchange.headers, view))
         choice, counted_tokens = choose_profile(generation, exchange, question, session)
         return cls(
             generation=generation,
@@ -81,7 +84,7 @@ class Turn:
             choice=choice,
             profile=generation.profiles[choice.profile],
             session=session,
-            agent=agent_of(exchange.headers, {key: view.get(key) for key in TOLD_SESSIONS}),
+            agent=agent,
             counted_tokens=counted_tokens,
             neutral=question.neutral,
             is_validated=question.neutral is not None,

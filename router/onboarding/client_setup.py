@@ -110,7 +110,8 @@ def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
         name = left.strip().removeprefix("export ").strip()
         seen.add(name)
         if (value := values.get(name)) is not None:
-            lines.append(f"{'export ' if left.strip() != name else ''}{name}={value}")
+            end = "\r" if line.endswith("\r") else ""
+            lines.append(f"{'export ' if left.strip() != name else ''}{name}={value}{end}")
         elif name not in values or right.strip() != PLACEHOLDER:  # written when no token was asked for
             lines.append(line)
     return _joined(*lines, *(f"{name}={value}" for name, value in values.items() if value is not None and name not in seen))

@@ -336,17 +336,20 @@ def build_provider(
     auth_cooldown_s: float = 60.0,
     keys_before: KeyPool | None = None,
     slots_before: FairSlots | None = None,
+    hop: str | None = None,
 ) -> HttpProvider:
     """Return the provider that a configuration describes; opens no connection, and later ones by `dial`.
 
     What `keys_before` knows of a key that is still there, its rest and its pace, goes on; and who holds one of
-    `slots_before` is still counted, under the number of slots that holds from now on."""
+    `slots_before` is still counted, under the number of slots that holds from now on. `hop` is what `domain/hops.py` adds."""
     keys = KeyPool.of(secrets.keys_of(config.name), config.limits, auth_cooldown_s=auth_cooldown_s, before=keys_before)
     static, user_agent = secrets.headers.get(config.name, {}), f"router/{own_version()}"
     return HttpProvider(
         config=config,
         urls=provider_urls(config),
-        headers=tuple(plan_headers(config, credential=key.credential, static=static, user_agent=user_agent) for key in keys.keys),
+        headers=tuple(
+            plan_headers(config, credential=key.credential, static=static, user_agent=user_agent, hop=hop) for key in keys.keys
+        ),
         keys=keys,
         slots=slots_before,
         bodies=plan_body(config, DIALECTS[DIALECT_OF_KIND[config.kind]]),

@@ -1,4 +1,4 @@
-"""The header fields of an upstream request: ours, the configured ones, and the two of a client that may pass.
+"""The header fields of an upstream request: ours, the configured ones, and the three of a client that may pass.
 
 A client's credentials never do: they are for the router (wire.md 2.1)."""
 
@@ -11,6 +11,7 @@ from attrs import field, frozen
 from router.config.schema import ProviderConfig
 from router.config.schema_provider import ProviderKind
 from router.config.secret import Secret
+from router.domain import hops
 
 DEFAULT_ANTHROPIC_VERSION = "2023-06-01"
 BETA = "anthropic-beta"
@@ -33,13 +34,15 @@ class HeaderPlan:
     betas: tuple[str, ...] = ()  # from the configured headers
     allow_betas: frozenset[str] | None = None
     drop_betas: frozenset[str] = frozenset()
+    hop: str | None = None  # this router's word, by which it knows its own requests; None: of nobody who could be asked
 
     def headers(self, client: Mapping[str, str], refused_betas: Collection[str] = ()) -> RawHeaders:
         """Return the fields for one request; `refused_betas` are those that the upstream has said no to."""
+        told = () if self.hop is None else ((hops.HEADER.encode(), hops.with_hop(client, self.hop).encode()),)
         if not self.is_anthropic:
-            return self.fixed
+            return (*self.fixed, *told)
         version = self.version or client.get(VERSION) or DEFAULT_ANTHROPIC_VERSION
-        sent = [*self.fixed, (VERSION.encode(), version.encode())]
+        sent = [*self.fixed, *told, (VERSION.encode(), version.encode())]
         if betas := self.sent_betas(client, refused_betas):
             sent.append((BETA.encode(), ",".join(betas).encode()))
         return tuple(sent)
@@ -56,7 +59,7 @@ class HeaderPlan:
 
 
 def plan_headers(
-    config: ProviderConfig, *, credential: Secret | None, static: Mapping[str, Secret], user_agent: str
+    config: ProviderConfig, *, credential: Secret | None, static: Mapping[str, Secret], user_agent: str, hop: str | None = None
 ) -> HeaderPlan:
     """Return the header plan of one provider; `static` are its configured headers with their values resolved.
 
@@ -80,6 +83,7 @@ def plan_headers(
         betas=betas,
         allow_betas=None if config.allow_betas is None else frozenset(config.allow_betas),
         drop_betas=frozenset(config.drop_betas),
+        hop=hop,
     )
 
 

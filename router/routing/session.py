@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from attrs import frozen
 
 from router.config.schema_rules import RequestClass
-from router.guards.compaction import is_flagged
+from router.guards.compaction import is_flagged, is_order
 from router.wire.attribution import PREFIX as ATTRIBUTION
 
 AgentClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary", "unknown"]
@@ -33,7 +33,8 @@ _INSTRUCTIONS = ("system", "developer")
 class AgentTag:
     """Who sent a request: `session` is the conversation with all its agents, None where nothing tells.
 
-    `klass` is what Claude Code says of the request, `agent` the sub-agent's id, or its type where it has none, or ""."""
+    `klass` is what Claude Code says of the request, or what is seen of one that says nothing (`seen_class`), `agent` the
+    sub-agent's id, or its type where it has none, or ""."""
 
     session: str | None
     klass: AgentClass
@@ -62,6 +63,23 @@ def agent_of(headers: Mapping[str, str], document: Mapping[str, object]) -> Agen
     if klass == "unknown" and headers.get(AGENT_ID):
         klass = "subagent"
     return AgentTag(session=_base_key(headers, document), klass=klass, agent=_word(agent) if agent else "")
+
+
+def seen_class(headers: Mapping[str, str], document: Mapping[str, object]) -> AgentClass:
+    """Return the class of a request of Claude Code that says none; `unknown` of other clients.
+
+    Before 2.1.273, or without its variable, it says none. But sub-agents have an id of their own, only what belongs to its
+    conversation offers tools, and titles and the like offer none (clients.md 1)."""
+    if not headers.get(CLAUDE_CODE_SESSION):
+        return "unknown"
+    if headers.get(AGENT_ID):
+        return "subagent"
+    messages = document.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    said = list(_texts(last.get("content"))) if isinstance(last, dict) and last.get("role") == "user" else []
+    if said and is_order(said[-1]):
+        return "compaction"
+    return "main" if document.get("tools") else "auxiliary"
 
 
 def _class_of(headers: Mapping[str, str]) -> AgentClass:

@@ -112,6 +112,7 @@ _WORDS = {
     ErrorKind.CANCELLED_BY_OPERATOR: _Words(
         403, "permission_error", "permission_error", "cancelled_by_operator", "PERMISSION_DENIED"
     ),
+    ErrorKind.LOOP_DETECTED: _Words(508, "api_error", "server_error", "loop_detected", "FAILED_PRECONDITION"),
     ErrorKind.INTERNAL: _Words(500, "api_error", "server_error", "internal_error", "INTERNAL"),
     ErrorKind.UPSTREAM_CLIENT: _Words(400, _INVALID, _INVALID, None, _ARGUMENT),
     ErrorKind.MIDSTREAM: _Words(502, "api_error", "upstream_error", "mid_stream_failure", "UNAVAILABLE"),
@@ -275,7 +276,7 @@ def _should_retry(error: RouterError, status: int) -> str | None:
     """Return what the client SDKs shall do; without it they walk the whole chain again (wire.md 17.2)."""
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return None
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR or error.kind is ErrorKind.LOOP_DETECTED:
         return "true" if status == HTTPStatus.TOO_MANY_REQUESTS else "false"
     is_final = isinstance(error, UpstreamClientError) or (isinstance(error, NoProviderAvailable) and error.permanent)
     return "false" if status == HTTPStatus.BAD_GATEWAY and is_final else "true"

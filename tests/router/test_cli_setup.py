@@ -226,6 +226,22 @@ def test_a_settings_file_is_merged_with_a_copy_and_only_once(config: Path, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["router.toml", "settings.json", "settings.json.bak"]
 
 
+@pytest.mark.parametrize(
+    ("client", "old"),
+    [("codex", b'theme = "dark" # mine\r\n[[mcp]]\r\nx = 1\r\n'), ("gemini", b"A=1\r\nexport GEMINI_MODEL=x\r\n")],
+)
+def test_a_file_keeps_its_line_ends(config: Path, tmp_path: Path, client: str, old: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(old)
+
+    result = run("env", client, "--config", str(config), "--write", str(file))
+
+    kept = [line for line in old.splitlines(keepends=True) if b"GEMINI_MODEL" not in line]
+    assert result.exit_code == 0
+    assert all(line in file.read_bytes().splitlines(keepends=True) for line in kept)
+    assert file.read_bytes().count(b"\r\n") >= old.count(b"\r\n")
+
+
 @pytest.mark.parametrize("client", [name for name, setup in CLIENTS.items() if setup(facts_of(read(SMALL))).file_format is None])
 def test_a_client_without_a_file_has_nothing_to_write(config: Path, tmp_path: Path, client: str) -> None:
     result = run("env", client, "--config", str(config), "--write", str(tmp_path / "x"))

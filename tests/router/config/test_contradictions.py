@@ -97,7 +97,7 @@ def test_going_on_with_a_broken_answer_where_one_alone_is_asked_is_warned_about(
     going_on = SMALL + 'partial_stitch_action = "continue"\n'
     text = going_on if is_alone else two(going_on) + "max_attempts = 1\n"
 
-    (warning,) = read(text, "providers.a.prefill=true").warnings
+    (warning,) = [one for one in read(text, "providers.a.prefill=true").warnings if one.kind == "no-effect"]
 
     assert warning.path == "profiles[0].partial_stitch_action"
     assert warning.message.startswith("this profile asks one provider alone: ")
@@ -161,3 +161,43 @@ def test_limits_of_reading_on_are_warned_about_where_nobody_reads_on(key: str) -
 
     assert warned(text) == [("no-effect", f"providers[0].{key}", 5)]
     assert warned(text, "providers.a.on_disconnect=drain") == []
+
+
+@pytest.mark.parametrize(("text", "attempts", "is_told"), [(two(SMALL), 1, True), (two(SMALL), 2, False), (SMALL, 1, False)])
+def test_a_chain_that_ends_with_the_first_is_warned_about(text: str, attempts: int, *, is_told: bool) -> None:
+    found = [(kind, path) for kind, path, _ in warned(text + f"max_attempts = {attempts}\n") if kind == "no-fallback"]
+
+    assert found == ([("no-fallback", "profiles[0].max_attempts")] if is_told else [])
+
+
+PAID = SMALL.replace("[[profiles]]", "paid = true\n[[profiles]]", 1) + "[routing]\nallow_paid = true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "caps"),
+    [
+        (PAID + "[budget]\ndaily_usd = 1\n", "[budget] daily_usd"),
+        (PAID + "[budget]\ndaily_usd = 1\nmonthly_usd = 9\n", "[budget] daily_usd, [budget] monthly_usd"),
+        (PAID.replace("[routing]", "monthly_budget_usd = 1\n[routing]"), "monthly_budget_usd of profile default"),
+    ],
+)
+def test_a_cap_that_cannot_hold_is_warned_about_with_its_provider(text: str, caps: str) -> None:
+    (told,) = [warning for warning in read(text).warnings if warning.kind == "unpriced-budget"]
+
+    assert told.path == "providers[0].paid"
+    assert told.message.startswith("a is paid and has no price (input_tokens_per_million and ")
+    assert f"{caps} cannot hold it" in told.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PAID,  # no cap
+        PAID + "[budget]\ndaily_usd = 0\n",  # holds from the start
+        PAID + '[budget]\ndaily_usd = 1\n[[prices]]\nmatch = "m"\ninput_tokens_per_million = 1\n',
+        PAID.replace("allow_paid = true", "allow_paid = false") + "[budget]\ndaily_usd = 1\n",  # never asked
+        SMALL + "[budget]\ndaily_usd = 1\n",  # costs nothing
+    ],
+)
+def test_a_cap_that_holds_is_no_warning(text: str) -> None:
+    assert "unpriced-budget" not in [kind for kind, _, _ in warned(text)]

@@ -55,8 +55,42 @@ def test_a_text_that_is_no_toml_is_refused() -> None:
 
 
 def test_a_text_that_would_say_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match="put the lines in by hand"):
-        with_values("t.s.q = 1\n", VALUES)
+    with pytest.raises(ValueError, match="put it in by hand"):
+        with_values("never = nan\n", VALUES)  # equal to nothing, itself included
+
+
+def test_keys_that_are_written_with_dots_are_added_to() -> None:
+    assert with_values("t.s.q = 1 # kept\n", {"t": {"r": {"x": "y"}}}) == 't.s.q = 1 # kept\n\n[t.r]\nx = "y"\n'
+
+
+TANGLED = """\
+# mine
+[[mcp]]
+name = "one"
+[projects."/home/a"]
+trust = 'yes'   # spelled so
+[[other]]
+b = 1
+[[mcp]]
+name = "two"
+[model_providers.mine]
+name = "x"
+"""
+
+
+def test_tables_that_stand_between_others_stay_where_they_are() -> None:
+    values = {"model": "m", "model_providers": {"router": {"name": "r", "base_url": "u"}}}
+
+    after = with_values(TANGLED, values)
+
+    assert after == f'model = "m"\n\n{TANGLED}\n[model_providers.router]\nname = "r"\nbase_url = "u"\n'
+    assert with_values(after, values) == after
+
+
+def test_what_is_taken_out_takes_its_line_and_nothing_else() -> None:
+    text = with_values(TANGLED.replace("trust", "own = 1 # gone\ntrust"), {}, without=[("projects", "/home/a", "own")])
+
+    assert text == TANGLED
 
 
 @given(

@@ -62,6 +62,37 @@ def test_one_value_changes_one_line(path: KeyPath, value: object, old: str, new:
     assert with_settings(TEXT, {path: value}) == TEXT.replace(old, new, 1)
 
 
+TANGLED = """\
+[[providers]]
+name = "mid"
+timeout_s = 1
+[[profiles]]
+name = "coding"
+providers = [ "mid" ]
+
+[[providers]]
+name="me"   # one more
+[providers.extra_body.options]
+seed = 0x10
+[[profiles]]
+name = "loop"
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "old", "new"),
+    [
+        (("providers", 0, "timeout_s"), 30.0, "timeout_s = 1", "timeout_s = 30.0"),
+        (("providers", 1, "model"), "m", "# one more\n", '# one more\nmodel = "m"\n'),
+        (("providers", 1, "extra_body", "keep"), True, "# one more\n", "# one more\nextra_body.keep = true\n"),
+        (("profiles", 0, "providers"), ["mid", "me"], '[ "mid" ]', '[ "mid", "me" ]'),
+        (("providers", 1, "extra_body", "options", "seed"), 3, "0x10", "3"),
+    ],
+)
+def test_tables_of_two_kinds_in_turns_keep_their_order(path: KeyPath, value: object, old: str, new: str) -> None:
+    assert with_settings(TANGLED, {path: value}) == TANGLED.replace(old, new, 1)
+
+
 def test_a_list_takes_the_place_of_a_list() -> None:
     changed = with_settings(TEXT, {("providers", 0, "output_filters"): ["strip_thinking", "strip_stop_markers"]})
 

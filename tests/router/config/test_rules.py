@@ -38,6 +38,44 @@ def test_a_base_url_is_no_endpoint(ending: str) -> None:
     assert "endpoint" in mistake.message
 
 
+@pytest.mark.parametrize(
+    ("server", "url", "is_own"),
+    [
+        ("", "http://127.0.0.1:8088/v1", True),
+        ("", "http://localhost:8088", True),
+        ("", "http://0.0.0.0:8088/v1", True),
+        ("", "http://127.0.0.1:8089/v1", False),
+        ("", "http://192.168.0.9:8088/v1", False),
+        ("port = 80", "http://localhost/v1", True),
+        ('host = "::1"', "http://[::1]:8088/v1", True),
+        ('host = "::1"', "http://127.0.0.1:8088/v1", False),
+        ('host = "0.0.0.0"\nclient_token_env = "T"', "http://127.0.0.1:8088/v1", True),
+        ('host = "192.168.0.9"\nclient_token_env = "T"', "http://192.168.0.9:8088/v1", True),
+        ('host = "192.168.0.9"\nclient_token_env = "T"', "http://127.0.0.1:8088/v1", False),
+        ('allowed_hosts = ["box.lan"]', "http://BOX.lan.:8088/v1", True),
+        ('allowed_hosts = ["box.lan"]', "http://box.lan:11434/v1", False),
+    ],
+)
+def test_no_provider_is_the_router_itself(server: str, url: str, *, is_own: bool) -> None:
+    text = f"[server]\n{server}\n{SMALL.replace('http://127.0.0.1:9/v1', url)}"
+
+    if is_own:
+        (mistake,) = mistakes_in(text, environ={"T": "token"})
+        assert mistake.path == "providers[0].base_url"
+        assert "this router's own address" in mistake.message
+        assert ": a request to a would come back" in mistake.message
+    else:
+        assert read(text, environ={"T": "token"}).config.providers[0].base_url == url
+
+
+def test_one_that_is_switched_off_may_be() -> None:
+    text = SMALL.replace("http://127.0.0.1:9/v1", "http://localhost:8088").replace(
+        "[[profiles]]", "enabled = false\n[[profiles]]"
+    )
+
+    assert read(text).config.providers[0].enabled is False
+
+
 def test_a_profile_names_declared_providers_each_once() -> None:
     chain = 'providers = [\n  "a",\n  "A",\n  "a",\n]'
 

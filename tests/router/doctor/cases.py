@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from router.config.capability_table import read_builtin
-from router.config.schema import CapabilitiesConfig, LoadedConfig, ProviderConfig
+from router.config.schema import CapabilitiesConfig, LoadedConfig, ProfileConfig, ProviderConfig
 from router.config.secret import Secrets
 from router.doctor.examine import Examination
 from router.doctor.findings import Finding
@@ -124,10 +124,14 @@ def listed(kind: str, *names: str) -> dict[str, Any]:
     return {"data": [{"id": name} for name in names]}
 
 
-async def examined(config: ProviderConfig, secrets: Secrets | None = None) -> list[Finding]:
+async def examined(
+    config: ProviderConfig, secrets: Secrets | None = None, profiles: Sequence[ProfileConfig] = ()
+) -> list[Finding]:
     """Return what the doctor finds at one provider."""
     told: list[Finding] = []
-    loaded = LoadedConfig(config=a_config(config), secrets=secrets or Secrets(), warnings=(), path=Path("router.toml"))
+    loaded = LoadedConfig(
+        config=a_config(config, profiles=profiles), secrets=secrets or Secrets(), warnings=(), path=Path("router.toml")
+    )
     await Examination(loaded=loaded, config=config, tell=told.append).run()
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from router.config.secret import Secrets
 from router.doctor.findings import Finding, exit_code
 from router.doctor.questions import CANARY
 from router.domain.health import Unconfigured
-from tests.builders import a_provider
+from tests.builders import a_profile, a_provider
 from tests.e2e.daemon import free_port
 from tests.router.doctor.cases import COMPLETE, KINDS, MODELS, a_model, can, examined, listed, settings, verdicts
 from tests.router.onboarding.local_servers import LLAMA_CPP, VLLM, Page, Pages, open_server
@@ -55,6 +56,36 @@ async def test_who_does_not_answer_is_told_apart_and_asked_nothing_else(kind: st
     told = verdicts(await at_a_server(kind, {COMPLETE[kind]: page}))
 
     assert told == {name: verdict if name == "chat" else "skip" for name in PROBES}
+
+
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [({}, "not asked: for an Ollama, and this is openai_compat"), (LLAMA_CPP, ", at llama.cpp's server"), (VLLM, ", at vLLM")],
+)
+async def test_what_is_not_asked_is_told_as_that_and_as_nothing_of_its_server(pages: Pages, words: str) -> None:
+    findings = await at_a_server("openai_compat", {**pages, COMPLETE["openai_compat"]: a_model("openai_compat")})
+
+    told = {one.check: one.seen for one in findings if one.verdict == "skip"}
+    assert told["num_ctx"] == told["streaming"]
+    assert told["num_ctx"].endswith(words)
+    assert all(seen.startswith("not asked: ") for seen in told.values() if "Ollama" in seen or "kind" in seen)
+
+
+async def test_a_profile_that_gives_up_before_the_server_answers_is_told() -> None:
+    answer = a_model("openai_compat")
+
+    def slow(asked: object) -> object:
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)  # some 50 ms of work
+        return answer(asked)
+
+    profiles = (a_profile("p", name="hasty", request_deadline_s=0.01), a_profile("p", name="patient"))
+    async with open_server({COMPLETE["openai_compat"]: slow}) as url:
+        findings = await examined(a_provider("p", base_url=url, model="m"), profiles=profiles)
+
+    (told,) = [one for one in findings if one.check == "time-limit"]
+    assert (str(told.verdict), told.settings, exit_code(findings)) == ("needs_tuning", (), 2)
+    assert "over request_deadline_s of profile hasty, which is 0.01 s" in told.seen
+    assert told.advice.startswith("raise request_deadline_s of profile hasty to 30")
 
 
 async def test_a_closed_door_blocks() -> None:

@@ -43,6 +43,12 @@ def test_warnings_of_the_configuration_are_told_the_grave_ones_as_such() -> None
     assert [one.verdict for one in check_config(loaded())] == [Verdict.OK]
 
 
+def test_a_budget_that_cannot_hold_is_grave() -> None:
+    warning = ConfigWarning(kind="unpriced-budget", path="providers[0].paid", message="no price")
+
+    assert [one.verdict for one in check_config(loaded(warnings=(warning,)))] == [Verdict.WARN]
+
+
 @pytest.mark.parametrize(("mode", "verdict"), [(0o600, Verdict.OK), (0o644, Verdict.OK), (0o666, Verdict.ERROR)])
 def test_a_configuration_that_anybody_may_write_blocks(tmp_path: Path, mode: int, verdict: Verdict) -> None:
     path = tmp_path / "router.toml"
@@ -64,6 +70,33 @@ def test_the_state_directory(tmp_path: Path) -> None:
     assert [one.verdict for one in (missing, good, open_to_all)] == [Verdict.OK, Verdict.OK, Verdict.WARN]
     assert "audit.jsonl" in open_to_all.seen
     assert check_state(state / "audit.jsonl").verdict is Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("file/state", "file is no directory"),
+        ("file/a/b", "file is no directory"),
+        ("file", "file is no directory"),
+        ("/proc/nope", "/proc cannot be written to: "),  # also by root, whom its mode would let
+        ("/proc", "/proc cannot be written to: "),
+    ],
+)
+def test_a_state_directory_that_cannot_be_made_is_an_error(tmp_path: Path, state: str, words: str) -> None:
+    (tmp_path / "file").touch()
+
+    told = check_state(tmp_path / state)
+
+    assert (told.verdict, words in told.seen) == (Verdict.ERROR, True)
+
+
+def test_a_look_at_the_state_directory_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    looked = [check_state(tmp_path / "a" / "b"), check_state(tmp_path / "there")]
+
+    assert [one.verdict for one in looked] == [Verdict.OK, Verdict.OK]
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
 async def test_whose_the_port_is() -> None:

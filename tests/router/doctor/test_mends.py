@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from router.config.schema_server import ServerConfig
 from router.doctor.findings import Setting
 from router.doctor.heard import Heard
-from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port
-from tests.builders import a_provider
+from router.doctor.mends import addresses, likely_model, longer_limits, mended, other_port, profile_limits
+from tests.builders import a_config, a_profile, a_provider
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,32 @@ def test_a_provider_is_mended_table_by_table() -> None:
     assert (after.capabilities.tools, after.output_filters) == (True, ("strip_thinking",))
     assert after.extra_body == {"options": {"top_k": 1, "num_predict": 4096}}
     assert before.extra_body == {"options": {"top_k": 1}}
+
+
+SLOW = Heard(first_s=3.0, gap_s=0.5, total_s=3.1, is_stream=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "server", "told"),
+    [
+        ({"request_deadline_s": 2}, {}, [("request_deadline_s of profile default", 2, 30.0)]),
+        ({"request_deadline_s": 4}, {}, []),
+        ({"timeout_s": 1}, {}, [("timeout_s of profile default", 1, 30.0)]),
+        ({}, {"stream_deadline_s": 2}, [("stream_deadline_s of [server]", 2, 30.0)]),
+    ],
+)
+def test_a_limit_around_a_provider_is_held_against_what_it_needs(
+    keys: dict[str, Any], server: dict[str, Any], told: list[tuple[str, float, float]]
+) -> None:
+    provider = a_provider("p", timeout_s=30)
+    profiles = (a_profile("p", **keys), a_profile("other", name="of-others", request_deadline_s=1))
+    config = a_config(provider, profiles=profiles, server=ServerConfig(**server))
+
+    assert list(profile_limits(config, provider, (Heard(total_s=0.1), SLOW))) == told
+    assert list(profile_limits(config, provider, ())) == []
+
+
+def test_a_providers_own_first_byte_limit_wins_over_its_profiles() -> None:
+    provider = a_provider("p", first_byte_timeout_s=30)
+
+    assert list(profile_limits(a_config(provider, profiles=(a_profile("p", timeout_s=1),)), provider, (SLOW,))) == []

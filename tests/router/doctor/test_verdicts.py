@@ -105,6 +105,22 @@ def test_tools(*, declared: bool | None, heard: Heard, keys: dict[str, Any], ver
     assert (finding.verdict, settings(finding)) == (verdict, mends)
 
 
+@pytest.mark.parametrize(
+    ("heard", "whole", "words"),
+    [
+        (Heard(text="No."), None, "answered in text: 'No.'"),
+        (Heard(text="x" * 99), None, f"answered in text: '{'x' * 60}' ..."),
+        (Heard(thinking="Hm."), None, "thought, and said nothing"),
+        (Heard(), Heard(text="No."), "nothing came; without a stream, answered in text: 'No.'"),
+        (failed(R.CLIENT_ERROR, 400, "no tools"), None, "refused: status 400, client-error: no tools"),
+    ],
+)
+def test_what_came_in_the_place_of_a_call_is_told(heard: Heard, whole: Heard | None, words: str) -> None:
+    (finding,) = verdicts.tool_calls(a_case(), heard, whole)
+
+    assert finding.seen == f"asked to call the tool report_status; {words}"
+
+
 @pytest.mark.parametrize(("pieces", "words"), [(("{", '"word": 1}'), "in 2 pieces"), (('{"word": 1}',), "in one piece")])
 def test_how_a_call_streams_is_told(pieces: tuple[str, ...], words: str) -> None:
     heard = heard_in(list(said(call=pieces)), Times(first_s=0.1, gap_s=0, total_s=1), is_stream=True, trouble=None, dropped=())

@@ -45,6 +45,7 @@ class Bench:
             max_in_flight=self.max_in_flight,
             version="9.9",
             is_canary=lambda headers: headers.get("x-canary") == "yes",
+            hop="us",
         )
 
     async def ask(self, method: str, path: str, *headers: tuple[str, str], query: str = "") -> Conversation:
@@ -165,6 +166,20 @@ async def test_a_wrong_method_names_the_right_ones() -> None:
     talk = await Bench().ask("GET", "/v1/messages")
 
     assert (talk.status, talk.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/api/chat"])
+async def test_a_request_that_this_router_has_sent_itself_is_refused_and_told(path: str) -> None:
+    bench = Bench(max_in_flight=0)
+
+    talk = await bench.ask("POST", path, ("x-router-hops", "another, us, one-more"))
+
+    assert (talk.status, talk.headers["x-should-retry"], bench.asked) == (508, "false", [])
+    assert [(name, fields["kind"]) for name, fields in bench.seen.events] == [("request-refused", "loop_detected")]
+
+
+async def test_a_request_of_another_router_is_answered() -> None:
+    assert (await Bench().ask("POST", "/v1/messages", ("x-router-hops", "another"))).status == 200
 
 
 async def test_a_full_daemon_says_so_to_models_only() -> None:

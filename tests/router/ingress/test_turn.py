@@ -116,6 +116,15 @@ async def test_an_unknown_claude_model_is_told_once_per_name(autojump_clock: obj
 # ---- sessions
 
 
+@pytest.mark.parametrize(("said", "klass"), [({}, "main"), ({"x-claude-code-request-class": "workflow"}, "workflow")])
+async def test_what_claude_code_says_of_its_request_wins_over_what_is_seen(
+    autojump_clock: object, said: dict[str, str], klass: str
+) -> None:
+    turn = Desk().turn(tools=TOOLS, headers={"x-claude-code-session-id": "s", **said})
+
+    assert turn.agent.klass == klass
+
+
 async def test_an_answered_session_keeps_its_profile_and_its_provider(autojump_clock: object) -> None:
     desk = Desk(is_sticky=True)
     desk.turn(tools=TOOLS, headers=SESSION).remember("p", now=0.0)

@@ -24,6 +24,11 @@ def test_the_wait_is_read_from_the_answer(status: int) -> None:
     assert failure(status, b"", ("retry-after", "7")).retry_after_s == 7.0
 
 
+@pytest.mark.parametrize(("status", "is_transient"), [(503, True), (508, False)])
+def test_a_loop_does_not_pass_by_itself(status: int, *, is_transient: bool) -> None:
+    assert failure(status).transient is is_transient
+
+
 def test_a_message_shows_no_secret_no_address_and_no_more_than_500_characters() -> None:
     text = f"key {SECRET} refused at https://internal.example/v1 " + "x " * 400
 

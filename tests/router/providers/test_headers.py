@@ -47,6 +47,14 @@ def test_the_credential_is_the_providers_and_nothing_of_the_clients_passes(kind:
 
 
 @pytest.mark.parametrize("kind", ["openai_compat", "anthropic"])
+@pytest.mark.parametrize(("before", "told"), [({}, "us"), ({"x-router-hops": "one, two"}, "one, two, us")])
+def test_a_request_says_which_routers_it_has_come_through(kind: str, before: dict[str, str], told: str) -> None:
+    header_plan = plan_headers(a_provider("p", kind=kind), credential=None, static={}, user_agent="router/1", hop="us")
+
+    assert sent(header_plan, before)["x-router-hops"] == told
+
+
+@pytest.mark.parametrize("kind", ["openai_compat", "anthropic"])
 @pytest.mark.parametrize(
     ("key_header", "name", "value"),
     [("api-key", "api-key", "sk-ours"), ("X-Key", "x-key", "sk-ours"), ("Authorization", "authorization", "Bearer sk-ours")],

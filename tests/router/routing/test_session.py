@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.routing.session import AgentTag, agent_of, session_key
+from router.routing.session import AgentTag, agent_of, seen_class, session_key
 
 CC = "x-claude-code-"
 SID = {f"{CC}session-id": "sid"}
@@ -169,3 +169,26 @@ def test_no_document_makes_a_key_raise(document: dict[str, Any]) -> None:
     key = session_key({}, orjson.loads(orjson.dumps(document)))
 
     assert key is None or len(key) <= 128
+
+
+SUM_UP = [
+    {"type": "text", "text": "<system-reminder>x</system-reminder>"},
+    {"type": "text", "text": "Summarize our conversation."},
+]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "klass"),
+    [
+        (SID, {"tools": [{"name": "Read"}], "messages": BODY["messages"]}, "main"),
+        (SID, {"messages": BODY["messages"]}, "auxiliary"),
+        (SID, {"tools": [], "messages": BODY["messages"]}, "auxiliary"),
+        (SID, {"tools": [{"name": "Read"}], "messages": [{"role": "user", "content": SUM_UP}]}, "compaction"),
+        (SID | hints(agent_id="a1"), {"tools": [{"name": "Read"}]}, "subagent"),
+        ({"x-session-id": "s"}, {"tools": [{"name": "Read"}]}, "unknown"),
+        (SID, {"messages": "odd"}, "auxiliary"),
+        (SID, {"messages": [7], "tools": 1}, "main"),
+    ],
+)
+def test_a_claude_code_that_says_no_class_is_seen_through(headers: dict[str, str], body: dict[str, Any], klass: str) -> None:
+    assert seen_class(headers, body) == klass

@@ -20,6 +20,7 @@ from router.errors import (
     InvalidJson,
     InvalidRequest,
     LeftOut,
+    LoopDetected,
     MethodNotAllowed,
     NoProviderAvailable,
     NotFound,
@@ -105,8 +106,16 @@ def test_every_vector_and_every_kind_is_covered() -> None:
     assert len(CASES) == 22
     assert ERRORS.keys() == CASES.keys()
     without_vector = {ErrorKind.NOT_CONFIGURED, ErrorKind.OVER_CAPACITY, ErrorKind.UPSTREAM_CLIENT, ErrorKind.MIDSTREAM}
-    without_vector |= {ErrorKind.CANCELLED_BY_OPERATOR}
+    without_vector |= {ErrorKind.CANCELLED_BY_OPERATOR, ErrorKind.LOOP_DETECTED}
     assert {error.kind for error in ERRORS.values()} == set(ErrorKind) - without_vector
+
+
+@pytest.mark.parametrize("dialect", DialectName)
+def test_a_loop_is_told_with_its_own_status_and_is_not_to_be_repeated(dialect: DialectName) -> None:
+    rendered = render(LoopDetected(message="leads back here"), dialect, "req_1")
+
+    assert (rendered.status, dict(rendered.headers)["x-should-retry"]) == (508, "false")
+    assert b"leads back here" in rendered.body
 
 
 @pytest.mark.parametrize("dialect", [DialectName.ANTHROPIC, DialectName.OPENAI_CHAT])
