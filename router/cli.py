@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -18,7 +19,7 @@ import orjson
 from attrs import evolve
 
 from router.config.mistakes import error_lines
-from router.config.options import ServeOptions, load_for_serving
+from router.config.options import ServeOptions, load_for_asking, load_for_serving
 from router.config.schema import LoadedConfig
 from router.errors import ConfigError, InvalidRequest
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
@@ -86,6 +87,20 @@ def load_or_end(options: ServeOptions) -> LoadedConfig:
         end_with_mistakes(error)
 
 
+def load_to_ask(options: ServeOptions) -> LoadedConfig:
+    """Return the configuration; one with mistakes as far as it says where the daemon is, with a warning. Else ends with 78."""
+    try:
+        return load_for_asking(options, refused=_warn_of_mistakes)
+    except ConfigError as error:
+        end_with_mistakes(error)
+
+
+def _warn_of_mistakes(error: ConfigError) -> None:
+    for line in error_lines(error):
+        click.echo(line, err=True)
+    click.echo("warning: of this configuration only [server] is used here, as far as it can be read", err=True)
+
+
 @click.command()
 @config_options
 def check(options: ServeOptions) -> None:
@@ -138,11 +153,11 @@ def daemon_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_daemon(options: ServeOptions, *, url: str | None, **others: Any) -> None:  # noqa: ANN401 - the command's own flags
         loaded = None
-        try:
-            loaded = load_for_serving(options)
-        except ConfigError as error:
-            if url is None:  # else only its tokens are missed
-                end_with_mistakes(error)
+        if url is None:
+            loaded = load_to_ask(options)
+        else:
+            with suppress(ConfigError):  # only its tokens are missed
+                loaded = load_for_asking(options, refused=lambda _: None)
         try:
             daemon = DaemonClient.of(loaded, url)
         except ValueError as error:

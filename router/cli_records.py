@@ -6,18 +6,17 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 import orjson
-from attrs import evolve
+from attrs import evolve, frozen
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end
+from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end, load_to_ask
 from router.cli_rerun import run_options
 from router.config.options import ServeOptions
-from router.config.schema import RouterConfig
+from router.config.schema import RouterConfig, ServerConfig
 from router.state.directory import state_directory
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFollower, JsonlReader
 
@@ -30,6 +29,24 @@ FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes ever
 
 _HINT = "; nursery-router replay --requests lists what became of requests, with --id of one of them"
 _SINCE = "A time ago (2h, 30m, 7d), or a date or moment, UTC where it names no zone: 2026-01-31T12:00."
+
+
+@frozen(kw_only=True)
+class _Printed:
+    """How lines of the audit file are printed."""
+
+    as_json: bool
+    timezone: str | None
+
+    def line(self, record: Mapping[str, object]) -> None:
+        from router.reports.audit import print_line  # noqa: PLC0415 - rich comes with it
+        from router.reports.plain import plain_console  # noqa: PLC0415 - same
+        from router.reports.times import zone_of  # noqa: PLC0415 - only what this command needs is read for it
+
+        if self.as_json:
+            click.echo(orjson.dumps(record))
+        else:
+            print_line(record, plain_console(), zone_of(self.timezone))
 
 
 @click.command()
@@ -62,13 +79,14 @@ def audit(
     if follow and since is None:
         tail = tail or FOLLOWED_LINES
     wanted = AuditWanted(text=text, since=_since(since), tail=tail)
-    path = _directory(options, state_dir) / AUDIT_FILE
+    server = ServerConfig(state_dir=str(state_dir)) if state_dir is not None else _server(options)
+    path, printed = state_directory(server.state_dir) / AUDIT_FILE, _Printed(as_json=as_json, timezone=server.display_timezone)
     if follow:
-        _follow(path, wanted, as_json=as_json)
+        _follow(path, wanted, printed)
     elif summary:
-        _summarise(path, wanted, as_json=as_json)
+        _summarise(path, wanted, printed)
     else:
-        _print_lines(path, wanted, as_json=as_json)
+        _print_lines(path, wanted, printed)
 
 
 @click.command()
@@ -207,12 +225,12 @@ def _read(path: Path, wanted: object) -> Rows:
     return rows
 
 
-def _print_lines(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
+def _print_lines(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
     reader, has_any = JsonlReader(path), False
     try:
         for record in wanted.choose(reader.records()):
             has_any = True
-            _print_line(record, as_json=as_json)
+            printed.line(record)
     except OSError as error:
         _end_without(path, error, "[audit]")
     _tell_bad(reader.bad_total)
@@ -220,23 +238,24 @@ def _print_lines(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
         click.echo(f"the audit file has no {'such line' if wanted.text is None else f'line of {wanted.text!r}'}{_HINT}", err=True)
 
 
-def _summarise(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
+def _summarise(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
     from router.reports.audit import print_summary, summary_of  # noqa: PLC0415 - rich comes with it
     from router.reports.plain import plain_console  # noqa: PLC0415 - same
+    from router.reports.times import zone_of  # noqa: PLC0415 - only what this command needs is read for it
 
     reader = JsonlReader(path)
     try:
         counts, first, last = summary_of(wanted.choose(reader.records()))
     except OSError as error:
         _end_without(path, error, "[audit]")
-    if as_json:
+    if printed.as_json:
         _echo_json({"events": counts, "first": first, "last": last, "bad_lines": reader.bad_total})
         return
     _tell_bad(reader.bad_total)
-    print_summary(counts, first, last, plain_console())
+    print_summary(counts, first, last, plain_console(), zone_of(printed.timezone))
 
 
-def _follow(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
+def _follow(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
     """Print what is meant of what is there, and what comes, until interrupted."""
     import trio  # noqa: PLC0415 - only this option waits
 
@@ -244,37 +263,31 @@ def _follow(path: Path, wanted: AuditWanted, *, as_json: bool) -> None:
         _end_without(path, FileNotFoundError(), "[audit]")
     with closing(JsonlFollower(path)) as follower:
         try:
-            trio.run(partial(_print_what_comes, follower, wanted, as_json=as_json))
+            trio.run(_print_what_comes, follower, wanted, printed)
         except KeyboardInterrupt:
             _tell_bad(follower.bad_total)
         except OSError as error:
             _end_without(path, error, "[audit]")
 
 
-async def _print_what_comes(follower: JsonlFollower, wanted: AuditWanted, *, as_json: bool) -> None:
+async def _print_what_comes(follower: JsonlFollower, wanted: AuditWanted, printed: _Printed) -> None:
     import trio  # noqa: PLC0415 - same
 
     for record in wanted.choose(follower.new()):
-        _print_line(record, as_json=as_json)
+        printed.line(record)
     while True:
         await trio.sleep(FOLLOW_S)
         for record in follower.new():
             if wanted.is_meant(record):
-                _print_line(record, as_json=as_json)
-
-
-def _print_line(record: Mapping[str, object], *, as_json: bool) -> None:
-    from router.reports.audit import print_line  # noqa: PLC0415 - rich comes with it
-    from router.reports.plain import plain_console  # noqa: PLC0415 - same
-
-    if as_json:
-        click.echo(orjson.dumps(record))
-    else:
-        print_line(record, plain_console())
+                printed.line(record)
 
 
 def _directory(options: ServeOptions, state_dir: Path | None) -> Path:
-    return state_dir.expanduser() if state_dir is not None else state_directory(_config(options).server.state_dir)
+    return state_dir.expanduser() if state_dir is not None else state_directory(_server(options).state_dir)
+
+
+def _server(options: ServeOptions) -> ServerConfig:
+    return load_to_ask(evolve(options, needs_tokens=False)).config.server
 
 
 def _config(options: ServeOptions) -> RouterConfig:

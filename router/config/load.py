@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import tomlkit
@@ -19,7 +20,15 @@ from router.config.origin import environment_overrides, flag_overrides, mode_sou
 from router.config.overrides import apply_sets
 from router.config.places import Places, by_line
 from router.config.rules import broken_rules
-from router.config.schema import ConfigWarning, LoadedConfig, ProfileConfig, ProviderConfig, RestartConfig, RouterConfig
+from router.config.schema import (
+    ConfigWarning,
+    LoadedConfig,
+    ProfileConfig,
+    ProviderConfig,
+    RestartConfig,
+    RouterConfig,
+    ServerConfig,
+)
 from router.config.structure import keys_of, structure, unknown_key
 from router.config.vendor_table import with_vendor
 from router.errors import ConfigError, Mistake
@@ -78,6 +87,36 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
         path=path,
         mode_source=mode_source(overrides),
     )
+
+
+def load_server(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
+    """Return what can be read of `[server]` in a text with mistakes, with its tokens; all else is as by default."""
+    table = _server_table(text)
+    _put_over({"server": table}, around)
+    result = structure(table, ServerConfig)
+    if isinstance(result, tuple):
+        refused = {fault.path[0] for fault in result if fault.path}
+        result = structure({key: value for key, value in table.items() if key not in refused}, ServerConfig)
+    config = RouterConfig() if isinstance(result, tuple) else RouterConfig(server=result)
+    return LoadedConfig(config=config, secrets=fetch_secrets(config, around.environ), warnings=(), path=path)
+
+
+def _server_table(text: str) -> Document:
+    """Return the table, of a text that is no TOML its lines that are."""
+    try:
+        whole = tomlkit.parse(text).unwrap().get("server")
+        return whole if isinstance(whole, dict) else {}
+    except TOMLKitError:
+        pass
+    found: Document = {}
+    is_inside = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            is_inside = line.partition("#")[0].strip() == "[server]"
+        elif is_inside:
+            with suppress(TOMLKitError):
+                found |= tomlkit.parse(line).unwrap()
+    return found
 
 
 def _unreadable(path: Path, message: str) -> ConfigError:

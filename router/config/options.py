@@ -10,10 +10,11 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from router.config.env_files import read_env_files
-from router.config.load import Surroundings, load, read_text
+from router.config.load import Surroundings, load, load_server, read_text
 from router.config.origin import resolve_config_path
 from router.config.permissions import unsafe_config, unsafe_env_files
 from router.config.schema import LoadedConfig
+from router.errors import ConfigError
 
 
 def tell_on_stderr(line: str) -> None:
@@ -44,13 +45,34 @@ def load_for_serving(
 
     `environ` is the process's own where none is given; it is not changed. Raises ConfigError with every mistake."""
     env_warnings = unsafe_env_files(options.env_files, is_forced=options.insecure_permissions)
+    path, around = _surroundings(options, environ, tell)
+    loaded = load(read_text(path), path=path, around=around)
+    config_warnings = unsafe_config(loaded.config, path, is_forced=options.insecure_permissions)
+    return evolve(loaded, warnings=(*env_warnings, *config_warnings, *loaded.warnings))
+
+
+def load_for_asking(options: ServeOptions, *, refused: Callable[[ConfigError], None]) -> LoadedConfig:
+    """Return the configuration, or where it has mistakes, what says where the daemon is: it runs on with its last good one.
+
+    `refused` is told the mistakes. Raises ConfigError where there is no file to read."""
+    try:
+        return load_for_serving(options)
+    except ConfigError as error:
+        path, around = _surroundings(options, None, lambda _: None)
+        found = load_server(read_text(path), path=path, around=around)
+        refused(error)
+        return found
+
+
+def _surroundings(
+    options: ServeOptions, environ: Mapping[str, str] | None, tell: Callable[[str], None]
+) -> tuple[Path, Surroundings]:
     environ = read_env_files(
         options.env_files,
         environ=os.environ if environ is None else environ,
         is_override=options.env_file_override,
         tell=tell,
     )
-    path = resolve_config_path(options.config_path, environ)
     around = Surroundings(
         environ=environ,
         sets=options.overrides,
@@ -58,6 +80,4 @@ def load_for_serving(
         log_level=options.log_level,
         needs_tokens=options.needs_tokens,
     )
-    loaded = load(read_text(path), path=path, around=around)
-    config_warnings = unsafe_config(loaded.config, path, is_forced=options.insecure_permissions)
-    return evolve(loaded, warnings=(*env_warnings, *config_warnings, *loaded.warnings))
+    return resolve_config_path(options.config_path, environ), around

@@ -140,7 +140,8 @@ class Health:
     """Everything that is known of one provider. Times are trio's clock, `*_wall` are unix seconds.
 
     `gen` counts exclusions and holds; results of an older one are void. `level` is the exponent of the back-off, 0 to 8;
-    it is kept across relapses. `restart_owed` is the generation that waits for a restart. `epoch` moves on with every
+    it is kept across relapses. `since_wall` is when the admission changed, or, of one that is
+    admitted, the state. `restart_owed` is the generation that waits for a restart. `epoch` moves on with every
     counted failure and every restore: an attempt that began in an older one saw the same blip. `reload_owed` is the number
     of the cache flush that is to be made or under way, `reloads` how many there were. `passive` is a provider whose
     supervisor has given up: it is asked last, once per 30 s."""
@@ -176,7 +177,8 @@ class Health:
     is_passive: bool = False
     passive_until: float = -inf  # until when a passive one is not asked again
     last_ok_wall: float | None = None
-    last_error: str = ""
+    last_error: str = ""  # of those after which nothing good has come
+    last_error_wall: float | None = None
 
 
 @frozen(kw_only=True)

@@ -91,6 +91,8 @@ def on_probation(health: Health, now: Moment, policy: HealthPolicy) -> Health:
         since_wall=now.wall,
         hold_reason=None,
         auth_failures=0,
+        last_error="",  # what brought it back says more
+        last_error_wall=None,
         epoch=health.epoch + 1,
         cooldown=without_guess(health.cooldown),
         is_loading=False,

@@ -93,6 +93,8 @@ class Step:
 def step(old: Health, event: HealthEvent, now: Moment, policy: HealthPolicy) -> Step:
     """Return the next health. Never raises (I1)."""
     new = without_void_reload(_level_checked(_applied(old, event, now, policy), now, policy))
+    if new.state is not old.state and new.admission is old.admission is Admission.ADMITTED:
+        new = evolve(new, since_wall=now.wall)
     new = old if new is old or new == old else new
     return Step(new, told_of(old, new, event, now, policy))
 
@@ -178,7 +180,7 @@ def _succeeded(old: Health, event: Succeeded, now: Moment, policy: HealthPolicy)
     if is_in and event.source is Source.PROBE and old.failures and is_fresh:
         return evolve(old, is_loading=False)  # a tiny prompt does not whitewash real ones (D6)
     well = evolve(old, last_ok_wall=now.wall, is_loading=False, auth_failures=0, cooldown=without_guess(old.cooldown))
-    healed = evolve(well, state=HealthState.HEALTHY, failures=0, traffic_failed_at=-inf, last_error="")
+    healed = evolve(_without_error(well), state=HealthState.HEALTHY, failures=0, traffic_failed_at=-inf)
     match old.admission:
         case Admission.ADMITTED:
             return healed
@@ -201,7 +203,7 @@ def _is_well(health: Health) -> bool:
 
 
 def _failed(old: Health, event: Failed, now: Moment, policy: HealthPolicy) -> Health:
-    seen = evolve(old, last_error=event.message or str(event.reason))
+    seen = evolve(old, last_error=event.message or str(event.reason), last_error_wall=now.wall)
     match evidence_of(event.reason):
         case Evidence.HEALTH:
             return _health_failed(seen, event, now, policy)
@@ -281,6 +283,7 @@ def _probed(old: Health, event: RecoveryProbed, now: Moment, policy: HealthPolic
         next_probe_at=not_before_reset(old, now.mono + pause_s),
         probed_at=now.mono,
         last_error=event.message or str(event.reason or event.verdict),
+        last_error_wall=now.wall,
         is_loading=old.is_loading if event.verdict is ProbeVerdict.BUSY else event.verdict is ProbeVerdict.LOADING,
     )
     if event.verdict is not ProbeVerdict.FAILED or old.hold_reason is not None:
@@ -315,12 +318,12 @@ def _restart_ended(old: Health, event: RestartEnded, now: Moment) -> Health:
 
 def _process_ended(old: Health, event: ProcessEnded, now: Moment, policy: HealthPolicy) -> Health:
     if old.admission in (Admission.EXCLUDED, Admission.HELD):
-        return evolve(old, last_error=event.message)
+        return evolve(old, last_error=event.message, last_error_wall=now.wall)
     if not policy.excludes:
         failure = Failed(reason=FailureReason.CONNECTION, source=Source.PROCESS, message=event.message)
         return _failed(old, failure, now, policy)
     level = min(old.level + 1, LEVEL_MAX) if old.admission is Admission.PROBATION else old.level
-    out = excluded(evolve(old, last_error=event.message, level=level), now, policy)
+    out = excluded(evolve(old, last_error=event.message, last_error_wall=now.wall, level=level), now, policy)
     if not policy.can_restart or old.restart_owed is not None:
         return out
     return evolve(out, restart_owed=out.gen, is_restarted=True)
@@ -332,14 +335,21 @@ def _process_ended(old: Health, event: ProcessEnded, now: Moment, policy: Health
 def _operated(old: Health, action: OperatorAction, now: Moment, policy: HealthPolicy) -> Health:
     match action:
         case OperatorAction.EXCLUDE:
-            return old if old.admission is Admission.EXCLUDED else excluded(old, now, policy)
+            if old.admission is Admission.EXCLUDED:
+                return old
+            return evolve(_without_error(excluded(old, now, policy)), failures=old.failures)  # nobody has failed
         case OperatorAction.RESTORE:
             rested = evolve(old, cooldown=None, pressured_until=-inf)  # whoever restores knows better than a stated reset
-            is_out = old.admission in (Admission.EXCLUDED, Admission.HELD)
-            return on_probation(rested, now, policy) if is_out else rested
+            if old.admission not in (Admission.EXCLUDED, Admission.HELD):
+                return rested
+            return evolve(on_probation(rested, now, policy), state=HealthState.HEALTHY, failures=0)
         case OperatorAction.HOLD:
             return old if old.hold_reason is HoldReason.OPERATOR else held(old, HoldReason.OPERATOR, now, policy)
     assert_never(action)
+
+
+def _without_error(health: Health) -> Health:
+    return evolve(health, last_error="", last_error_wall=None)
 
 
 def _reloaded(old: Health, event: Reloaded, now: Moment, policy: HealthPolicy) -> Health:

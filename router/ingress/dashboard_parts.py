@@ -108,7 +108,8 @@ def _why(provider: ProviderReport, clock: Clock) -> str:
         return f"it rests: {rest.reason}"
     if status.health.admission is Admission.PROBATION:
         return f"on probation: {status.health.probation_left} good answers more"  # without the seconds, which pass
-    return why_of(status.health, clock.now)
+    last_error = f"last error: {status.health.last_error}" if status.health.last_error else ""
+    return why_of(status.health, clock.now) or last_error
 
 
 def live_part(live: tuple[LiveRequest, ...], clock: Clock) -> Part:

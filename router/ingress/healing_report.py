@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import asdict, frozen
 
 from router.domain.control import DaemonReport, RestartBudget
-from router.domain.health import Admission, Health, HoldReason, ProviderStatus
+from router.domain.health import Admission, Health, HealthState, HoldReason, ProviderStatus
 from router.routing.chain import DropReason
 
 
@@ -55,19 +55,22 @@ def healing_part(health: Health, budget: RestartBudget | None, *, now: float) ->
 
 
 def why_of(health: Health, now: float) -> str:
-    """Return why a provider is not as it should be, "" where it is."""
+    """Return why a provider is not as it should be, "" where it is: a failure alone does not make it so."""
     if health.hold_reason is HoldReason.OPERATOR:
         return "held by an operator until it is restored"
     if health.is_passive:
         return "its supervisor has given up: it is asked last, once in 30 s"
-    if health.admission is Admission.ADMITTED and not health.failures and rest_of(health, now) is None:
+    is_in, is_well = health.admission is Admission.ADMITTED, health.state is HealthState.HEALTHY
+    if is_in and is_well and rest_of(health, now) is None:
         return ""
     if health.admission is Admission.PROBATION:
         left_s = max(health.probation_until - now, 0.0)
         return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
     if health.admission is Admission.EXCLUDED and not health.last_error:
         return "excluded by an operator; it is probed, and comes back when it answers"
-    return health.last_error or f"{health.failures} failures in a row"
+    if health.hold_reason is HoldReason.AUTH and not health.last_error:
+        return "its key was refused"
+    return health.last_error or "no request was answered well since it failed"
 
 
 def daemon_part(daemon: DaemonReport) -> dict[str, object]:

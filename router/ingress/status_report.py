@@ -146,7 +146,9 @@ def provider_part(provider: ProviderReport, *, now: float) -> dict[str, object]:
 
 
 def provider_health(health: Health, *, now: float) -> dict[str, object]:
-    """Return how a provider is doing; `since` and `last_ok` are UTC, `next_probe_in_s` is None where no probe is planned."""
+    """Return how a provider is doing; `next_probe_in_s` is None where no probe is planned.
+
+    `since`, `last_ok` and `last_error_at` are UTC."""
     due = probe_due(health)
     return {
         "state": str(health.state),
@@ -161,6 +163,7 @@ def provider_health(health: Health, *, now: float) -> dict[str, object]:
         "loading": health.is_loading,
         "last_ok": _stamp(health.last_ok_wall),
         "last_error": health.last_error,
+        "last_error_at": _stamp(health.last_error_wall),
         "passive": health.is_passive,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, tzinfo
 
 from attrs import frozen
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from router.reports.plain import plain_table
 from router.reports.printable import printable
+from router.reports.times import moment
 
 Record = Mapping[str, object]
 
@@ -46,9 +48,12 @@ class AuditWanted:
         return text in str(record["event"]).casefold() or any(_is(value, text) for value in record.values())
 
 
-def print_line(record: Record, out: Console) -> None:
-    """Print a line as people read it: on a terminal folded between its fields, elsewhere as `[ts] LEVEL event {JSON}`."""
-    head, fields = _head_of(record), {key: value for key, value in record.items() if key not in _HEAD}
+def print_line(record: Record, out: Console, zone: tzinfo = UTC) -> None:
+    """Print a line as people read it: on a terminal folded between its fields, elsewhere as `[ts] LEVEL event {JSON}`.
+
+    `zone` is that of a terminal's times; elsewhere they are UTC."""
+    head = _head_of(record, zone if out.is_terminal else UTC)
+    fields = {key: value for key, value in record.items() if key not in _HEAD}
     if not out.is_terminal:
         whole = Text.assemble(head, f" {printable(_as_json(fields))}") if fields else head
         out.print(whole, soft_wrap=True)
@@ -61,9 +66,9 @@ def print_line(record: Record, out: Console) -> None:
         out.print(Padding(told, (0, 0, 0, _INDENT)))
 
 
-def _head_of(record: Record) -> Text:
+def _head_of(record: Record, zone: tzinfo) -> Text:
     level = printable(str(record.get("level", "")).upper())
-    stamp = f"[{printable(str(record.get('ts', '')))}] "
+    stamp = f"[{printable(moment(str(record.get('ts', '')), zone))}] "
     return Text.assemble(stamp, (level, _LEVELS.get(level.lower(), "")), (f" {printable(str(record['event']))}", "bold"))
 
 
@@ -87,10 +92,11 @@ def summary_of(records: Iterable[Record]) -> tuple[dict[str, int], str, str]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), first, last
 
 
-def print_summary(counts: Mapping[str, int], first: str, last: str, out: Console) -> None:
-    """Print the counts as a table."""
+def print_summary(counts: Mapping[str, int], first: str, last: str, out: Console, zone: tzinfo = UTC) -> None:
+    """Print the counts as a table; `zone` as of a line."""
     out.print(plain_table(("event", "count"), ((printable(event), str(count)) for event, count in counts.items())))
-    out.print(Text(f"{sum(counts.values())} lines from {printable(first)} to {printable(last)}"))
+    start, end = (printable(moment(stamp, zone if out.is_terminal else UTC)) for stamp in (first, last))
+    out.print(Text(f"{sum(counts.values())} lines from {start} to {end}"))
 
 
 def _is(value: object, text: str) -> bool:

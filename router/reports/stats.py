@@ -5,6 +5,7 @@ A `Picture` fills a terminal: what does not fit ends in `…`, or is counted. `p
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 
 from attrs import field, frozen
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -22,6 +23,7 @@ from router.reports.stats_facts import (
     ProviderRow,
     Reading,
     cost_rows,
+    display_zone,
     event_rows,
     failing,
     gate_rows,
@@ -34,9 +36,12 @@ DUMPED_EVENTS = 10
 KEYS = "q quit  p pause  r refresh  f failures only"
 _WIDE = 120  # columns from which three panels stand side by side, and providers have columns for probe and restarts
 _LEAST = (60, 16)  # columns and rows of a screen with all panels
-_NAME, _NAME_WIDE = 20, 60  # columns for a provider's name
+_NAME, _NAME_WIDE = 20, 60  # columns for the name of a provider or event
 _FRAME = 2  # rows of a panel's own
-_LEAST_INSIDE = 4  # rows of a panel: the words of the chart, and three of it
+_LEAST_INSIDE = 4  # rows of a panel beside others
+_LEAST_CHART = 3  # its words, and two rows of it
+_LEAST_EVENTS = 2  # of the newest, where it is low
+_NARROW = 80  # columns below which there is no room for what was saved beside a cost
 _NOTHING = "-"
 _WENT_ON = "fallback-occurred"  # the request was answered all the same, as a rule
 
@@ -68,14 +73,19 @@ class Picture:
 
 
 def print_stats(reading: Reading, out: Console) -> None:
-    """Print one look as plain tables: providers, fallback and gates, recent events, cost."""
+    """Print one look as plain tables: providers, fallback and gates, recent events, what is spent, cost.
+
+    Where it is no terminal, times are UTC."""
     rows = provider_rows(reading)
     _print_block(out, "Providers", _PROVIDER_HEAD, [_provider_cells(row, is_wide=True) for row in rows], "none")
-    _print_block(out, "Fallback and gates", ("", ""), [[Text(label), Text(str(n))] for label, n in gate_rows(reading)], "none")
-    events = [_event_cells(row) for row in event_rows(reading)[:DUMPED_EVENTS]]
-    _print_block(out, "Recent", ("time", "event", "provider", ""), events, "nothing yet")
+    _print_block(out, "Fallback and gates", ("", ""), _gates(reading), "none")
+    zone = display_zone(reading) if out.is_terminal else UTC
+    events = [_event_cells(row) for row in event_rows(reading, zone)[:DUMPED_EVENTS]]
+    _print_block(out, f"Recent, {zone}", ("time", "event", "provider", ""), events, "nothing yet")
+    spend = [[Text(name), Text(spent)] for name, spent in spend_rows(reading)]
+    _print_block(out, "Spent, USD", ("", ""), spend, "nothing yet")
     costs = [_cost_cells(row) for row in cost_rows(reading)]
-    _print_block(out, "Cost", _COST_HEAD, costs, "nothing yet")
+    _print_block(out, "Cost since the start", ("provider", *_COST_HEAD[1:]), costs, "nothing yet")
 
 
 def _print_block(out: Console, title: str, head: Sequence[str], rows: Sequence[Cells], nothing: str) -> None:
@@ -111,28 +121,35 @@ def _layout(view: View, width: int, height: int, *, is_ascii: bool) -> Renderabl
 
 
 def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: bool) -> Layout:
-    """Return what stands under the providers: three panels over the events where it is wide, else two and two."""
+    """Return what stands under the providers: three panels over the events where it is wide, else two and two.
+
+    Where that is too low for all of the costs, the chart gives its place to them, and the pace is a figure."""
     is_wide = width >= _WIDE
-    gates, spend, costs = gate_rows(reading), _spend(reading), _costs(reading)
+    gates, spend, costs = _gates(reading), _spend(reading), _costs(reading, is_narrow=width < _NARROW)
     needed = max(len(gates), len(spend) + len(costs), _LEAST_INSIDE) + _FRAME
-    first = min(needed, room // 2 if is_wide else (room + 1) // 2)
+    has_chart = is_wide or room >= needed + _LEAST_CHART + _FRAME
+    if not has_chart:
+        gates.insert(0, [Text("requests per second"), Text(f"{view.pace.rates[-1]:.1f}" if view.pace.rates else _NOTHING)])
+    first = min(needed, room // 2 if is_wide else max(room - _LEAST_EVENTS - _FRAME, (room + 1) // 2))
     inside = first - _FRAME
-    gate_panel = Layout(_panel("Fallback and gates", _pairs(_fitted([[Text(a), Text(str(n))] for a, n in gates], inside))))
-    cost_panel = Layout(_panel("Cost", _money(spend, costs, inside)))
-    rest = (first if is_wide else room - first) - _FRAME
-    chart_width = width // 3 - 4
-    chart = Layout(_panel("Requests per second", _stack(_chart(view.pace, chart_width, rest, is_ascii=is_ascii))))
-    events = event_rows(reading)
+    upper, lower, below = Layout(size=first), Layout(), Layout()
+    panels = [Layout(_panel("Fallback and gates", _pairs(gates, inside))), Layout(_panel("Cost", _money(spend, costs, inside)))]
+    zone = display_zone(reading)
+    events = event_rows(reading, zone)
     kept = [row for row in events if row.is_failure] if view.failures_only else events
     title = "Recent failures" if view.failures_only else "Recent"
-    recent = Layout(_panel(title, _events(kept, room - first - _FRAME)))
-    upper, lower, below = Layout(size=first), Layout(), Layout()
-    upper.split_row(*((gate_panel, cost_panel, chart) if is_wide else (gate_panel, cost_panel)))
-    if is_wide:
+    recent = Layout(_panel(f"{title}, {zone}", _events(kept, room - first - _FRAME, name_width=_NAME_WIDE if is_wide else _NAME)))
+    charts: list[Layout] = []
+    if has_chart:
+        chart_width = width // 3 - 4
+        lines = _chart(view.pace, chart_width, (first if is_wide else room - first) - _FRAME, is_ascii=is_ascii)
+        charts.append(Layout(_panel("Requests per second", _stack(lines)), size=None if is_wide else chart_width + 4))
+    if is_wide or not charts:
+        upper.split_row(*panels, *charts)
         lower = recent
     else:
-        chart.size = chart_width + 4
-        lower.split_row(chart, recent)
+        upper.split_row(*panels)
+        lower.split_row(*charts, recent)
     below.split_column(upper, lower)
     return below
 
@@ -229,16 +246,18 @@ def _providers(rows: Sequence[ProviderRow], *, is_wide: bool, room: int) -> Pane
     return _panel("Providers", table)
 
 
-def _pairs(rows: Iterable[Cells]) -> Table:
-    """Return rows whose first cell gives way; the others stand at the right."""
+def _pairs(rows: Sequence[Cells], room: int) -> RenderableType:
+    """Return rows whose first cell gives way, as many as there is room for; the others stand at the right."""
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    rows = [*rows]
+    *rows, last = _fitted(rows, room) or [[]]
+    is_remark = len(last) == 1  # a line of its own: its words are not those of a column
+    rows = rows if is_remark else [*rows, last]
     for _ in range(max((len(row) for row in rows), default=1) - 1):
         grid.add_column(no_wrap=True, justify="right")
     for row in rows:
         grid.add_row(*row)
-    return grid
+    return Group(grid, last[0]) if is_remark else grid
 
 
 def _fitted(rows: Sequence[Cells], room: int) -> list[Cells]:
@@ -249,28 +268,35 @@ def _fitted(rows: Sequence[Cells], room: int) -> list[Cells]:
     return [*rows[: max(room - 1, 0)], [Text(f"… and {left} more", "dim")]]
 
 
-_COST_HEAD = ("provider", "USD", "saved", "hits")
+_COST_HEAD = ("since start", "USD", "saved", "cached")
 
 
 def _cost_cells(row: CostRow) -> list[Text]:
-    hits = _NOTHING if row.hit_rate is None else f"{row.hit_rate:.0%}"
-    return [Text(shown(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(hits)]
+    cached = _NOTHING if row.cached is None else f"{row.cached:.0%}"
+    return [Text(shown(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(cached)]
 
 
 def _spend(reading: Reading) -> list[Cells]:
     return [[Text(f"spent, {name}"), Text(f"{spent}")] for name, spent in spend_rows(reading)]
 
 
-def _costs(reading: Reading) -> list[Cells]:
+def _costs(reading: Reading, *, is_narrow: bool) -> list[Cells]:
     rows = [_cost_cells(row) for row in cost_rows(reading)]
-    return [[Text(title, "dim") for title in _COST_HEAD], *rows] if rows else []
+    whole = [[Text(title, "dim") for title in _COST_HEAD], *rows] if rows else []
+    return [[name, cost, cached] for name, cost, _saved, cached in whole] if is_narrow else [*whole]
 
 
 def _money(spend: Sequence[Cells], costs: Sequence[Cells], room: int) -> RenderableType:
-    """Return budgets over costs, each a grid of its own; the budgets stay where both have no room."""
+    """Return budgets over costs, each a grid of its own; where it is low one under the other, and no more than the costs."""
     if not (spend or costs):
         return Text("nothing yet", "dim")
-    return Group(_pairs(_fitted(spend, room)), _pairs(_fitted(costs, max(room - len(spend), 0))))
+    if len(spend) + len(costs) > room < len(spend) + _LEAST_INSIDE:
+        return _pairs([*spend, *(row[:2] for row in costs[1:])], room)
+    return Group(_pairs(spend, room), _pairs(costs, max(room - len(spend), 0)))
+
+
+def _gates(reading: Reading) -> list[Cells]:
+    return [[Text(label), Text(str(count))] for label, count in gate_rows(reading)]
 
 
 def _chart(pace: Pace, width: int, rows: int, *, is_ascii: bool) -> list[Text]:
@@ -285,12 +311,12 @@ def _event_cells(row: EventRow) -> list[Text]:
     return [Text(row.at, "dim"), Text(row.name, style), Text(shown(row.provider)), Text(shown(row.said))]
 
 
-def _events(rows: Sequence[EventRow], room: int) -> RenderableType:
+def _events(rows: Sequence[EventRow], room: int, *, name_width: int) -> RenderableType:
     if not rows:
         return Text("nothing yet", "dim")
     grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(len(row.name) for row in rows))
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=min(max(len(row.name) for row in rows), name_width))
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for at, name, provider, said in map(_event_cells, rows[: max(room, 0)]):
         grid.add_row(at, name, Text(" ").join(filter(None, (provider, said))))

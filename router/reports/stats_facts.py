@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve, frozen
 
 from router.reports.status import budgets_in_use, now_of, state_of, why_words
+from router.reports.times import time_of_day, zone_of
 from router.reports.words import duration_words
 
 MAX_RATES = 240  # a chart of 200 columns, and some
 _WELL = frozenset({"healthy", "ready", "disabled", "unconfigured"})  # the last two are as the configuration wants them
 _BAD_EVENTS = ("provider-failed", "fallback-occurred", "drift-detected", "self-healing-exclude", "partial-stitch-surfaced")
-_SHOWN_FIELDS = ("from_provider", "to_provider", "reason", "status", "verdict", "new_state", "admission", "success")
+_SHOWN_FIELDS = ("to_provider", "reason", "status", "verdict", "new_state", "admission", "success")
 
 # a line of the panel, and the counters that it sums; a counter that is an object is summed over its names
 GATES: Sequence[tuple[str, tuple[str, ...]]] = (
@@ -90,12 +90,14 @@ class EventRow:
 
 @frozen(kw_only=True)
 class CostRow:
-    """What one provider has cost and saved since the daemon's start, and its cache's hit rate, None without observations."""
+    """What one provider has cost and saved since the daemon's start.
+
+    `cached` is the share of its input tokens that were read from a cache, as the dashboard has it, None without a cache."""
 
     name: str
     cost_usd: float
     saved_usd: float
-    hit_rate: float | None
+    cached: float | None
 
 
 @frozen(kw_only=True)
@@ -138,15 +140,21 @@ def count_of(reading: Reading, name: str) -> float:
     return _summed(reading.metrics.get("counters", {}).get(name, 0))
 
 
-def event_rows(reading: Reading) -> list[EventRow]:
-    """Return the recent events, the newest first, with times of the zone that the configuration names, else UTC."""
-    zone = _zone(reading.metrics.get("config", {}).get("display_timezone"))
+def display_zone(reading: Reading) -> tzinfo:
+    """Return the zone that the configuration names for people, UTC where it names none that is known here."""
+    return zone_of(reading.metrics.get("config", {}).get("display_timezone"))
+
+
+def event_rows(reading: Reading, zone: tzinfo) -> list[EventRow]:
+    """Return the recent events, the newest first, with times of a zone."""
     return [_event_row(event, zone) for event in reversed(reading.metrics.get("recent", ()))]
 
 
 def cost_rows(reading: Reading) -> list[CostRow]:
-    """Return every provider that has cost or saved something, or whose cache was observed."""
-    return [row for row in map(_cost_row, reading.metrics.get("providers", ())) if row.cost_usd or row.saved_usd or row.hit_rate]
+    """Return every provider that has cost or saved something, or who has a cache."""
+    fresh = reading.metrics.get("counters", {}).get("input_tokens", {})
+    rows = (_cost_row(row, fresh.get(row["name"], 0)) for row in reading.metrics.get("providers", ()))
+    return [row for row in rows if row.cost_usd or row.saved_usd or row.cached is not None]
 
 
 def spend_rows(reading: Reading) -> list[tuple[str, str]]:
@@ -176,46 +184,31 @@ def _provider_row(one: Mapping[str, Any], counted: Mapping[str, Any], now: datet
     )
 
 
-def _cost_row(row: Mapping[str, Any]) -> CostRow:
+def _cost_row(row: Mapping[str, Any], fresh: float) -> CostRow:
     cost, cache = row.get("cost", {}), row.get("cache", {})
-    rate = cache.get("hit_rate")
+    read, written = (float(cache.get(key) or 0) for key in ("read_tokens", "creation_tokens"))
     return CostRow(
         name=str(row["name"]),
         cost_usd=float(cost.get("total_usd") or 0),
         saved_usd=float(cost.get("savings_usd") or 0),
-        hit_rate=None if rate is None else float(rate),
+        cached=read / (read + written + fresh) if read or written else None,
     )
 
 
 def _event_row(event: Mapping[str, Any], zone: tzinfo) -> EventRow:
     said = " ".join(_words(key, event[key]) for key in _SHOWN_FIELDS if event.get(key) is not None)
+    if source := event.get("from_provider"):
+        said = f"{source} > {said}" if event.get("to_provider") else f"{source} was the last: {said}"
     return EventRow(
-        at=_time_of_day(str(event.get("ts", "")), zone),
+        at=time_of_day(str(event.get("ts", "")), zone),
         name=str(event.get("event", "")),
         provider="" if "from_provider" in event else str(event.get("provider") or ""),  # which is the same
         said=said,
     )
 
 
-def _zone(name: object) -> tzinfo:
-    """Return a zone by its name, UTC for one that is not known here."""
-    try:
-        return ZoneInfo(name) if isinstance(name, str) and name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
-
-
-def _time_of_day(stamp: str, zone: tzinfo) -> str:
-    try:
-        return datetime.fromisoformat(stamp).astimezone(zone).strftime("%H:%M:%S")
-    except ValueError:
-        return stamp[:8]
-
-
 def _words(key: str, value: object) -> str:
     match key:
-        case "from_provider":
-            return f"{value} >"
         case "to_provider" | "reason" | "verdict" | "new_state" | "admission":
             return str(value)
         case _:

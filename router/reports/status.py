@@ -16,6 +16,7 @@ from router.reports.words import STYLES, duration_words
 
 _NOTHING = "-"
 _RUNNING = "running"
+_DATED = frozenset({"degraded", "unhealthy", "excluded", "probation", "held"})  # the words of which `since` tells
 _WIDE = 100  # columns from which there is room for a second word on each provider
 
 
@@ -210,9 +211,10 @@ def now_of(body: Mapping[str, Any]) -> datetime | None:
 
 
 def why_words(provider: Mapping[str, Any], now: datetime | None = None) -> str:
-    """Return the reason in words: the missing key or package, the rest that it takes, or what failed last, and since when.
+    """Return the reason in words: the missing key or package, the rest that it takes, or what brought it where it is.
 
-    With the daemon's `now` it is for how long."""
+    With it stands since when it is there, or with the daemon's `now` for how long. Of one that is well it is its last error,
+    as such, if nothing good has come after it."""
     state = provider.get("state")
     if state == "disabled":
         return ""
@@ -221,10 +223,16 @@ def why_words(provider: Mapping[str, Any], now: datetime | None = None) -> str:
         parts.insert(0, f"rests {duration_words(provider['cooldown_left_s'])} more")
     if _health(provider).get("loading") and not parts:
         parts.append("it loads its model")
-    if (since := _health(provider).get("since")) and "why" in provider:
-        age = None if now is None else now - datetime.fromisoformat(since)
-        parts.append(f"since {since}" if age is None else f"for {duration_words(max(age.total_seconds(), 0.0))}")
+    if (since := _health(provider).get("since")) and state_of(provider) in _DATED:
+        parts.append(f"since {since}" if now is None else f"for {_age_words(since, now)}")
+    error, error_at = (_health(provider).get(key) for key in ("last_error", "last_error_at"))
+    if not parts and error and error_at:
+        parts.append(f"last error {f'at {error_at}' if now is None else f'{_age_words(error_at, now)} ago'}: {error}")
     return ", ".join(parts)
+
+
+def _age_words(stamp: str, now: datetime) -> str:
+    return duration_words(max((now - datetime.fromisoformat(stamp)).total_seconds(), 0.0))
 
 
 def _health(provider: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ def test_stats_prints_one_look_where_there_is_no_terminal(desk: Desk) -> None:
 
     assert (shown.exit_code, raw.exit_code) == (0, 0)
     titles = [line for line in shown.output.splitlines() if line and not line.startswith(" ")]
-    assert titles == ["Providers", "Fallback and gates", "Recent", "Cost"]
+    assert titles == ["Providers", "Fallback and gates", "Recent, UTC", "Spent, USD", "Cost since the start"]
     assert "  near " in shown.output
     pages = json.loads(raw.output)
     assert [page["providers"][1]["name"] for page in (pages["metrics"], pages["status"])] == ["far/x", "far/x"]
@@ -200,14 +200,29 @@ def test_nobody_at_the_address_ends_a_command_with_69(desk: Desk) -> None:
     )
 
 
-def test_a_broken_file_leaves_a_daemon_reachable_by_its_url(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("status",), ("stats",), ("tree",), ("dashboard",)])
+@pytest.mark.parametrize("mistake", ["sticky = 1\n", "[[providers\n"])
+def test_a_daemon_is_found_by_what_can_be_read_of_a_broken_file(
+    desk: Desk, tmp_path: Path, words: tuple[str, ...], mistake: str
+) -> None:
     broken = tmp_path / "router.toml"
-    broken.write_text("[server]\nprot = 1\n")
+    broken.write_text(desk.config.read_text() + mistake)
 
-    named = CliRunner().invoke(main, ["status", "--config", str(broken), "--url", desk.running.url])
-    unnamed = CliRunner().invoke(main, ["status", "--config", str(broken)])
+    found = CliRunner(env=TOKENS).invoke(main, [*words, "--config", str(broken)])
+    named = CliRunner(env=TOKENS).invoke(main, [*words, "--config", str(broken), "--url", desk.running.url])
 
-    assert (named.exit_code, named.stderr) == (1, "this router needs a token\n")  # it was asked, without the file's tokens
+    assert (found.exit_code, named.exit_code, named.stderr) == (0, 0, "")
+    assert str(broken) in found.stderr
+    assert found.stderr.endswith("only [server] is used here, as far as it can be read\n")
+
+
+def test_a_file_that_is_not_there_names_no_daemon(desk: Desk, tmp_path: Path) -> None:
+    missing = str(tmp_path / "router.toml")
+
+    named = CliRunner().invoke(main, ["status", "--config", missing, "--url", desk.running.url])
+    unnamed = CliRunner().invoke(main, ["status", "--config", missing])
+
+    assert (named.exit_code, named.stderr) == (1, "this router needs a token\n")  # it was asked, without tokens
     assert unnamed.exit_code == 78
 
 

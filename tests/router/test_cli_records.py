@@ -29,8 +29,8 @@ AUDITED = [
 ]
 
 
-def run(directory: Path, *words: str) -> Result:
-    (directory / "router.toml").write_text(f'[server]\nstate_dir = "{directory}/state"\n{SMALL}')
+def run(directory: Path, *words: str, more: str = "") -> Result:
+    (directory / "router.toml").write_text(f'[server]\nstate_dir = "{directory}/state"\n{SMALL}{more}')
     return CliRunner().invoke(main, [*words, "--config", str(directory / "router.toml")])
 
 
@@ -59,6 +59,13 @@ def test_audit_reads_every_generation_in_its_order(audited: Path) -> None:
 
     assert len(list((audited / "state").iterdir())) > 1
     assert [line.split()[2] for line in lines] == [record["event"] for record in AUDITED]
+
+
+def test_audit_finds_its_file_by_what_can_be_read_of_a_configuration_with_mistakes(audited: Path) -> None:
+    result = run(audited, "audit", "--tail", "1", more="sticky = 1\n")
+
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert "profiles[0].sticky: expected true or false" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,8 @@ function fillProvider(cells, one, told) {
   if (!cells[1].firstElementChild) cells[1].append(make("span"));
   showState(cells[1].firstElementChild, one.word);
   const process = one.process ? `server ${one.process}` : "";
-  const why = one.why || (one.failures ? `${one.failures} failures in a row` : "");
-  two(cells[2], why || process || "–", why && process ? process : "");
-  cells[2].firstElementChild.classList.toggle("blank", !why && !process);
+  two(cells[2], one.why || process || "–", one.why && process ? process : "");
+  cells[2].firstElementChild.classList.toggle("blank", !one.why && !process);
   counts(cells[3], "until", one.next_probe_at ?? one.back_at);
   const left = one.restarts ? `${one.restarts.used} of ${one.restarts.max}` : "–";
   say(cells[4], one.is_restart_owed ? `${left}, one due` : left);

@@ -314,4 +314,5 @@ def test_d12_a_stale_failure_never_counts(life: Life, age: int) -> None:
     life.apply(stale, after_s=1)
 
     assert axes(life.health) == axes(before)
-    assert evolve(life.health, last_error="", is_loading=False) == evolve(before, last_error="", is_loading=False)
+    seen = evolve(before, last_error=life.health.last_error, last_error_wall=life.health.last_error_wall)
+    assert evolve(life.health, is_loading=False) == evolve(seen, is_loading=False)

@@ -56,6 +56,7 @@ FAILURE = Failed(reason=DOWN)
 REFUSED = Failed(reason=FailureReason.AUTH)
 OUT = {"admission": EXCLUDED, "state": UNHEALTHY, "failures": 2 * T, "gen": GEN + 1}
 ON_TRIAL = {"admission": PROBATION, "state": DEGRADED, "failures": T, "gen": GEN, "probation_left": 5, "next_probe_at": inf}
+ON_WORD = ON_TRIAL | {"state": HEALTHY, "failures": 0}  # an operator's
 EXCLUDE, CHANGED, RESTORE = "self-healing-exclude", "backend-health-changed", "self-healing-restore"
 HOLD, BACK, PROBED = "self-healing-hold", "self-healing-admitted", "self-healing-recovery-probe"
 
@@ -172,19 +173,31 @@ ROWS: dict[str, Row] = {
         an_excluded(2),
         operated(OperatorAction.RESTORE),
         EXCLUDES,
-        ON_TRIAL,
+        ON_WORD,
         [CHANGED, RESTORE],
     ),
-    "and a hold": (a_held(HoldReason.OPERATOR), operated(OperatorAction.RESTORE), EXCLUDES, ON_TRIAL, [CHANGED, RESTORE]),
-    "an operator excludes who is in": (an_admitted(), operated(OperatorAction.EXCLUDE), WARNS, OUT, [CHANGED, EXCLUDE]),
+    "and a hold": (a_held(HoldReason.OPERATOR), operated(OperatorAction.RESTORE), EXCLUDES, ON_WORD, [RESTORE]),
+    "an operator excludes who is in": (
+        an_admitted(1),
+        operated(OperatorAction.EXCLUDE),
+        WARNS,
+        OUT | {"failures": 1},
+        [CHANGED, EXCLUDE],
+    ),
     "and who is held": (
         a_held(HoldReason.OPERATOR),
         operated(OperatorAction.EXCLUDE),
         EXCLUDES,
-        OUT | {"hold_reason": None},
+        OUT | {"hold_reason": None, "failures": 0},
         [CHANGED, EXCLUDE],
     ),
-    "and who is on probation": (on_trial(2), operated(OperatorAction.EXCLUDE), EXCLUDES, OUT | {"level": 2}, [CHANGED, EXCLUDE]),
+    "and who is on probation": (
+        on_trial(2),
+        operated(OperatorAction.EXCLUDE),
+        EXCLUDES,
+        OUT | {"level": 2, "failures": T},
+        [CHANGED, EXCLUDE],
+    ),
     "an operator holds who is in": (
         an_admitted(),
         operated(OperatorAction.HOLD),
@@ -269,6 +282,20 @@ def test_the_table_is_kept(row: Row) -> None:
 
     assert {name: getattr(done.health, name) for name in fields} == fields
     assert [told.name for told in done.told] == told
+
+
+@pytest.mark.parametrize("old", [an_admitted(), an_admitted(T, DEGRADED), an_admitted(6, UNHEALTHY)])
+@pytest.mark.parametrize("action", [OperatorAction.HOLD, OperatorAction.EXCLUDE])
+def test_an_operators_moves_leave_no_failure_that_nobody_had(old: Health, action: OperatorAction) -> None:
+    erring = evolve(old, last_error="401", last_error_wall=1.0)
+
+    taken_out = step(erring, operated(action), moment(), WARNS)
+    restored = step(taken_out.health, operated(OperatorAction.RESTORE), moment(), WARNS)
+    in_time = step(restored.health, Tick(), moment(inf), WARNS).health
+
+    told = [one for one in (*taken_out.told, *restored.told) if one.name in (CHANGED, EXCLUDE)]
+    assert {one.fields["consecutive_failures"] for one in told} <= {old.failures, 0}
+    assert (in_time.admission, in_time.state, in_time.failures, in_time.last_error) == (ADMITTED, HEALTHY, 0, "")
 
 
 NOTHING: dict[str, tuple[Health, HealthEvent]] = {

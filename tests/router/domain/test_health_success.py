@@ -35,3 +35,15 @@ def test_it_heals_all_the_same(health: Health) -> None:
     life.apply(Succeeded())
 
     assert life.health == evolve(an_admitted(), last_ok_wall=WALL + START)
+
+
+def test_since_is_when_the_state_of_one_that_is_in_changed_and_the_last_error_has_a_time_of_its_own() -> None:
+    life = Life()
+
+    life.fail(times=THRESHOLD + 1)
+    degraded = life.health
+    life.apply(Succeeded(), after_s=60)
+
+    assert (degraded.state, degraded.since_wall) == (HealthState.DEGRADED, WALL + life.at - 61)
+    assert degraded.last_error_wall == WALL + life.at - 60
+    assert (life.health.since_wall, life.health.last_error_wall) == (WALL + life.at, None)

@@ -64,6 +64,7 @@ def test_a_restart_that_is_owed_is_told(owed: int | None) -> None:
     ("report", "word", "why"),
     [
         (a_report(), "healthy", ""),
+        (a_report(Health(failures=1, last_error="kaboom")), "healthy", "last error: kaboom"),
         (a_report(is_enabled=False), "disabled", "switched off in the configuration"),
         (a_report(Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 20))), "cooldown", "it rests: rate-limited"),
         (

@@ -46,13 +46,16 @@ def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None
 @pytest.mark.parametrize(
     ("health", "why"),
     [
-        (Health(failures=1, last_error="timeout"), "timeout"),
+        (Health(failures=1, last_error="timeout"), None),
+        (Health(state=HealthState.DEGRADED, failures=3, last_error="timeout"), "timeout"),
         (RESTING, "429"),
         (evolve(RESTING, cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW - 1)), None),
         (FULL, "CUDA error: out of memory"),
         (evolve(FULL, pressured_until=NOW), None),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.OPERATOR), "held by an operator until it is restored"),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, last_error="401"), "401"),
+        (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH), "its key was refused"),
+        (Health(state=HealthState.DEGRADED, failures=3), "no request was answered well since it failed"),
         (evolve(EXCLUDED, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
         (
             Health(admission=Admission.PROBATION, failures=3, probation_left=4, probation_until=NOW + 50),

@@ -44,6 +44,7 @@ WELL = {
     "loading": False,
     "last_ok": None,
     "last_error": "",
+    "last_error_at": None,
     "passive": False,
 }
 
@@ -157,6 +158,7 @@ def test_a_provider_that_is_out_says_since_when_why_and_when_it_is_probed() -> N
         next_probe_at=112.34,
         last_ok_wall=START.timestamp() - 1,
         last_error="refused",
+        last_error_wall=START.timestamp() + 2,
     )
 
     assert provider_health(health, now=100.0) == WELL | {
@@ -169,6 +171,7 @@ def test_a_provider_that_is_out_says_since_when_why_and_when_it_is_probed() -> N
         "next_probe_in_s": 12.3,
         "last_ok": "2026-01-02T03:04:04Z",
         "last_error": "refused",
+        "last_error_at": "2026-01-02T03:04:07Z",
     }
 
 

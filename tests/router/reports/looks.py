@@ -18,7 +18,7 @@ def a_provider(name: str, word: str = "healthy", *, due_s: float | None = None, 
 
 
 def a_row(
-    name: str, *, ok: int = 0, failed: int = 0, midstream: int = 0, cost: float = 0.0, hits: float | None = None
+    name: str, *, ok: int = 0, failed: int = 0, midstream: int = 0, cost: float = 0.0, read: int = 0, written: int = 0
 ) -> dict[str, Any]:
     """Return one provider of `/metrics.json`."""
     return {
@@ -26,7 +26,7 @@ def a_row(
         "attempts": ok + failed + midstream,
         "outcomes": {"ok": ok, "failed": failed, "failed_midstream": midstream},
         "last_error": None,
-        "cache": {"read_tokens": 0, "creation_tokens": 0, "outcomes": {}, "hit_rate": hits, "observations": 0},
+        "cache": {"read_tokens": read, "creation_tokens": written, "outcomes": {}, "hit_rate": 1.0, "observations": 1},
         "cost": {"total_usd": cost, "savings_usd": cost / 4},
     }
 

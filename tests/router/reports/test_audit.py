@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
-from router.reports.audit import AuditWanted, print_line, summary_of
+from router.reports.audit import AuditWanted, print_line, print_summary, summary_of
 
 
 def line(number: int, event: str = "fallback-occurred", **fields: object) -> dict[str, Any]:
@@ -52,11 +54,11 @@ def test_lines_are_meant_by_event_or_value_by_time_and_then_by_their_place(wante
     assert [one["seq"] for one in wanted.choose([*LINES, {"no": "event"}])] == numbers
 
 
-def printed(record: Mapping[str, object], width: int = 80, *, is_terminal: bool = True) -> list[str]:
+def printed(record: Mapping[str, object], width: int = 80, *, is_terminal: bool = True, zone: tzinfo = UTC) -> list[str]:
     """Return the lines that one record takes at a width; colours are left out."""
     out = Console(file=StringIO(), width=width, force_terminal=is_terminal, color_system=None, highlight=False)
     with out.capture() as captured:
-        print_line(record, out)
+        print_line(record, out, zone)
     return [row.rstrip() for row in captured.get().splitlines()]
 
 
@@ -73,6 +75,22 @@ def test_on_a_terminal_short_fields_stand_beside_their_event() -> None:
         "[2026-01-02T00:00:00.000Z] WARNING fallback-occurred provider=Near why=null"
     ]
     assert printed(LINES[0]) == ["[2026-01-01T00:00:00.000Z] WARNING router-startup"]
+
+
+def test_a_terminal_is_told_times_of_the_zone_that_is_named_with_their_offset_and_a_pipe_utc() -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+
+    assert printed(LINES[0], zone=tokyo) == ["[2026-01-01T09:00:00.000+09:00] WARNING router-startup"]
+    assert printed(LINES[0], zone=tokyo, is_terminal=False) == ["[2026-01-01T00:00:00.000Z] WARNING router-startup"]
+    assert printed({**LINES[0], "ts": "now"}, zone=tokyo) == ["[now] WARNING router-startup"]
+
+
+def test_a_summary_tells_a_person_first_and_last_in_that_zone() -> None:
+    out = Console(file=StringIO(), width=120, force_terminal=True, color_system=None, highlight=False)
+    with out.capture() as captured:
+        print_summary(*summary_of(LINES), out, ZoneInfo("Asia/Tokyo"))
+
+    assert captured.get().splitlines()[-1] == "4 lines from 2026-01-01T09:00:00.000+09:00 to 2026-01-04T09:00:00.000+09:00"
 
 
 def test_what_does_not_fit_stands_below_folded_between_its_fields() -> None:

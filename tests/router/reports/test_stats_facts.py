@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
-from router.reports.stats_facts import Pace, cost_rows, event_rows, gate_rows, provider_rows, spend_rows
+from router.reports.stats_facts import Pace, cost_rows, display_zone, event_rows, gate_rows, provider_rows, spend_rows
 from tests.router.reports.looks import a_provider, a_reading, a_row, an_event
 
 
@@ -62,28 +64,32 @@ def test_events_come_newest_first_with_what_they_say() -> None:
         an_event("provider-ok", 1, provider="near", stream=True),
         an_event("provider-failed", 2, provider="near", status=503, reason="overloaded", retryable=True),
         an_event("fallback-occurred", 3, provider="near", from_provider="near", to_provider="far", reason="overloaded"),
+        an_event("fallback-occurred", 4, provider="far", from_provider="far", reason="upstream-5xx"),
     )
 
-    rows = event_rows(a_reading(recent=recent, timezone="UTC"))
+    rows = event_rows(a_reading(recent=recent), UTC)
 
     assert [(row.at, row.name, row.provider, row.said) for row in rows] == [
+        ("03:04:04", "fallback-occurred", "", "far was the last: upstream-5xx"),
         ("03:04:03", "fallback-occurred", "", "near > far overloaded"),
         ("03:04:02", "provider-failed", "near", "overloaded status 503"),
         ("03:04:01", "provider-ok", "near", ""),
     ]
-    assert [row.is_failure for row in rows] == [True, True, False]
+    assert [row.is_failure for row in rows] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("zone", "at"), [("UTC", "03:04:05"), ("Asia/Tokyo", "12:04:05")])
 def test_times_are_those_of_the_zone_that_the_configuration_names(zone: str, at: str) -> None:
-    (row,) = event_rows(a_reading(recent=(an_event("provider-ok", 5),), timezone=zone))
+    reading = a_reading(recent=(an_event("provider-ok", 5),), timezone=zone)
+    (row,) = event_rows(reading, display_zone(reading))
 
     assert row.at == at
 
 
 @pytest.mark.parametrize("zone", [None, "", "Nowhere/Else", "../etc/passwd"])
 def test_without_a_zone_that_is_known_here_it_is_utc(zone: str | None) -> None:
-    (row,) = event_rows(a_reading(recent=(an_event("provider-ok", 5),), timezone=zone))
+    reading = a_reading(recent=(an_event("provider-ok", 5),), timezone=zone)
+    (row,) = event_rows(reading, display_zone(reading))
 
     assert row.at == "03:04:05"
 
@@ -92,10 +98,17 @@ def test_cost_names_who_has_cost_and_what_was_spent_of_which_budget() -> None:
     monthly, daily = ({"spent_usd": spent, "reserved_usd": 0, "cap_usd": cap} for spent, cap in ((1.5, 10), (0, None)))
     spend = {"month": "2026-01", "day": "2026-01-02", "monthly": monthly, "daily": daily, "profiles": {}}
 
-    reading = a_reading(rows=(a_row("free"), a_row("near", cost=1.5, hits=0.5)), spend=spend)
+    reading = a_reading(rows=(a_row("free"), a_row("near", cost=1.5)), spend=spend)
 
-    assert [(row.name, row.cost_usd, row.hit_rate) for row in cost_rows(reading)] == [("near", 1.5, 0.5)]
+    assert [(row.name, row.cost_usd, row.cached) for row in cost_rows(reading)] == [("near", 1.5, None)]
     assert spend_rows(reading) == [("month", "1.50 of 10")]
+
+
+@pytest.mark.parametrize(("read", "written", "fresh", "cached"), [(80, 0, 20, 0.8), (0, 50, 50, 0.0), (30, 30, 60, 0.25)])
+def test_cached_is_a_share_of_the_input_tokens_and_not_of_the_answers(read: int, written: int, fresh: int, cached: float) -> None:
+    reading = a_reading(rows=(a_row("near", read=read, written=written),), counters={"input_tokens": {"near": fresh}})
+
+    assert [row.cached for row in cost_rows(reading)] == [cached]
 
 
 def test_the_pace_is_what_came_between_two_looks_by_the_daemons_own_clock() -> None:

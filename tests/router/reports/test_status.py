@@ -110,6 +110,36 @@ def test_an_exclusion_says_for_how_long_and_what_is_left_to_be_tried() -> None:
     assert "connection refused, for 55 s, 3 of 3 restarts used in 15 min, none is left" in shown
 
 
+def a_why(word: str, *, is_terminal: bool, **keys: object) -> str:
+    health = {"since": "2026-01-02T03:00:00Z", "last_error": "kaboom", "last_error_at": "2026-01-02T03:04:59Z"}
+    body = {**BODY, "started_at": "2026-01-02T01:00:00Z", "uptime_s": 7500.0}  # it is 03:05:00
+    one = {"name": "near", "state": "configured", "word": word, "health": health, **keys}
+    shown = Text.from_ansi(printed({**body, "providers": [one]}, is_terminal=is_terminal, width=200)).plain
+    line = next(line for line in shown.splitlines() if "kaboom" in line)
+    return line.partition(" why: ")[2] if not is_terminal else " ".join(line.split()[1:])
+
+
+def test_the_last_error_of_one_that_is_well_is_told_as_that_with_its_own_time() -> None:
+    assert a_why("healthy", is_terminal=True) == "last error 1.0 s ago: kaboom"
+    assert a_why("healthy", is_terminal=False) == "last error at 2026-01-02T03:04:59Z: kaboom"
+
+
+@pytest.mark.parametrize(
+    ("word", "keys", "why"),
+    [
+        ("degraded", {}, "kaboom, for 5 min"),
+        (
+            "cooldown",
+            {"state": "cooldown", "cooldown_left_s": 19.0, "reason": "rate-limited"},
+            "rests 19 s more, rate-limited, kaboom",
+        ),
+        ("passive", {}, "kaboom"),
+    ],
+)
+def test_since_when_is_told_of_the_word_that_it_belongs_to(word: str, keys: dict[str, object], why: str) -> None:
+    assert a_why(word, is_terminal=True, why="kaboom", **keys) == why
+
+
 @pytest.mark.parametrize(("width", "columns"), [(80, ["provider", "state"]), (100, ["provider", "state", "health"])])
 def test_a_column_that_says_nothing_is_left_out_and_health_where_it_is_narrow(width: int, columns: list[str]) -> None:
     quiet = {**WELL, "in_flight": 0, "process": None}
