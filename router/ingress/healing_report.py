@@ -66,7 +66,7 @@ def why_of(health: Health, now: float) -> str:
     if health.admission is Admission.PROBATION:
         left_s = max(health.probation_until - now, 0.0)
         return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
-    if health.admission is Admission.EXCLUDED and not health.last_error:
+    if health.admission is Admission.EXCLUDED and not health.failures and not health.last_error:
         return "excluded by an operator; it is probed, and comes back when it answers"
     if health.hold_reason is HoldReason.AUTH and not health.last_error:
         return "its key was refused"

@@ -56,7 +56,8 @@ def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, last_error="401"), "401"),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH), "its key was refused"),
         (Health(state=HealthState.DEGRADED, failures=3), "no request was answered well since it failed"),
-        (evolve(EXCLUDED, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
+        (evolve(EXCLUDED, last_error=""), "no request was answered well since it failed"),  # it has been so since before a start
+        (evolve(EXCLUDED, failures=0, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
         (
             Health(admission=Admission.PROBATION, failures=3, probation_left=4, probation_until=NOW + 50),
             "on probation: 4 good answers more, or 50 s without a failure",
