@@ -162,8 +162,8 @@ def _hit_rate(cached: Mapping[str, float]) -> float | None:
 
 
 def _mean_ms(metrics: Metrics, family: Family) -> dict[str, float]:
-    spreads = metrics.of(family).spreads.items()
-    return {provider: round(1000 * spread.total / sum(spread.counts), 1) for (provider,), spread in spreads}
+    histograms = metrics.of(family).histograms.items()
+    return {provider: round(1000 * one.total / sum(one.counts), 1) for (provider,), one in histograms}
 
 
 def _sum(metrics: Metrics, family: Family) -> float:

@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from router.observers.families import LATENCY_BUCKETS_S, Family, Kind
-from router.observers.metrics import Metrics, Series
+from router.observers.metrics import Counts, Metrics
 from router.observers.state_families import READ, Reading
 
 PIECE = 300  # samples that are written in one go: some 2 ms
@@ -79,13 +79,13 @@ def _name_of(reading: Reading) -> str:
     return reading.family.name
 
 
-def _counted(series: Series) -> Metric:
+def _counted(series: Counts) -> Metric:
     family = series.family
     if family.kind is not Kind.HISTOGRAM:
         return _plain(family, series.values.items())
     metric = HistogramMetricFamily(family.name, family.about, labels=_label_names(family))
-    for labels, spread in series.spreads.items():
-        metric.add_metric(labels, list(zip(_BOUNDS, accumulate(spread.counts), strict=True)), spread.total)
+    for labels, buckets in series.histograms.items():
+        metric.add_metric(labels, list(zip(_BOUNDS, accumulate(buckets.counts), strict=True)), buckets.total)
     return metric
 
 

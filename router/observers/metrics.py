@@ -43,7 +43,7 @@ class Vocabulary:
 
 
 @define
-class Spread:
+class Buckets:
     """What a histogram holds for one set of labels: how many fell into each bucket alone, and their sum."""
 
     counts: list[int] = field(factory=lambda: [0] * (len(LATENCY_BUCKETS_S) + 1))
@@ -56,19 +56,19 @@ class Spread:
 
 
 @define(eq=False)
-class Series:
+class Counts:
     """All series of one family. Written by `Metrics` only."""
 
     family: Family
     values: dict[Labels, float] = field(factory=dict)
-    spreads: dict[Labels, Spread] = field(factory=dict)
+    histograms: dict[Labels, Buckets] = field(factory=dict)
     _closed: tuple[frozenset[str], ...] = ()
 
     def configure(self, known: Vocabulary) -> None:
         """Take over other words: series of names that are gone go, new ones begin at 0."""
         self._closed = tuple(known.of(label) for label in self.family.labels)
         sets = [closed | {OTHER, NOBODY} for closed in self._closed]
-        for held in (self.values, self.spreads):
+        for held in (self.values, self.histograms):
             for labels in [labels for labels in held if not all(map(_is_in, labels, sets))]:
                 del held[labels]
         if self.family.kind is Kind.COUNTER and self._zeros_per_name() <= MAX_ZEROS:
@@ -80,11 +80,11 @@ class Series:
         if not isinstance(amount, int | float) or not isfinite(amount):
             return
         if self.family.kind is Kind.HISTOGRAM:
-            labels = raw if raw in self.spreads else self._close(raw)
-            spread = self.spreads.get(labels)  # type: ignore[arg-type]  # a key of it, or closed: words either way
-            if spread is None:
-                spread = self.spreads[labels] = Spread()  # type: ignore[index]  # as above
-            spread.observe(amount)
+            labels = raw if raw in self.histograms else self._close(raw)
+            buckets = self.histograms.get(labels)  # type: ignore[arg-type]  # a key of it, or closed: words either way
+            if buckets is None:
+                buckets = self.histograms[labels] = Buckets()  # type: ignore[index]  # as above
+            buckets.observe(amount)
         elif self.family.kind is Kind.GAUGE:
             labels = self._close(raw)
             self.values.pop(labels, None)  # the one that was set last stands last
@@ -138,11 +138,11 @@ class Metrics:
     `groups_of` gives the groups of the restart tables of providers."""
 
     groups_of: Callable[[Iterable[ProviderConfig]], Iterable[str]] = no_groups
-    _series: dict[str, Series] = field(init=False)
-    _rules: Mapping[str, tuple[tuple[Series, Rows], ...]] = field(init=False)
+    _series: dict[str, Counts] = field(init=False)
+    _rules: Mapping[str, tuple[tuple[Counts, Rows], ...]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._series = {family.name: Series(family) for family in COUNTED}
+        self._series = {family.name: Counts(family) for family in COUNTED}
         self._rules = {
             event: tuple((self._series[rule.family.name], rule.rows) for rule in rules) for event, rules in RULES.items()
         }
@@ -163,11 +163,11 @@ class Metrics:
             for labels, amount in rows(told.fields):
                 series.add(labels, amount)
 
-    def series(self) -> Iterator[Series]:
+    def series(self) -> Iterator[Counts]:
         """Yield every family with what it holds."""
         yield from self._series.values()
 
-    def of(self, family: Family) -> Series:
+    def of(self, family: Family) -> Counts:
         """Return what one family holds."""
         return self._series[family.name]
 

@@ -9,7 +9,6 @@ from attrs import frozen
 
 CONFIDENCE = 0.95
 ONE_SIDE = 40  # of so many samples one may lie below, and one above
-FEW = 30  # fewer say little (W38)
 
 
 @frozen(kw_only=True)

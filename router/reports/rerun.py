@@ -14,7 +14,8 @@ import attrs
 from attrs import frozen
 
 from router.domain.rerun import Answered, Pair, Rerun
-from router.reports.medians import FEW, Median, median_of
+from router.reports.medians import Median, median_of
+from router.reports.spread import FEW
 
 MOST_DIFFERENT = 5  # pairs that are named
 _PIECE = 3  # letters

@@ -52,8 +52,8 @@ def test_an_attempt_counts_by_provider_and_outcome_with_its_times_and_its_price(
     assert metrics.of(f.FAILURES).values == {("a", "timeout"): 1}
     assert metrics.of(f.COST).values == {("a",): 0.25}
     assert metrics.of(f.SAVINGS).values == {("a",): 0.5}
-    assert metrics.of(f.ATTEMPT_SECONDS).spreads["a", "ok"].total == 0.4
-    assert metrics.of(f.TTFT_SECONDS).spreads["a",].total == 0.06
+    assert metrics.of(f.ATTEMPT_SECONDS).histograms["a", "ok"].total == 0.4
+    assert metrics.of(f.TTFT_SECONDS).histograms["a",].total == 0.06
 
 
 def test_a_step_to_another_provider_is_a_fallback_and_the_end_of_a_chain_is_none() -> None:
@@ -70,7 +70,7 @@ def test_the_first_token_of_a_whole_answer_is_its_end_and_no_time_to_measure() -
 
     fanout.event("attempt-complete", attempt(stream=False))
 
-    assert not metrics.of(f.TTFT_SECONDS).spreads
+    assert not metrics.of(f.TTFT_SECONDS).histograms
 
 
 def test_a_word_that_nobody_has_listed_is_other_and_a_name_that_never_was_is_none() -> None:
@@ -122,7 +122,7 @@ def test_series_of_a_provider_that_a_reload_took_away_go_and_those_of_a_new_one_
     metrics.configure(config_of("kept", "new"))
 
     assert metrics.of(f.ATTEMPTS).total("provider") == {("kept",): 1, ("new",): 0, (OTHER,): 1}
-    assert metrics.of(f.ATTEMPT_SECONDS).spreads.keys() == {("kept", "ok"), (OTHER, "ok")}
+    assert metrics.of(f.ATTEMPT_SECONDS).histograms.keys() == {("kept", "ok"), (OTHER, "ok")}
     assert not metrics.of(f.CONTEXT_RATIO).values
 
 
@@ -154,9 +154,9 @@ def test_each_observation_is_in_the_first_bucket_whose_bound_it_does_not_pass(se
     counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
     for one in seconds:
         counts[next((i for i, bound in enumerate(LATENCY_BUCKETS_S) if one * 1000 / 1000 <= bound), len(LATENCY_BUCKETS_S))] += 1
-    spreads = metrics.of(f.PROBE_SECONDS).spreads
-    assert [spread.counts for spread in spreads.values()] == ([counts] if seconds else [])
-    assert math.isclose(sum(spread.total for spread in spreads.values()), sum(seconds), rel_tol=1e-9, abs_tol=1e-9)
+    histograms = metrics.of(f.PROBE_SECONDS).histograms
+    assert [buckets.counts for buckets in histograms.values()] == ([counts] if seconds else [])
+    assert math.isclose(sum(buckets.total for buckets in histograms.values()), sum(seconds), rel_tol=1e-9, abs_tol=1e-9)
 
 
 async def a_page(metrics: Metrics, *readings: Reading, accept: str = "") -> Page:
