@@ -18,7 +18,7 @@ _WHO = ("session", "class")
 _NOTHING = "-"
 
 
-def print_requests(body: Mapping[str, Any], out: Console) -> None:
+def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
     """Print the body of `/admin/requests`: on a terminal a table, else one line per request, `request ID key=value ...`.
 
     There a value that is no single word is JSON."""

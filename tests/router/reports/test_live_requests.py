@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from router.reports.live_requests import cancel_line, is_cancelled, named, print_requests
+from router.reports.live_requests import cancel_line, is_cancelled, named, print_live_requests
 
 ASKING = {
     "id": "req_123456789012345678901234",
@@ -44,7 +44,7 @@ def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> list
     out = Console(
         file=io.StringIO(), force_terminal=is_terminal, no_color=True, width=width if is_terminal else 10_000, highlight=False
     )
-    print_requests(body, out)
+    print_live_requests(body, out)
     assert isinstance(out.file, io.StringIO)
     return [line.rstrip() for line in Text.from_ansi(out.file.getvalue()).plain.splitlines()]
 
