@@ -41,7 +41,7 @@ from router.routing.dispatch import Walk
 
 async def handle(exchange: Exchange, generation: Generation, route: ModelRoute) -> None:
     """Answer one request on a model route; the answer, or its error, is complete when this returns."""
-    record = Record(exchange=exchange, observer=generation.observer)
+    record = Record(exchange=exchange, observer=generation.observer, redact=generation.upstreams.redact)
     with generation.live.entered(exchange, record) as entry:
         try:
             with entry.outer as until_asked:

@@ -15,11 +15,10 @@ from attrs import define, field, frozen
 
 from router.errors import CancelledByOperator, NotFound
 from router.ingress.exchange import Exchange
-from router.ingress.record import MAX_WORD_CHARS, Record
+from router.ingress.record import Record, cut_word
 from router.routing.auto_facts import client_of
 
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")  # at the start of a User-Agent
-_READ_CHARS = 10 * MAX_WORD_CHARS  # of a word, for what is masked in it; the rest is not shown
 
 
 class Phase(StrEnum):
@@ -124,10 +123,10 @@ class Entry:
             session=redact((agent and agent.session) or ""),
             request_class=agent.klass if agent is not None and agent.klass != "unknown" else "",
             agent=redact(agent.agent) if agent is not None else "",
-            asked_model=redact(record.model[:_READ_CHARS])[:MAX_WORD_CHARS],
+            asked_model=cut_word(record.model, redact),
             profile=record.choice.profile if record.choice is not None else "",
             provider=trace.attempts[-1].provider if trace.attempts else "",
-            model=redact(trace.model[:_READ_CHARS])[:MAX_WORD_CHARS],
+            model=cut_word(trace.model, redact),
             phase=self._phase(),
             attempts=len(trace.attempts),
             is_stream=record.is_stream,

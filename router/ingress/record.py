@@ -35,10 +35,13 @@ _NAME = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # of a model, as a header ca
 
 @define(kw_only=True)
 class Record:
-    """Written by the request's handler; `finish` tells it once, also for a request that was cancelled."""
+    """Written by the request's handler; `finish` tells it once, also for a request that was cancelled.
+
+    `redact` takes the configured secrets out of words that are cut: who masks the line finds half of one no more."""
 
     exchange: Exchange
     observer: Observer
+    redact: Callable[[str], str] = str
     trace: Trace = field(init=False)
     place: TraceContext | None = field(init=False)  # in the client's own trace, where it has told it
     choice: ProfileChoice | None = None
@@ -109,18 +112,18 @@ class Record:
         return {
             "request_id": exchange.request_id,
             "dialect": exchange.dialect,
-            "model": self.model and self.model[:MAX_WORD_CHARS],
+            "model": cut_word(self.model, self.redact),
             "profile": self.choice and self.choice.profile,
             "why": self.choice and self.choice.why,
             "session": self.agent and self.agent.session,
             "request_class": self.agent and self.agent.klass,
             "stream": self.is_stream,
             "provider": trace.attempts[-1].provider if trace.attempts else None,
-            "answered_model": (trace.model[:MAX_WORD_CHARS] or None) if trace.committed_at is not None else None,
+            "answered_model": (cut_word(trace.model, self.redact) or None) if trace.committed_at is not None else None,
             "chain": self._chain(outcome, end),
             "skipped": with_reasons(trace.dropped),
             "moved": with_reasons(trace.moved),
-            "dropped": [str(note)[:MAX_WORD_CHARS] for note in self._notes[:MAX_NOTES]],
+            "dropped": [cut_word(str(note), self.redact) for note in self._notes[:MAX_NOTES]],
             "upstream_request_id": self.upstream_request_id,
             "status": exchange.status,
             "outcome": outcome,
@@ -200,6 +203,11 @@ class Record:
         """Tell an event of the attempt that was begun last."""
         provider = self.trace.attempts[-1].provider if self.trace.attempts else None
         self.observer.event(event, {"request_id": self.trace.request_id, "provider": provider, **fields})
+
+
+def cut_word(word: str, redact: Callable[[str], str]) -> str:
+    """Return what others call something, without secrets, and then no longer than a line of the log has it."""
+    return redact(word[: 10 * MAX_WORD_CHARS])[:MAX_WORD_CHARS]
 
 
 def upstream_id(headers: Iterable[tuple[str, str]]) -> str | None:

@@ -62,6 +62,15 @@ def all_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RememberingObserver, "event", event)
 
 
+async def test_half_of_a_secret_that_a_client_sends_as_its_model_is_in_no_line() -> None:
+    secret = "".join(f"{number:04}" for number in range(100))
+    rig = Rig(providers=[streaming()], redact=lambda text: text.replace(secret, "***"))
+
+    await rig.ask(CHAT, stream=True, model=f"of-{secret}")
+
+    assert line_of(rig.observer)["model"] == "of-***"
+
+
 async def test_the_line_tells_what_was_left_out_of_the_request_that_was_answered() -> None:
     notes = tuple(Note(path=f"tools[{n}]", reason="unknown") for n in range(25))
     rig = Rig(providers=[streaming(notes=notes)])
