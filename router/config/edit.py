@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 import tomlkit
 from tomlkit.items import Array, InlineTable
 
-from router.config.document import at, dotted
+from router.config.document import at, dotted, is_same
 from router.config.locate import KeyPath, Part, locate
 
 _HELD = "v = "  # a value alone is no document
@@ -85,7 +85,7 @@ def _parsed(text: str) -> dict[str, object]:
 
 def _says(text: str, wanted: Mapping[str, object]) -> bool:
     try:
-        return tomllib.loads(text) == wanted
+        return is_same(tomllib.loads(text), wanted)
     except tomllib.TOMLDecodeError:
         return False
 
@@ -93,7 +93,7 @@ def _says(text: str, wanted: Mapping[str, object]) -> bool:
 def _with_setting(text: str, path: KeyPath, value: object, *, is_own_table: bool) -> str:
     plain = _parsed(text)
     here = at(plain, path)
-    if here == value or (value == {} and isinstance(here, dict)):
+    if is_same(here, value) or (value == {} and isinstance(here, dict)):
         return text
     if is_own_table:
         text = _cleared(text, plain, path)

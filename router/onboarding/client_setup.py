@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from router.config.document import is_same
 from router.config.edit import over, with_values
 from router.config.locate import KeyPath
 
@@ -95,7 +96,7 @@ def _merged_json(text: str, setup: Setup) -> str:
     if not isinstance(document, dict):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - what is wrong is the file, not a caller's argument
     result = over(document, setup.document, without=setup.managed)
-    return text if result == document else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    return text if is_same(result, document) else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
 
 
 def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
