@@ -19,6 +19,7 @@ from router.config.locate import KeyPath, Part, locate
 
 _HELD = "v = "  # a value alone is no document
 _BLANKS = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n?")
+_BARE_END = re.compile(r"(?<!\r)\n")  # tomlkit writes no other
 
 
 def with_values(text: str, values: Mapping[str, object], *, without: Collection[KeyPath] = ()) -> str:
@@ -128,7 +129,8 @@ def _values(old: str, path: KeyPath, value: object) -> Iterator[str]:
     for change in (_relisted, _replaced, _added):
         document = tomlkit.parse(_HELD + old)
         if change(document, ("v", *path), value):
-            yield tomlkit.dumps(document).removeprefix(_HELD)
+            new = tomlkit.dumps(document).removeprefix(_HELD)
+            yield _BARE_END.sub("\r\n", new) if "\r\n" in old and not _BARE_END.search(old) else new
 
 
 def _relisted(document: tomlkit.TOMLDocument, path: KeyPath, value: object) -> bool:
