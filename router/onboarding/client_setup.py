@@ -71,14 +71,18 @@ def shown(setup: Setup, shell: Shell) -> str:
 
 
 def merged(text: str, setup: Setup) -> str:
-    """Return a client's own file with the setup in it. Raises ValueError where the text is not of its format."""
+    """Return a client's own file with the setup in it. Raises ValueError where the text is not of its format.
+
+    A byte order mark stays in front."""
+    bare = text.removeprefix("\ufeff")
+    mark = text[: len(text) - len(bare)]
     match setup.file_format:
         case FileFormat.TOML:
-            return with_values(text, setup.document, without=setup.managed)
+            return mark + with_values(bare, setup.document, without=setup.managed)
         case FileFormat.JSON:
-            return _merged_json(text, setup)
+            return mark + _merged_json(bare, setup)
         case _:
-            return _merged_dotenv(text, setup.variables)
+            return mark + _merged_dotenv(bare, setup.variables)
 
 
 def unwritten(setup: Setup) -> list[str]:
