@@ -12,7 +12,9 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import ESTALE
 from pathlib import Path
+from secrets import token_hex
 
 import trio
 from attrs import define
@@ -48,14 +50,25 @@ class Held:
         return True
 
     def _is_in_place(self) -> bool:
+        path = self.directory / FILE_NAME
         try:
-            found = (self.directory / FILE_NAME).stat()
+            found, ours = path.stat(), os.fstat(self.descriptor)
+            return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino) or self._shows_at(path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
+            if error.errno == ESTALE:  # a network file system, from whose server our file is gone
+                return False
             raise _failed(self.directory, error) from error
-        ours = os.fstat(self.descriptor)
-        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _shows_at(self, path: Path) -> bool:
+        """Tell whether a word that is written into our file can be read at the path: a copy of the file has an older one.
+
+        Some network file systems number one file differently by its path and by its descriptor."""
+        text = f"{os.getpid()}\n{token_hex(8)}\n".encode()
+        os.pwrite(self.descriptor, text, 0)
+        os.fsync(self.descriptor)
+        return path.read_bytes() == text
 
 
 @contextmanager
@@ -135,7 +148,7 @@ def _take(descriptor: int, directory: Path) -> None:
 
 
 def _pid_in(descriptor: int) -> int | None:
-    text = os.pread(descriptor, _PID_DIGITS, 0).strip()
+    text = os.pread(descriptor, _PID_DIGITS, 0).partition(b"\n")[0].strip()
     return int(text) if text.isdigit() else None
 
 
