@@ -29,6 +29,7 @@ LOCKED = 75  # decision 5: EX_TEMPFAIL
 FILE_NAME = "router.lock"
 LOOK_S = 2.0  # how long a removed directory may be anybody's; a look is one `stat`
 _PID_DIGITS = 20
+_UNTIL_RESTART = f"{NOT_AGAIN}, even when that one ends: stop that one, then start this one again"
 _STILL_OPEN = f"another instance may start there; it is tried again every {LOOK_S:g} s"
 
 
@@ -95,7 +96,8 @@ async def watch(
 ) -> None:
     """Look after the lock every LOOK_S, until cancelled; each of the two is called when it has been told.
 
-    Once it is somebody else's, nothing is looked after any more. Started at once; raises nothing for the disk."""
+    Once it is somebody else's, nothing is looked after any more, not even when that one ends: what it has kept there, money
+    spent for one, would give way to older rows of this one. Started at once; raises nothing for the disk."""
     told = ""
     task_status.started()
     while True:
@@ -103,7 +105,7 @@ async def watch(
         try:
             was_gone = await execute(lock.renew)
         except StateLocked as error:
-            observer.event("state-locked", {"message": str(error), "then": NOT_AGAIN})
+            observer.event("state-locked", {"message": str(error), "then": _UNTIL_RESTART})
             on_lost(StateFailed(path=error.directory, operation="lock", message=str(error)))
             await trio.sleep_forever()
         except StateFailed as error:

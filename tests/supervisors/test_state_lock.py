@@ -235,7 +235,9 @@ async def test_a_directory_that_another_has_is_told_as_an_error_and_nothing_is_l
         ((name, fields),) = watched.seen.events
         assert EVENTS[name].level == logging.ERROR
         assert f"in use by another instance (pid {os.getpid()})" in str(fields["message"])
-        assert fields["then"] == "it stays in memory alone until the next start"
+        assert fields["then"] == (
+            "it stays in memory alone until the next start, even when that one ends: stop that one, then start this one again"
+        )
         assert [error.operation for error in watched.lost] == ["lock"]
         assert watched.renewed_at == []
         nursery.cancel_scope.cancel()
