@@ -110,16 +110,18 @@ def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
     values = {one.name: None if one.is_reference else shlex.quote(one.value) for one in variables}
     lines: list[str] = []
     seen: set[str] = set()
+    end = ""
     for line in text.removesuffix("\n").split("\n") if text else ():
         left, _, right = line.partition("=")
         name = left.strip().removeprefix("export ").strip()
         seen.add(name)
+        end = "\r" if line.endswith("\r") else ""
         if (value := values.get(name)) is not None:
-            end = "\r" if line.endswith("\r") else ""
             lines.append(f"{'export ' if left.strip() != name else ''}{name}={value}{end}")
         elif name not in values or right.strip() != PLACEHOLDER:  # written when no token was asked for
             lines.append(line)
-    return _joined(*lines, *(f"{name}={value}" for name, value in values.items() if value is not None and name not in seen))
+    new = (f"{name}={value}{end}" for name, value in values.items() if value is not None and name not in seen)
+    return _joined(*lines, *new)
 
 
 def _variable_lines(variable: Variable, shell: Shell) -> list[str]:

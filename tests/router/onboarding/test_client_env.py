@@ -217,6 +217,10 @@ def test_a_byte_order_mark_stays_in_front_and_changes_nothing_else(text: str, se
     assert merged(once, setup) == once
 
 
+def test_new_variables_end_their_lines_as_the_others_do() -> None:
+    assert merged(DOTENV_FILE.replace("\n", "\r\n"), gemini(LOCAL)) == merged(DOTENV_FILE, gemini(LOCAL)).replace("\n", "\r\n")
+
+
 def test_a_variable_that_is_set_twice_is_replaced_twice() -> None:
     text = merged("GEMINI_MODEL=a\nOTHER=1\nGEMINI_MODEL=b\n", gemini(LOCAL))
 
