@@ -1,7 +1,7 @@
 """TOML texts of people and other programs: values put into one so that everything else stays as it was written.
 
-The text is changed at the place of each value and nowhere else; a byte order mark is no part of it. tomlkit writes single values only: a document that it writes
-again has its tables in another order."""
+The text is changed at the place of each value and nowhere else; a byte order mark is no part of it. tomlkit writes single
+values only: a document that it writes again has its tables in another order."""
 
 from __future__ import annotations
 
