@@ -102,5 +102,5 @@ def print_summary(counts: Mapping[str, int], first: str, last: str, out: Console
 def _is(value: object, text: str) -> bool:
     """Tell whether a value is the text, or one of a list is, or begins with it as in `provider: why it was passed over`."""
     if isinstance(value, list):
-        return any(_is(one, text) for one in value)
-    return isinstance(value, str) and (value.casefold() == text or value.casefold().startswith(f"{text}:"))
+        return any(_is(one, text) or (isinstance(one, str) and one.casefold().startswith(f"{text}:")) for one in value)
+    return isinstance(value, str) and value.casefold() == text

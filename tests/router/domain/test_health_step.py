@@ -181,7 +181,7 @@ ROWS: dict[str, Row] = {
         an_admitted(1),
         operated(OperatorAction.EXCLUDE),
         WARNS,
-        OUT | {"failures": 1},
+        OUT | {"failures": 0},
         [CHANGED, EXCLUDE],
     ),
     "and who is held": (
@@ -195,7 +195,7 @@ ROWS: dict[str, Row] = {
         on_trial(2),
         operated(OperatorAction.EXCLUDE),
         EXCLUDES,
-        OUT | {"level": 2, "failures": T},
+        OUT | {"level": 2, "failures": 0},
         [CHANGED, EXCLUDE],
     ),
     "an operator holds who is in": (

@@ -32,6 +32,7 @@ def test_a_list_has_who_stands_in_it_also_with_the_reason() -> None:
         line(1, blocked_providers=["far", "Near"]),
         line(2, skipped=["near: excluded"]),
         line(3, skipped=["nearby: excluded"]),
+        line(4, detail="near: no list"),
     ]
 
     assert [one["seq"] for one in AuditWanted(text="near").choose(lists)] == [1, 2]
