@@ -2,6 +2,7 @@
 
     RouterError
     ├─ ConfigError            the configuration cannot be used (exit 78)
+    │  └─ UnsafeFile          nor may it be looked into for anything
     ├─ InvalidRequest         the client's request; `param` names the field
     │  ├─ InvalidJson  UnknownProfile  UnknownMode  ContextOverflow
     ├─ Refused                the front says no before the body counts
@@ -116,6 +117,11 @@ class ConfigError(RouterError):
 
     source: str
     mistakes: tuple[Mistake, ...]
+
+
+@define(kw_only=True, slots=False)
+class UnsafeFile(ConfigError):
+    """Others may write a file of keys or a configuration that names programs: nothing that it says is acted upon."""
 
 
 @define(kw_only=True, slots=False)
