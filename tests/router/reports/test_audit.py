@@ -112,6 +112,14 @@ def test_no_row_is_wider_than_the_terminal_and_no_letter_is_lost(width: int) -> 
     assert "".join(rows).replace(" ", "").count("m" * 300) == 1
 
 
+@pytest.mark.parametrize("value", ["a b", "a=b", 'a"b', "", "a\x1b[2J", "a\x7f"])
+def test_a_value_that_is_not_one_word_is_json(value: str) -> None:
+    (row,) = printed(line(2, why=value))
+
+    assert row.isprintable()
+    assert json.loads(row.partition(" why=")[2]) == value
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_no_line_commands_a_terminal(*, is_terminal: bool) -> None:
     shown = printed(line(1, "\x1b[2Jx", **{"\x9b": "\u202e\x07"}), is_terminal=is_terminal)
