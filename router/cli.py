@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -21,7 +20,7 @@ from attrs import evolve
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_asking, load_for_serving
 from router.config.schema import LoadedConfig
-from router.errors import ConfigError, InvalidRequest
+from router.errors import ConfigError, InvalidRequest, UnsafeFile
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 
 if TYPE_CHECKING:
@@ -152,12 +151,15 @@ def daemon_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--url", help="Base URL of the daemon; else where the configuration says that it listens.")
     @wraps(command)
     def with_daemon(options: ServeOptions, *, url: str | None, **others: Any) -> None:  # noqa: ANN401 - the command's own flags
-        loaded = None
         if url is None:
-            loaded = load_to_ask(options)
+            loaded: LoadedConfig | None = load_to_ask(options)
         else:
-            with suppress(ConfigError):  # only its tokens are missed
+            try:
                 loaded = load_for_asking(options, refused=lambda _: None)
+            except UnsafeFile as error:
+                end_with_mistakes(error)
+            except ConfigError:
+                loaded = None  # only its tokens are missed
         try:
             daemon = DaemonClient.of(loaded, url)
         except ValueError as error:

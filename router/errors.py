@@ -2,6 +2,7 @@
 
     RouterError
     ├─ ConfigError            the configuration cannot be used (exit 78)
+    │  └─ UnsafeFile          nor may it be looked into for anything
     ├─ InvalidRequest         the client's request; `param` names the field
     │  ├─ InvalidJson  UnknownProfile  UnknownMode  ContextOverflow
     ├─ Refused                the front says no before the body counts
@@ -89,6 +90,7 @@ class FailureReason(StrEnum):
     REDIRECT = "redirect"
     EMPTY_RESPONSE = "empty-response"
     CLIENT_ERROR = "client-error"
+    LOOP_DETECTED = "loop-detected"
     BUSY = "busy"
     BUDGET = "budget"
     CANCELLED = "cancelled"
@@ -115,6 +117,11 @@ class ConfigError(RouterError):
 
     source: str
     mistakes: tuple[Mistake, ...]
+
+
+@define(kw_only=True, slots=False)
+class UnsafeFile(ConfigError):
+    """Others may write a file of keys or a configuration that names programs: nothing that it says is acted upon."""
 
 
 @define(kw_only=True, slots=False)
@@ -249,7 +256,7 @@ class CancelledByOperator(Refused):
 
 @define(kw_only=True, slots=False)
 class LoopDetected(Refused):
-    """The request was sent by this very router: a provider's address leads back here."""
+    """The request goes in a circle: this very router has sent it, or it names more routers than stand in a row."""
 
     kind = ErrorKind.LOOP_DETECTED
 

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from router.config.env_files import read_env_files
 from router.config.load import Surroundings, load, load_server, read_text
 from router.config.origin import resolve_config_path
-from router.config.permissions import unsafe_config, unsafe_env_files
+from router.config.permissions import refuse_unsafe_text, unsafe_config, unsafe_env_files
 from router.config.schema import LoadedConfig
 from router.errors import ConfigError
 
@@ -54,14 +54,20 @@ def load_for_serving(
 def load_for_asking(options: ServeOptions, *, refused: Callable[[ConfigError], None]) -> LoadedConfig:
     """Return the configuration, or where it has mistakes, what says where the daemon is: it runs on with its last good one.
 
-    `refused` is told the mistakes. Raises ConfigError where there is no file to read."""
+    `refused` is told the mistakes. Raises ConfigError where there is no file to read, UnsafeFile where one is refused for
+    its permissions: its tokens would go wherever others have written."""
+    unsafe_env_files(options.env_files, is_forced=options.insecure_permissions)
+    path, around = _surroundings(options, None, tell_on_stderr)
+    text = read_text(path)
     try:
-        return load_for_serving(options)
+        loaded = load(text, path=path, around=around)
     except ConfigError as error:
-        path, around = _surroundings(options, None, lambda _: None)
-        found = load_server(read_text(path), path=path, around=around)
+        refuse_unsafe_text(path, is_forced=options.insecure_permissions)
+        found = load_server(text, path=path, around=around)
         refused(error)
         return found
+    unsafe_config(loaded.config, path, is_forced=options.insecure_permissions)
+    return loaded
 
 
 def _surroundings(

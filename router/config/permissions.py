@@ -10,14 +10,14 @@ from pathlib import Path
 
 from router.config.dotenv import parse_env
 from router.config.schema import ConfigWarning, RouterConfig
-from router.errors import ConfigError, Mistake
+from router.errors import Mistake, UnsafeFile
 
 _READABLE = stat.S_IRGRP | stat.S_IROTH
 _KIND = "env-file-permissions"
 
 
 def unsafe_env_files(paths: Iterable[Path], *, is_forced: bool) -> tuple[ConfigWarning, ...]:
-    """Return warnings about files of keys that others may read. Raises ConfigError where others may write, unless forced.
+    """Return warnings about files of keys that others may read. Raises UnsafeFile where others may write, unless forced.
 
     A file that holds only names, as a template does, has nothing to be read and has given nothing yet: it is not judged."""
     warnings: list[ConfigWarning] = []
@@ -41,10 +41,15 @@ def _holds_only_names(path: Path) -> bool:
 
 
 def unsafe_config(config: RouterConfig, path: Path, *, is_forced: bool) -> tuple[ConfigWarning, ...]:
-    """Return warnings about a configuration that names programs. Raises ConfigError where others may write it, unless forced."""
+    """Return warnings about a configuration that names programs. Raises UnsafeFile where others may write it, unless forced."""
     if all(provider.restart is None for provider in config.providers):
         return ()
     return _unsafe_to_write(path, "names programs to run", is_forced=is_forced)
+
+
+def refuse_unsafe_text(path: Path, *, is_forced: bool) -> None:
+    """Raise UnsafeFile where others may write a configuration with mistakes, unless forced: it may name programs, too."""
+    _unsafe_to_write(path, "has mistakes", is_forced=is_forced)
 
 
 def _unsafe_to_write(path: Path, why: str, *, is_forced: bool) -> tuple[ConfigWarning, ...]:
@@ -53,7 +58,7 @@ def _unsafe_to_write(path: Path, why: str, *, is_forced: bool) -> tuple[ConfigWa
     message = f"{path} {why} and can be written by others: chmod go-w it"
     if not is_forced:
         mistake = Mistake(path="", message=f"{message}, or say --insecure-permissions")
-        raise ConfigError(source=str(path), mistakes=(mistake,))
+        raise UnsafeFile(source=str(path), mistakes=(mistake,))
     return (ConfigWarning(kind=_KIND, path=str(path), message=message),)
 
 

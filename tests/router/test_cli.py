@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -122,6 +123,34 @@ def test_a_file_that_is_not_there_ends_with_78(tmp_path: Path) -> None:
     result = run("check", "--config", str(tmp_path / "nothing.toml"))
 
     assert (result.exit_code, result.stderr) == (78, f"{tmp_path / 'nothing.toml'}: cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize("words", [("reload",), ("status",), ("hold", "a"), ("stats", "--once")])
+@pytest.mark.parametrize("broken", ["", "sticky = 1\n", "[[providers\n"])
+@pytest.mark.parametrize("with_url", [False, True])
+@pytest.mark.parametrize("unsafe", ["a.env", "router.toml"])
+def test_nobody_is_asked_with_a_token_by_files_that_others_may_write(
+    config: Path, words: tuple[str, ...], broken: str, *, with_url: bool, unsafe: str
+) -> None:
+    keys = config.with_name("a.env")
+    keys.write_text("ADMIN=an-admin-token-of-24-chars\n")
+    keys.chmod(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        text = SMALL.replace("[[profiles]]", 'restart = { mode = "oneshot", argv = ["x"] }\n[[profiles]]')
+        config.write_text(f'[server]\nport = {port}\nadmin_token_env = "ADMIN"\n{text}{broken}')
+        config.chmod(0o600)
+        config.with_name(unsafe).chmod(0o666)
+        url = ("--url", f"http://127.0.0.1:{port}") if with_url else ()
+
+        result = run(*words, "--config", str(config), "--env-file", str(keys), *url)
+
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert result.exit_code == 78
+    assert f"{config.with_name(unsafe)}: " in result.stderr
+    assert "can be written by others: chmod go-w it, or say --insecure-permissions" in result.stderr
 
 
 @pytest.mark.parametrize(
