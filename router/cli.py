@@ -240,6 +240,8 @@ def cancel(daemon: DaemonClient, *, request_id: str) -> None:
     """End a request that is being answered; the beginning of its ID is enough where no other begins so."""
     from router.reports.live_requests import cancel_line, is_cancelled, named  # noqa: PLC0415 - rich comes with it
 
+    if not request_id:
+        raise click.BadParameter("it is empty, and would mean every request", param_hint="ID")
     ids = named(ask_or_end(daemon, "GET", "/admin/requests").body, request_id)
     if len(ids) > 1:
         click.echo(f"{request_id} is the beginning of {len(ids)} requests: {', '.join(ids[:MAX_NAMED])}", err=True)

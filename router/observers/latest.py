@@ -82,6 +82,13 @@ class Latest:
             yield f"{name}={self._word(value)}"
 
     def _word(self, value: object) -> str:
-        plain = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        plain = ", ".join(map(str, value)) if isinstance(value, list | tuple) else _plain(value)
         text = self.redact(plain[: 10 * MAX_VALUE_CHARS])  # before the cut: half a secret is not found
         return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"
+
+
+def _plain(value: object) -> str:
+    """Return a value as people write it: no capital in a flag, no exponent in a sum of money."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

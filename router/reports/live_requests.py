@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from router.reports.plain import shown
+from router.reports.plain import plain_table, shown, width_of
 from router.reports.printable import field_word
 from router.reports.words import duration_words, fact_words
 
-_WIDE = 120  # columns from which there is room for who asks
-_WHO = ("session", "class")
+_LESS = ("session", "class", "profile", "first token", "provider")  # what goes where there is no room, the first one first
 _NOTHING = "-"
 
 
@@ -31,13 +29,10 @@ def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
         out.print(Text("no request is being answered"))
         return
     rows = [_cells(one) for one in requests]
-    titles = [title for title in rows[0] if out.width >= _WIDE or title not in _WHO]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold" if title == "request" else "ellipsis", no_wrap=title != "request")
-    for row in rows:
-        table.add_row(*(Text(shown(row[title])) for title in titles))
-    out.print(table)
+    titles, less = list(rows[0]), iter(_LESS)
+    while width_of(titles, [[row[title] for title in titles] for row in rows]) > out.width and (last := next(less, None)):
+        titles.remove(last)
+    out.print(plain_table(titles, ([shown(row[title]) for title in titles] for row in rows)))
 
 
 def named(body: Mapping[str, Any], word: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from router.reports.rows import Outcome, Row
 _NOTHING = "-"
 _INDENT = 4  # of the second line of a request, where one has no room for all
 _STYLES = {Outcome.FAILED: "red", Outcome.CANCELLED: "yellow", Outcome.REFUSED: "yellow"}
-_TITLES = ("time", "id", "session", "class", "profile", "outcome", "why", "chain", "status", "ms", "USD")
+_TITLES = ("time", "id", "session", "class", "profile", "outcome", "reason", "chain", "status", "ms", "USD")
 _HEAD = ("time", "outcome", "status", "ms", "USD")  # of a request that takes two lines or more
 
 
@@ -41,7 +41,9 @@ def requests_json(rows: Sequence[Row]) -> list[dict[str, object]]:
             "session": row.session,
             "request_class": row.request_class,
             "model": row.model,
+            "dialect": row.dialect,
             "profile": row.profile,
+            "why": row.why,
             "outcome": row.outcome,
             "reason": row.reason,
             "provider": row.provider,
@@ -54,6 +56,7 @@ def requests_json(rows: Sequence[Row]) -> list[dict[str, object]]:
             "total_ms": row.total_ms,
             "input_tokens": row.input_tokens,
             "output_tokens": row.output_tokens,
+            "estimated": row.estimated,
             "cache_read_input_tokens": row.cache_read,
             "cache_creation_input_tokens": row.cache_creation,
             "cost_usd": row.cost_usd,

@@ -62,7 +62,9 @@ class Row:
     ts: str
     outcome: Outcome
     provider: str | None = None
+    dialect: str | None = None
     profile: str | None = None
+    why: str | None = None  # the profile was chosen
     model: str | None = None
     request_class: str | None = None
     session: str | None = None
@@ -77,6 +79,7 @@ class Row:
     total_ms: float | None = None
     input_tokens: float | None = None
     output_tokens: float | None = None
+    estimated: bool | None = None  # these counts are the router's
     cache_read: float | None = None
     cache_creation: float | None = None
     cost_usd: float | None = None
@@ -206,22 +209,24 @@ def read_row(record: Mapping[str, object]) -> Row | None:
         return None
     if word not in _OUTCOMES and word not in _CACHE_WORDS:
         return None
-    streaming = record.get("streaming")
     return Row(
         ts=ts,
         outcome=Outcome(word) if word in _OUTCOMES else Outcome.OK,
         provider=_text(record, "provider"),
+        dialect=_text(record, "dialect"),
         profile=_text(record, "profile"),
+        why=_text(record, "why"),
         model=_text(record, "model"),
         request_class=_text(record, "request_class"),
         session=_text(record, "session"),
         request_id=_text(record, "request_id"),
         reason=_text(record, "reason"),
         status=_number(record, "status"),
+        estimated=_flag(record, "estimated"),
         skipped=tuple(str(one) for one in _listed(record, "skipped")),
         moved=tuple(str(one) for one in _listed(record, "moved")),
         chain=tuple(_attempts(_listed(record, "chain"))),
-        streaming=streaming if isinstance(streaming, bool) else None,
+        streaming=_flag(record, "streaming"),
         ttft_ms=_number(record, "ttft_ms"),
         total_ms=_number(record, "total_ms"),
         input_tokens=_number(record, "input_tokens"),
@@ -275,6 +280,11 @@ def _text(record: Mapping[str, object], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _flag(record: Mapping[str, object], key: str) -> bool | None:
+    value = record.get(key)
+    return value if isinstance(value, bool) else None
+
+
 def _is_absurd(value: object) -> bool:
     return isinstance(value, int | float) and value > _MOST
 
@@ -293,4 +303,4 @@ def _listed(record: Mapping[str, object], key: str) -> Sequence[object]:
 
 
 def _measured(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST else None

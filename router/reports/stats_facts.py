@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from router.reports.status import budgets_in_use, now_of, state_of, why_words
 from router.reports.times import time_of_day, zone_of
-from router.reports.words import duration_words
+from router.reports.words import cents, duration_words
 
 MAX_RATES = 240  # a chart of 200 columns, and some
 _WELL = frozenset({"healthy", "ready", "disabled", "unconfigured"})  # the last two are as the configuration wants them
@@ -85,7 +85,7 @@ class EventRow:
     @property
     def is_failure(self) -> bool:
         """Whether it tells that something went wrong."""
-        return self.name.startswith(_BAD_EVENTS) or (self.name == "probe-completed" and "success False" in self.said)
+        return self.name.startswith(_BAD_EVENTS) or (self.name == "probe-completed" and "success false" in self.said)
 
 
 @frozen(kw_only=True)
@@ -160,7 +160,7 @@ def cost_rows(reading: Reading) -> list[CostRow]:
 def spend_rows(reading: Reading) -> list[tuple[str, str]]:
     """Return each budget in use with what is spent of it."""
     return [
-        (name, f"{standing['spent_usd']:.2f}" + (f" of {cap:g}" if (cap := standing["cap_usd"]) is not None else ""))
+        (name, cents(standing["spent_usd"]) + (f" of {cap:g}" if (cap := standing["cap_usd"]) is not None else ""))
         for name, _period, standing in budgets_in_use(reading.status)
         if not name.startswith("provider/")
     ]
@@ -212,7 +212,7 @@ def _words(key: str, value: object) -> str:
         case "to_provider" | "reason" | "verdict" | "new_state" | "admission":
             return str(value)
         case _:
-            return f"{key} {value}"
+            return f"{key} {str(value).lower()}"
 
 
 def _summed(value: object) -> float:

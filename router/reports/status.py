@@ -12,7 +12,7 @@ from rich.text import Text
 
 from router.reports.learned import capability_words, learned_facts, learned_words
 from router.reports.plain import shown
-from router.reports.words import STYLES, duration_words
+from router.reports.words import STYLES, cents, duration_words
 
 _NOTHING = "-"
 _RUNNING = "running"
@@ -277,8 +277,8 @@ def _spending(budgets: Sequence[Budget]) -> Table | None:
         table.add_row(
             Text(name),
             Text(period),
-            Text(f"{spent:.2f}", "red" if cap is not None and spent >= cap else ""),
-            Text(f"{held:.2f}" if held else _NOTHING),
+            Text(cents(spent), "red" if cap is not None and spent >= cap else ""),
+            Text(cents(held) if held else _NOTHING),
             Text(_NOTHING if cap is None else f"{cap:g}"),
         )
     return table

@@ -40,6 +40,11 @@ def duration_words(seconds: float) -> str:
     return f"{seconds / _HOUR_S:.1f} h" if seconds < 2 * _DAY_S else f"{seconds / _DAY_S:.0f} d"
 
 
+def cents(usd: float) -> str:
+    """Return a sum of money to the cent; one that is less than that is not called nothing."""
+    return "<0.01" if 0 < usd < 0.005 else f"{usd:.2f}"  # noqa: PLR2004 - what would be rounded to nothing
+
+
 def fact_words(value: object) -> object:
     """Return what is known of a provider as a person says it: yes or no for a flag, everything else as it is."""
     return ("yes" if value else "no") if isinstance(value, bool) else value

@@ -165,6 +165,15 @@ def test_the_beginning_of_an_id_is_enough_and_an_unknown_one_ends_with_1(desk: D
     assert (unknown.exit_code, unknown.stderr) == (1, "no request nobody is being answered\n")
 
 
+def test_an_empty_id_is_no_beginning_of_all(desk: Desk) -> None:
+    with being_read(desk, "night-18"):
+        refused = desk.run("cancel", "")
+        left = json.loads(desk.run("requests", "--json").output)
+
+    assert (refused.exit_code, "ID" in refused.stderr) == (2, True)
+    assert [one["id"] for one in left["requests"]] == ["night-18"]
+
+
 @pytest.mark.parametrize("words", [("requests",), ("cancel", "req_1")], ids=["requests", "cancel"])
 def test_without_a_token_no_request_is_shown_or_cancelled(desk: Desk, words: tuple[str, ...]) -> None:
     refused = desk.run(*words, "--url", desk.running.url, env={})

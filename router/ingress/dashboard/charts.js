@@ -134,7 +134,7 @@ export class Chart {
     const step = this.#over === null ? null : this.#points.reduce(nearest, null);
     this.cross.setAttribute("d", step === null ? "" : `M${round(this.#x(step))} ${TOP}V${HEIGHT - BOTTOM}`);
     const kind = KINDS[this.kind], { text } = WINDOWS[this.window];
-    say(this.head, `${kind}, ${step === null ? text : this.timeOf(step.at)}`);
+    say(this.head, step === null ? `${kind}, ${text}` : this.timeOf(step.at));
     say(this.readout, this.#figures(step ?? this.#totals));
     const whole = `${this.#figures(this.#totals)}; ${count(this.#totals?.requests ?? 0)} requests`;
     this.svg.setAttribute("aria-label", `${kind} of the last ${text}: ${whole}`);
@@ -175,7 +175,7 @@ function place(text, x, y) {
 /** The ends of a logarithmic scale, ms: one answer that took minutes flattens no others, and noise fills no whole chart. */
 function scaleOf(values) {
   const high = Math.min(...STEPS.filter((step) => step >= Math.max(...values, 10)));
-  const low = Math.max(...STEPS.filter((step) => step <= Math.max(Math.min(...values, high / 10), 1)));
+  const low = Math.max(...STEPS.filter((step) => step <= Math.max(Math.min(0.9 * Math.min(...values), high / 10), 1)));
   return [low, high];
 }
 

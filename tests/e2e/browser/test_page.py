@@ -146,7 +146,7 @@ def test_axe_finds_nothing_on_the_form_for_the_token(browser: Browser, scripted:
 def test_a_token_is_typed_once_and_what_it_opens_is_live(browser: Browser) -> None:
     with held(lambda: open_scripted(tokens=(TOKEN,))) as board, open_page(browser, url_of(board.value.address.url)) as page:
         at_first = page.url
-        page.get_by_label("Token of the dashboard").fill(TOKEN)
+        page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Open the dashboard").click()
         expect(page.locator("#connection")).to_have_text("live")
         page.reload()
@@ -309,7 +309,7 @@ def test_one_answer_that_took_long_does_not_flatten_the_others(browser: Browser,
 
 def test_a_chart_s_head_is_of_its_window_and_of_a_step_only_while_that_is_pointed_at(browser: Browser, scripted: Running) -> None:
     of_all, of_one = "#figures [data-key='TTFT, median'] dd", "#providers-rows [data-key=claude] td:nth-child(9)"
-    of_step = re.compile(r"^First token, \d\d:\d\d:\d\dmedian \d+ ms, p95 ")
+    of_step = re.compile(r"^\d\d:\d\d:\d\dmedian [\d.]+ m?s, p95 ")
     with open_page(browser, url_of(scripted.url)) as page:
         chart = shown(page).locator("#charts-all figure").first
         page.wait_for_function(HEADED, arg=of_all)
@@ -346,8 +346,8 @@ def test_the_hour_and_the_five_minutes_have_figures_of_their_own(browser: Browse
         expect(requests).not_to_have_text(str(of_five_minutes))
         of_an_hour = int(requests.inner_text().replace(",", ""))
 
-    assert 100 <= of_five_minutes <= 120
-    assert 1400 <= of_an_hour <= 1440
+    assert 0 < of_five_minutes <= 120  # as many at first; the scripted hour ends, and the clock goes on
+    assert 1200 <= of_an_hour <= 1440
 
 
 def test_36_000_events_as_fast_as_they_are_taken_leave_the_page_as_small_as_it_was(

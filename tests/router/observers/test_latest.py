@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from router.domain.told import Told
 from router.observers.latest import KEPT, MAX_VALUE_CHARS, Latest
 
@@ -27,7 +29,18 @@ def test_what_says_most_stands_first() -> None:
     latest = Latest()
     tell(latest, 1, stream=False, chain=("a:timeout", "b:ok"), outcome="ok")
 
-    assert latest.since(0)[0][0].text == "outcome=ok chain=a:timeout, b:ok stream=False"
+    assert latest.since(0)[0][0].text == "outcome=ok chain=a:timeout, b:ok stream=false"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (8.1e-05, "0.000081"), (3.0, "3"), (0.5, "0.5"), (12, "12"), (1e-9, "0.000000001")],
+)
+def test_values_are_written_as_people_write_them(value: object, text: str) -> None:
+    latest = Latest()
+    tell(latest, 1, detail=value)
+
+    assert latest.since(0)[0][0].text == f"detail={text}"
 
 
 def test_details_for_debugging_are_left_out() -> None:

@@ -6,6 +6,7 @@ import io
 import shlex
 from typing import Any
 
+import pytest
 from rich.console import Console
 from rich.text import Text
 
@@ -47,6 +48,15 @@ def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> list
     print_live_requests(body, out)
     assert isinstance(out.file, io.StringIO)
     return [line.rstrip() for line in Text.from_ansi(out.file.getvalue()).plain.splitlines()]
+
+
+@pytest.mark.parametrize("width", [46, 60, 80, 200])
+def test_an_id_is_never_broken_what_says_less_goes_first(width: int) -> None:
+    lines = printed(PAGE, is_terminal=True, width=width)
+
+    assert lines[1].startswith("req_123456789012345678901234")
+    assert ("first token" in lines[0]) == (width >= 80)
+    assert len(lines) == 4
 
 
 def test_a_terminal_of_80_columns_shows_every_id_whole() -> None:

@@ -53,7 +53,7 @@ def test_where_there_is_none_nothing_is_cut_or_split(width: int) -> None:
     lines = printed(width)
 
     assert max(map(len, lines)) <= width
-    assert all(any(word in line for line in lines) for word in (*WORDS, "1234 ms", "$0.027222", "why=all_failed"))
+    assert all(any(word in line for line in lines) for word in (*WORDS, "1234 ms", "$0.027222", "reason=all_failed"))
 
 
 def test_who_was_not_asked_at_its_place_stands_behind_those_that_were() -> None:
