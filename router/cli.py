@@ -224,14 +224,14 @@ def tree(daemon: DaemonClient, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
 def requests(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show the requests that the running daemon is answering, each with its id and how far it is."""
-    from router.reports.live_requests import print_requests  # noqa: PLC0415 - rich costs more than the rest of this module
+    from router.reports.live_requests import print_live_requests  # noqa: PLC0415 - rich costs more than the rest of this module
     from router.reports.plain import plain_console  # noqa: PLC0415 - same
 
     answer = ask_or_end(daemon, "GET", "/admin/requests")
     if as_json:
         echo_json(answer)
     else:
-        print_requests(answer.body, plain_console())
+        print_live_requests(answer.body, plain_console())
 
 
 @click.command()

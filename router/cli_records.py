@@ -162,12 +162,12 @@ def replay(
 
 def _list(rows: Rows, *, as_json: bool) -> None:
     from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.requests import print_requests, requests_json  # noqa: PLC0415 - same
+    from router.reports.requests import print_journal, requests_json  # noqa: PLC0415 - same
 
     if as_json:
         _echo_json({"requests": requests_json(rows.rows), "bad_lines": rows.bad_total})
     else:
-        print_requests(rows.rows, plain_console())
+        print_journal(rows.rows, plain_console())
 
 
 def _figures(rows: Rows, kind: Kind, *, as_json: bool) -> None:

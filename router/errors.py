@@ -90,6 +90,7 @@ class FailureReason(StrEnum):
     REDIRECT = "redirect"
     EMPTY_RESPONSE = "empty-response"
     CLIENT_ERROR = "client-error"
+    LOOP_DETECTED = "loop-detected"
     BUSY = "busy"
     BUDGET = "budget"
     CANCELLED = "cancelled"
@@ -255,7 +256,7 @@ class CancelledByOperator(Refused):
 
 @define(kw_only=True, slots=False)
 class LoopDetected(Refused):
-    """The request was sent by this very router: a provider's address leads back here."""
+    """The request goes in a circle: this very router has sent it, or it names more routers than stand in a row."""
 
     kind = ErrorKind.LOOP_DETECTED
 

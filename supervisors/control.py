@@ -28,11 +28,13 @@ class BoardControl:
     """Control over one board, made in the task that holds the rings: the tree is walked from there.
 
     `probe_now` asks one provider by the rules of the continuous probe (class, paid policy, time limit) and applies the result
-    as evidence. `reload_now` returns when the new configuration is at work, or refused."""
+    as evidence. `reload_now` returns when the new configuration is at work, or refused. `redact` takes secrets out of the
+    names of tasks."""
 
     board: HealthBoard
     probe_now: ProbeNow
     reload_now: Reload
+    redact: Callable[[str], str] = str
     top: trio.lowlevel.Task = field(factory=trio.lowlevel.current_task)
 
     def operate(self, provider: str, action: OperatorAction) -> None:
@@ -50,7 +52,7 @@ class BoardControl:
 
     def tree(self, most: int | None = None) -> TreeNode:
         """Return the live nursery tree, or its first `most` tasks; trio's own two, above and beside it, are left out."""
-        return walk(self.top, name=ROOT, most=most)
+        return walk(self.top, name=ROOT, most=most, redact=self.redact)
 
     def _cell(self, provider: str) -> Cell:
         try:

@@ -23,6 +23,7 @@ from router.domain.health_rows import from_row, is_news, to_row
 from router.domain.probe import ProbeResult
 from router.domain.server_state import ServerState
 from router.ingress.drain import Drain
+from router.ingress.live_requests import LiveRequests
 from router.observers.fanout import Fanout
 from router.observers.latest import Latest
 from router.observers.log import LogObserver
@@ -277,11 +278,12 @@ def build(
         drain=drain,
         in_flight=board.in_flight,
         processes=lambda: {p: str(s.state) for s in processes.status() for p in s.providers},
-        control=BoardControl(board=board, probe_now=late.probe_now, reload_now=late.reload_now),
+        control=BoardControl(board=board, probe_now=late.probe_now, reload_now=late.reload_now, redact=redactor.redact),
         spending=ledger,
         budget=late.budget,
         report=late.report,
         views=views,
+        live=LiveRequests(redact=redactor.redact),
         record=sinks.capture.writer.put,
         is_exported=telemetry.is_wanted(loaded),
         sources=seams.sources(),

@@ -12,7 +12,9 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import ESTALE
 from pathlib import Path
+from secrets import token_hex
 
 import trio
 from attrs import define
@@ -27,6 +29,7 @@ LOCKED = 75  # decision 5: EX_TEMPFAIL
 FILE_NAME = "router.lock"
 LOOK_S = 2.0  # how long a removed directory may be anybody's; a look is one `stat`
 _PID_DIGITS = 20
+_UNTIL_RESTART = f"{NOT_AGAIN}, even when that one ends: stop that one, then start this one again"
 _STILL_OPEN = f"another instance may start there; it is tried again every {LOOK_S:g} s"
 
 
@@ -48,14 +51,25 @@ class Held:
         return True
 
     def _is_in_place(self) -> bool:
+        path = self.directory / FILE_NAME
         try:
-            found = (self.directory / FILE_NAME).stat()
+            found, ours = path.stat(), os.fstat(self.descriptor)
+            return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino) or self._shows_at(path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
+            if error.errno == ESTALE:  # a network file system, from whose server our file is gone
+                return False
             raise _failed(self.directory, error) from error
-        ours = os.fstat(self.descriptor)
-        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _shows_at(self, path: Path) -> bool:
+        """Tell whether a word that is written into our file can be read at the path: a copy of the file has an older one.
+
+        Some network file systems number one file differently by its path and by its descriptor."""
+        text = f"{os.getpid()}\n{token_hex(8)}\n".encode()
+        os.pwrite(self.descriptor, text, 0)
+        os.fsync(self.descriptor)
+        return path.read_bytes() == text
 
 
 @contextmanager
@@ -82,7 +96,8 @@ async def watch(
 ) -> None:
     """Look after the lock every LOOK_S, until cancelled; each of the two is called when it has been told.
 
-    Once it is somebody else's, nothing is looked after any more. Started at once; raises nothing for the disk."""
+    Once it is somebody else's, nothing is looked after any more, not even when that one ends: what it has kept there, money
+    spent for one, would give way to older rows of this one. Started at once; raises nothing for the disk."""
     told = ""
     task_status.started()
     while True:
@@ -90,7 +105,7 @@ async def watch(
         try:
             was_gone = await execute(lock.renew)
         except StateLocked as error:
-            observer.event("state-locked", {"message": str(error), "then": NOT_AGAIN})
+            observer.event("state-locked", {"message": str(error), "then": _UNTIL_RESTART})
             on_lost(StateFailed(path=error.directory, operation="lock", message=str(error)))
             await trio.sleep_forever()
         except StateFailed as error:
@@ -135,7 +150,7 @@ def _take(descriptor: int, directory: Path) -> None:
 
 
 def _pid_in(descriptor: int) -> int | None:
-    text = os.pread(descriptor, _PID_DIGITS, 0).strip()
+    text = os.pread(descriptor, _PID_DIGITS, 0).partition(b"\n")[0].strip()
     return int(text) if text.isdigit() else None
 
 

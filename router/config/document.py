@@ -63,6 +63,17 @@ def at(document: object, path: KeyPath) -> object:
     return here
 
 
+def is_same(one: object, other: object) -> bool:
+    """Tell whether two values say the same in TOML, where true is not 1, and 1 is not 1.0."""
+    match one, other:
+        case dict(), dict():
+            return one.keys() == other.keys() and all(is_same(value, other[key]) for key, value in one.items())
+        case list(), list():
+            return len(one) == len(other) and all(map(is_same, one, other))
+        case _:
+            return one == other and all(isinstance(one, kind) == isinstance(other, kind) for kind in (bool, float))
+
+
 def tables(document: object, *path: str | int) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
     """Yield the tables of the array at `path` with their own paths; what is no table is passed over."""
     array = at(document, path)

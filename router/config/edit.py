@@ -1,7 +1,7 @@
 """TOML texts of people and other programs: values put into one so that everything else stays as it was written.
 
-The text is changed at the place of each value and nowhere else. tomlkit writes single values only: a document that it writes
-again has its tables in another order."""
+The text is changed at the place of each value and nowhere else; a byte order mark is no part of it. tomlkit writes single
+values only: a document that it writes again has its tables in another order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from difflib import SequenceMatcher
 import tomlkit
 from tomlkit.items import Array, InlineTable
 
-from router.config.document import at, dotted
+from router.config.document import at, dotted, is_same
 from router.config.locate import KeyPath, Part, locate
 
 _HELD = "v = "  # a value alone is no document
 _BLANKS = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n?")
+_BARE_END = re.compile(r"(?<!\r)\n")  # tomlkit writes no other
 
 
 def with_values(text: str, values: Mapping[str, object], *, without: Collection[KeyPath] = ()) -> str:
@@ -85,7 +86,7 @@ def _parsed(text: str) -> dict[str, object]:
 
 def _says(text: str, wanted: Mapping[str, object]) -> bool:
     try:
-        return tomllib.loads(text) == wanted
+        return is_same(tomllib.loads(text), wanted)
     except tomllib.TOMLDecodeError:
         return False
 
@@ -93,7 +94,7 @@ def _says(text: str, wanted: Mapping[str, object]) -> bool:
 def _with_setting(text: str, path: KeyPath, value: object, *, is_own_table: bool) -> str:
     plain = _parsed(text)
     here = at(plain, path)
-    if here == value or (value == {} and isinstance(here, dict)):
+    if is_same(here, value) or (value == {} and isinstance(here, dict)):
         return text
     if is_own_table:
         text = _cleared(text, plain, path)
@@ -128,7 +129,8 @@ def _values(old: str, path: KeyPath, value: object) -> Iterator[str]:
     for change in (_relisted, _replaced, _added):
         document = tomlkit.parse(_HELD + old)
         if change(document, ("v", *path), value):
-            yield tomlkit.dumps(document).removeprefix(_HELD)
+            new = tomlkit.dumps(document).removeprefix(_HELD)
+            yield _BARE_END.sub("\r\n", new) if "\r\n" in old and not _BARE_END.search(old) else new
 
 
 def _relisted(document: tomlkit.TOMLDocument, path: KeyPath, value: object) -> bool:

@@ -59,6 +59,11 @@ class Finding:
         return self.verdict not in BLOCKERS and self.verdict not in TUNING
 
 
+def finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:
+    """Return a finding about the machine."""
+    return Finding(check=check, verdict=verdict, seen=seen, expected=expected, advice=advice)
+
+
 def unreadable(check: str, path: Path, error: OSError) -> Finding:
     """Return what a check says that may not look at something, or finds it broken."""
     place = error.filename or path

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from router.config.schema import LoadedConfig
-from router.doctor.findings import Finding, Verdict, unreadable
+from router.doctor.findings import Finding, Verdict, finding, unreadable
 
 CONFIG, PERMISSIONS, STATE = "configuration", "permissions", "state-directory"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -23,9 +23,9 @@ def check_config(loaded: LoadedConfig) -> Iterator[Finding]:
     for warning in told:
         place = f"line {warning.line}, {warning.path}" if warning.line else warning.path
         verdict = Verdict.WARN if warning.kind in _GRAVE or "permissions" in warning.kind else Verdict.INFORMATION
-        yield _finding(CONFIG, verdict, f"{place}: {warning.message}")
+        yield finding(CONFIG, verdict, f"{place}: {warning.message}")
     if not told:
-        yield _finding(CONFIG, Verdict.OK, f"{loaded.path} is valid")
+        yield finding(CONFIG, Verdict.OK, f"{loaded.path} is valid")
 
 
 def check_permissions(path: Path) -> Finding:
@@ -35,8 +35,8 @@ def check_permissions(path: Path) -> Finding:
     except OSError as error:
         return unreadable(PERMISSIONS, path, error)
     if mode & stat.S_IWOTH:
-        return _finding(PERMISSIONS, Verdict.ERROR, f"{path} has mode {mode:04o}", "0600 or 0644", f"chmod go-w {path}")
-    return _finding(PERMISSIONS, Verdict.OK, f"{path} has mode {mode:04o}")
+        return finding(PERMISSIONS, Verdict.ERROR, f"{path} has mode {mode:04o}", "0600 or 0644", f"chmod go-w {path}")
+    return finding(PERMISSIONS, Verdict.OK, f"{path} has mode {mode:04o}")
 
 
 def check_state(directory: Path) -> Finding:
@@ -51,19 +51,17 @@ def _state(directory: Path) -> Finding:
     if not directory.exists():
         parent = next(path for path in directory.parents if path.exists())
         if (why := _why_not_written(parent)) is None:
-            return _finding(STATE, Verdict.OK, f"{directory} is made at the first start")
+            return finding(STATE, Verdict.OK, f"{directory} is made at the first start")
         seen, advice = f"{directory} cannot be made: {parent} {why}", "set [server].state_dir"
-        return _finding(STATE, Verdict.ERROR, seen, "a place to write", advice)
+        return finding(STATE, Verdict.ERROR, seen, "a place to write", advice)
     if (why := _why_not_written(directory)) is not None:
         advice = "give it to the user that the router runs as, or set [server].state_dir"
-        return _finding(STATE, Verdict.ERROR, f"{directory} {why}", "a directory of your own", advice)
+        return finding(STATE, Verdict.ERROR, f"{directory} {why}", "a directory of your own", advice)
     others = [path.name for path in sorted(directory.iterdir()) if path.is_file() and path.stat().st_mode & _OTHERS]
     if others:
         seen = f"{', '.join(others)} in {directory} can be read by others"
-        return _finding(
-            STATE, Verdict.WARN, seen, "mode 0600", f"chmod 0600 {' '.join(str(directory / name) for name in others)}"
-        )
-    return _finding(STATE, Verdict.OK, f"{directory} can be written to")
+        return finding(STATE, Verdict.WARN, seen, "mode 0600", f"chmod 0600 {' '.join(str(directory / name) for name in others)}")
+    return finding(STATE, Verdict.OK, f"{directory} can be written to")
 
 
 def _why_not_written(directory: Path) -> str | None:
@@ -75,7 +73,3 @@ def _why_not_written(directory: Path) -> str | None:
     except OSError as error:
         return f"cannot be written to: {error.strerror}"
     return None
-
-
-def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:
-    return Finding(check=check, verdict=verdict, seen=seen, expected=expected, advice=advice)

@@ -13,7 +13,7 @@ from router.config.advice import why_not_asked
 from router.config.redact import MASK, Redactor, forms_of
 from router.config.schema import LoadedConfig, ProviderConfig
 from router.config.secret import Secret, Secrets
-from router.doctor.findings import Finding, Verdict, unreadable
+from router.doctor.findings import Finding, Verdict, finding, unreadable
 
 REDACTOR, VARIABLES, EMBEDDED, WRITTEN = "redactor", "secret-variables", "keys-in-the-file", "written-logs"
 MAX_SCAN_BYTES = 64 * 1024 * 1024  # of one file: its end, where it is longer
@@ -42,10 +42,10 @@ def check_redactor(secrets: Secrets) -> Finding:
     redactor = Redactor.of((*secrets.sensitive, Secret(_CANARY)))
     told = redactor.redact(f'Authorization: Bearer {_CANARY} {{"key":"{_CANARY}"}} https://x/?key={_CANARY}')
     if _CANARY in told or MASK not in told:
-        return _finding(
+        return finding(
             REDACTOR, Verdict.ERROR, "a secret comes through", "it is masked", "report this: it is a fault of the router"
         )
-    return _finding(REDACTOR, Verdict.OK, f"masks {len(secrets.sensitive)} secrets of this configuration")
+    return finding(REDACTOR, Verdict.OK, f"masks {len(secrets.sensitive)} secrets of this configuration")
 
 
 def check_variables(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -55,7 +55,7 @@ def check_variables(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterato
         provider = next((one for one in loaded.config.providers if one.name == name), None)
         if why.reason == "missing-credential" and provider is not None and why_not_asked(loaded.config, provider, {}) is None:
             found.append(_unset(provider, why.detail))
-    yield from found or (_finding(VARIABLES, Verdict.OK, "every variable that is named holds a value"),)
+    yield from found or (finding(VARIABLES, Verdict.OK, "every variable that is named holds a value"),)
 
 
 def _is_unset(name: str | None, environ: Mapping[str, str]) -> bool:
@@ -65,7 +65,7 @@ def _is_unset(name: str | None, environ: Mapping[str, str]) -> bool:
 def _unset_token(loaded: LoadedConfig, key: str) -> Finding:
     name = getattr(loaded.config.server, key)
     verdict, seen = (Verdict.ERROR, "the router does not start") if key in _NEEDED else (Verdict.WARN, "nobody can show it")
-    return _finding(VARIABLES, verdict, f"{name} is not set: {seen}", f"a token, for {key}", f"set {name}, or take {key} out")
+    return finding(VARIABLES, verdict, f"{name} is not set: {seen}", f"a token, for {key}", f"set {name}, or take {key} out")
 
 
 def _unset(provider: ProviderConfig, detail: str) -> Finding:
@@ -83,8 +83,8 @@ def check_embedded(text: str, secrets: Secrets) -> Finding:
         places = []
     if places:
         advice = "move it into a variable, name that with api_key_env, and take a new key"
-        return _finding(EMBEDDED, Verdict.ERROR, f"a key stands in {', '.join(places)}", "no key in the file", advice)
-    return _finding(EMBEDDED, Verdict.OK, "no key stands in the configuration")
+        return finding(EMBEDDED, Verdict.ERROR, f"a key stands in {', '.join(places)}", "no key in the file", advice)
+    return finding(EMBEDDED, Verdict.OK, "no key stands in the configuration")
 
 
 def check_written(state_dir: Path, secrets: Secrets) -> Finding:
@@ -107,12 +107,12 @@ def check_written(state_dir: Path, secrets: Secrets) -> Finding:
                 told += [f"{path.relative_to(state_dir)}{place}"] if place is not None else []
     if told:
         advice = "delete them, and take new keys"
-        return _finding(WRITTEN, Verdict.ERROR, f"a secret stands in {', '.join(told)}", "no secret in a log", advice)
+        return finding(WRITTEN, Verdict.ERROR, f"a secret stands in {', '.join(told)}", "no secret in a log", advice)
     if closed:
         return evolve(closed[0], seen="; ".join(one.seen for one in closed))
     if not count:
-        return _finding(WRITTEN, Verdict.SKIP, f"no log files in {state_dir}")
-    return _finding(WRITTEN, Verdict.OK, f"no secret in {count} log files")
+        return finding(WRITTEN, Verdict.SKIP, f"no log files in {state_dir}")
+    return finding(WRITTEN, Verdict.OK, f"no secret in {count} log files")
 
 
 def _written_in(directory: Path) -> list[Path]:
@@ -153,7 +153,3 @@ def _strings(value: object, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _strings(inner, f"{place}[{index}]")
-
-
-def _finding(check: str, verdict: Verdict, seen: str, expected: str = "", advice: str = "") -> Finding:
-    return Finding(check=check, verdict=verdict, seen=seen, expected=expected, advice=advice)

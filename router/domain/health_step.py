@@ -337,7 +337,7 @@ def _operated(old: Health, action: OperatorAction, now: Moment, policy: HealthPo
         case OperatorAction.EXCLUDE:
             if old.admission is Admission.EXCLUDED:
                 return old
-            return evolve(_without_error(excluded(old, now, policy)), failures=old.failures)  # nobody has failed
+            return evolve(_without_error(excluded(old, now, policy)), failures=0)  # it is out for no failure, and told as that
         case OperatorAction.RESTORE:
             rested = evolve(old, cooldown=None, pressured_until=-inf)  # whoever restores knows better than a stated reset
             if old.admission not in (Admission.EXCLUDED, Admission.HELD):

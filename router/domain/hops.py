@@ -22,12 +22,21 @@ def hops_of(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(word for part in value.split(",") if _HOP.fullmatch(word := part.strip()))
 
 
-def is_loop(headers: Mapping[str, str], own: str) -> bool:
-    """Tell whether a request was sent by this very router, or has come through more of them than there can be in a row."""
+def loop_of(headers: Mapping[str, str], own: str) -> str:
+    """Return how a request goes in a circle, in words for who sent it, "" for one that does not.
+
+    This very router has sent it; or it names more routers than there can be in a row, whoever has written their words."""
     if HEADER not in headers:
-        return False
+        return ""
     hops = hops_of(headers)
-    return own in hops or len(hops) >= MAX_HOPS
+    if own in hops:
+        return "this router has sent the request itself: the base_url of one of its providers leads back here"
+    if len(hops) >= MAX_HOPS:
+        return (
+            f"{HEADER} names {len(hops)} routers that the request has come through, too many to stand in a row: "
+            "some of them ask each other in a circle, or the client has made the header up"
+        )
+    return ""
 
 
 def with_hop(headers: Mapping[str, str], own: str) -> str:

@@ -14,7 +14,7 @@ import orjson
 import trio
 from attrs import define
 
-from router.domain.hops import is_loop
+from router.domain.hops import loop_of
 from router.errors import InvalidRequest, LoopDetected, NotFound, OverCapacity, RouterError, ShuttingDown, Unauthorized
 from router.ingress.asgi_types import Receive, Scope, Send
 from router.ingress.drain import Drain
@@ -113,10 +113,8 @@ class Front:
             self.gate.check_scraper(exchange.headers, exchange.peer)
             return target
         self.gate.check_token(exchange.headers, exchange.query)
-        if isinstance(target, ModelRoute) and is_loop(exchange.headers, self.hop):
-            raise LoopDetected(
-                message="this router has sent the request itself: the base_url of one of its providers leads back here"
-            )
+        if isinstance(target, ModelRoute) and (loop := loop_of(exchange.headers, self.hop)):
+            raise LoopDetected(message=loop)
         if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):
             if self.drain.is_started:
                 raise ShuttingDown(message="the router is stopping; ask again in a few seconds")

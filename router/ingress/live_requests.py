@@ -6,7 +6,7 @@ its record when somebody looks, so that it costs nobody else anything."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from router.ingress.record import MAX_WORD_CHARS, Record
 from router.routing.auto_facts import client_of
 
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")  # at the start of a User-Agent
+_READ_CHARS = 10 * MAX_WORD_CHARS  # of a word, for what is masked in it; the rest is not shown
 
 
 class Phase(StrEnum):
@@ -36,10 +37,11 @@ class Phase(StrEnum):
 class LiveRequest:
     """One request at this moment. `opened_at` and `first_at` (its first content) are on trio's clock.
 
-    `number` is this one's alone, `id` what its client calls it. `client` is the kind of program, `session`, `request_class` and
+    The words of its client are without the configured secrets, `id` too. `number` is this one's alone, `id` what its client
+    calls it. `client` is the kind of program, `session`, `request_class` and
     `agent` are those of `AgentTag`, `asked_model` is the client's word; each is "" where nothing tells it. `provider` and
     `model` are who was asked last, "" before that; `attempts` counts how many were. `can_cancel` is False where nothing is
-    left to end."""
+    left to end, and where `id` holds a secret: what is shown of it names nobody."""
 
     number: int
     id: str
@@ -110,27 +112,28 @@ class Entry:
         is_begun_whole = self.exchange.is_head_sent and not self.record.is_stream
         return self.scope is not None and not self.is_cancelled and not self.exchange.is_finished and not is_begun_whole
 
-    def shown(self) -> LiveRequest:
-        """Return the request as it is now."""
+    def shown(self, redact: Callable[[str], str] = str) -> LiveRequest:
+        """Return the request as it is now; `redact` takes secrets out of the client's words, before any is cut."""
         exchange, record, trace, agent = self.exchange, self.record, self.record.trace, self.record.agent
+        shown_id = redact(exchange.request_id)
         return LiveRequest(
             number=self.number,
-            id=exchange.request_id,
+            id=shown_id,
             dialect=str(exchange.dialect),
-            client=program_of(exchange.headers.get("user-agent", "")),
-            session=(agent and agent.session) or "",
+            client=program_of(redact(exchange.headers.get("user-agent", ""))),
+            session=redact((agent and agent.session) or ""),
             request_class=agent.klass if agent is not None and agent.klass != "unknown" else "",
-            agent=agent.agent if agent is not None else "",
-            asked_model=record.model[:MAX_WORD_CHARS],
+            agent=redact(agent.agent) if agent is not None else "",
+            asked_model=redact(record.model[:_READ_CHARS])[:MAX_WORD_CHARS],
             profile=record.choice.profile if record.choice is not None else "",
             provider=trace.attempts[-1].provider if trace.attempts else "",
-            model=trace.model[:MAX_WORD_CHARS],
+            model=redact(trace.model[:_READ_CHARS])[:MAX_WORD_CHARS],
             phase=self._phase(),
             attempts=len(trace.attempts),
             is_stream=record.is_stream,
             opened_at=exchange.opened_at,
             first_at=trace.committed_at,
-            can_cancel=self.can_cancel,
+            can_cancel=self.can_cancel and shown_id == exchange.request_id,
         )
 
     def _phase(self) -> Phase:
@@ -147,8 +150,11 @@ class Entry:
 
 @define(eq=False)
 class LiveRequests:
-    """The list, oldest first. Clients name their requests, so an id may be there more than once."""
+    """The list, oldest first. Clients name their requests, so an id may be there more than once.
 
+    `redact` takes the configured secrets out of what is shown: a client may send one in any of its words."""
+
+    redact: Callable[[str], str] = str
     _entries: dict[int, Entry] = field(factory=dict)
     _entered: int = 0
 
@@ -164,13 +170,13 @@ class LiveRequests:
 
     def shown(self) -> tuple[LiveRequest, ...]:
         """Return every request as it is now."""
-        return tuple(entry.shown() for entry in self._entries.values())
+        return tuple(entry.shown(self.redact) for entry in self._entries.values())
 
     def cancel(self, request_id: str) -> bool:
         """End every request of that id; False where all of them end by themselves already. Raises NotFound for none."""
         found = [entry for entry in self._entries.values() if entry.exchange.request_id == request_id]
         if not found:
-            raise NotFound(message=f"no request {request_id[:64]} is being answered")
+            raise NotFound(message=f"no request {self.redact(request_id)[:64]} is being answered")
         return any([entry.cancel() for entry in found])  # noqa: C419 - each is to be cancelled, not only the first
 
 

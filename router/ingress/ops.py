@@ -80,7 +80,7 @@ def admin_pages(source: StatusSource, control: Control, observer: Observer, live
         result = "cancelled" if live.cancel(request_id) else "ending"  # by itself, already
         fields = {"action": "cancel", "request_id": request_id[:64], "result": result, "peer": request.remote_addr}
         observer.event("admin-action", fields)
-        return json_page({"action": "cancel", "id": request_id, "result": result})
+        return json_page({"action": "cancel", "id": live.redact(request_id), "result": result})
 
     return pages
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from router.config.document import is_same
 from router.config.edit import over, with_values
 from router.config.locate import KeyPath
 
@@ -70,14 +71,18 @@ def shown(setup: Setup, shell: Shell) -> str:
 
 
 def merged(text: str, setup: Setup) -> str:
-    """Return a client's own file with the setup in it. Raises ValueError where the text is not of its format."""
+    """Return a client's own file with the setup in it. Raises ValueError where the text is not of its format.
+
+    A byte order mark stays in front."""
+    bare = text.removeprefix("\ufeff")
+    mark = text[: len(text) - len(bare)]
     match setup.file_format:
         case FileFormat.TOML:
-            return with_values(text, setup.document, without=setup.managed)
+            return mark + with_values(bare, setup.document, without=setup.managed)
         case FileFormat.JSON:
-            return _merged_json(text, setup)
+            return mark + _merged_json(bare, setup)
         case _:
-            return _merged_dotenv(text, setup.variables)
+            return mark + _merged_dotenv(bare, setup.variables)
 
 
 def unwritten(setup: Setup) -> list[str]:
@@ -95,7 +100,7 @@ def _merged_json(text: str, setup: Setup) -> str:
     if not isinstance(document, dict):
         raise ValueError("is not a JSON object")  # noqa: TRY004 - what is wrong is the file, not a caller's argument
     result = over(document, setup.document, without=setup.managed)
-    return text if result == document else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    return text if is_same(result, document) else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
 
 
 def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
@@ -105,16 +110,18 @@ def _merged_dotenv(text: str, variables: tuple[Variable, ...]) -> str:
     values = {one.name: None if one.is_reference else shlex.quote(one.value) for one in variables}
     lines: list[str] = []
     seen: set[str] = set()
+    end = ""
     for line in text.removesuffix("\n").split("\n") if text else ():
         left, _, right = line.partition("=")
         name = left.strip().removeprefix("export ").strip()
         seen.add(name)
+        end = "\r" if line.endswith("\r") else ""
         if (value := values.get(name)) is not None:
-            end = "\r" if line.endswith("\r") else ""
             lines.append(f"{'export ' if left.strip() != name else ''}{name}={value}{end}")
         elif name not in values or right.strip() != PLACEHOLDER:  # written when no token was asked for
             lines.append(line)
-    return _joined(*lines, *(f"{name}={value}" for name, value in values.items() if value is not None and name not in seen))
+    new = (f"{name}={value}{end}" for name, value in values.items() if value is not None and name not in seen)
+    return _joined(*lines, *new)
 
 
 def _variable_lines(variable: Variable, shell: Shell) -> list[str]:

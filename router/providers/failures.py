@@ -6,7 +6,6 @@ What a failure leads to (the next provider, or the client's own error) is the ot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 
 from attrs import frozen
 
@@ -47,7 +46,7 @@ def read_failure(answer: ErrorAnswer, *, provider: str, now: float, redactor: Re
         message=scrubbed(redactor.redact(text.text or f"status {answer.status}")),
         status=answer.status,
         retry_after_s=retry_after_s(answer.headers, text.text, now),
-        transient=is_transient(reason) and answer.status != HTTPStatus.LOOP_DETECTED,
+        transient=is_transient(reason),
         body=_redacted(answer.body, redactor) if answer.is_whole else b"",
         content_type=dict(answer.headers).get("content-type", ""),
         headers=answer.headers,

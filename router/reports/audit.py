@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from router.reports.plain import plain_table
-from router.reports.printable import printable
+from router.reports.printable import field_word, printable
 from router.reports.times import moment
 
 Record = Mapping[str, object]
@@ -55,7 +55,7 @@ def print_line(record: Record, out: Console, zone: tzinfo = UTC) -> None:
     head = _head_of(record, zone if out.is_terminal else UTC)
     fields = {key: value for key, value in record.items() if key not in _HEAD}
     if not out.is_terminal:
-        whole = Text.assemble(head, f" {printable(_as_json(fields))}") if fields else head
+        whole = Text.assemble(head, f" {printable(json.dumps(fields, ensure_ascii=False))}") if fields else head
         out.print(whole, soft_wrap=True)
         return
     told = Text(" ").join(_field(key, value) for key, value in fields.items())
@@ -73,12 +73,7 @@ def _head_of(record: Record, zone: tzinfo) -> Text:
 
 
 def _field(key: str, value: object) -> Text:
-    is_word = isinstance(value, str) and value != "" and not any(char.isspace() or char == '"' for char in value)
-    return Text.assemble((f"{printable(key)}=", "dim"), printable(str(value) if is_word else _as_json(value)))
-
-
-def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return Text.assemble((f"{printable(key)}=", "dim"), field_word(value))
 
 
 def summary_of(records: Iterable[Record]) -> tuple[dict[str, int], str, str]:
@@ -102,5 +97,5 @@ def print_summary(counts: Mapping[str, int], first: str, last: str, out: Console
 def _is(value: object, text: str) -> bool:
     """Tell whether a value is the text, or one of a list is, or begins with it as in `provider: why it was passed over`."""
     if isinstance(value, list):
-        return any(_is(one, text) for one in value)
-    return isinstance(value, str) and (value.casefold() == text or value.casefold().startswith(f"{text}:"))
+        return any(_is(one, text) or (isinstance(one, str) and one.casefold().startswith(f"{text}:")) for one in value)
+    return isinstance(value, str) and value.casefold() == text

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.reports.plain import shown
+from router.reports.printable import field_word
 from router.reports.words import duration_words, fact_words
 
 _WIDE = 120  # columns from which there is room for who asks
@@ -17,8 +18,10 @@ _WHO = ("session", "class")
 _NOTHING = "-"
 
 
-def print_requests(body: Mapping[str, Any], out: Console) -> None:
-    """Print the body of `/admin/requests`: on a terminal a table, else one line per request, `request ID key=value ...`."""
+def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
+    """Print the body of `/admin/requests`: on a terminal a table, else one line per request, `request ID key=value ...`.
+
+    There a value that is no single word is JSON."""
     requests = body["requests"]
     if not out.is_terminal:
         for one in requests:
@@ -74,4 +77,4 @@ def _line(one: Mapping[str, Any]) -> str:
 def _pairs(one: Mapping[str, Any]) -> Iterator[str]:
     for key, value in one.items():
         if key != "id" and value is not None:
-            yield f"{key}={fact_words(value)}"
+            yield f"{key}={field_word(fact_words(value))}"

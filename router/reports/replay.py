@@ -19,9 +19,21 @@ from attrs import frozen
 from router.reports.rows import NOBODY, TIMES, Kind, Outcome, Row
 from router.reports.spread import FEW, Interval, Share, Spread, mean_difference, share_difference, share_of, spread_of
 
-# ends of an attempt that are no failure of its provider: the client's, more than it can hold, or one of ours before it was sent
+# ends of an attempt that are no failure of its provider: the client's, more than it can hold, a request that goes in a circle, or
+# one of ours before it was sent
 _NOT_ITS_OWN = frozenset(
-    {"ok", "cut", "cancelled", "client-error", "invalid_request", "context-overflow", "too-large", "busy", "budget"}
+    {
+        "ok",
+        "cut",
+        "cancelled",
+        "client-error",
+        "loop-detected",
+        "invalid_request",
+        "context-overflow",
+        "too-large",
+        "busy",
+        "budget",
+    }
 )
 
 

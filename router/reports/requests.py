@@ -19,7 +19,7 @@ _TITLES = ("time", "id", "session", "class", "profile", "outcome", "why", "chain
 _HEAD = ("time", "outcome", "status", "ms", "USD")  # of a request that takes two lines or more
 
 
-def print_requests(rows: Sequence[Row], out: Console) -> None:
+def print_journal(rows: Sequence[Row], out: Console) -> None:
     """Print a table, or where that is wider than the terminal each request in lines of its own."""
     cells = [tuple(map(printable, _cells(row))) for row in rows]
     if width_of(_TITLES, cells) <= out.width:

@@ -108,7 +108,7 @@ def settled(old: Standing, proposed: int, config: AdaptiveConfig, now: float) ->
 
 
 def effective_order(chain: Sequence[str], demotions: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the chain by (demotion, place)."""
+    """Return the chain by (demotion, place), whoever of it is skipped or stands elsewhere for other reasons."""
     return tuple(sorted(chain, key=lambda name: demotions.get(name, 0)))
 
 

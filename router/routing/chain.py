@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from math import inf
 from typing import assert_never
 
@@ -141,13 +142,14 @@ class Member:
 
 def resolve(profile: ProfileConfig, members: tuple[Member, ...], routing: RoutingConfig, now: float) -> Plan:
     """Return who answers. Pure: a function of its arguments only; declared order is kept inside equal ranks."""
+    has_sticky = _has_sticky(members)
     declared: list[Entry] = []
     dropped: list[Dropped] = []
     for index, member in enumerate(members):
         if drop := _drop(member, profile, routing, now):
             dropped.append(drop)
         else:
-            declared.append(_entry(profile, members, index, now))
+            declared.append(_entry(profile, member, index, now, has_sticky=has_sticky))
     order = _sorted(declared, routing)
     plan = Plan(profile=profile.name, order=tuple(order), dropped=tuple(dropped), moved=_moved(order, routing))
     return plan if order or not routing.last_resort else _last_resort(plan, profile, members, routing.last_resort_max, now)
@@ -190,20 +192,23 @@ def has_larger_window(failed: ProviderConfig, later: tuple[ProviderConfig, ...])
     return any(p.max_context_tokens is None or p.max_context_tokens > failed.max_context_tokens for p in later)
 
 
-def _entry(profile: ProfileConfig, members: tuple[Member, ...], index: int, now: float) -> Entry:
+def _entry(profile: ProfileConfig, member: Member, index: int, now: float, *, has_sticky: bool) -> Entry:
     """Return a provider with its rank, one number for each of RANK_KEYS."""
-    member, facts = members[index], members[index].facts
-    health = member.status.health
+    facts, health = member.facts, member.status.health
     rank = (
         int(facts.overflows),
         _health_class(health, profile),
         int(bool(facts.unfit)),
         int(health.drift_until > now),
         facts.demotion,
-        int(not facts.is_sticky and any(other.facts.is_sticky for other in members)),
+        int(has_sticky and not facts.is_sticky),
         index,
     )
     return Entry(provider=member.config.name, rank=rank)
+
+
+def _has_sticky(members: tuple[Member, ...]) -> bool:
+    return any(member.facts.is_sticky for member in members)
 
 
 def _sorted(entries: list[Entry], routing: RoutingConfig) -> list[Entry]:
@@ -224,15 +229,28 @@ def _health_class(health: Health, profile: ProfileConfig) -> int:
 
 
 def _moved(order: list[Entry], routing: RoutingConfig) -> tuple[Moved, ...]:
-    """Return what has changed the declared order: of each two that have changed places, the first number in which they differ."""
-    keys = range(_PLACE) if routing.prefer_healthy else _PREFERRING_CAPABILITY
+    """Return what has changed the declared order: of each two that have changed places, the first number in which they differ.
+
+    One pass, since the order is sorted: `last[depth]` is who was declared last of those ahead that differ first at that depth.
+    At most one is sticky."""
+    if order == sorted(order, key=_place):  # as nearly always
+        return ()
+    keys = range(len(RANK_KEYS)) if routing.prefer_healthy else _PREFERRING_CAPABILITY
+    last: list[Entry | None] = [None] * len(keys)
     found: list[Moved] = []
-    for position, behind in enumerate(order):
-        for ahead in order[:position]:
-            if ahead.rank[_PLACE] > behind.rank[_PLACE]:
-                reason = _REASONS[next(key for key in keys if ahead.rank[key] != behind.rank[key])]
-                found.append(Moved(provider=(ahead if reason is MoveReason.STICKY else behind).provider, reason=reason))
+    for before, behind in pairwise(order):
+        parting = next(depth for depth, key in enumerate(keys) if before.rank[key] != behind.rank[key])
+        ahead = (before, *(entry for entry in last[parting:] if entry is not None))
+        last[parting:] = [max(ahead, key=_place), *[None] * (len(keys) - parting - 1)]
+        for key, entry in zip(keys, last, strict=True):
+            if entry is not None and _place(entry) > _place(behind):
+                reason = _REASONS[key]
+                found.append(Moved(provider=(entry if reason is MoveReason.STICKY else behind).provider, reason=reason))
     return tuple(dict.fromkeys(found))
+
+
+def _place(entry: Entry) -> int:
+    return entry.rank[_PLACE]
 
 
 def _drop(member: Member, profile: ProfileConfig, routing: RoutingConfig, now: float) -> Dropped | None:
@@ -301,7 +319,8 @@ def _last_resort(plan: Plan, profile: ProfileConfig, members: tuple[Member, ...]
         (index for index, member in enumerate(members) if member.config.name in soft),
         key=lambda index: _hopelessness(members[index].status.health),
     )
-    order = tuple(_entry(profile, members, index, now) for index in likeliest[:most])
+    has_sticky = _has_sticky(members)
+    order = tuple(_entry(profile, members[index], index, now, has_sticky=has_sticky) for index in likeliest[:most])
     asked = {entry.provider for entry in order}
     left = tuple(drop for drop in plan.dropped if drop.provider not in asked)
     return evolve(plan, order=order, dropped=left, is_last_resort=bool(order))

@@ -106,6 +106,7 @@ _BY_STATUS = {
     408: FailureReason.TIMEOUT,
     425: FailureReason.UPSTREAM_5XX,
     504: FailureReason.TIMEOUT,
+    508: FailureReason.LOOP_DETECTED,
     529: FailureReason.OVERLOADED,
 }
 # the same request would fail there again, now or in a minute
@@ -120,6 +121,7 @@ _PERMANENT = frozenset(
         FailureReason.UNSUPPORTED_PARAMETER,
         FailureReason.REDIRECT,
         FailureReason.CLIENT_ERROR,
+        FailureReason.LOOP_DETECTED,
     }
 )
 

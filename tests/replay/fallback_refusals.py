@@ -60,7 +60,7 @@ UNREACHABLE = {
     "read": "the connection broke: Connection reset by peer",
     "protocol": "the connection ended too soon or not in HTTP",
 }
-OTHER_5XX = (501, *range(505, 529), 530, 598, 599)
+OTHER_5XX = (501, *range(505, 508), *range(509, 529), 530, 598, 599)
 MISTAKES = (400, 405, 409, 410, 415, 422, 406, 418, 451)
 REDIRECTS = (300, 301, 302, 303, 304, 307, 308)
 ELSEWHERE = (("location", "http://elsewhere/v1"),)
@@ -116,7 +116,8 @@ STATUSES: Mapping[str, tuple[Row, ...]] = {
             **{**NOBODY_ELSE, "rests": None},
         ),
     ),
-    "501, 505-528, 530 and other 5xx": tuple(refused(status, "words", R.UPSTREAM_5XX) for status in OTHER_5XX),
+    "501, 505-507, 509-528, 530 and other 5xx": tuple(refused(status, "words", R.UPSTREAM_5XX) for status in OTHER_5XX),
+    "508": (refused(508, "leads back here", R.LOOP_DETECTED),),
     "401, 403": (
         *(refused(status, "no", R.AUTH) for status in (401, 403)),
         evolve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -88,6 +89,55 @@ def put_back(directory: Path) -> None:
 WAYS = pytest.mark.parametrize("lose", [removed, replaced, emptied, put_back])
 
 
+@pytest.fixture(params=["one number", "two numbers"])
+def _numbers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give open files the number that their path has, and another one, as some network file systems do."""
+    if request.param == "two numbers":
+        renumber(monkeypatch)
+
+
+def renumber(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = os.fstat
+
+    def fstat(descriptor: int) -> os.stat_result:
+        found = true(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return found
+        return os.stat_result((*found[: stat.ST_DEV], found.st_dev + 1, *found[stat.ST_DEV + 1 :]))
+
+    monkeypatch.setattr(os, "fstat", fstat)
+
+
+def test_a_file_with_another_number_by_its_path_is_ours_and_names_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renumber(monkeypatch)
+    with locked(tmp_path) as held:
+        was_gone = [held.renew(), held.renew()]
+        with pytest.raises(StateLocked) as refused, locked(tmp_path):
+            pass
+
+    assert was_gone == [False, False]
+    assert refused.value.pid == os.getpid()
+    with locked(tmp_path):
+        assert (tmp_path / "router.lock").read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("call", ["fstat", "fsync"])
+def test_a_file_that_is_gone_from_its_server_is_locked_anew(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_descriptor: int) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with locked(tmp_path) as held:
+        emptied(tmp_path)
+        (tmp_path / "router.lock").touch()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, call, gone)
+            assert held.renew()
+        assert not held.renew()
+
+
+@pytest.mark.usefixtures("_numbers")
 @WAYS
 def test_a_directory_that_was_lost_is_made_and_locked_anew(lose: Callable[[Path], None], tmp_path: Path) -> None:
     directory = tmp_path / "state"
@@ -107,6 +157,7 @@ def test_a_directory_that_was_lost_is_made_and_locked_anew(lose: Callable[[Path]
         pass
 
 
+@pytest.mark.usefixtures("_numbers")
 @WAYS
 def test_who_has_taken_a_lost_directory_meanwhile_keeps_it(lose: Callable[[Path], None], tmp_path: Path) -> None:
     directory = tmp_path / "state"
@@ -184,7 +235,9 @@ async def test_a_directory_that_another_has_is_told_as_an_error_and_nothing_is_l
         ((name, fields),) = watched.seen.events
         assert EVENTS[name].level == logging.ERROR
         assert f"in use by another instance (pid {os.getpid()})" in str(fields["message"])
-        assert fields["then"] == "it stays in memory alone until the next start"
+        assert fields["then"] == (
+            "it stays in memory alone until the next start, even when that one ends: stop that one, then start this one again"
+        )
         assert [error.operation for error in watched.lost] == ["lock"]
         assert watched.renewed_at == []
         nursery.cancel_scope.cancel()

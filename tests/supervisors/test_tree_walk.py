@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
+from router.config.redact import Redactor
+from router.config.secret import Secret
 from router.domain.control import TaskState, TreeNode
 from supervisors.tree_walk import walk
 
@@ -158,3 +160,15 @@ def names(node: TreeNode) -> list[str]:
 
 def count(node: TreeNode) -> int:
     return 1 + sum(map(count, node.children))
+
+
+async def test_a_secret_in_the_name_of_a_task_is_masked(autojump_clock: trio.testing.MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait_for_good, name="request/live-0123456789abcdef")
+        await trio.testing.wait_all_tasks_blocked()
+        redactor = Redactor.of([Secret("live-0123456789abcdef")])
+
+        (child,) = walk(trio.lowlevel.current_task(), redact=redactor.redact).children
+
+        assert child.name == "request/***"
+        nursery.cancel_scope.cancel()

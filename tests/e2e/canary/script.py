@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from router.__main__ import main
 from router.domain.request import DialectName
-from tests.e2e.canary.secrets import ADMIN, CLIENT, ENVIRONMENT
-from tests.e2e.canary.setting import ALONE, ANSWERS, COMMANDS, PAGES, STREAM_S, TOKENS_OF_OTHERS
+from tests.e2e.canary.secrets import ADMIN, CLIENT, ENVIRONMENT, FILE, HEADER, KEY, POOL_1, POOL_2
+from tests.e2e.canary.setting import ALONE, ANSWERS, COMMANDS, LOOKS, PAGES, STREAM_S, TOKENS_OF_OTHERS
 from tests.e2e.clients import open_client, open_raw_request
 from tests.e2e.daemon import Running
 from tests.fakes.plans import How, Plan
@@ -28,6 +28,12 @@ from tests.replay.speech.common import Ask
 from tests.replay.speech.every import SPEAKERS
 
 WRONG_MESSAGES = 7  # in the place of a list
+WORDS = {  # of a client about itself
+    "x-request-id": POOL_1,
+    "x-router-session": POOL_2,
+    "x-claude-code-agent-id": FILE,
+    "user-agent": HEADER,
+}
 GIVEN_BACK = {"x-request-id", "request-id"}  # to the client that has chosen it
 
 
@@ -48,6 +54,7 @@ class Script:
             await self.make_mistakes(dialect)
         await self.meet_every_answer()
         await self.leave()
+        await self.look_at_a_request()
         await self.look()
         await self.act()
         await self.reload_a_mistake()
@@ -66,14 +73,14 @@ class Script:
         head = "".join(f"{key}: {value}\n" for key, value in reply.headers.items() if key not in GIVEN_BACK)
         self.sinks[name] = f"{reply.status_code}\n{head}\n".encode() + content
 
-    async def watch(self, page: str, token: str) -> None:
+    async def watch(self, page: str, token: str, when: str = "") -> None:
         """Read a page that never ends for a while."""
         read = b""
         async with self.client.stream("GET", page, headers={"authorization": f"Bearer {token}"}) as reply:
             with trio.move_on_after(STREAM_S):
                 async for piece in reply.aiter_bytes():
                     read += piece
-            self.keep(f"GET {page}", reply, read)
+            self.keep(f"{when}GET {page}", reply, read)
         assert b"event: news" in read, read
 
     async def ask(self, dialect: DialectName, what: str, *, profile: str = "all") -> None:
@@ -126,14 +133,39 @@ class Script:
         for upstream in self.upstreams.values():
             upstream.default = Plan()
 
+    async def look_at_a_request(self) -> None:
+        """Look at a request under way in whose every word is a secret, and end it by its real id."""
+        for upstream in self.upstreams.values():
+            upstream.default = Plan().broken(How.STALL, 2)
+        path, body = SPEAKERS[DialectName.ANTHROPIC].ask(Ask(text="Say something."), stream=True)
+        send = partial(self.send, "looked at", "POST", path, json={**body, "model": KEY}, headers=WORDS)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            while b"answering" not in self.sinks.get("under way: GET /admin/requests", b""):
+                await self.send("under way: GET /admin/requests", "GET", "/admin/requests", token=ADMIN)
+            for page, token in PAGES.items():
+                await self.read(page, token, "under way: ")
+            for words in LOOKS:
+                self.sinks[f"under way: {' '.join(words)}"] = await self.command(words, ENVIRONMENT)
+            self.sinks["cancel"] = told = await self.command(("cancel", WORDS["x-request-id"]), ENVIRONMENT)
+            assert b": cancelled" in told, told
+        for upstream in self.upstreams.values():
+            upstream.default = Plan()
+
+    async def read(self, page: str, token: str, when: str = "") -> None:
+        """Read a page as who may."""
+        if page.endswith("/events"):
+            await self.watch(page, token, when)
+            return
+        reply = await self.send(f"{when}GET {page}", "GET", page, token=token)
+        assert reply.status_code < 400 or page == "/healthz", (page, reply.text)
+
     async def look(self) -> None:
         """Read every page: as who may, and as who may not."""
         for page, token in PAGES.items():
+            await self.read(page, token)
             if page.endswith("/events"):
-                await self.watch(page, token)
                 continue
-            reply = await self.send(f"GET {page}", "GET", page, token=token)
-            assert reply.status_code < 400 or page == "/healthz", (page, reply.text)
             for other in TOKENS_OF_OTHERS:
                 await self.send(f"GET {page} with {other}", "GET", f"{page}?token={other}", token=other)
         await self.send("GET /nowhere", "GET", f"/nowhere/{CLIENT}")

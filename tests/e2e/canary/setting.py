@@ -53,16 +53,27 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("status", "--json"),
     ("tree",),
     ("requests",),
+    ("cancel", CLIENT),
     ("env", "claude"),
     ("exclude", "pool"),
     ("restore", "pool"),
     ("probe", "pool"),
     ("audit",),
     ("replay",),
+    ("replay", "--requests"),
+    ("replay", "--requests", "--json"),
     ("stats", "--once"),
     ("dashboard",),
     ("doctor",),
     ("replay", "--run", "pool", "filed", "--limit", "3"),
+)
+LOOKS: tuple[tuple[str, ...], ...] = (  # commands that show what is under way
+    ("requests",),
+    ("requests", "--json"),
+    ("tree",),
+    ("tree", "--json"),
+    ("status",),
+    ("stats", "--once"),
 )
 STREAM_S = 2.0  # how long a page that never ends is read
 ALONE = "--run"  # a command with it listens for signals, which the main thread alone can

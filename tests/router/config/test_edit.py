@@ -135,6 +135,16 @@ def test_a_list_that_grows_keeps_every_line_that_it_had() -> None:
     assert [line for line in LIST.splitlines() if line not in after.splitlines()] == []
 
 
+@pytest.mark.parametrize("members", [["new"], ["new", "newer", "newest"], ["x", "new"], []])
+def test_a_list_in_lines_that_end_as_those_of_windows_ends_them_so(members: list[str]) -> None:
+    text = '[t]\r\nl = [\r\n  "x",\r\n  "y",\r\n] # all of them\r\n'
+
+    after = with_settings(text, {("t", "l"): members})
+
+    assert tomllib.loads(after) == {"t": {"l": members}}
+    assert "\n" not in after.replace("\r\n", "")
+
+
 MEMBERS = st.lists(st.sampled_from(("a", "b", "c", 1, True)), max_size=5)
 
 

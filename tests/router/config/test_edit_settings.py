@@ -113,6 +113,17 @@ def test_an_equal_value_keeps_its_spelling() -> None:
     assert with_settings(text, {("server", "port"): 8088}) is text
 
 
+@pytest.mark.parametrize(
+    ("old", "value", "new"),
+    [("1", True, "true"), ("true", 1, "1"), ("1", 1.0, "1.0"), ("[1]", [True], "[true]"), ("{ b = 1 }", {"b": 1.0}, "{b = 1.0}")],
+)
+def test_a_value_that_python_alone_calls_equal_is_another_one(old: str, value: object, new: str) -> None:
+    changed = with_settings(f"a = {old} # kept\n", {("a",): value})
+
+    assert changed == f"a = {new} # kept\n"
+    assert with_settings(changed, {("a",): value}) is changed
+
+
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_a_line_that_comes_in_ends_as_its_neighbours_do(ending: str) -> None:
     text = f'[[providers]]{ending}name = "a"{ending}model = "m"{ending}'

@@ -183,6 +183,46 @@ async def test_a_diff_then_the_change_then_nothing_then_the_way_back(desk: Desk)
     assert (desk.config.read_bytes(), desk.config.with_name("router.toml.bak").read_bytes()) == (before, after)
 
 
+FOREIGN = """\
+# mine
+[[profiles]]
+name = "default"
+providers = [ "near" ]   # one
+[[providers]]
+name = "near"  # the first
+base_url = '{url}/v1'
+model = "model.gguf"
+capabilities = {{ tools = true }}
+max_context_tokens = 131_072   # as it says
+[server]   # tables in turns
+port = {port}
+
+[[profiles]]
+name = "other"
+providers = [
+  "near", # always
+]
+[[providers]]
+name = "dear"
+base_url = "http://127.0.0.1:9/v1"
+model = "m"
+paid = true"""
+
+
+@pytest.mark.slow
+async def test_a_file_of_windows_with_tables_in_turns_is_changed_at_the_value_alone(desk: Desk) -> None:
+    async with open_server(PAGES) as url:
+        text = FOREIGN.format(port=free_port(), url=url).replace("\n", "\r\n")
+        desk.config.write_bytes(before := text.encode("utf-8-sig"))
+        applied = await desk.spawn("doctor", "--check-model", "near", "--apply")
+        after = desk.config.read_bytes()
+
+    assert applied[0] == 2
+    assert after == before.replace(b"131_072", b"65536")
+    assert desk.run("rollback").exit_code == 0
+    assert desk.config.read_bytes() == before
+
+
 def test_a_rollback_without_a_copy_has_nothing_to_do(desk: Desk) -> None:
     result = desk.run("rollback")
 

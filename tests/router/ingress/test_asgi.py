@@ -203,6 +203,14 @@ async def test_a_request_that_this_router_has_sent_itself_is_refused_and_told(pa
     assert [(name, fields["kind"]) for name, fields in bench.seen.events] == [("request-refused", "loop_detected")]
 
 
+async def test_a_request_through_too_many_others_is_refused_in_words_of_its_own() -> None:
+    talk = await Bench().ask("POST", "/v1/messages", ("x-router-hops", ",".join(f"w{place}" for place in range(16))))
+
+    assert talk.status == 508
+    assert b"x-router-hops names 16 routers" in talk.body
+    assert b"base_url" not in talk.body
+
+
 async def test_a_request_of_another_router_is_answered() -> None:
     assert (await Bench().ask("POST", "/v1/messages", ("x-router-hops", "another"))).status == 200
 

@@ -9,11 +9,15 @@ from router.domain.health import (
     Cooldown,
     CooldownReason,
     Health,
+    HealthPolicy,
     HealthState,
     HoldReason,
     ProviderStatus,
     Unconfigured,
 )
+from router.domain.health_events import Failed, Moment, Operated, OperatorAction
+from router.domain.health_step import step
+from router.errors import FailureReason
 from router.ingress.healing_report import degraded_parts, healing_part, state_word
 
 NOW = 100.0
@@ -103,3 +107,12 @@ def test_a_provider_whose_supervisor_gave_up_is_a_degraded_part_once() -> None:
     parts = degraded_parts(DaemonReport(degraded=("state", "provider/a")), (passive, ProviderStatus(name="b")))
 
     assert parts == ("state", "provider/a")
+
+
+def test_who_had_failed_before_an_operator_excluded_it_is_out_by_the_operator() -> None:
+    now, policy = Moment(mono=NOW, wall=NOW), HealthPolicy()
+    failed = step(Health(), Failed(reason=FailureReason.TIMEOUT, message="timeout"), now, policy).health
+
+    out = step(failed, Operated(action=OperatorAction.EXCLUDE), now, policy).health
+
+    assert healing_part(out, None, now=NOW)["why"] == "excluded by an operator; it is probed, and comes back when it answers"

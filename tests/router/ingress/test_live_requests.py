@@ -10,11 +10,14 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from router.config.redact import Redactor
+from router.config.secret import Secret
 from router.domain.request import DialectName
 from router.errors import NotFound
 from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, live_body, program_of
-from router.ingress.record import Record
+from router.ingress.record import MAX_WORD_CHARS, Record
 from router.routing.limits import Fairness, FairnessRules
+from router.routing.session import AgentTag
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream
 from tests.router.ingress.memory import Conversation, Seen
 from tests.router.ingress.rig import PATHS, Rig, check_grammar, data_of
@@ -266,3 +269,22 @@ async def test_a_whole_answer_of_which_nothing_is_sent_yet_may_be_cancelled() ->
     live = LiveRequests()
     with live.entered(exchange, Record(exchange=exchange, observer=Seen())) as entry:
         assert (live.cancel(NAME), entry.outer.cancel_called) == (True, True)
+
+
+async def test_a_secret_among_the_words_of_a_client_is_shown_nowhere_and_its_request_ends_by_its_real_id() -> None:
+    secret = "live-0123456789abcdef"
+    words = {"x-request-id": secret, "user-agent": f"{secret}/1.0"}
+    exchange = Conversation(headers=[*words.items()]).exchange()
+    tag = AgentTag(session=f"of-{secret}", klass="main", agent=secret)
+    record = Record(exchange=exchange, observer=Seen(), agent=tag, model="m" * (MAX_WORD_CHARS - 5) + secret)
+    live = LiveRequests(redact=Redactor.of([Secret(secret)]).redact)
+    with live.entered(exchange, record) as entry:
+        (shown,) = live.shown()
+        assert (shown.id, shown.client, shown.session, shown.agent) == ("***", "", "of-***", "***")
+        assert shown.asked_model == "m" * (MAX_WORD_CHARS - 5) + "***"
+        assert not shown.can_cancel
+        with pytest.raises(NotFound):
+            live.cancel("***")
+        assert (live.cancel(secret), entry.outer.cancel_called) == (True, True)
+        with pytest.raises(NotFound, match=r"no request \*\*\*1 is"):
+            live.cancel(f"{secret}1")

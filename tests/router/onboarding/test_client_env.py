@@ -14,7 +14,7 @@ from attrs import evolve
 
 from router.onboarding.client_env import CLAUDE_WINDOW, CLIENTS, claude, codex, gemini, opencode, output_of
 from router.onboarding.client_facts import RouterFacts
-from router.onboarding.client_setup import FileFormat, Shell, merged, shown, unwritten
+from router.onboarding.client_setup import FileFormat, Setup, Shell, merged, shown, unwritten
 
 GOLDEN = Path(__file__).parent / "golden"
 LOCAL = RouterFacts(
@@ -205,6 +205,20 @@ def test_lines_of_variables_are_replaced_where_they_stand() -> None:
         "OTHER=1",
         "GEMINI_MODEL=gemini-2.5-pro",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "setup"), [(JSON_FILE, claude(TOKEN)), (TOML_FILE, codex(LOCAL)), (DOTENV_FILE[7:], gemini(LOCAL))]
+)
+def test_a_byte_order_mark_stays_in_front_and_changes_nothing_else(text: str, setup: Setup) -> None:
+    once = merged("\ufeff" + text, setup)
+
+    assert once == "\ufeff" + merged(text, setup)
+    assert merged(once, setup) == once
+
+
+def test_new_variables_end_their_lines_as_the_others_do() -> None:
+    assert merged(DOTENV_FILE.replace("\n", "\r\n"), gemini(LOCAL)) == merged(DOTENV_FILE, gemini(LOCAL)).replace("\n", "\r\n")
 
 
 def test_a_variable_that_is_set_twice_is_replaced_twice() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from router.config.redact import Redactor
 from router.config.secret import Secret
+from router.domain.health import Evidence, evidence_of
 from router.errors import FailureReason, ProviderFailed
 from router.providers.failures import ErrorAnswer, read_failure
 
@@ -24,9 +25,14 @@ def test_the_wait_is_read_from_the_answer(status: int) -> None:
     assert failure(status, b"", ("retry-after", "7")).retry_after_s == 7.0
 
 
-@pytest.mark.parametrize(("status", "is_transient"), [(503, True), (508, False)])
-def test_a_loop_does_not_pass_by_itself(status: int, *, is_transient: bool) -> None:
-    assert failure(status).transient is is_transient
+@pytest.mark.parametrize(
+    "words", ["leads back here", "The engine is currently overloaded", "out of memory", "prompt is too long"]
+)
+def test_a_loop_does_not_pass_by_itself_and_says_nothing_of_its_provider(words: str) -> None:
+    found = failure(508, said(words))
+
+    assert (found.reason, found.transient) == (FailureReason.LOOP_DETECTED, False)
+    assert evidence_of(found.reason) is Evidence.NONE
 
 
 def test_a_message_shows_no_secret_no_address_and_no_more_than_500_characters() -> None:

@@ -32,6 +32,7 @@ def test_a_list_has_who_stands_in_it_also_with_the_reason() -> None:
         line(1, blocked_providers=["far", "Near"]),
         line(2, skipped=["near: excluded"]),
         line(3, skipped=["nearby: excluded"]),
+        line(4, detail="near: no list"),
     ]
 
     assert [one["seq"] for one in AuditWanted(text="near").choose(lists)] == [1, 2]
@@ -109,6 +110,14 @@ def test_no_row_is_wider_than_the_terminal_and_no_letter_is_lost(width: int) -> 
 
     assert all(len(row) <= width for row in rows)
     assert "".join(rows).replace(" ", "").count("m" * 300) == 1
+
+
+@pytest.mark.parametrize("value", ["a b", "a=b", 'a"b', "", "a\x1b[2J", "a\x7f"])
+def test_a_value_that_is_not_one_word_is_json(value: str) -> None:
+    (row,) = printed(line(2, why=value))
+
+    assert row.isprintable()
+    assert json.loads(row.partition(" why=")[2]) == value
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import shlex
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from router.reports.live_requests import cancel_line, is_cancelled, named, print_requests
+from router.reports.live_requests import cancel_line, is_cancelled, named, print_live_requests
 
 ASKING = {
     "id": "req_123456789012345678901234",
@@ -43,7 +44,7 @@ def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> list
     out = Console(
         file=io.StringIO(), force_terminal=is_terminal, no_color=True, width=width if is_terminal else 10_000, highlight=False
     )
-    print_requests(body, out)
+    print_live_requests(body, out)
     assert isinstance(out.file, io.StringIO)
     return [line.rstrip() for line in Text.from_ansi(out.file.getvalue()).plain.splitlines()]
 
@@ -72,10 +73,20 @@ def test_a_pipe_gets_a_line_for_each_with_all_that_is_known_and_no_control_chara
 
     assert lines[0] == (
         "request req_123456789012345678901234 age_s=3.4 phase=asking session=1f0c5a8e-77aa-4c55-9f3e-0123456789ab "
-        "request_class=main dialect=anthropic profile=coding provider=workshop model=qwen3 [31m attempts=2 "
+        'request_class=main dialect=anthropic profile=coding provider=workshop model="qwen3\\u001b[31m" attempts=2 '
         "stream=yes can_cancel=yes"
     )
     assert lines[1] == "request build-42 age_s=130.0 phase=reading dialect=ollama attempts=0 stream=no can_cancel=yes"
+
+
+def test_no_word_of_a_client_is_read_as_a_key_of_its_own() -> None:
+    (line,) = printed({"requests": [{**READING, "asked_model": "x provider=evil", "session": 'a"b=c'}]}, is_terminal=False)
+
+    assert [word.partition("=")[0] for word in shlex.split(line)[2:]] == [
+        *("age_s", "phase", "session", "dialect", "attempts", "stream", "can_cancel", "asked_model")
+    ]
+    assert r'session="a\"b=c"' in line
+    assert 'asked_model="x provider=evil"' in line
 
 
 def test_nobody_is_told_to_a_person_and_is_no_line_for_a_script() -> None:

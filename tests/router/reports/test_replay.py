@@ -118,6 +118,7 @@ def test_w38_fewer_than_thirty_requests_are_warned_about(count: int) -> None:
         (lambda one: {**one, "chain": ["fast:client-error"]}, (0, 1)),
         (lambda one: {**one, "chain": ["fast:context-overflow"]}, (0, 1)),
         (lambda one: {**one, "chain": ["fast:too-large"]}, (0, 1)),
+        (lambda one: {**one, "chain": ["fast:loop-detected"]}, (0, 1)),
     ],
 )
 def test_what_a_client_ends_or_is_refused_is_no_failure_of_a_provider(

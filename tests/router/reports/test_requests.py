@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from router.reports.requests import print_requests, requests_json
+from router.reports.requests import print_journal, requests_json
 from tests.router.reports.journal_rows import record, rows_of
 
 ROWS = rows_of(
@@ -36,7 +36,7 @@ WORDS = (
 
 def printed(width: int) -> list[str]:
     out = StringIO()
-    print_requests(ROWS, Console(file=out, width=width, highlight=False))
+    print_journal(ROWS, Console(file=out, width=width, highlight=False))
     return out.getvalue().splitlines()
 
 
@@ -60,7 +60,7 @@ def test_who_was_not_asked_at_its_place_stands_behind_those_that_were() -> None:
     out = StringIO()
     rows = rows_of([record(chain=["mid:ok"], moved=["near: adaptive-demoted"])])
 
-    print_requests(rows, Console(file=out, width=300))
+    print_journal(rows, Console(file=out, width=300))
 
     assert "mid:ok (near: adaptive-demoted)" in out.getvalue()
     assert requests_json(rows)[0]["moved"] == ("near: adaptive-demoted",)
@@ -69,6 +69,6 @@ def test_who_was_not_asked_at_its_place_stands_behind_those_that_were() -> None:
 def test_words_of_a_journal_steer_no_terminal() -> None:
     out = StringIO()
 
-    print_requests(rows_of([record(request_id="a\x1b[2J")]), Console(file=out, width=80))
+    print_journal(rows_of([record(request_id="a\x1b[2J")]), Console(file=out, width=80))
 
     assert "\x1b" not in out.getvalue()

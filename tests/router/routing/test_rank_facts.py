@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -11,7 +13,7 @@ from router.config.schema import RoutingConfig
 from router.domain.health import Admission, Health, HealthState, ProviderStatus
 from router.domain.spend import Blocked, CapScope, Standing
 from router.errors import ErrorKind
-from router.routing.chain import RANK_KEYS, Dropped, DropReason, Member, Plan, RankFacts, empty_chain_error, resolve
+from router.routing.chain import RANK_KEYS, Dropped, DropReason, Member, MoveReason, Plan, RankFacts, empty_chain_error, resolve
 from router.routing.chain_events import with_reasons
 from tests.builders import a_profile, a_provider
 
@@ -107,6 +109,45 @@ def test_each_provider_is_told_once_for_each_of_its_reasons() -> None:
 
     assert order(plan) == ["kept", "other", "another", "slow"]
     assert with_reasons(plan.moved) == ["kept: sticky", "slow: adaptive-demoted"]
+
+
+@given(
+    ranks=st.lists(st.tuples(*[st.integers(0, 1)] * 4, st.integers(0, 3)), min_size=1, max_size=8),
+    sticky=st.integers(0, 8),
+    prefer_healthy=st.booleans(),
+)
+def test_who_has_moved_is_found_as_by_comparing_each_two(
+    ranks: list[tuple[int, ...]], sticky: int, *, prefer_healthy: bool
+) -> None:
+    members = [
+        a_member(
+            f"p{place}",
+            RankFacts(overflows=bool(wide), unfit=("tools",) * unfit, demotion=slow, is_sticky=place == sticky),
+            Health(state=HealthState.UNHEALTHY if ill else HealthState.HEALTHY, drift_until=NOW + drifted),
+        )
+        for place, (wide, ill, unfit, drifted, slow) in enumerate(ranks)
+    ]
+
+    plan = plan_of(*members, routing=RoutingConfig(prefer_healthy=prefer_healthy))
+
+    keys = (0, 1, 2, 3, 4, 5) if prefer_healthy else (0, 2, 1, 3, 4, 5)
+    told: dict[str, None] = {}
+    for position, behind in enumerate(plan.order):
+        for ahead in plan.order[:position]:
+            if ahead.rank[-1] > behind.rank[-1]:
+                key = next(key for key in keys if ahead.rank[key] != behind.rank[key])
+                told[f"{(ahead if key == 5 else behind).provider}: {list(MoveReason)[key]}"] = None
+    assert with_reasons(plan.moved) == list(told)
+
+
+def test_a_long_chain_in_reverse_is_ordered_in_no_time() -> None:
+    members = [a_member(f"p{place}", RankFacts(demotion=2000 - place)) for place in range(2000)]
+    began = time.process_time()
+
+    plan = plan_of(*members)
+
+    assert time.process_time() - began < 0.5
+    assert len(plan.moved) == 1999
 
 
 def test_a_reached_cap_leaves_its_provider_out_and_is_told_as_such() -> None:
