@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -30,6 +30,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decisio
 MAX_NAMED = 5  # requests, where a beginning fits several
 ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/models/MODEL:generateContent", "/api/chat")
 
+_ADDRESS = {"host": "--url", "port": "--url"}  # at the default address may be another router
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -86,10 +87,10 @@ def load_or_end(options: ServeOptions) -> LoadedConfig:
         end_with_mistakes(error)
 
 
-def load_to_ask(options: ServeOptions) -> LoadedConfig:
-    """Return the configuration; one with mistakes as far as it says where the daemon is, with a warning. Else ends with 78."""
+def load_to_ask(options: ServeOptions, *, needs: Mapping[str, str]) -> LoadedConfig:
+    """Return the configuration; one with mistakes as far as it says what is needed, with a warning. Else ends with 78."""
     try:
-        return load_for_asking(options, refused=_warn_of_mistakes)
+        return load_for_asking(options, refused=_warn_of_mistakes, needs=needs)
     except ConfigError as error:
         end_with_mistakes(error)
 
@@ -152,7 +153,7 @@ def daemon_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_daemon(options: ServeOptions, *, url: str | None, **others: Any) -> None:  # noqa: ANN401 - the command's own flags
         if url is None:
-            loaded: LoadedConfig | None = load_to_ask(options)
+            loaded: LoadedConfig | None = load_to_ask(options, needs=_ADDRESS)
         else:
             try:
                 loaded = load_for_asking(options, refused=lambda _: None)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from router.reports.rows import Kind, Rows
 
 FOLLOWED_LINES = 10  # what stands above the first new line, as of `tail -f`
+_PLACE = {"state_dir": "--state-dir"}  # in the default directory are another router's files
 FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes every 1.5 s
 
 _HINT = "; nursery-router replay --requests lists what became of requests, with --id of one of them"
@@ -287,7 +288,7 @@ def _directory(options: ServeOptions, state_dir: Path | None) -> Path:
 
 
 def _server(options: ServeOptions) -> ServerConfig:
-    return load_to_ask(evolve(options, needs_tokens=False)).config.server
+    return load_to_ask(evolve(options, needs_tokens=False), needs=_PLACE).config.server
 
 
 def _config(options: ServeOptions) -> RouterConfig:

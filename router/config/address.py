@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 from router.config.schema_server import ServerConfig
 
@@ -16,23 +17,52 @@ def address_of(server: ServerConfig) -> str:
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
-def is_own_host(name: str, *, bind_host: str, allowed_hosts: Collection[str]) -> bool:
-    """Tell whether a daemon answers to a host at its own port, as far as names and addresses tell without a look-up.
+def port_of(url: str) -> int | None:
+    """Return the port that a URL leads to, None for what is no URL of HTTP."""
+    try:
+        parts = urlsplit(url)
+        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
 
-    Bound to every address it has those of this machine's network as well, which nobody here knows."""
-    name, bind = name.strip("[]").rstrip(".").lower(), bind_host.strip("[]").lower()
-    if name in {bind, *(host.lower() for host in allowed_hosts)}:
+
+def is_own_host(name: str, *, bind_host: str) -> bool:
+    """Tell whether at its own port a daemon is who answers to a host, for certain: no name but `localhost` is looked up.
+
+    `localhost` is 127.0.0.1 first. Bound to every address a daemon has those of the network as well, which nobody here knows."""
+    name, bind = _plain(name), _plain(bind_host)
+    if name == bind:
         return True
-    if not _is_here(name) or bind in _EVERY_ADDRESS:
-        return _is_here(name)
-    is_whichever = "localhost" in {name, bind} or name in _EVERY_ADDRESS  # 127.0.0.2 is none of 127.0.0.1's
-    return is_whichever and _is_here(bind)
+    if name == "localhost":
+        return bind in ("127.0.0.1", "0.0.0.0")  # noqa: S104 - what the daemon may be bound to
+    asked, bound = _address(_EVERY_ADDRESS.get(name, name)), _address(bind)
+    if asked is None or bound is None:
+        return bind == "localhost" and str(asked) in _EVERY_ADDRESS.values()
+    return asked == bound or (bound.is_unspecified and asked.is_loopback and asked.version == bound.version)
+
+
+def may_be_own_host(name: str, *, bind_host: str, allowed_hosts: Collection[str]) -> bool:
+    """Tell whether at its own port a daemon may answer to a host: by a name of this machine, or one that clients may use.
+
+    A socket passed by systemd may take what comes to 127.0.0.1 at `::` as well."""
+    name, bind = _plain(name), _plain(bind_host)
+    if name in {_plain(host) for host in allowed_hosts}:
+        return True
+    return _is_here(name) and _is_here(bind) and (name == "localhost" or bind == "::")
+
+
+def _plain(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def _is_here(host: str) -> bool:
     """Tell whether a connection to a host ends on this machine, whichever it is: to no address is to loopback."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback or address.is_unspecified
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback or address.is_unspecified

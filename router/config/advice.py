@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
+from router.config.address import may_be_own_host, port_of
 from router.config.capability_table import declared, matches, read_builtin
 from router.config.contradictions import contradictions
 from router.config.document import Advice, Document, at, tables
@@ -143,6 +145,20 @@ def _keys_without_effect(config: RouterConfig) -> Iterator[Advice]:
             yield Advice("no-effect", ("providers", index, *path), message)
 
 
+def _perhaps_this_router(config: RouterConfig) -> Iterator[Advice]:
+    """Warn of providers that may be this router; those that are it for certain are refused."""
+    server = config.server
+    for index, provider in enumerate(config.providers):
+        host = urlsplit(provider.base_url).hostname or ""
+        if (
+            provider.enabled
+            and port_of(provider.base_url) == server.port
+            and may_be_own_host(host, bind_host=server.host, allowed_hosts=server.allowed_hosts)
+        ):
+            message = f"may be this router's own address: then all that {provider.name} is asked comes back, and is refused"
+            yield Advice("perhaps-this-router", ("providers", index, "base_url"), message)
+
+
 def _managed_only(document: Document) -> Iterator[Advice]:
     for path, provider in tables(document, "providers"):
         restart = at(provider, ("restart",))
@@ -173,5 +189,6 @@ _RULES: tuple[Callable[[RouterConfig], Iterator[Advice]], ...] = (
     _budgets_that_never_fill,
     _caps_that_cannot_hold,
     _keys_without_effect,
+    _perhaps_this_router,
     _recorded_requests,
 )

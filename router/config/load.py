@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 import tomlkit
@@ -13,7 +14,7 @@ from tomlkit.exceptions import TOMLKitError
 from router.config.advice import advise, advise_empty_profiles, advise_short_tokens, advise_unconfigured, advise_unset_keys
 from router.config.commands import stays_in_foreground
 from router.config.credentials import fetch_secrets, missing_tokens
-from router.config.document import Advice, Document, Fault, Override, apply_all, tables
+from router.config.document import Advice, Document, Fault, Override, apply_all, at, tables
 from router.config.exporting import missing_for_export, with_export
 from router.config.locate import locate
 from router.config.origin import environment_overrides, flag_overrides, mode_source
@@ -29,10 +30,12 @@ from router.config.schema import (
     RouterConfig,
     ServerConfig,
 )
+from router.config.server_lines import server_table
 from router.config.structure import keys_of, structure, unknown_key
 from router.config.vendor_table import with_vendor
 from router.errors import ConfigError, Mistake
 
+_WORD = re.compile(r"\w+")
 _NOT_FOR_DEFAULTS = ("name", "providers")
 
 
@@ -89,34 +92,25 @@ def load(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
     )
 
 
-def load_server(text: str, *, path: Path, around: Surroundings) -> LoadedConfig:
-    """Return what can be read of `[server]` in a text with mistakes, with its tokens; all else is as by default."""
-    table = _server_table(text)
-    _put_over({"server": table}, around)
+def load_server(text: str, *, path: Path, around: Surroundings) -> tuple[LoadedConfig, set[str]]:
+    """Return what can be read of `[server]` in a text with mistakes, with its tokens; all else is as by default.
+
+    And its keys that are said and cannot be read, so that their defaults are not what is meant."""
+    table, unread = server_table(text)
+    document: Document = {"server": table}
+    mistakes, overrides = _put_over(document, around)
+    unread -= {str(one.path[-1]) for one in overrides if one.path[0] == "server"}
+    unread |= {str(one.path[0]) for one in overrides}  # `--set port=1` without its table
+    unread |= {word for mistake in mistakes for word in _WORD.findall(mistake.path)}
+    said = at(document, ("server",))
+    table = said if isinstance(said, dict) else {}
     result = structure(table, ServerConfig)
     if isinstance(result, tuple):
-        refused = {fault.path[0] for fault in result if fault.path}
+        refused = {str(fault.path[0]) for fault in result if fault.path}
+        unread |= refused | {key for key in keys_of(ServerConfig) if key not in table and get_close_matches(key, refused, n=1)}
         result = structure({key: value for key, value in table.items() if key not in refused}, ServerConfig)
     config = RouterConfig() if isinstance(result, tuple) else RouterConfig(server=result)
-    return LoadedConfig(config=config, secrets=fetch_secrets(config, around.environ), warnings=(), path=path)
-
-
-def _server_table(text: str) -> Document:
-    """Return the table, of a text that is no TOML its lines that are."""
-    try:
-        whole = tomlkit.parse(text).unwrap().get("server")
-        return whole if isinstance(whole, dict) else {}
-    except TOMLKitError:
-        pass
-    found: Document = {}
-    is_inside = False
-    for line in text.splitlines():
-        if line.lstrip().startswith("["):
-            is_inside = line.partition("#")[0].strip() == "[server]"
-        elif is_inside:
-            with suppress(TOMLKitError):
-                found |= tomlkit.parse(line).unwrap()
-    return found
+    return LoadedConfig(config=config, secrets=fetch_secrets(config, around.environ), warnings=(), path=path), unread
 
 
 def _unreadable(path: Path, message: str) -> ConfigError:

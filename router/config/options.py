@@ -14,7 +14,7 @@ from router.config.load import Surroundings, load, load_server, read_text
 from router.config.origin import resolve_config_path
 from router.config.permissions import refuse_unsafe_text, unsafe_config, unsafe_env_files
 from router.config.schema import LoadedConfig
-from router.errors import ConfigError
+from router.errors import ConfigError, Mistake
 
 
 def tell_on_stderr(line: str) -> None:
@@ -51,11 +51,14 @@ def load_for_serving(
     return evolve(loaded, warnings=(*env_warnings, *config_warnings, *loaded.warnings))
 
 
-def load_for_asking(options: ServeOptions, *, refused: Callable[[ConfigError], None]) -> LoadedConfig:
+def load_for_asking(
+    options: ServeOptions, *, refused: Callable[[ConfigError], None], needs: Mapping[str, str] | None = None
+) -> LoadedConfig:
     """Return the configuration, or where it has mistakes, what says where the daemon is: it runs on with its last good one.
 
-    `refused` is told the mistakes. Raises ConfigError where there is no file to read, UnsafeFile where one is refused for
-    its permissions: its tokens would go wherever others have written."""
+    `refused` is told the mistakes. `needs` are the keys of `[server]` whose defaults will not do where the file says
+    something else that cannot be read, each with the flag to give then. Raises ConfigError for these and where there is
+    no file to read, UnsafeFile where one is refused for its permissions: its tokens would go wherever others have written."""
     unsafe_env_files(options.env_files, is_forced=options.insecure_permissions)
     path, around = _surroundings(options, None, tell_on_stderr)
     text = read_text(path)
@@ -63,7 +66,10 @@ def load_for_asking(options: ServeOptions, *, refused: Callable[[ConfigError], N
         loaded = load(text, path=path, around=around)
     except ConfigError as error:
         refuse_unsafe_text(path, is_forced=options.insecure_permissions)
-        found = load_server(text, path=path, around=around)
+        found, unread = load_server(text, path=path, around=around)
+        if lost := {key: flag for key, flag in (needs or {}).items() if key in unread}:
+            more = (Mistake(path="", message=f"[server].{key} cannot be read: give {flag}") for key, flag in lost.items())
+            raise ConfigError(source=str(path), mistakes=(*error.mistakes, *more)) from error
         refused(error)
         return found
     unsafe_config(loaded.config, path, is_forced=options.insecure_permissions)

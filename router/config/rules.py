@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from router.config.address import is_own_host
+from router.config.address import is_own_host, port_of
 from router.config.document import Document, Fault, at, tables, texts
 from router.config.locate import KeyPath
 from router.config.schema_server import ServerConfig
@@ -191,7 +191,7 @@ def _managed(document: Document) -> Iterator[Fault]:
             continue
         url = restart.get("ready_url", provider.get("base_url"))
         where = (*path, "restart", "ready_url") if "ready_url" in restart else (*path, "base_url")
-        if not isinstance(url, str) or not (port := _port(url)):
+        if not isinstance(url, str) or not (port := port_of(url)):
             continue
         if url.startswith("https:"):
             yield Fault(where, "a managed server is asked over plain http on this machine")
@@ -210,17 +210,16 @@ def _addresses(document: Document) -> Iterator[Fault]:
 def _loops(document: Document) -> Iterator[Fault]:
     """Refuse providers that are this router: a request to one would come back, and again, until every place is taken."""
     host, port = at(document, ("server", "host")), at(document, ("server", "port"))
-    allowed = [name for _, name in texts(document, "server", "allowed_hosts")]
     for path, provider in tables(document, "providers"):
         url = provider.get("base_url")
         if (
             not isinstance(url, str)
             or provider.get("enabled") is False
-            or _port(url) != (ServerConfig().port if port is None else port)
+            or port_of(url) != (ServerConfig().port if port is None else port)
         ):
             continue
         bind = host if isinstance(host, str) and host else ServerConfig().host
-        if is_own_host(urlsplit(url).hostname or "", bind_host=bind, allowed_hosts=allowed):
+        if is_own_host(urlsplit(url).hostname or "", bind_host=bind):
             yield Fault(
                 (*path, "base_url"),
                 f"is this router's own address: a request to {provider.get('name')} would come back to it",
@@ -244,14 +243,6 @@ def _declared(path: KeyPath, name: str, what: str, known: Collection[str]) -> It
         close = get_close_matches(name, known, n=1)
         hint = f", did you mean {close[0]}?" if close else ""
         yield Fault(path, f"{name!r} is no declared {what}{hint}")
-
-
-def _port(url: str) -> int | None:
-    try:
-        parts = urlsplit(url)
-        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:  # said by the structure
-        return None
 
 
 def _number(table: Mapping[str, object], key: str, default: float) -> float:

@@ -153,6 +153,24 @@ def test_nobody_is_asked_with_a_token_by_files_that_others_may_write(
     assert "can be written by others: chmod go-w it, or say --insecure-permissions" in result.stderr
 
 
+@pytest.mark.parametrize("words", [("reload",), ("status",), ("hold", "a"), ("cancel", "x"), ("stats", "--once"), ("dashboard",)])
+def test_nobody_is_asked_at_a_default_for_an_address_that_is_said(config: Path, words: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config.write_text(f"[server]\nhost = 1\nport = {listener.getsockname()[1]}\n{SMALL}")
+        config.chmod(0o600)
+
+        result = run(*words, "--config", str(config))
+
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert result.exit_code == 78
+    assert result.stderr.splitlines() == [
+        f"{config}:2: server.host: expected a string, found an integer",
+        f"{config}: [server].host cannot be read: give --url",
+    ]
+
+
 @pytest.mark.parametrize(
     "words", [("chek",), ("check", "--no-such-flag"), ("check", "left", "over"), ("--port", "many"), ("serve", "x")]
 )

@@ -68,6 +68,17 @@ def test_audit_finds_its_file_by_what_can_be_read_of_a_configuration_with_mistak
     assert "profiles[0].sticky: expected true or false" in result.stderr
 
 
+def test_audit_reads_no_other_routers_file_for_a_directory_that_is_said(audited: Path) -> None:
+    more = "[server]\nstate_dir = 1\n"
+
+    unnamed = run(audited, "audit", more=more)
+    named = run(audited, "audit", "--tail", "1", "--state-dir", str(audited / "state"), more=more)
+
+    assert (unnamed.exit_code, unnamed.stdout) == (78, "")
+    assert "[server].state_dir cannot be read: give --state-dir" in unnamed.stderr
+    assert (named.exit_code, len(named.stdout.splitlines())) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"),
     [

@@ -6,12 +6,12 @@ from typing import get_args
 
 import pytest
 
-from router.config.load import Surroundings, load_server, read_text
+from router.config.load import read_text
 from router.config.out_of_place import KINDS_OF_KEY
 from router.config.schema import RestartConfig
 from router.config.schema_provider import ProviderKind
 from router.errors import ConfigError, Mistake
-from tests.router.config.texts import PATH, SMALL, mistakes_in, read, told, warned
+from tests.router.config.texts import SMALL, mistakes_in, read, told, warned
 
 
 @pytest.mark.parametrize(
@@ -339,38 +339,3 @@ def test_whoever_records_requests_is_warned_about_it() -> None:
 
     assert warned(text) == [("recording-requests", "capture.enabled", 12)]
     assert warned(SMALL + "[capture]\nmax_age_days = 3\n") == []
-
-
-SERVER = '[server]\nport = 18088  # mine\nadmin_token_env = "ADMIN"\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "port"),
-    [
-        (f"{SERVER}prot = 1\n", 18088),
-        (f"{SERVER}host = 1\n[[providers]]\nname = 1\n", 18088),
-        (f"[[providers\n{SERVER}[routing]\nport = 2\n", 18088),
-        (f'{SERVER}host = "\n', 18088),
-        ('[server]\nport = "many"\nadmin_token_env = "ADMIN"\n[[providers]]\n', 8088),
-    ],
-)
-def test_of_a_text_with_mistakes_it_is_read_where_the_daemon_is(text: str, port: int) -> None:
-    found = load_server(text, path=PATH, around=Surroundings(environ={"ADMIN": "a-token-of-12"}))
-
-    assert (found.config.server.host, found.config.server.port) == ("127.0.0.1", port)
-    assert found.secrets.admin_token is not None
-
-
-@pytest.mark.parametrize("text", ["", "server = 1\n", "[[server]]\nport = 1\n", "[server]\n[[[\n", "\0"])
-def test_what_says_nothing_of_the_server_is_that_of_the_defaults(text: str) -> None:
-    around = Surroundings(sets=("server.state_dir=/tmp/x", "nonsense"))
-
-    server = load_server(text, path=PATH, around=around).config.server
-
-    assert server.port == 8088
-
-
-def test_flags_are_put_over_a_text_with_mistakes() -> None:
-    around = Surroundings(sets=("nonsense", "server.port=7"), mode="nobody")
-
-    assert load_server("[server]\nport = 1\nprot = 1\n", path=PATH, around=around).config.server.port == 7

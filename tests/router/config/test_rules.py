@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from router.config.rules import is_loopback
-from tests.router.config.texts import SMALL, mistakes_in, read, told
+from tests.router.config.texts import SMALL, mistakes_in, read, told, warned
 
 TWO = SMALL.replace("[[profiles]]", '[[providers]]\nname = "b"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n\n[[profiles]]')
 
@@ -38,34 +38,59 @@ def test_a_base_url_is_no_endpoint(ending: str) -> None:
     assert "endpoint" in mistake.message
 
 
+TOKEN = '\nclient_token_env = "T"'
+
+
 @pytest.mark.parametrize(
-    ("server", "url", "is_own"),
+    ("server", "url"),
     [
-        ("", "http://127.0.0.1:8088/v1", True),
-        ("", "http://localhost:8088", True),
-        ("", "http://0.0.0.0:8088/v1", True),
-        ("", "http://127.0.0.1:8089/v1", False),
-        ("", "http://192.168.0.9:8088/v1", False),
-        ("port = 80", "http://localhost/v1", True),
-        ('host = "::1"', "http://[::1]:8088/v1", True),
-        ('host = "::1"', "http://127.0.0.1:8088/v1", False),
-        ('host = "0.0.0.0"\nclient_token_env = "T"', "http://127.0.0.1:8088/v1", True),
-        ('host = "192.168.0.9"\nclient_token_env = "T"', "http://192.168.0.9:8088/v1", True),
-        ('host = "192.168.0.9"\nclient_token_env = "T"', "http://127.0.0.1:8088/v1", False),
-        ('allowed_hosts = ["box.lan"]', "http://BOX.lan.:8088/v1", True),
-        ('allowed_hosts = ["box.lan"]', "http://box.lan:11434/v1", False),
+        ("", "http://127.0.0.1:8088/v1"),
+        ("", "http://localhost:8088"),
+        ("", "http://0.0.0.0:8088/v1"),
+        ("port = 80", "http://localhost/v1"),
+        ('host = "localhost"', "http://[::1]:8088/v1"),
+        ('host = "::1"', "http://[0::1]:8088/v1"),
+        ('host = "127.0.0.2"', "http://127.0.0.2:8088/v1"),
+        ('host = "0.0.0.0"' + TOKEN, "http://127.0.0.2:8088/v1"),
+        ('host = "::"' + TOKEN, "http://[::1]:8088/v1"),
+        ('host = "192.168.0.9"' + TOKEN, "http://192.168.0.9:8088/v1"),
     ],
 )
-def test_no_provider_is_the_router_itself(server: str, url: str, *, is_own: bool) -> None:
-    text = f"[server]\n{server}\n{SMALL.replace('http://127.0.0.1:9/v1', url)}"
+def test_no_provider_is_the_router_itself(server: str, url: str) -> None:
+    (mistake,) = mistakes_in(at_a_provider(server, url), environ={"T": "a-token-of-24-characters"})
 
-    if is_own:
-        (mistake,) = mistakes_in(text, environ={"T": "token"})
-        assert mistake.path == "providers[0].base_url"
-        assert "this router's own address" in mistake.message
-        assert ": a request to a would come back" in mistake.message
-    else:
-        assert read(text, environ={"T": "token"}).config.providers[0].base_url == url
+    assert mistake.path == "providers[0].base_url"
+    assert "this router's own address" in mistake.message
+    assert ": a request to a would come back" in mistake.message
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "may_be"),
+    [
+        ('host = "::1"', "http://localhost:8088/v1", True),
+        ('host = "127.0.0.2"', "http://localhost:8088/v1", True),
+        ('host = "::"' + TOKEN, "http://localhost:8088/v1", True),
+        ('host = "::"' + TOKEN, "http://127.0.0.1:8088/v1", True),
+        ('allowed_hosts = ["box.lan"]', "http://BOX.lan.:8088/v1", True),
+        ('allowed_hosts = ["box.lan"]', "http://box.lan:11434/v1", False),
+        ("", "http://127.0.0.1:8089/v1", False),
+        ("", "http://127.0.0.2:8088/v1", False),
+        ("", "http://192.168.0.9:8088/v1", False),
+        ('host = "localhost"', "http://127.0.0.2:8088/v1", False),
+        ('host = "127.0.0.2"', "http://0.0.0.0:8088/v1", False),
+        ('host = "::1"', "http://127.0.0.1:8088/v1", False),
+        ('host = "0.0.0.0"' + TOKEN, "http://[::1]:8088/v1", False),
+        ('host = "192.168.0.9"' + TOKEN, "http://127.0.0.1:8088/v1", False),
+    ],
+)
+def test_a_provider_that_may_be_another_one_is_at_most_warned_about(server: str, url: str, *, may_be: bool) -> None:
+    found = warned(at_a_provider(server, url), environ={"T": "a-token-of-24-characters"})
+
+    assert [(kind, path) for kind, path, _ in found] == [("perhaps-this-router", "providers[0].base_url")] * may_be
+
+
+def at_a_provider(server: str, url: str) -> str:
+    return f"[server]\n{server}\n{SMALL.replace('http://127.0.0.1:9/v1', url)}"
 
 
 def test_one_that_is_switched_off_may_be() -> None:
