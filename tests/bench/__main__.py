@@ -61,7 +61,7 @@ def _measure_all(*, is_quick: bool, with_router: bool) -> int:
 
 def _measure_observing(*, is_quick: bool) -> int:
     """Print what being watched costs, and write it unless the run was a short one; 1 if that is more than it may."""
-    rows = observing.measure(seconds=0.5 if is_quick else 1.0)
+    rows = observing.measure(seconds=0.2 if is_quick else 0.5)
     print(observing.render(rows))
     if not is_quick:
         write_into(DOCUMENT, "bench-observing", observing.render(rows))

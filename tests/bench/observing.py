@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.e2e.daemon import Running, free_port, open_program, router_config
 
 OFF, ON, OTEL = "log alone", "metrics, audit, journal, dashboard", "and OpenTelemetry"
 AT_MOST = 1.10  # times the CPU of the log alone
-STARTS = 3  # processes of each: two of the same kind differ by some percent for as long as they live
+STARTS = 8  # processes of each: two of the same kind differ by some percent for as long as they live
 TURNS = 4
 CONNECTIONS = 16
 WORK: Mapping[str, bytes] = {
@@ -35,38 +36,43 @@ WORK: Mapping[str, bytes] = {
     "60 KB body, stream of 200 deltas": request_body(Order(deltas=200), large=True),
 }
 
-Turn = Mapping[str, float]  # CPU ms of one request, by setting
+Start = Mapping[str, float]  # CPU ms of one request in one process of each kind, over all its turns
 
 
 @frozen(kw_only=True)
 class ObservingRow:
-    """CPU ms of one request, by setting, as medians; `ratios` are the quartiles of the turns' own ratios to OFF."""
+    """CPU ms of one request, by setting, as medians; `ratios` are the quartiles of the starts' own ratios to OFF."""
 
     title: str
     ms: Mapping[str, float]
     ratios: Mapping[str, list[float]]
 
     def ratio(self, setting: str) -> float:
-        """Return the median ratio: each turn's is of processes that ran within the same seconds."""
+        """Return the median ratio: each start's is of processes that ran within the same seconds."""
         return self.ratios[setting][1]
 
 
 def measure(*, seconds: float) -> list[ObservingRow]:
     """Return the rows; each setting has its turns of so many seconds in each row, in STARTS processes of its own."""
-    turns: dict[str, list[Turn]] = {title: [] for title in WORK}
-    for _ in range(STARTS):
-        trio.run(_measure, seconds, turns)
-    return [_row(title, of_all) for title, of_all in turns.items()]
+    starts: dict[str, list[Start]] = {title: [] for title in WORK}
+    for number in range(1, STARTS + 1):
+        print(f"start {number} of {STARTS}", file=sys.stderr, flush=True)
+        trio.run(_measure, seconds, starts)
+    return [_row(title, of_all) for title, of_all in starts.items()]
 
 
-async def _measure(seconds: float, turns: Mapping[str, list[Turn]]) -> None:
+async def _measure(seconds: float, starts: Mapping[str, list[Start]]) -> None:
     with TemporaryDirectory() as name:
         async with _open_routers(Path(name)) as routers:
             for title, body in WORK.items():
-                for setting, router in routers.items():
-                    _cpu_ms(setting, router, body, seconds)  # warm
-                for _ in range(TURNS):
-                    turns[title].append({setting: _cpu_ms(setting, router, body, seconds) for setting, router in routers.items()})
+                used_s, answered = dict.fromkeys(routers, 0.0), dict.fromkeys(routers, 0)
+                for turn in range(1 + TURNS):
+                    for setting, router in routers.items():
+                        cpu_s, count = _drive(setting, router, body, seconds)
+                        if turn > 0:  # the first one warms
+                            used_s[setting] += cpu_s
+                            answered[setting] += count
+                starts[title].append({setting: used_s[setting] * 1e3 / answered[setting] for setting in routers})
             _check_written(Path(name), routers)
 
 
@@ -77,21 +83,22 @@ def _check_written(directory: Path, routers: Mapping[str, Running]) -> None:
             raise RuntimeError(f"{setting}: the request journal tells otherwise")
 
 
-def _row(title: str, turns: list[Turn]) -> ObservingRow:
+def _row(title: str, starts: list[Start]) -> ObservingRow:
     return ObservingRow(
         title=title,
-        ms={setting: median(turn[setting] for turn in turns) for setting in (OFF, ON, OTEL)},
-        ratios={setting: quantiles([turn[setting] / turn[OFF] for turn in turns]) for setting in (ON, OTEL)},
+        ms={setting: median(start[setting] for start in starts) for setting in (OFF, ON, OTEL)},
+        ratios={setting: quantiles([start[setting] / start[OFF] for start in starts]) for setting in (ON, OTEL)},
     )
 
 
-def _cpu_ms(setting: str, router: Running, body: bytes, seconds: float) -> float:
+def _drive(setting: str, router: Running, body: bytes, seconds: float) -> tuple[float, int]:
+    """Return the CPU seconds of one turn, and how many requests they were for. Raises RuntimeError for one that failed."""
     used_s = router.cpu_s()
     run = drive(Target(name=setting, port=router.port), body, connections=CONNECTIONS, seconds=seconds)
     used_s = router.cpu_s() - used_s
     if run.errors:
         raise RuntimeError(f"{setting}: {run.errors} answers failed")
-    return used_s * 1e3 / run.answered
+    return used_s, run.answered
 
 
 @contextmanager
