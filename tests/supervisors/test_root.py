@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -126,6 +127,25 @@ async def test_an_address_in_use_ends_it_with_69(tmp_path: Path) -> None:
     assert exit_code == CANNOT_BIND
     assert "in use" in str(told.fields("ingress-bind-failed")["message"])
     assert told.fields("router-shutdown") == {"exit_code": 69}
+
+
+@pytest.mark.slow
+async def test_what_is_loaded_at_the_start_is_not_looked_through_for_garbage(tmp_path: Path) -> None:
+    told_at_the_end = f"""
+import gc
+from pathlib import Path
+from router.config.options import ServeOptions
+from supervisors.root import run_daemon
+code = run_daemon(ServeOptions(config_path=Path({str(tmp_path / "router.toml")!r})))
+print(code, gc.get_freeze_count(), len(gc.get_objects()))
+"""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        write_config(tmp_path, port=taken.getsockname()[1])
+        done = await trio.run_process([sys.executable, "-c", told_at_the_end], capture_stdout=True)
+
+    exit_code, frozen, looked_at = map(int, done.stdout.split())
+    assert exit_code == CANNOT_BIND
+    assert frozen > 4 * looked_at
 
 
 @pytest.mark.slow
