@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from attrs import evolve, frozen
 
@@ -27,4 +28,10 @@ class Told:
 
 def stamp_of(wall: float) -> str:
     """Return unix seconds as RFC 3339 in UTC, to the millisecond: how every file and page of ours dates what happened."""
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, milliseconds = divmod(round(wall * 1e6) // 1000, 1000)
+    return f"{_second(second)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=4)  # several lines of each request, and of many requests, are of the same one
+def _second(unix: int) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -16,6 +16,7 @@ Fields = Mapping[str, object]
 Row = tuple[tuple[object, ...], object]  # label values, and the amount: None counts nothing
 Rows = Callable[[Fields], Iterable[Row]]
 
+NUMBERS = (int, float)  # `int | float` would be made anew at each event
 _WORD = re.compile(r"[:. \[]")  # ends the word of a note: `options.seed`, `cache_control x2`, `tools[0]: image`
 _ADDED = ": absent, "
 _FIELD = re.compile(r"\w+")  # a flag has dashes
@@ -49,7 +50,7 @@ def milliseconds(family: Family, name: str, *labels: str, only: str | None = Non
 
     def rows(fields: Fields) -> Iterable[Row]:
         value = fields.get(name)
-        if isinstance(value, int | float) and (only is None or fields.get(only)):
+        if isinstance(value, NUMBERS) and (only is None or fields.get(only)):
             return ((tuple([fields.get(label) for label in labels]), value / 1000),)
         return ()
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from math import isfinite
+from math import inf
 
 from attrs import define, field, frozen
 
 from router.config.schema import ProviderConfig, RouterConfig
 from router.domain.told import Told
-from router.observers.counting import RULES, Rows
+from router.observers.counting import NUMBERS, RULES, Rows
 from router.observers.families import COUNTED, LATENCY_BUCKETS_S, NOBODY, OTHER, Family, Kind, Label, Names
 
 Labels = tuple[str, ...]
@@ -77,23 +77,23 @@ class Counts:
 
     def add(self, raw: tuple[object, ...], amount: object) -> None:
         """Add, observe or set; nothing where `amount` is no finite number, or, for a counter, not above 0."""
-        if not isinstance(amount, int | float) or not isfinite(amount):
+        if not isinstance(amount, NUMBERS) or not -inf < amount < inf:
             return
-        if self.family.kind is Kind.HISTOGRAM:
+        kind = self.family.kind
+        if kind is Kind.COUNTER:
+            if amount > 0:
+                labels = raw if raw in self.values else self._close(raw)
+                self.values[labels] = self.values.get(labels, 0.0) + amount  # type: ignore[index, arg-type]  # a key of it, or closed
+        elif kind is Kind.HISTOGRAM:
             labels = raw if raw in self.histograms else self._close(raw)
-            buckets = self.histograms.get(labels)  # type: ignore[arg-type]  # a key of it, or closed: words either way
+            buckets = self.histograms.get(labels)  # type: ignore[arg-type]  # as above
             if buckets is None:
                 buckets = self.histograms[labels] = Buckets()  # type: ignore[index]  # as above
             buckets.observe(amount)
-        elif self.family.kind is Kind.GAUGE:
+        else:
             labels = self._close(raw)
             self.values.pop(labels, None)  # the one that was set last stands last
             self.values[labels] = amount
-        elif raw in self.values:
-            self.values[raw] += max(amount, 0)  # type: ignore[index]  # it is a key
-        elif amount > 0:
-            labels = self._close(raw)
-            self.values[labels] = self.values.get(labels, 0.0) + amount
 
     def total(self, *by: str) -> dict[Labels, float]:
         """Return the values summed over every label but those named."""

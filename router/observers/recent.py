@@ -11,7 +11,8 @@ from router.domain.outcome import AttemptOutcome
 from router.domain.told import Told, stamp_of
 
 RING_SIZE = 256
-PROVIDER_OK = "provider-ok"  # the original's name for an attempt that ended well
+PROVIDER_OK = "provider-ok"  # the original's name for an attempt that ended well, the only one that is kept
+_ATTEMPT = "attempt-complete"
 
 _MEMBERS = frozenset(
     {
@@ -68,25 +69,26 @@ class LastError:
 
 @define(eq=False)
 class Recent:
-    """A Listener that keeps the last events. Its one writer is the loop that tells."""
+    """A Listener that keeps the last events, and shows them when somebody looks. Its one writer is the loop that tells."""
 
-    _ring: deque[RecentEvent] = field(factory=lambda: deque(maxlen=RING_SIZE))
+    _ring: deque[Told] = field(factory=lambda: deque(maxlen=RING_SIZE))
     _errors: dict[str, LastError] = field(factory=dict)
 
     def told(self, told: Told) -> None:
         """Keep one event, if it is one to be shown."""
         name = told.name
-        if name == "attempt-complete" and told.fields.get("outcome") == AttemptOutcome.OK:
-            name = PROVIDER_OK
+        if name == _ATTEMPT:
+            if told.fields.get("outcome") != AttemptOutcome.OK:
+                return
         elif name not in _MEMBERS and not name.startswith(_FAMILY):
             return
-        self._ring.append(_shown(name, told))
+        self._ring.append(told.to_keep())
         if name in _FAILURES:
             self._errors[str(told.fields.get("provider"))] = _error_of(told)
 
     def events(self) -> tuple[RecentEvent, ...]:
         """Return the events kept, the oldest first."""
-        return tuple(self._ring)
+        return tuple(map(_shown, self._ring))
 
     def last_error(self, provider: str) -> LastError | None:
         """Return a provider's last error, None where it has had none."""
@@ -97,7 +99,8 @@ class Recent:
         self._errors = {name: error for name, error in self._errors.items() if name in providers}
 
 
-def _shown(name: str, told: Told) -> RecentEvent:
+def _shown(told: Told) -> RecentEvent:
+    name = PROVIDER_OK if told.name == _ATTEMPT else told.name
     fields = {key: told.fields[key] for key in _FIELDS if told.fields.get(key) is not None}
     return RecentEvent(seq=told.seq, ts=stamp_of(told.wall), event=name, fields=fields)
 

@@ -8,7 +8,7 @@ tenth (STEP). They cost most of a look, so what is read of a bucket or a window 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from attrs import define, field, frozen
@@ -148,15 +148,12 @@ class Series:
         """Take one event in."""
         match told.name:
             case "attempt-complete" if provider := told.fields.get("provider"):
-                for bucket in self._buckets(str(provider), told.wall):
-                    _count(bucket, told.fields)
+                _count(self._buckets(str(provider), told.wall), told.fields)
             case "request-complete":
                 provider = told.fields.get("provider")
-                for bucket in self._buckets(EVERYTHING, told.wall):
-                    _count(bucket, told.fields)
-                    _add_tokens(bucket, told.fields)
-                for bucket in self._buckets(str(provider), told.wall) if provider else ():
-                    _add_tokens(bucket, told.fields)
+                buckets = self._buckets(EVERYTHING, told.wall)
+                _count(buckets, told.fields)
+                _add_tokens([*buckets, *self._buckets(str(provider), told.wall)] if provider else buckets, told.fields)
             case _:
                 pass
 
@@ -183,39 +180,43 @@ class Series:
         for window, ring in self._rings.get(name, {}).items():
             yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
 
-    def _buckets(self, name: str, wall: float) -> Iterator[Bucket]:
-        """Yield the bucket of each window to count in."""
+    def _buckets(self, name: str, wall: float) -> list[Bucket]:
+        """Return the bucket of each window to count in."""
         rings = self._rings.get(name)
         if rings is None:
             if len(self.names()) >= MAX_NAMES and name != EVERYTHING:
-                return
+                return []
             rings = self._rings[name] = {window: Ring(width_s) for window, width_s in WINDOWS.items()}
         self.seq += 1
-        for ring in rings.values():
-            bucket = ring.at(wall)
+        buckets = [ring.at(wall) for ring in rings.values()]
+        for bucket in buckets:
             bucket.changed, bucket.point = self.seq, None
-            yield bucket
+        return buckets
 
 
-def _count(bucket: Bucket, fields: Mapping[str, object]) -> None:
+def _count(buckets: Iterable[Bucket], fields: Mapping[str, object]) -> None:
     """Count one attempt, or one request, by its outcome; only a good one has a latency."""
     outcome = str(fields.get("outcome"))
-    bucket.requests += 1
-    if outcome.startswith(_LEFT):
-        bucket.cancelled += 1
-    elif outcome != _OK:
-        bucket.failures += 1
-    if fields.get("stream") and isinstance(ttft_ms := fields.get("ttft_ms"), int | float):
-        bucket.ttft.add(ttft_ms)
-    if outcome == _OK and isinstance(total_ms := fields.get("total_ms"), int | float):
-        bucket.latency.add(total_ms)
+    is_ok, has_left = outcome == _OK, outcome.startswith(_LEFT)
+    ttft_ms, total_ms = fields.get("ttft_ms") if fields.get("stream") else None, fields.get("total_ms") if is_ok else None
+    for bucket in buckets:
+        bucket.requests += 1
+        bucket.cancelled += has_left
+        bucket.failures += not (is_ok or has_left)
+        if isinstance(ttft_ms, int | float):
+            bucket.ttft.add(ttft_ms)
+        if isinstance(total_ms, int | float):
+            bucket.latency.add(total_ms)
 
 
-def _add_tokens(bucket: Bucket, fields: Mapping[str, object]) -> None:
-    bucket.input_tokens += _tokens(fields, "input_tokens")
-    bucket.output_tokens += _tokens(fields, "output_tokens")
-    bucket.cache_read_tokens += _tokens(fields, "cache_read_input_tokens")
-    bucket.cache_write_tokens += _tokens(fields, "cache_creation_input_tokens")
+def _add_tokens(buckets: Iterable[Bucket], fields: Mapping[str, object]) -> None:
+    fresh, answered = _tokens(fields, "input_tokens"), _tokens(fields, "output_tokens")
+    read, written = _tokens(fields, "cache_read_input_tokens"), _tokens(fields, "cache_creation_input_tokens")
+    for bucket in buckets:
+        bucket.input_tokens += fresh
+        bucket.output_tokens += answered
+        bucket.cache_read_tokens += read
+        bucket.cache_write_tokens += written
 
 
 def _tokens(fields: Mapping[str, object], key: str) -> int:

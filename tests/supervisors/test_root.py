@@ -21,7 +21,7 @@ from supervisors.leftovers import Swept
 from supervisors.outside import Seams
 from supervisors.policies import ChildSpec
 from supervisors.process_runner import GuardedRunner
-from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, STOPPED, Daemon, main, run_daemon
+from supervisors.root import BAD_CONFIG, CANNOT_BIND, GAVE_UP, MANY_OBJECTS, STOPPED, Daemon, main, run_daemon
 from supervisors.state_lock import LOCKED, locked
 
 pytestmark = pytest.mark.e2e
@@ -137,15 +137,16 @@ from pathlib import Path
 from router.config.options import ServeOptions
 from supervisors.root import run_daemon
 code = run_daemon(ServeOptions(config_path=Path({str(tmp_path / "router.toml")!r})))
-print(code, gc.get_freeze_count(), len(gc.get_objects()))
+print(code, gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold()[0])
 """
     with socket.create_server(("127.0.0.1", 0)) as taken:
         write_config(tmp_path, port=taken.getsockname()[1])
         done = await trio.run_process([sys.executable, "-c", told_at_the_end], capture_stdout=True)
 
-    exit_code, frozen, looked_at = map(int, done.stdout.split())
+    exit_code, frozen, looked_at, many = map(int, done.stdout.split())
     assert exit_code == CANNOT_BIND
     assert frozen > 4 * looked_at
+    assert many == MANY_OBJECTS
 
 
 @pytest.mark.slow

@@ -90,6 +90,6 @@ def test_the_last_error_of_a_provider_is_kept_in_our_words_until_the_provider_go
     assert recent.last_error("a") == LastError(
         ts="2026-01-02T03:04:05.678Z", status=500, retryable=True, error="upstream-5xx (500)", reason="upstream-5xx"
     )
-    assert "asked" not in repr(recent)
+    assert "asked" not in repr(recent.events())
     assert recent.last_error("gone") is None
     assert recent.last_error("never failed") is None
