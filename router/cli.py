@@ -105,7 +105,7 @@ def _warn_of_mistakes(error: ConfigError) -> None:
 @config_options
 def check(options: ServeOptions) -> None:
     """Read the configuration, name every mistake in it, and show what it comes to."""
-    from router.reports.check import print_check  # noqa: PLC0415 - rich costs more than the rest of this module
+    from router.reports.check import print_check
 
     print_check(load_or_end(options))
 
@@ -118,8 +118,8 @@ def check(options: ServeOptions) -> None:
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header that the client sends; repeatable.")
 def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None, headers: tuple[str, ...]) -> None:
     """Show every decision for a request: who would answer, how it is asked, what the guards do; nothing is sent."""
-    from router.ingress.dry_run import DryRun, Letter, question_for, route_of  # noqa: PLC0415 - same as in `check`
-    from router.reports.explain import print_explanation  # noqa: PLC0415 - same
+    from router.ingress.dry_run import DryRun, Letter, question_for, route_of
+    from router.reports.explain import print_explanation
 
     path, _, query = route.partition("?")
     asked = route_of(path, query)
@@ -194,8 +194,8 @@ def echo_json(answer: Answer) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
 def status(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show how the running daemon and its providers are, why, and what is done about it."""
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich costs more than the rest of this module
-    from router.reports.status import print_status  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.status import print_status
 
     answer = ask_or_end(daemon, "GET", "/status")
     if as_json:
@@ -209,8 +209,8 @@ def status(daemon: DaemonClient, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
 def tree(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show every task of the running daemon, what it waits for and how long it may."""
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich costs more than the rest of this module
-    from router.reports.tree import print_tree  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.tree import print_tree
 
     answer = ask_or_end(daemon, "GET", "/admin/tree")
     if as_json:
@@ -224,8 +224,8 @@ def tree(daemon: DaemonClient, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
 def requests(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show the requests that the running daemon is answering, each with its id and how far it is."""
-    from router.reports.live_requests import print_live_requests  # noqa: PLC0415 - rich costs more than the rest of this module
-    from router.reports.plain import plain_console  # noqa: PLC0415 - same
+    from router.reports.live_requests import print_live_requests
+    from router.reports.plain import plain_console
 
     answer = ask_or_end(daemon, "GET", "/admin/requests")
     if as_json:
@@ -239,7 +239,7 @@ def requests(daemon: DaemonClient, *, as_json: bool) -> None:
 @click.argument("request_id", metavar="ID")
 def cancel(daemon: DaemonClient, *, request_id: str) -> None:
     """End a request that is being answered; the beginning of its ID is enough where no other begins so."""
-    from router.reports.live_requests import cancel_line, is_cancelled, named  # noqa: PLC0415 - rich comes with it
+    from router.reports.live_requests import cancel_line, is_cancelled, named
 
     if not request_id:
         raise click.BadParameter("it is empty, and would mean every request", param_hint="ID")
@@ -273,7 +273,7 @@ def provider_command(action: str, summary: str) -> click.Command:
     @daemon_options
     @click.argument("provider")
     def act(daemon: DaemonClient, *, provider: str) -> None:
-        from router.reports.actions import action_line, is_good_probe, probe_line  # noqa: PLC0415 - rich comes with it
+        from router.reports.actions import action_line, is_good_probe, probe_line
 
         answer = ask_or_end(daemon, "POST", f"/admin/providers/{quote(provider, safe='')}/{action}")
         if action != "probe":
@@ -290,7 +290,7 @@ def provider_command(action: str, summary: str) -> click.Command:
 @daemon_options
 def reload(daemon: DaemonClient) -> None:
     """Let the running daemon read its configuration again; a file with mistakes changes nothing."""
-    from router.reports.actions import reload_lines  # noqa: PLC0415 - rich comes with it
+    from router.reports.actions import reload_lines
 
     answer = ask_or_end(daemon, "POST", "/admin/reload")
     for line in reload_lines(answer.body):
@@ -311,7 +311,7 @@ def service() -> None:
 @click.option("--dry-run", is_flag=True, help="Print the units and change nothing.")
 def install_service(options: ServeOptions, *, with_socket: bool, force: bool, dry_run: bool) -> None:
     """Write the units for this installation and configuration, and start them."""
-    from router.onboarding.service_install import unit_texts, unseen_variables  # noqa: PLC0415 - same as in `check`
+    from router.onboarding.service_install import unit_texts, unseen_variables
 
     loaded = load_or_end(options)
     try:
@@ -340,9 +340,9 @@ def service_status() -> None:
 
 
 def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
-    import trio  # noqa: PLC0415 - same as in `check`
+    import trio
 
-    from router.onboarding.service_install import Units, systemctl, unit_directory  # noqa: PLC0415 - same
+    from router.onboarding.service_install import Units, systemctl, unit_directory
 
     units = Units(directory=unit_directory(os.environ), systemctl=systemctl, tell=click.echo)
     sys.exit(trio.run(act, units))

@@ -63,8 +63,8 @@ def doctor(
     """Look for what is wrong, here and at the providers, and say what to do; without flags: all that costs nothing.
 
     Ends with 1 for what blocks, else with 2 for what should be changed, else with 0."""
-    from router.doctor.telling import Teller  # noqa: PLC0415 - rich and the adapters cost more than the rest of this module
-    from router.doctor.visit import Wanted  # noqa: PLC0415 - same
+    from router.doctor.telling import Teller
+    from router.doctor.visit import Wanted
 
     loaded = _load_or_end(evolve(options, needs_tokens=False), as_json=as_json)
     if unknown := [name for name in models if name not in {provider.name for provider in loaded.config.providers}]:
@@ -95,8 +95,8 @@ def rollback(options: ServeOptions, *, dry_run: bool, as_json: bool) -> None:
     """Let the configuration and the copy that `doctor --apply` left change places; done twice, all is as it was.
 
     Ends with 0 where something is restored, with 1 where it cannot be, with 2 where there is nothing to do."""
-    from router.doctor.apply import ROLLBACK_CODES  # noqa: PLC0415 - as in `doctor`
-    from router.doctor.apply import rollback as roll_back  # noqa: PLC0415 - same
+    from router.doctor.apply import ROLLBACK_CODES
+    from router.doctor.apply import rollback as roll_back
 
     try:
         path = resolve_config_path(options.config_path, _environ(options))
@@ -122,8 +122,8 @@ class _Change:
 
 def _load_or_end(options: ServeOptions, *, as_json: bool) -> LoadedConfig:
     """Return the configuration, or end the command with 78: with its mistakes on stderr, or as the one document."""
-    from router.doctor.findings import Finding, Verdict  # noqa: PLC0415 - as in `doctor`
-    from router.doctor.telling import as_document  # noqa: PLC0415 - same
+    from router.doctor.findings import Finding, Verdict
+    from router.doctor.telling import as_document
 
     if not as_json:
         return load_or_end(options)
@@ -136,10 +136,10 @@ def _load_or_end(options: ServeOptions, *, as_json: bool) -> LoadedConfig:
 
 
 def _visit(loaded: LoadedConfig, text: str, environ: Mapping[str, str], wanted: Wanted, teller: Teller) -> None:
-    import trio  # noqa: PLC0415 - as in `doctor`
+    import trio
 
-    from router.doctor.visit import Surroundings, Visit  # noqa: PLC0415 - same
-    from router.onboarding.service_install import systemctl, unit_directory  # noqa: PLC0415 - same
+    from router.doctor.visit import Surroundings, Visit
+    from router.onboarding.service_install import systemctl, unit_directory
 
     around = Surroundings(environ=environ, here=Path.cwd(), units=unit_directory(environ), systemctl=systemctl)
     visit = Visit(loaded=loaded, text=text, around=around, tell=teller.tell, step=teller.step)
@@ -149,8 +149,8 @@ def _visit(loaded: LoadedConfig, text: str, environ: Mapping[str, str], wanted: 
 
 def _change(loaded: LoadedConfig, old: str, environ: Mapping[str, str], findings: Sequence[Finding], *, applies: bool) -> _Change:
     """Return the change that the findings ask for, made where it `applies`; nothing is written that does not load."""
-    from router.doctor.apply import write  # noqa: PLC0415 - as in `doctor`
-    from router.doctor.patch import diff, patched  # noqa: PLC0415 - same
+    from router.doctor.apply import write
+    from router.doctor.patch import diff, patched
 
     try:
         new = patched(old, findings)
@@ -172,8 +172,8 @@ def _change(loaded: LoadedConfig, old: str, environ: Mapping[str, str], findings
 
 def _conclude(loaded: LoadedConfig, teller: Teller, change: _Change, *, as_json: bool, shows: bool) -> int:
     """Print what became of the change, and return the exit code: that of the findings, or 1 for a change that cannot be made."""
-    from router.doctor.findings import exit_code  # noqa: PLC0415 - as in `doctor`
-    from router.doctor.telling import as_document, show_patch  # noqa: PLC0415 - same
+    from router.doctor.findings import exit_code
+    from router.doctor.telling import as_document, show_patch
 
     code = EXIT_FAILED if change.fault and shows else exit_code(teller.findings)
     if as_json:

@@ -40,9 +40,9 @@ class _Printed:
     timezone: str | None
 
     def line(self, record: Mapping[str, object]) -> None:
-        from router.reports.audit import print_line  # noqa: PLC0415 - rich comes with it
-        from router.reports.plain import plain_console  # noqa: PLC0415 - same
-        from router.reports.times import zone_of  # noqa: PLC0415 - only what this command needs is read for it
+        from router.reports.audit import print_line
+        from router.reports.plain import plain_console
+        from router.reports.times import zone_of
 
         if self.as_json:
             click.echo(orjson.dumps(record))
@@ -73,7 +73,7 @@ def audit(
     as_json: bool,
 ) -> None:
     """Show what the router has noted: exclusions, restarts, fallbacks, caps, what operators asked for."""
-    from router.reports.audit import AuditWanted  # noqa: PLC0415 - rich comes with it
+    from router.reports.audit import AuditWanted
 
     if follow and summary:
         raise click.UsageError("--follow and --summary exclude each other")
@@ -132,7 +132,7 @@ def replay(
     as_json: bool,
 ) -> None:
     """Show statistics over the request journal: failures, latency, tokens, cost; nothing is sent without --run."""
-    from router.reports.rows import Kind, Outcome, Wanted  # noqa: PLC0415 - only what this command needs is read for it
+    from router.reports.rows import Kind, Outcome, Wanted
 
     if sum((as_list, compare is not None, suggest_rules)) > 1:
         raise click.UsageError("--requests, --compare and --suggest-rules exclude each other")
@@ -161,8 +161,8 @@ def replay(
 
 
 def _list(rows: Rows, *, as_json: bool) -> None:
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.requests import print_journal, requests_json  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.requests import print_journal, requests_json
 
     if as_json:
         _echo_json({"requests": requests_json(rows.rows), "bad_lines": rows.bad_total})
@@ -171,9 +171,9 @@ def _list(rows: Rows, *, as_json: bool) -> None:
 
 
 def _figures(rows: Rows, kind: Kind, *, as_json: bool) -> None:
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.replay import figures_by, total_of  # noqa: PLC0415 - same
-    from router.reports.replay_report import figures_json, print_figures  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.replay import figures_by, total_of
+    from router.reports.replay_report import figures_json, print_figures
 
     figures, total = figures_by(rows.rows, kind), total_of(rows.rows)
     if as_json:
@@ -183,10 +183,10 @@ def _figures(rows: Rows, kind: Kind, *, as_json: bool) -> None:
 
 
 def _compare(rows: Rows, kind: Kind | None, names: tuple[str, str], *, as_json: bool) -> None:
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.replay import compare  # noqa: PLC0415 - same
-    from router.reports.replay_report import comparison_json, print_comparison  # noqa: PLC0415 - same
-    from router.reports.rows import UnknownNameError, two_names  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.replay import compare
+    from router.reports.replay_report import comparison_json, print_comparison
+    from router.reports.rows import UnknownNameError, two_names
 
     try:
         kind, first, second = two_names(rows.known, kind, names)
@@ -200,9 +200,9 @@ def _compare(rows: Rows, kind: Kind | None, names: tuple[str, str], *, as_json: 
 
 
 def _suggest(rows: Rows, config: RouterConfig, *, as_json: bool) -> None:
-    from router.reports.plain import plain_console  # noqa: PLC0415 - rich comes with it
-    from router.reports.replay_report import print_suggestions, suggestions_json  # noqa: PLC0415 - same
-    from router.reports.suggest import suggestions  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.replay_report import print_suggestions, suggestions_json
+    from router.reports.suggest import suggestions
 
     found = suggestions(rows.rows, config)
     if as_json:
@@ -212,7 +212,7 @@ def _suggest(rows: Rows, config: RouterConfig, *, as_json: bool) -> None:
 
 
 def _read(path: Path, wanted: object) -> Rows:
-    from router.reports.rows import UnknownNameError, Wanted, read_rows  # noqa: PLC0415 - only what this command needs
+    from router.reports.rows import UnknownNameError, Wanted, read_rows
 
     assert isinstance(wanted, Wanted)  # noqa: S101 - a type fact
     reader = JsonlReader(path)
@@ -240,9 +240,9 @@ def _print_lines(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
 
 
 def _summarise(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
-    from router.reports.audit import print_summary, summary_of  # noqa: PLC0415 - rich comes with it
-    from router.reports.plain import plain_console  # noqa: PLC0415 - same
-    from router.reports.times import zone_of  # noqa: PLC0415 - only what this command needs is read for it
+    from router.reports.audit import print_summary, summary_of
+    from router.reports.plain import plain_console
+    from router.reports.times import zone_of
 
     reader = JsonlReader(path)
     try:
@@ -258,7 +258,7 @@ def _summarise(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
 
 def _follow(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
     """Print what is meant of what is there, and what comes, until interrupted."""
-    import trio  # noqa: PLC0415 - only this option waits
+    import trio
 
     if not any(path.parent.glob(f"{path.name}*")):
         _end_without(path, FileNotFoundError(), "[audit]")
@@ -272,7 +272,7 @@ def _follow(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
 
 
 async def _print_what_comes(follower: JsonlFollower, wanted: AuditWanted, printed: _Printed) -> None:
-    import trio  # noqa: PLC0415 - same
+    import trio
 
     for record in wanted.choose(follower.new()):
         printed.line(record)
@@ -296,7 +296,7 @@ def _config(options: ServeOptions) -> RouterConfig:
 
 
 def _since(text: str | None) -> str | None:
-    from router.reports.rows import since_stamp  # noqa: PLC0415 - only what this command needs
+    from router.reports.rows import since_stamp
 
     try:
         return None if text is None else since_stamp(text, time.time())

@@ -113,13 +113,13 @@ def _refuse_flags_of_a_run() -> None:
 
 def run_recorded(options: ServeOptions, names: tuple[str, str], wanted: RunOptions) -> None:
     """Ask, print the report, and end the command where that is no success; what an interrupt leaves is reported, too."""
-    import trio  # noqa: PLC0415 - only what this command needs is read for it
-    from rich.console import Console  # noqa: PLC0415 - same
+    import trio
+    from rich.console import Console
 
-    from router.ingress.rerun import CannotRerunError, Rerunning, Rules  # noqa: PLC0415 - same
-    from router.reports.plain import plain_console  # noqa: PLC0415 - same
-    from router.reports.rerun import as_document, compare  # noqa: PLC0415 - same
-    from router.reports.rerun_print import open_progress, print_comparison  # noqa: PLC0415 - same
+    from router.ingress.rerun import CannotRerunError, Rerunning, Rules
+    from router.reports.plain import plain_console
+    from router.reports.rerun import as_document, compare
+    from router.reports.rerun_print import open_progress, print_comparison
 
     loaded = load_or_end(evolve(options, needs_tokens=False))
     rules = Rules(max_usd=wanted.max_usd, concurrency=wanted.concurrency, timeout_s=wanted.timeout_s, may_pay=wanted.paid)
@@ -145,7 +145,7 @@ def run_recorded(options: ServeOptions, names: tuple[str, str], wanted: RunOptio
 
 async def run_until_interrupted(rerunning: Rerunning, requests: Sequence[Recorded]) -> None:
     """Ask all requests; SIGINT and SIGTERM end that, and leave what is done."""
-    import trio  # noqa: PLC0415 - same
+    import trio
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(_cancel_on_signal, rerunning, nursery.cancel_scope), name="signals")
@@ -154,7 +154,7 @@ async def run_until_interrupted(rerunning: Rerunning, requests: Sequence[Recorde
 
 
 async def _cancel_on_signal(rerunning: Rerunning, scope: Any) -> None:  # noqa: ANN401 - trio is not read before it is needed
-    import trio  # noqa: PLC0415 - same
+    import trio
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
@@ -164,9 +164,9 @@ async def _cancel_on_signal(rerunning: Rerunning, scope: Any) -> None:  # noqa: 
 
 def _recorded(rerunning: Rerunning, loaded: LoadedConfig, wanted: RunOptions) -> tuple[Sequence[Recorded], int]:
     """Return the requests to ask and the count of lines that are no record, or end the command with 1."""
-    from router.observers.capture import FILE  # noqa: PLC0415 - same
-    from router.state.directory import state_directory  # noqa: PLC0415 - same
-    from router.state.jsonl import JsonlReader  # noqa: PLC0415 - same
+    from router.observers.capture import FILE
+    from router.state.directory import state_directory
+    from router.state.jsonl import JsonlReader
 
     directory = wanted.state_dir.expanduser() if wanted.state_dir else state_directory(loaded.config.server.state_dir)
     path = wanted.file or directory / FILE

@@ -36,9 +36,9 @@ _SHELLS = ("posix", "fish", "powershell")
 @click.pass_context
 def init(ctx: click.Context, *, output: str | None, force: bool, dry_run: bool, env_files: tuple[Path, ...]) -> None:
     """Look for local servers and keys, and write a configuration of what is there."""
-    from router.config.origin import first_file  # noqa: PLC0415 - only what this command needs is read for it
-    from router.onboarding.init_file import render  # noqa: PLC0415 - same
-    from router.onboarding.init_report import found_lines, next_lines  # noqa: PLC0415 - same
+    from router.config.origin import first_file
+    from router.onboarding.init_file import render
+    from router.onboarding.init_report import found_lines, next_lines
 
     environ = _environment(env_files)
     target = None if dry_run or output == _STDOUT else Path(output).expanduser() if output else first_file(environ)
@@ -67,9 +67,9 @@ def init(ctx: click.Context, *, output: str | None, force: bool, dry_run: bool, 
 @click.argument("client", required=False)
 def env(options: ServeOptions, *, client: str | None, url: str | None, shell: str, file: Path | None) -> None:
     """Print the variables, or the lines of its configuration, that CLIENT needs to use the router."""
-    from router.onboarding.client_env import CLIENTS, NAMES_CLAUDE  # noqa: PLC0415 - same as in `init`
-    from router.onboarding.client_facts import facts_of  # noqa: PLC0415 - same
-    from router.onboarding.client_setup import Shell, shown  # noqa: PLC0415 - same
+    from router.onboarding.client_env import CLIENTS, NAMES_CLAUDE
+    from router.onboarding.client_facts import facts_of
+    from router.onboarding.client_setup import Shell, shown
 
     if client is None or client not in CLIENTS:
         click.echo(f"{'which client?' if client is None else f'{client} is not known:'} one of {', '.join(CLIENTS)}", err=True)
@@ -103,7 +103,7 @@ def convert(
     """Turn CodeRouter's providers.yaml into a router.toml, on stdout (also for -) or in OUT.toml.
 
     Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
-    from router.onboarding.convert_files import Job  # noqa: PLC0415 - same as in `init`
+    from router.onboarding.convert_files import Job
 
     job = Job(
         source=source,
@@ -121,7 +121,7 @@ def convert(
 
 def _environment(env_files: tuple[Path, ...]) -> Mapping[str, str]:
     """Return the environment with the files' variables, or end the command with 78."""
-    from router.config.env_files import read_env_files  # noqa: PLC0415 - same as in `init`
+    from router.config.env_files import read_env_files
 
     try:
         return read_env_files(env_files, environ=os.environ, is_override=False, tell=tell_on_stderr)
@@ -130,9 +130,9 @@ def _environment(env_files: tuple[Path, ...]) -> Mapping[str, str]:
 
 
 def _found(environ: Mapping[str, str]) -> Findings:
-    import trio  # noqa: PLC0415 - same as in `init`
+    import trio
 
-    from router.onboarding.discover import discover, spots_of  # noqa: PLC0415 - same
+    from router.onboarding.discover import discover, spots_of
 
     with _progress("looking for local model servers"):
         return trio.run(lambda: discover(environ, spots=spots_of(environ)))
@@ -142,14 +142,14 @@ def _progress(text: str) -> AbstractContextManager[object]:
     """Return a sign on a terminal that something goes on; nothing where stderr is none."""
     if not sys.stderr.isatty():
         return nullcontext()
-    from rich.console import Console  # noqa: PLC0415 - same as in `init`
+    from rich.console import Console
 
     return Console(stderr=True, highlight=False).status(text)
 
 
 def _check(text: str, path: Path, environ: Mapping[str, str]) -> None:
     """End the command with 78 rather than write a file that does not load."""
-    from router.config.load import Surroundings, load  # noqa: PLC0415 - same as in `init`
+    from router.config.load import Surroundings, load
 
     keys = {name: value for name, value in environ.items() if name not in _OVER_THE_FILE}
     try:
@@ -159,7 +159,7 @@ def _check(text: str, path: Path, environ: Mapping[str, str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from router.onboarding.safe_write import replace_text  # noqa: PLC0415 - same as in `init`
+    from router.onboarding.safe_write import replace_text
 
     try:
         backup = replace_text(path, text)
@@ -172,7 +172,7 @@ def _write(path: Path, text: str) -> None:
 
 def _merge(path: Path, client: str, setup: Setup) -> None:
     """Put the setup into the client's own file; end with 2 where it has none, with 1 where the file cannot be read or written."""
-    from router.onboarding.client_setup import merged, unwritten  # noqa: PLC0415 - same as in `init`
+    from router.onboarding.client_setup import merged, unwritten
 
     if setup.file_format is None:
         click.echo(f"{client} has no file that could be written: copy what `env {client}` prints", err=True)
@@ -194,8 +194,8 @@ def _merge(path: Path, client: str, setup: Setup) -> None:
 
 
 def _install_command() -> str:
-    from router.config.credentials import install_command  # noqa: PLC0415 - same as in `init`
-    from router.onboarding.vendors import EMBEDDED_REQUIRES  # noqa: PLC0415 - same
+    from router.config.credentials import install_command
+    from router.onboarding.vendors import EMBEDDED_REQUIRES
 
     return install_command(EMBEDDED_REQUIRES)
 

@@ -30,13 +30,13 @@ def stats(daemon: DaemonClient, *, interval_s: float, once: bool, as_json: bool)
     """Watch the running daemon: providers and why, fallbacks, pace, events, cost.
 
     Keys: q quit, p pause, r refresh, f failures only."""
-    import trio  # noqa: PLC0415 - only what this command needs is read for it
+    import trio
 
-    from router.reports.plain import plain_console  # noqa: PLC0415 - same
-    from router.reports.stats import print_stats  # noqa: PLC0415 - same
-    from router.reports.stats_facts import Reading  # noqa: PLC0415 - same
-    from router.reports.stats_live import PAGES, watch  # noqa: PLC0415 - same
-    from router.reports.terminal import Terminal  # noqa: PLC0415 - same
+    from router.reports.plain import plain_console
+    from router.reports.stats import print_stats
+    from router.reports.stats_facts import Reading
+    from router.reports.stats_live import PAGES, watch
+    from router.reports.terminal import Terminal
 
     out = plain_console()
     if out.is_terminal and not (once or as_json or out.is_dumb_terminal):
