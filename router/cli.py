@@ -24,6 +24,8 @@ from router.errors import ConfigError, InvalidRequest, UnsafeFile
 from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
@@ -32,6 +34,8 @@ ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/mode
 
 _ADDRESS = {"host": "--url", "port": "--url"}  # at the default address may be another router
 _LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the raw JSON.")
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -184,54 +188,45 @@ def ask_or_end(daemon: DaemonClient, method: str, path: str) -> Answer:
     return answer
 
 
-def echo_json(answer: Answer) -> None:
-    """Print what the daemon said as it is, indented."""
-    click.echo(orjson.dumps(answer.body, option=orjson.OPT_INDENT_2))
+def _show(daemon: DaemonClient, page: str, show: Callable[[Mapping[str, Any], Console], None], *, as_json: bool) -> None:
+    """Print what the daemon says on a page: as `show` puts it, or the JSON that it is, indented."""
+    from router.reports.plain import plain_console
+
+    answer = ask_or_end(daemon, "GET", page)
+    if as_json:
+        click.echo(orjson.dumps(answer.body, option=orjson.OPT_INDENT_2))
+    else:
+        show(answer.body, plain_console())
 
 
 @click.command()
 @daemon_options
-@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
+@_json_option
 def status(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show how the running daemon and its providers are, why, and what is done about it."""
-    from router.reports.plain import plain_console
     from router.reports.status import print_status
 
-    answer = ask_or_end(daemon, "GET", "/status")
-    if as_json:
-        echo_json(answer)
-    else:
-        print_status(answer.body, plain_console())
+    _show(daemon, "/status", print_status, as_json=as_json)
 
 
 @click.command()
 @daemon_options
-@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
+@_json_option
 def tree(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show every task of the running daemon, what it waits for and how long it may."""
-    from router.reports.plain import plain_console
     from router.reports.tree import print_tree
 
-    answer = ask_or_end(daemon, "GET", "/admin/tree")
-    if as_json:
-        echo_json(answer)
-    else:
-        print_tree(answer.body, plain_console())
+    _show(daemon, "/admin/tree", print_tree, as_json=as_json)
 
 
 @click.command()
 @daemon_options
-@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is.")
+@_json_option
 def requests(daemon: DaemonClient, *, as_json: bool) -> None:
     """Show the requests that the running daemon is answering, each with its id and how far it is."""
     from router.reports.live_requests import print_live_requests
-    from router.reports.plain import plain_console
 
-    answer = ask_or_end(daemon, "GET", "/admin/requests")
-    if as_json:
-        echo_json(answer)
-    else:
-        print_live_requests(answer.body, plain_console())
+    _show(daemon, "/admin/requests", print_live_requests, as_json=as_json)
 
 
 @click.command()

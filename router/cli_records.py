@@ -22,7 +22,7 @@ from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, JsonlFollower, JsonlRea
 
 if TYPE_CHECKING:
     from router.reports.audit import AuditWanted
-    from router.reports.rows import Kind, Rows
+    from router.reports.rows import Kind, Rows, Wanted
 
 FOLLOWED_LINES = 10  # what stands above the first new line, as of `tail -f`
 _PLACE = {"state_dir": "--state-dir"}  # in the default directory are another router's files
@@ -211,10 +211,9 @@ def _suggest(rows: Rows, config: RouterConfig, *, as_json: bool) -> None:
         print_suggestions(found, plain_console())
 
 
-def _read(path: Path, wanted: object) -> Rows:
-    from router.reports.rows import UnknownNameError, Wanted, read_rows
+def _read(path: Path, wanted: Wanted) -> Rows:
+    from router.reports.rows import UnknownNameError, read_rows
 
-    assert isinstance(wanted, Wanted)  # noqa: S101 - a type fact
     reader = JsonlReader(path)
     try:
         rows = read_rows(reader.records(), wanted)
