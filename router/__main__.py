@@ -15,6 +15,7 @@ from router.cli_stats import stats
 from router.config.options import ServeOptions
 
 _OWN_FLAGS = ("--help", "--version")
+_NAME = "nursery-router"  # also of `python -m router`: usage lines and hints name the command in one way
 
 
 class ServeByDefault(click.Group):
@@ -28,7 +29,7 @@ class ServeByDefault(click.Group):
 
 
 @click.group(cls=ServeByDefault)
-@click.version_option(package_name="nursery-router", prog_name="nursery-router")
+@click.version_option(package_name=_NAME, prog_name=_NAME)
 def main() -> None:
     """Nursery Router: one local address in front of local, free and paid models."""
 
@@ -50,4 +51,4 @@ for command in (*COMMANDS, *RECORD_COMMANDS, *SETUP_COMMANDS, *DOCTOR_COMMANDS, 
     main.add_command(command)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name=_NAME)

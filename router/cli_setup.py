@@ -33,8 +33,7 @@ _SHELLS = ("posix", "fish", "powershell")
 @click.option(
     "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), help="Look for keys in a file, too; repeatable."
 )
-@click.pass_context
-def init(ctx: click.Context, *, output: str | None, force: bool, dry_run: bool, env_files: tuple[Path, ...]) -> None:
+def init(*, output: str | None, force: bool, dry_run: bool, env_files: tuple[Path, ...]) -> None:
     """Look for local servers and keys, and write a configuration of what is there."""
     from router.config.origin import first_file
     from router.onboarding.init_file import render
@@ -56,7 +55,7 @@ def init(ctx: click.Context, *, output: str | None, force: bool, dry_run: bool, 
     _echo(found_lines(found, _install_command()))
     click.echo(f"written: {target}")
     named = None if target == first_file(os.environ) else target
-    _echo(next_lines(_program(ctx), named, env_files, is_running=found.is_router_running))
+    _echo(next_lines(_program(), named, env_files, is_running=found.is_router_running))
 
 
 @click.command()
@@ -200,13 +199,13 @@ def _install_command() -> str:
     return install_command(EMBEDDED_REQUIRES)
 
 
-def _program(ctx: click.Context) -> str:
+def _program() -> str:
     """Return the words that run this program again from any directory and with any PATH."""
-    name = ctx.find_root().info_name or ""
-    found = shutil.which(name)
-    if found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve():
-        return name
-    return f"{sys.executable} -m router" if "-m" in name.split() else str(Path(sys.argv[0]).absolute())
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return f"{sys.executable} -m router"
+    found = shutil.which(started.name)
+    return started.name if found is not None and Path(found).resolve() == started.resolve() else str(started.absolute())
 
 
 def _echo(lines: Iterable[str], *, err: bool = False) -> None:

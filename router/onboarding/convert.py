@@ -23,7 +23,7 @@ from router.onboarding.convert_rules import write_auto_router, write_capability_
 from router.onboarding.convert_settings import GONE, SETTINGS, write_strict, write_ways
 from router.onboarding.convert_values import unwritable
 
-_HEAD = ("Converted from a providers.yaml of CodeRouter by `python -m router convert`.",)
+_HEAD = ("Converted from a providers.yaml of CodeRouter by `nursery-router convert`.",)
 _ORDER = (
     "server",
     "routing",

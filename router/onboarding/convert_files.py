@@ -96,7 +96,7 @@ class Job:
         if self.capabilities is None and (found := _CAPABILITIES.expanduser()).is_file():
             yield f"{found} is not in it: --capabilities {_CAPABILITIES} puts its rules in"
         if self.target is not None:
-            yield f"written: {self.target}; next: python -m router check --config {self.target}"
+            yield f"written: {self.target}; next: nursery-router check --config {self.target}"
 
 
 def read_yaml_file(path: Path) -> Yaml:

@@ -30,7 +30,7 @@ _ACTS = {
     Act.INJECT: "goes on with a hint to the model",
     Act.BREAK: "ends",
 }
-STATUS = "python -m router status"  # as it can be typed, with or without the script on the path
+STATUS = "nursery-router status"
 _NEEDS = ("thinking", "cache_control", "tools", "vision", "tool_choice")
 _BY = {
     "map": "an entry of [model_map]",

@@ -24,7 +24,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def run(*words: str, env: dict[str, str] | None = None) -> Result:
-    return CliRunner(env=env).invoke(main, words, prog_name="router", terminal_width=100)
+    return CliRunner(env=env).invoke(main, words, prog_name="nursery-router", terminal_width=100)
 
 
 def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
@@ -186,6 +186,19 @@ def test_help_names_every_command() -> None:
     for name, command in main.commands.items():
         assert f"\n  {name} " in result.output
         assert command.get_short_help_str()
+
+
+@pytest.mark.slow
+async def test_as_a_module_it_bears_the_name_of_the_program() -> None:
+    done = await trio.run_process(
+        [sys.executable, "-m", "router", "chek"], cwd=ROOT, capture_stdout=True, capture_stderr=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[:2] == [
+        "Usage: nursery-router [OPTIONS] COMMAND [ARGS]...",
+        "Try 'nursery-router --help' for help.",
+    ]
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_with_a_target_the_text_is_in_it_for_its_owner_alone_and_check_takes_it(
     result = run(source, target)
 
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.splitlines()[-1] == f"written: {target}; next: python -m router check --config {target}"
+    assert result.stderr.splitlines()[-1] == f"written: {target}; next: nursery-router check --config {target}"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert CliRunner().invoke(main, ("check", "--config", str(target))).exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["providers.yaml", "router.toml"]

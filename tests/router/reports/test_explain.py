@@ -72,7 +72,7 @@ def test_what_only_the_daemon_knows_is_named(tmp_path: Path) -> None:
     _, said = explained(tmp_path, "--set", "profiles.coding.sticky=true", "--set", "profiles.coding.adaptive=true")
 
     last = lines_of(said)[-1]
-    assert last.startswith("known to the running daemon only (python -m router status): health and rests")
+    assert last.startswith("known to the running daemon only (nursery-router status): health and rests")
     assert last.endswith("who has this session, who is slow or failing")
 
 
@@ -202,9 +202,9 @@ def test_a_check_still_asks_for_the_tokens(tmp_path: Path) -> None:
 
 def test_the_command_that_is_named_is_one(tmp_path: Path) -> None:
     _, said = explained(tmp_path)
-    (command,) = re.findall(r"\((python -m router \w+)\)", said)
+    (command,) = re.findall(r"\((nursery-router \w+)\)", said)
 
-    assert CliRunner().invoke(main, [*command.split()[3:], "--help"]).exit_code == 0
+    assert CliRunner().invoke(main, [*command.split()[1:], "--help"]).exit_code == 0
 
 
 def test_an_unknown_profile_is_a_usage_error(tmp_path: Path) -> None:
