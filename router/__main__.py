@@ -37,9 +37,9 @@ def main() -> None:
 @main.command()
 @config_options
 @click.option("--host", help="Address to listen on; short for --set server.host=...")
-@click.option("--port", type=int, help="Port to listen on, 0 for any free one; short for --set server.port=...")
+@click.option("--port", type=int, help="Port to listen on (0: any free one); short for --set server.port=...")
 def serve(options: ServeOptions, host: str | None, port: int | None) -> None:
-    """Answer requests until stopped (the default command)."""
+    """Run the router until it is stopped (the default command)."""
     from supervisors.root import run_daemon  # noqa: PLC0415 - other commands start without trio and Hypercorn
 
     wanted = (("server.host", host), ("server.port", port))

@@ -35,21 +35,24 @@ ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/mode
 _ADDRESS = {"host": "--url", "port": "--url"}  # at the default address may be another router
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
+PATH = click.Path(path_type=Path)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the raw JSON.")
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags that say which configuration is meant; it gets them as `options`, a ServeOptions."""
 
-    @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
-    @click.option("--mode", help="Default profile, or a mode alias, for this run.")
-    @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one key over the file; repeatable.")
-    @click.option("--log-level", type=click.Choice(_LOG_LEVELS), help="Least level that is logged.")
     @click.option(
-        "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), help="Read KEY=VALUE lines; repeatable."
+        "--config", "config_path", type=PATH, help="Configuration file (default: $ROUTER_CONFIG, then the usual places)."
     )
-    @click.option("--env-file-override", is_flag=True, help="Files win over the environment, later files over earlier.")
-    @click.option("--insecure-permissions", is_flag=True, help="Accept files that others may write.")
+    @click.option("--mode", help="Default profile for this run, by its name or a mode alias.")
+    @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key of the file; repeatable.")
+    @click.option("--log-level", type=click.Choice(_LOG_LEVELS), help="Lowest level to log.")
+    @click.option(
+        "--env-file", "env_files", multiple=True, type=PATH, help="Read variables from a file of KEY=VALUE lines; repeatable."
+    )
+    @click.option("--env-file-override", is_flag=True, help="Let files override the environment, and later files earlier ones.")
+    @click.option("--insecure-permissions", is_flag=True, help="Accept files that other users can write to.")
     @wraps(command)
     def with_options(
         *,
@@ -102,13 +105,15 @@ def load_to_ask(options: ServeOptions, *, needs: Mapping[str, str]) -> LoadedCon
 def _warn_of_mistakes(error: ConfigError) -> None:
     for line in error_lines(error):
         click.echo(line, err=True)
-    click.echo("warning: of this configuration only [server] is used here, as far as it can be read", err=True)
+    click.echo("warning: only [server] of this configuration is used here, as far as it can be read", err=True)
 
 
 @click.command()
 @config_options
 def check(options: ServeOptions) -> None:
-    """Read the configuration, name every mistake in it, and show what it comes to."""
+    """Validate the configuration and show the result.
+
+    All mistakes are reported at once. Exit code 0: valid; 78: it has mistakes."""
     from router.reports.check import print_check
 
     print_check(load_or_end(options))
@@ -116,19 +121,21 @@ def check(options: ServeOptions) -> None:
 
 @click.command()
 @config_options
-@click.option("--route", default=ROUTES[0], show_default=True, help=f"Which API the body is for: {', '.join(ROUTES)}.")
-@click.option("--body", type=click.File("rb"), help="File with the request's JSON body, - for stdin; else a short question.")
-@click.option("--profile", help="As the X-Router-Profile header would say.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header that the client sends; repeatable.")
+@click.option("--route", default=ROUTES[0], show_default=True, help=f"API that the request is for: {', '.join(ROUTES)}.")
+@click.option("--body", type=click.File("rb"), help="File with the JSON body (- for stdin; default: a short question).")
+@click.option("--profile", help="Use this profile, as the X-Router-Profile header would.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Header that the client would send; repeatable.")
 def explain(options: ServeOptions, route: str, body: IO[bytes] | None, profile: str | None, headers: tuple[str, ...]) -> None:
-    """Show every decision for a request: who would answer, how it is asked, what the guards do; nothing is sent."""
+    """Show how a request would be routed; nothing is sent.
+
+    Every decision is shown: the profile, what the guards do, who would be asked in which order, and how."""
     from router.ingress.dry_run import DryRun, Letter, question_for, route_of
     from router.reports.explain import print_explanation
 
     path, _, query = route.partition("?")
     asked = route_of(path, query)
     if asked is None:
-        raise click.BadParameter(f"{route} is none of {', '.join(ROUTES)}", param_hint="--route")
+        raise click.BadParameter(f"{route} is not one of {', '.join(ROUTES)}", param_hint="--route")
 
     loaded = load_or_end(evolve(options, needs_tokens=False))
     told = {**_headers(headers), **({} if profile is None else {"x-router-profile": profile})}
@@ -153,7 +160,7 @@ def daemon_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags that say which daemon is meant; it gets a DaemonClient as its first argument."""
 
     @config_options
-    @click.option("--url", help="Base URL of the daemon; else where the configuration says that it listens.")
+    @click.option("--url", help="Base URL of the router (default: the address in the configuration).")
     @wraps(command)
     def with_daemon(options: ServeOptions, *, url: str | None, **others: Any) -> None:  # noqa: ANN401 - the command's own flags
         if url is None:
@@ -203,7 +210,9 @@ def _show(daemon: DaemonClient, page: str, show: Callable[[Mapping[str, Any], Co
 @daemon_options
 @_json_option
 def status(daemon: DaemonClient, *, as_json: bool) -> None:
-    """Show how the running daemon and its providers are, why, and what is done about it."""
+    """Show the state of the router and its providers.
+
+    Including the reasons, and what is being done about them."""
     from router.reports.status import print_status
 
     _show(daemon, "/status", print_status, as_json=as_json)
@@ -213,7 +222,9 @@ def status(daemon: DaemonClient, *, as_json: bool) -> None:
 @daemon_options
 @_json_option
 def tree(daemon: DaemonClient, *, as_json: bool) -> None:
-    """Show every task of the running daemon, what it waits for and how long it may."""
+    """Show the tasks of the running router.
+
+    Each with what it waits for and, where it has a deadline, the time left."""
     from router.reports.tree import print_tree
 
     _show(daemon, "/admin/tree", print_tree, as_json=as_json)
@@ -223,7 +234,9 @@ def tree(daemon: DaemonClient, *, as_json: bool) -> None:
 @daemon_options
 @_json_option
 def requests(daemon: DaemonClient, *, as_json: bool) -> None:
-    """Show the requests that the running daemon is answering, each with its id and how far it is."""
+    """List the live requests.
+
+    Each with its id, its age and how far it has got."""
     from router.reports.live_requests import print_live_requests
 
     _show(daemon, "/admin/requests", print_live_requests, as_json=as_json)
@@ -233,14 +246,16 @@ def requests(daemon: DaemonClient, *, as_json: bool) -> None:
 @daemon_options
 @click.argument("request_id", metavar="ID")
 def cancel(daemon: DaemonClient, *, request_id: str) -> None:
-    """End a request that is being answered; the beginning of its ID is enough where no other begins so."""
+    """Cancel a live request.
+
+    A unique prefix of its ID is enough. Exit code 1 if nothing was cancelled."""
     from router.reports.live_requests import cancel_line, is_cancelled, named
 
     if not request_id:
-        raise click.BadParameter("it is empty, and would mean every request", param_hint="ID")
+        raise click.BadParameter("an empty one would match every request", param_hint="ID")
     ids = named(ask_or_end(daemon, "GET", "/admin/requests").body, request_id)
     if len(ids) > 1:
-        click.echo(f"{request_id} is the beginning of {len(ids)} requests: {', '.join(ids[:MAX_NAMED])}", err=True)
+        click.echo(f"{request_id} is a prefix of {len(ids)} requests: {', '.join(ids[:MAX_NAMED])}", err=True)
         sys.exit(EXIT_FAILED)
     answer = ask_or_end(daemon, "POST", f"/admin/requests/{quote(ids[0] if ids else request_id, safe='')}/cancel")
     click.echo(cancel_line(answer.body), err=not is_cancelled(answer.body))
@@ -250,21 +265,21 @@ def cancel(daemon: DaemonClient, *, request_id: str) -> None:
 
 @click.command()
 @daemon_options
-@click.option("--open", "opens", is_flag=True, help="Also show it in your browser.")
+@click.option("--open", "opens", is_flag=True, help="Also open it in your browser.")
 def dashboard(daemon: DaemonClient, *, opens: bool) -> None:
-    """Print where the running daemon shows its dashboard."""
+    """Print the address of the dashboard."""
     ask_or_end(daemon, "GET", "/status")
     url = f"{daemon.url}/dashboard"
     click.echo(url)
     if opens and click.launch(url):
-        click.echo("no browser could be started", err=True)
+        click.echo("no browser could be opened", err=True)
         sys.exit(EXIT_FAILED)
 
 
-def provider_command(action: str, summary: str) -> click.Command:
-    """Return the command for one action on one provider of the running daemon."""
+def provider_command(action: str, summary: str, *more: str) -> click.Command:
+    """Return the command for one action on one provider of the running daemon; its help is the summary, then `more`."""
 
-    @click.command(action, help=summary)
+    @click.command(action, help="\n\n".join((summary, *more)))
     @daemon_options
     @click.argument("provider")
     def act(daemon: DaemonClient, *, provider: str) -> None:
@@ -284,7 +299,9 @@ def provider_command(action: str, summary: str) -> click.Command:
 @click.command()
 @daemon_options
 def reload(daemon: DaemonClient) -> None:
-    """Let the running daemon read its configuration again; a file with mistakes changes nothing."""
+    """Reload the configuration of the running router.
+
+    If the file has mistakes, nothing changes, they are printed, and the exit code is 1."""
     from router.reports.actions import reload_lines
 
     answer = ask_or_end(daemon, "POST", "/admin/reload")
@@ -296,16 +313,18 @@ def reload(daemon: DaemonClient) -> None:
 
 @click.group()
 def service() -> None:
-    """Run the router as a service of your systemd session."""
+    """Run the router as a systemd user service."""
 
 
 @service.command("install")
 @config_options
-@click.option("--socket", "with_socket", is_flag=True, help="Also a socket unit: the address stays open over a restart.")
-@click.option("--force", is_flag=True, help="Replace units that this command did not write, or that were changed.")
+@click.option("--socket", "with_socket", is_flag=True, help="Add a socket unit: the address stays open across restarts.")
+@click.option("--force", is_flag=True, help="Replace units that were changed, or not written by this command.")
 @click.option("--dry-run", is_flag=True, help="Print the units and change nothing.")
 def install_service(options: ServeOptions, *, with_socket: bool, force: bool, dry_run: bool) -> None:
-    """Write the units for this installation and configuration, and start them."""
+    """Write the units for this installation, and start them.
+
+    The service runs with the configuration and the options that are given here."""
     from router.onboarding.service_install import unit_texts, unseen_variables
 
     loaded = load_or_end(options)
@@ -318,19 +337,23 @@ def install_service(options: ServeOptions, *, with_socket: bool, force: bool, dr
         click.echo("\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
         return
     for name in unseen_variables(options, loaded.config, os.environ):
-        click.echo(f"{name} is set in this shell only: the service needs it in a file, named with --env-file", err=True)
+        click.echo(f"{name} is set in this shell only: the service needs it in a file given with --env-file", err=True)
     _end_with_units(lambda units: units.install(texts, is_forced=force))
 
 
 @service.command("uninstall")
 def uninstall_service() -> None:
-    """Stop the service and remove the units that `install` wrote."""
+    """Stop the service and remove its units.
+
+    Units that were changed, or not written by `install`, are left alone, and the exit code is 1."""
     _end_with_units(lambda units: units.uninstall())
 
 
 @service.command("status")
 def service_status() -> None:
-    """Show what is installed, and how it runs; ends with 1 where it does not."""
+    """Show the installed units and their state.
+
+    Exit code 1 if the service is not running."""
     _end_with_units(lambda units: units.status())
 
 
@@ -351,10 +374,18 @@ COMMANDS: tuple[click.Command, ...] = (
     requests,
     cancel,
     dashboard,
-    provider_command("exclude", "Take a provider out of the chains; it is probed, and comes back when it answers."),
-    provider_command("restore", "Put an excluded or held provider back into its chains, on probation."),
-    provider_command("hold", "Take a provider out of every chain until it is restored; it is not probed."),
-    provider_command("probe", "Ask a provider something small now; the result counts."),
+    provider_command(
+        "exclude",
+        "Exclude a provider until it answers again.",
+        'Profiles with backend_health_action = "exclude" leave it out, and it is probed meanwhile.',
+    ),
+    provider_command("restore", "Put an excluded or held provider back, on probation."),
+    provider_command("hold", "Keep a provider out, unprobed, until it is restored.", "No profile asks it meanwhile."),
+    provider_command(
+        "probe",
+        "Probe a provider now; the result counts for its health.",
+        "It is asked something small. Exit code 1 if the probe fails.",
+    ),
     reload,
     service,
 )

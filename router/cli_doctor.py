@@ -33,21 +33,27 @@ _LOOK_FOR_IT = ""  # --check-env without a path
 
 @click.command()
 @config_options
-@click.option("--check-model", "models", multiple=True, metavar="PROVIDER", help="Ask this provider everything; repeatable.")
-@click.option("--all", "is_all", is_flag=True, help="Ask every provider everything, the paid ones with --paid only.")
-@click.option("--paid", "pays", is_flag=True, help="Also ask providers that cost money.")
+@click.option(
+    "--check-model",
+    "models",
+    multiple=True,
+    metavar="PROVIDER",
+    help="Run all checks on this provider, even a paid one; repeatable.",
+)
+@click.option("--all", "is_all", is_flag=True, help="Run all checks on every provider, on paid ones only with --paid.")
+@click.option("--paid", "pays", is_flag=True, help="Also check providers that cost money.")
 @click.option(
     "--check-env",
     "env_path",
     is_flag=False,
     flag_value=_LOOK_FOR_IT,
     metavar="[PATH]",
-    help="Is a file of keys safe where it is?",
+    help="Check that a file of keys is not exposed (permissions, git).",
 )
-@click.option("--check-secrets", "has_secrets", is_flag=True, help="Do secrets stay out of the file and the logs?")
+@click.option("--check-secrets", "has_secrets", is_flag=True, help="Check that no secret is in the configuration or the logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
-@click.option("--dry-run", is_flag=True, help="Show what would be changed in the configuration, and change nothing.")
-@click.option("--apply", "applies", is_flag=True, help="Change the configuration; what it was stays beside it.")
+@click.option("--dry-run", is_flag=True, help="Show how the configuration would change, without changing it.")
+@click.option("--apply", "applies", is_flag=True, help="Change the configuration, keeping a backup.")
 def doctor(
     options: ServeOptions,
     *,
@@ -60,15 +66,17 @@ def doctor(
     dry_run: bool,
     applies: bool,
 ) -> None:
-    """Look for what is wrong, here and at the providers, and say what to do; without flags: all that costs nothing.
+    """Find problems, here and at the providers, and suggest fixes.
 
-    Ends with 1 for what blocks, else with 2 for what should be changed, else with 0."""
+    Nothing that costs money is asked without --paid or --check-model.
+
+    Exit code 1: something does not work, or is exposed; 2: a change is advised; 0: all is well."""
     from router.doctor.telling import Teller
     from router.doctor.visit import Wanted
 
     loaded = _load_or_end(evolve(options, needs_tokens=False), as_json=as_json)
     if unknown := [name for name in models if name not in {provider.name for provider in loaded.config.providers}]:
-        click.echo(f"no provider is called {', '.join(unknown)}", err=True)
+        click.echo(f"no provider is named {', '.join(unknown)}", err=True)
         sys.exit(EXIT_USAGE)
     wanted = Wanted(
         models=models,
@@ -89,12 +97,14 @@ def doctor(
 
 @click.command()
 @config_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 def rollback(options: ServeOptions, *, dry_run: bool, as_json: bool) -> None:
-    """Let the configuration and the copy that `doctor --apply` left change places; done twice, all is as it was.
+    """Swap the configuration with the backup of doctor --apply.
 
-    Ends with 0 where something is restored, with 1 where it cannot be, with 2 where there is nothing to do."""
+    Doing it twice leaves everything as it was.
+
+    Exit code 0: restored; 1: could not be; 2: nothing to restore."""
     from router.doctor.apply import ROLLBACK_CODES
     from router.doctor.apply import rollback as roll_back
 
@@ -107,7 +117,7 @@ def rollback(options: ServeOptions, *, dry_run: bool, as_json: bool) -> None:
         told = {"status": done.status, "file": str(done.path), "backup": str(done.backup), "why": done.why}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     else:
-        click.echo(f"{done.status}: {done.path} and {done.backup}{f': {done.why}' if done.why else ''}")
+        click.echo(f"{done.status}: {done.path}, backup {done.backup}{f': {done.why}' if done.why else ''}")
     sys.exit(ROLLBACK_CODES[done.status])
 
 
@@ -158,7 +168,7 @@ def _change(loaded: LoadedConfig, old: str, environ: Mapping[str, str], findings
     except ValueError as error:
         return _Change(fault=f"{loaded.path} {error}")
     except ConfigError as error:
-        return _Change(fault=f"{loaded.path} would not load any more: {'; '.join(error_lines(error))}")
+        return _Change(fault=f"{loaded.path} would no longer load: {'; '.join(error_lines(error))}")
     patch = diff(old, new, name=loaded.path.name)
     if not applies:
         return _Change(patch=patch)
@@ -181,14 +191,13 @@ def _conclude(loaded: LoadedConfig, teller: Teller, change: _Change, *, as_json:
     elif shows:
         show_patch(change.patch)
     elif change.patch:
-        click.echo("--dry-run shows what of it a setting mends, --apply writes it")
+        click.echo("--dry-run shows the settings that would fix it, --apply writes them")
     if change.fault:
         click.echo(change.fault, err=True)
     if not as_json and change.applied is not None:
         backup = change.applied["backup"]
-        click.echo(
-            "nothing to change" if backup is None else f"written: {loaded.path}; what it was: {backup}; `rollback` takes it back"
-        )
+        written = f"written: {loaded.path}; kept a backup: {backup}; undo with `nursery-router rollback`"
+        click.echo("nothing to change" if backup is None else written)
     return code
 
 

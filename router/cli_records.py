@@ -13,7 +13,7 @@ import click
 import orjson
 from attrs import evolve, frozen
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, load_or_end, load_to_ask
+from router.cli import EXIT_FAILED, EXIT_USAGE, PATH, config_options, load_or_end, load_to_ask
 from router.cli_rerun import run_options
 from router.config.options import ServeOptions
 from router.config.schema import RouterConfig, ServerConfig
@@ -28,8 +28,9 @@ FOLLOWED_LINES = 10  # what stands above the first new line, as of `tail -f`
 _PLACE = {"state_dir": "--state-dir"}  # in the default directory are another router's files
 FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes every 1.5 s
 
-_HINT = "; nursery-router replay --requests lists what became of requests, with --id of one of them"
-_SINCE = "A time ago (2h, 30m, 7d), or a date or moment, UTC where it names no zone: 2026-01-31T12:00."
+_HINT = "; to see what became of a request: nursery-router replay --requests --id ID"
+_SINCE = "Only what came since: an age (2h, 30m, 7d), or a date or time such as 2026-01-31T12:00 (UTC unless it names a zone)."
+_STATE_DIR = "State directory (default: the configuration's)."
 
 
 @frozen(kw_only=True)
@@ -52,15 +53,20 @@ class _Printed:
 
 @click.command()
 @config_options
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where the file is; else what the configuration says.")
+@click.option("--state-dir", type=PATH, help=_STATE_DIR)
 @click.option(
-    "--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines; with --follow 10, unless --since says more."
+    "--tail",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only the last N lines (default with --follow: 10, or all of --since).",
 )
-@click.option("--filter", "text", help="Only lines with this in the event's name, or as a value: a provider, a request id.")
+@click.option(
+    "--filter", "text", help="Only lines with this in the event's name, or as a value, such as a provider or a request id."
+)
 @click.option("--since", metavar="WHEN", help=_SINCE)
-@click.option("--summary", is_flag=True, help="Count the events instead.")
-@click.option("--follow", "-f", is_flag=True, help="The last lines, then what is written from now on, until interrupted.")
-@click.option("--json", "as_json", is_flag=True, help="Print each line as it stands in the file.")
+@click.option("--summary", is_flag=True, help="Count the events instead of listing them.")
+@click.option("--follow", "-f", is_flag=True, help="Print the last lines, then new ones as they are written, until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the lines as they are in the file, or the counts.")
 def audit(
     options: ServeOptions,
     *,
@@ -72,11 +78,13 @@ def audit(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Show what the router has noted: exclusions, restarts, fallbacks, caps, what operators asked for."""
+    """Show exclusions, restarts, fallbacks and operator actions.
+
+    It prints the audit file, which also notes reloads, caps, drift and crashes."""
     from router.reports.audit import AuditWanted
 
     if follow and summary:
-        raise click.UsageError("--follow and --summary exclude each other")
+        raise click.UsageError("--follow and --summary cannot be combined")
     if follow and since is None:
         tail = tail or FOLLOWED_LINES
     wanted = AuditWanted(text=text, since=_since(since), tail=tail)
@@ -92,25 +100,25 @@ def audit(
 
 @click.command()
 @config_options
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where the journal is; else what the configuration says.")
-@click.option("--log", "log_path", type=click.Path(path_type=Path), help="The journal itself, another one say; its .1, .2 too.")
-@click.option("--provider", help="Only requests that this provider was asked, first or later.")
-@click.option("--profile", help="Only requests of this profile.")
+@click.option("--state-dir", type=PATH, help=_STATE_DIR)
+@click.option("--log", "log_path", type=PATH, help="Read this journal instead, with its rotated files (.1, .2).")
+@click.option("--provider", help="Only requests that went to this provider, first or later.")
+@click.option("--profile", help="Only requests with this profile.")
 @click.option("--model", help="Only requests for this model, as the client named it.")
 @click.option("--class", "request_class", help="Only requests of this class.")
-@click.option("--outcome", type=click.Choice(("ok", "failed", "cancelled", "refused")), help="Only requests that ended so.")
-@click.option("--id", "request_id", help="Only the request of this id.")
+@click.option("--outcome", type=click.Choice(("ok", "failed", "cancelled", "refused")), help="Only requests with this outcome.")
+@click.option("--id", "request_id", help="Only requests with this id.")
 @click.option("--since", metavar="WHEN", help=_SINCE)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the last N of them (with --run: 20 by default).")
 @click.option(
     "--by",
     type=click.Choice(("provider", "profile", "model", "class", "hour", "day")),
-    help="One row per what; else per provider. Hours and days are UTC, and go by.",
+    help="Group by this (default: provider). Hours and days are UTC, in time order.",
 )
-@click.option("--requests", "as_list", is_flag=True, help="One row per request instead, the newest last: how it ended, and why.")
-@click.option("--compare", nargs=2, metavar="A B", help="How two providers, profiles, models, classes, hours or days differ.")
-@click.option("--suggest-rules", is_flag=True, help="What the figures suggest to change in the configuration.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--requests", "as_list", is_flag=True, help="List the requests instead, the newest last: how each ended, and why.")
+@click.option("--compare", nargs=2, metavar="A B", help="Compare two providers, profiles, models, classes, hours or days.")
+@click.option("--suggest-rules", is_flag=True, help="Suggest configuration changes based on the figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @run_options
 def replay(
     options: ServeOptions,
@@ -131,23 +139,24 @@ def replay(
     suggest_rules: bool,
     as_json: bool,
 ) -> None:
-    """Show statistics over the request journal: failures, latency, tokens, cost; nothing is sent without --run."""
+    """Show statistics over the request journal.
+
+    Failures, latency, tokens and cost. Nothing is sent without --run."""
     from router.reports.rows import Kind, Outcome, Wanted
 
     if sum((as_list, compare is not None, suggest_rules)) > 1:
-        raise click.UsageError("--requests, --compare and --suggest-rules exclude each other")
+        raise click.UsageError("--requests, --compare and --suggest-rules cannot be combined")
     if as_list and by is not None:
-        raise click.UsageError("--requests has one row per request, and --by none")
+        raise click.UsageError("--requests lists each request by itself: it cannot be combined with --by")
     path = log_path or _directory(options, state_dir) / JOURNAL_FILE
     asked = {Kind.PROVIDER: provider, Kind.PROFILE: profile, Kind.MODEL: model, Kind.CLASS: request_class}
     names = {kind: name for kind, name in asked.items() if name is not None}
     ended = None if outcome is None else Outcome(outcome)
     rows = _read(path, Wanted(names=names, outcome=ended, request_id=request_id, since=_since(since), limit=limit))
     kind = None if by is None else Kind(by)
-    if rows.bad_total:
-        click.echo(f"{rows.bad_total} lines of the journal cannot be read", err=True)
+    _tell_bad(rows.bad_total)
     if not rows.rows:
-        click.echo("the journal has no such request", err=True)
+        click.echo("no such request in the journal", err=True)
         if as_json:
             click.echo(orjson.dumps({"requests" if as_list else "suggestions" if suggest_rules else "figures": []}))
     elif as_list:
@@ -235,7 +244,8 @@ def _print_lines(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
         _end_without(path, error, "[audit]")
     _tell_bad(reader.bad_total)
     if not has_any:
-        click.echo(f"the audit file has no {'such line' if wanted.text is None else f'line of {wanted.text!r}'}{_HINT}", err=True)
+        what = "such line" if wanted.text is None else f"line with {wanted.text!r}"
+        click.echo(f"the audit file has no {what}{_HINT}", err=True)
 
 
 def _summarise(path: Path, wanted: AuditWanted, printed: _Printed) -> None:
@@ -305,7 +315,7 @@ def _since(text: str | None) -> str | None:
 
 def _tell_bad(bad_total: int) -> None:
     if bad_total:
-        click.echo(f"{bad_total} lines cannot be read", err=True)
+        click.echo(f"{bad_total} line{'s' if bad_total > 1 else ''} cannot be read", err=True)
 
 
 def _echo_json(value: object) -> None:
@@ -314,8 +324,8 @@ def _echo_json(value: object) -> None:
 
 def _end_without(path: Path, error: OSError, table: str) -> NoReturn:
     if isinstance(error, FileNotFoundError):
-        _end(f"{path} is not there: a router whose configuration says enabled = true in {table} writes it", EXIT_FAILED)
-    _end(f"{path} cannot be read: {error}", EXIT_FAILED)
+        _end(f"{path} does not exist: set enabled = true in {table} to have the router write it", EXIT_FAILED)
+    _end(f"{path} cannot be read: {error.strerror or error}", EXIT_FAILED)
 
 
 def _end(message: str, code: int) -> NoReturn:

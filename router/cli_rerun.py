@@ -15,7 +15,7 @@ import orjson
 from attrs import evolve, frozen
 from click.core import ParameterSource
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, load_or_end
+from router.cli import EXIT_FAILED, EXIT_USAGE, PATH, load_or_end
 from router.config.options import ServeOptions
 from router.config.schema import LoadedConfig
 
@@ -34,7 +34,7 @@ _FLAGS_OF_RUN = {
     "concurrency": "--concurrency",
     "timeout_s": "--timeout",
 }
-_GOES_WITH = f"{', '.join(_FLAGS_OF_RUN.values())}, --state-dir, --limit, --json and the flags of the configuration"
+_GOES_WITH = f"{', '.join(_FLAGS_OF_RUN.values())}, --state-dir, --limit, --json and the options of the configuration"
 _LIMIT = 20  # requests of a run that names no limit: enough for a look, and no bill
 
 
@@ -55,10 +55,10 @@ class RunOptions:
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give `replay` the flags of a run; with `--run` the run takes its place."""
 
-    @click.option("--run", "names", nargs=2, metavar="A B", help="Ask recorded requests of two providers, for real, and compare.")
-    @click.option("--capture", "file", type=click.Path(path_type=Path), help="With --run: recorded requests elsewhere.")
+    @click.option("--run", "names", nargs=2, metavar="A B", help="Send recorded requests to two providers, and compare the two.")
+    @click.option("--capture", "file", type=PATH, help="With --run: a file of recorded requests.")
     @click.option("--max-usd", type=click.FloatRange(0), default=1.0, show_default=True, help="With --run: the most to spend.")
-    @click.option("--paid", is_flag=True, help="With --run: ask providers that cost money, whatever allow_paid says.")
+    @click.option("--paid", is_flag=True, help="With --run: allow providers that cost money, whatever allow_paid says.")
     @click.option(
         "--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="With --run: requests at a time."
     )
@@ -68,7 +68,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         type=click.FloatRange(0.1),
         default=120.0,
         show_default=True,
-        help="With --run: seconds for each answer.",
+        help="With --run: seconds to wait for each answer.",
     )
     @wraps(command)
     def with_run(
@@ -87,7 +87,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             command(options, **others)
             return
         if any(value for name, value in others.items() if name not in _FOR_BOTH):
-            raise click.UsageError(f"--run goes with {_GOES_WITH} alone: the journal is not read")
+            raise click.UsageError(f"--run can only be combined with {_GOES_WITH}: it does not read the journal")
         wanted = RunOptions(
             file=file,
             state_dir=others["state_dir"],
@@ -108,7 +108,7 @@ def _refuse_flags_of_a_run() -> None:
     context = click.get_current_context()
     given = [flag for name, flag in _FLAGS_OF_RUN.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given:
-        raise click.UsageError(f"{', '.join(given)}: with --run alone")
+        raise click.UsageError(f"{', '.join(given)}: only with --run")
 
 
 def run_recorded(options: ServeOptions, names: tuple[str, str], wanted: RunOptions) -> None:
@@ -174,9 +174,10 @@ def _recorded(rerunning: Rerunning, loaded: LoadedConfig, wanted: RunOptions) ->
     try:
         records = deque(reader.records(), maxlen=wanted.limit)
     except FileNotFoundError:
-        click.echo(f"nothing is recorded at {path}: [capture] enabled = true records requests, --capture names a file", err=True)
+        remedy = "set enabled = true in [capture] to record requests, or name a file with --capture"
+        click.echo(f"nothing is recorded at {path}: {remedy}", err=True)
         sys.exit(EXIT_FAILED)
     except OSError as error:
-        click.echo(f"{path} cannot be read: {error.strerror}", err=True)
+        click.echo(f"{path} cannot be read: {error.strerror or error}", err=True)
         sys.exit(EXIT_FAILED)
     return [request for record in records if (request := rerunning.read(record)) is not None], reader.bad_total

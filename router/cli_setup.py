@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from attrs import evolve
 
-from router.cli import EXIT_FAILED, EXIT_USAGE, config_options, end_with_mistakes, load_or_end
+from router.cli import EXIT_FAILED, EXIT_USAGE, PATH, config_options, end_with_mistakes, load_or_end
 from router.config.options import ServeOptions, tell_on_stderr
 from router.errors import ConfigError
 
@@ -27,14 +27,14 @@ _SHELLS = ("posix", "fish", "powershell")
 
 
 @click.command()
-@click.option("--output", "-o", metavar="FILE", help="Write to FILE, - for stdout; else where the router looks first.")
-@click.option("--force", is_flag=True, help="Replace a file that is there; a copy of it stays beside it.")
-@click.option("--dry-run", is_flag=True, help="Print the file and write nothing; the same as -o -.")
-@click.option(
-    "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), help="Look for keys in a file, too; repeatable."
-)
+@click.option("--output", "-o", metavar="FILE", help="Write to FILE (- for stdout; default: where the router looks first).")
+@click.option("--force", is_flag=True, help="Replace an existing file, keeping a backup.")
+@click.option("--dry-run", is_flag=True, help="Print the file and write nothing; same as -o -.")
+@click.option("--env-file", "env_files", multiple=True, type=PATH, help="Also look for keys in this file; repeatable.")
 def init(*, output: str | None, force: bool, dry_run: bool, env_files: tuple[Path, ...]) -> None:
-    """Look for local servers and keys, and write a configuration of what is there."""
+    """Write a configuration from the servers and keys found.
+
+    It looks for local model servers, and for the keys of vendors in the environment."""
     from router.config.origin import first_file
     from router.onboarding.init_file import render
     from router.onboarding.init_report import found_lines, next_lines
@@ -42,7 +42,7 @@ def init(*, output: str | None, force: bool, dry_run: bool, env_files: tuple[Pat
     environ = _environment(env_files)
     target = None if dry_run or output == _STDOUT else Path(output).expanduser() if output else first_file(environ)
     if target is not None and os.path.lexists(target) and not force:
-        click.echo(f"{target} is there already: --force replaces it and keeps a copy, -o FILE writes another", err=True)
+        click.echo(f"{target} already exists: --force replaces it, keeping a backup; -o FILE writes elsewhere", err=True)
         sys.exit(EXIT_FAILED)
     found = _found(environ)
     text = render(found)
@@ -60,18 +60,20 @@ def init(*, output: str | None, force: bool, dry_run: bool, env_files: tuple[Pat
 
 @click.command()
 @config_options
-@click.option("--url", help="Base URL of the router; else where the configuration says that it listens.")
-@click.option("--shell", type=click.Choice(_SHELLS), default="posix", show_default=True, help="Whose syntax to print.")
-@click.option("--write", "file", type=click.Path(path_type=Path), help="Merge it into the client's own file, with a copy.")
+@click.option("--url", help="Base URL of the router (default: the address in the configuration).")
+@click.option("--shell", type=click.Choice(_SHELLS), default="posix", show_default=True, help="Shell syntax to print.")
+@click.option("--write", "file", type=PATH, help="Merge them into the client's own file, keeping a backup.")
 @click.argument("client", required=False)
 def env(options: ServeOptions, *, client: str | None, url: str | None, shell: str, file: Path | None) -> None:
-    """Print the variables, or the lines of its configuration, that CLIENT needs to use the router."""
+    """Print the settings that CLIENT needs to use the router.
+
+    They are variables, or lines of the client's own configuration. Without CLIENT, the known ones are listed."""
     from router.onboarding.client_env import CLIENTS, NAMES_CLAUDE
     from router.onboarding.client_facts import facts_of
     from router.onboarding.client_setup import Shell, shown
 
     if client is None or client not in CLIENTS:
-        click.echo(f"{'which client?' if client is None else f'{client} is not known:'} one of {', '.join(CLIENTS)}", err=True)
+        click.echo(f"{'name a client' if client is None else f'unknown client {client}'}: one of {', '.join(CLIENTS)}", err=True)
         sys.exit(EXIT_USAGE)
     loaded = load_or_end(evolve(options, needs_tokens=False))
     try:
@@ -86,22 +88,24 @@ def env(options: ServeOptions, *, client: str | None, url: str | None, shell: st
     for note in setup.notes if setup.shows_document and setup.file_format == "json" else ():
         click.echo(f"# {note}", err=True)
     if setup.file is not None and setup.shows_document:
-        click.echo(f"# for {setup.file}; --write merges it into the file that is there", err=True)
+        click.echo(f"# for {setup.file}; --write FILE merges it into an existing one", err=True)
 
 
 @click.command()
-@click.argument("source", metavar="IN.yaml", type=click.Path(path_type=Path))
-@click.argument("target", metavar="[OUT.toml]", required=False, type=click.Path(path_type=Path))
-@click.option("--capabilities", type=click.Path(path_type=Path), help="Also the rules of a model-capabilities.yaml.")
-@click.option("--mode", type=click.Choice(("strict-compat",)), help="Write CodeRouter's behaviour wherever ours differs.")
-@click.option("--report", "is_report", is_flag=True, help="Tell of every key that is not simply taken over, not only of losses.")
-@click.option("--force", "is_forced", is_flag=True, help="Replace OUT.toml where it is there.")
+@click.argument("source", metavar="IN.yaml", type=PATH)
+@click.argument("target", metavar="[OUT.toml]", required=False, type=PATH)
+@click.option("--capabilities", type=PATH, help="Add the rules of a model-capabilities.yaml.")
+@click.option("--mode", type=click.Choice(("strict-compat",)), help="Keep CodeRouter's behaviour wherever the router's differs.")
+@click.option("--report", "is_report", is_flag=True, help="Also report keys that were only renamed or left out, and warnings.")
+@click.option("--force", "is_forced", is_flag=True, help="Replace an existing OUT.toml, keeping a backup.")
 def convert(
     source: Path, target: Path | None, capabilities: Path | None, mode: str | None, *, is_report: bool, is_forced: bool
 ) -> None:
-    """Turn CodeRouter's providers.yaml into a router.toml, on stdout (also for -) or in OUT.toml.
+    """Convert CodeRouter's providers.yaml to a router.toml.
 
-    Ends with 0, with 2 where something of it is lost or acts otherwise, with 1 where it cannot be turned."""
+    Without OUT.toml, or with -, it goes to stdout.
+
+    Exit code 0: converted; 2: something was lost or behaves differently; 1: not converted."""
     from router.onboarding.convert_files import Job
 
     job = Job(
@@ -166,7 +170,7 @@ def _write(path: Path, text: str) -> None:
         click.echo(f"{path} cannot be written: {error.strerror or error}", err=True)
         sys.exit(EXIT_FAILED)
     if backup is not None:
-        click.echo(f"kept: {backup}, what was there before")
+        click.echo(f"kept a backup: {backup}")
 
 
 def _merge(path: Path, client: str, setup: Setup) -> None:
@@ -174,7 +178,7 @@ def _merge(path: Path, client: str, setup: Setup) -> None:
     from router.onboarding.client_setup import merged, unwritten
 
     if setup.file_format is None:
-        click.echo(f"{client} has no file that could be written: copy what `env {client}` prints", err=True)
+        click.echo(f"{client} has no file to write to: copy what `nursery-router env {client}` prints", err=True)
         sys.exit(EXIT_USAGE)
     path = path.expanduser()
     try:
@@ -186,7 +190,7 @@ def _merge(path: Path, client: str, setup: Setup) -> None:
     for note in (*setup.notes, *unwritten(setup)):
         click.echo(f"# {note}", err=True)
     if new == old:
-        click.echo(f"{path} says it already")
+        click.echo(f"{path} is already up to date")
         return
     _write(path, new)
     click.echo(f"written: {path}")

@@ -22,12 +22,14 @@ _LEAST_INTERVAL_S, _MOST_INTERVAL_S = 0.2, 3600.0  # five looks a second are mor
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time between two looks.",
+    help="Seconds between refreshes.",
 )
-@click.option("--once", is_flag=True, help="Print one look and end; so it is, too, where stdout is no terminal.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the daemon says, as it is, and end.")
+@click.option("--once", is_flag=True, help="Print one snapshot and exit (the default when stdout is not a terminal).")
+@click.option("--json", "as_json", is_flag=True, help="Print the raw JSON and exit.")
 def stats(daemon: DaemonClient, *, interval_s: float, once: bool, as_json: bool) -> None:
-    """Watch the running daemon: providers and why, fallbacks, pace, events, cost.
+    """Watch the running router live.
+
+    It shows the providers and their state, fallbacks, pace, recent events and cost.
 
     Keys: q quit, p pause, r refresh, f failures only."""
     import trio

@@ -59,7 +59,7 @@ class Job:
             if read is not None and self.target.exists() and read.exists() and self.target.samefile(read):
                 raise _refusal(self.target, "is what is read: name another file for the TOML")
         if os.path.lexists(self.target) and not self.is_forced:
-            raise _refusal(self.target, "is there already: --force replaces it and keeps a copy")
+            raise _refusal(self.target, "already exists: --force replaces it, keeping a backup")
 
     def _conversion(self) -> Conversion:
         return convert(
@@ -79,7 +79,7 @@ class Job:
         except OSError as error:
             raise _refusal(self.target, f"cannot be written: {error.strerror}") from error
         if backup is not None:
-            self.tell(f"kept: {backup}, what was there before")
+            self.tell(f"kept a backup: {backup}")
 
     def _report(self, conversion: Conversion) -> Iterator[str]:
         for note in conversion.notes:

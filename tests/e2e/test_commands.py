@@ -145,7 +145,7 @@ def test_a_request_is_listed_and_cancelled_by_the_beginning_of_its_id(desk: Desk
         other = desk.run("cancel", "build-2")
 
     assert [(one["id"], one["phase"]) for one in raw["requests"]] == [("build-1", "reading"), ("build-2", "reading")]
-    assert (both.exit_code, both.stderr) == (1, "build is the beginning of 2 requests: build-1, build-2\n")
+    assert (both.exit_code, both.stderr) == (1, "build is a prefix of 2 requests: build-1, build-2\n")
     assert (one.exit_code, one.output, answer.partition(b"\r\n")[0]) == (0, "build-1: cancelled\n", b"HTTP/1.1 403 ")
     assert (again.exit_code, again.stderr) == (1, "build-1: not cancelled, it ends already\n")  # it waits for what is sent still
     assert (other.exit_code, other.output) == (0, "build-2: cancelled\n")
@@ -222,7 +222,7 @@ def test_a_daemon_is_found_by_what_can_be_read_of_a_broken_file(
 
     assert (found.exit_code, named.exit_code, named.stderr) == (0, 0, "")
     assert str(broken) in found.stderr
-    assert found.stderr.endswith("only [server] is used here, as far as it can be read\n")
+    assert found.stderr.endswith("only [server] of this configuration is used here, as far as it can be read\n")
 
 
 def test_a_file_that_is_not_there_names_no_daemon(desk: Desk, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from router.__main__ import main
 from tests.router.config.texts import SMALL
 
 ROOT = Path(__file__).parents[2]
+SUMMARY = 60  # characters that a list of commands has for each on a terminal of 80 columns, beside the longest name
 
 
 @pytest.fixture
@@ -25,6 +27,13 @@ def config(tmp_path: Path) -> Path:
 
 def run(*words: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner(env=env).invoke(main, words, prog_name="nursery-router", terminal_width=100)
+
+
+def every_command(group: click.Command, name: str = "nursery-router") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command and group below one, with all its words."""
+    for word, command in group.commands.items() if isinstance(group, click.Group) else ():
+        yield f"{name} {word}", command
+        yield from every_command(command, f"{name} {word}")
 
 
 def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
@@ -186,6 +195,12 @@ def test_help_names_every_command() -> None:
     for name, command in main.commands.items():
         assert f"\n  {name} " in result.output
         assert command.get_short_help_str()
+
+
+def test_no_list_of_commands_cuts_a_summary() -> None:
+    summaries = {name: command.get_short_help_str(SUMMARY) for name, command in every_command(main)}
+
+    assert {name: text for name, text in summaries.items() if not text.endswith(".") or text.endswith("...")} == {}
 
 
 @pytest.mark.slow

@@ -183,7 +183,7 @@ def test_a_request_that_nothing_was_noted_of_is_found_by_what_audit_says(audited
     said = run(audited, "audit", "--filter", "id-2").stderr
     output = run(audited, "replay", "--requests", "--id", "id-2").output
 
-    assert "the audit file has no line of 'id-2'" in said
+    assert "the audit file has no line with 'id-2'" in said
     assert "replay --requests" in said
     assert "id-2" in output
     assert "id-1" not in output
@@ -193,7 +193,7 @@ def test_replay_says_that_the_journal_has_no_such_request(journalled: Path) -> N
     result = run(journalled, "replay", "--requests", "--id", "nobody's", "--json")
 
     assert json.loads(result.stdout) == {"requests": []}
-    assert "the journal has no such request" in result.stderr
+    assert "no such request in the journal" in result.stderr
 
 
 def test_replay_compares_and_says_what_is_more_than_chance(journalled: Path) -> None:

@@ -32,7 +32,7 @@ providers = ["a"]
 def run(directory: Path, *words: str) -> Result:
     path = directory / "router.toml"
     path.write_text(CONFIG.format(state=directory / "state"))
-    return CliRunner().invoke(main, ["replay", "--config", str(path), *words], prog_name="router", terminal_width=100)
+    return CliRunner().invoke(main, ["replay", "--config", str(path), *words], prog_name="nursery-router", terminal_width=100)
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def run(directory: Path, *words: str) -> Result:
         (
             ("--run", "a", "a", "--compare", "a", "b"),
             2,
-            "--run goes with --capture, --max-usd, --paid, --concurrency, --timeout, --state",
+            "--run can only be combined with --capture, --max-usd, --paid, --concurrency, --timeout, --state",
         ),
-        (("--run", "a", "a", "--profile", "default"), 2, "--run goes with"),
+        (("--run", "a", "a", "--profile", "default"), 2, "--run can only be combined with"),
         (("--run", "a", "a", "--max-usd", "-1"), 2, "--max-usd"),
         (("--run", "a"), 2, "--run"),
-        (("--max-usd", "3"), 2, "--max-usd: with --run alone"),
-        (("--max-usd", "1"), 2, "--max-usd: with --run alone"),
-        (("--paid", "--capture", "x"), 2, "--capture, --paid: with --run alone"),
-        (("--concurrency", "2", "--timeout", "3"), 2, "--concurrency, --timeout: with --run alone"),
+        (("--max-usd", "3"), 2, "--max-usd: only with --run"),
+        (("--max-usd", "1"), 2, "--max-usd: only with --run"),
+        (("--paid", "--capture", "x"), 2, "--capture, --paid: only with --run"),
+        (("--concurrency", "2", "--timeout", "3"), 2, "--concurrency, --timeout: only with --run"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_the_reason(tmp_path: Path, words: tuple[str, ...], exit_code: int, told: str) -> None:

@@ -64,7 +64,7 @@ default_profile = "main"
 
 
 def run(*words: str, env: Mapping[str, str] | None = None) -> Result:
-    return CliRunner(env=env).invoke(main, words, prog_name="router")
+    return CliRunner(env=env).invoke(main, words, prog_name="nursery-router")
 
 
 @pytest.fixture
@@ -117,13 +117,13 @@ def test_a_file_that_is_there_is_kept_unless_forced_and_then_a_copy_of_it(tmp_pa
 
     refused = trio.run(init, "-o", str(path))
 
-    assert refused == (1, "", f"{path} is there already: --force replaces it and keeps a copy, -o FILE writes another\n")
+    assert refused == (1, "", f"{path} already exists: --force replaces it, keeping a backup; -o FILE writes elsewhere\n")
     assert path.read_text() == "mine"
 
     code, out, _ = trio.run(init, "-o", str(path), "--force")
 
     assert code == 0
-    assert f"kept: {path}.bak, what was there before\n" in out
+    assert f"kept a backup: {path}.bak\n" in out
     assert Path(f"{path}.bak").read_text() == "mine"
     assert out.splitlines()[-1].endswith(f"env claude --config {path}")
 
@@ -218,8 +218,8 @@ def test_a_settings_file_is_merged_with_a_copy_and_only_once(config: Path, tmp_p
 
     first, second = run(*words), run(*words)
 
-    assert first.stdout.splitlines() == [f"kept: {file}.bak, what was there before", f"written: {file}"]
-    assert second.stdout == f"{file} says it already\n"
+    assert first.stdout.splitlines() == [f"kept a backup: {file}.bak", f"written: {file}"]
+    assert second.stdout == f"{file} is already up to date\n"
     assert (tmp_path / "settings.json.bak").read_text() == '{"model": "opus"}'
     assert json.loads(file.read_text())["model"] == "opus"
     assert json.loads(file.read_text())["env"]["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:8088"

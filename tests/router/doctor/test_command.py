@@ -126,7 +126,7 @@ def test_only_what_was_asked_for_is_looked_at(desk: Desk, tmp_path: Path) -> Non
 def test_a_name_that_is_not_configured_is_wrong_usage(desk: Desk) -> None:
     result = desk.run("doctor", "--check-model", "gone")
 
-    assert (result.exit_code, result.output.strip()) == (2, "no provider is called gone")
+    assert (result.exit_code, result.output.strip()) == (2, "no provider is named gone")
 
 
 def test_a_configuration_with_mistakes_ends_with_78(desk: Desk) -> None:

@@ -55,7 +55,7 @@ def test_a_target_that_is_there_stays_as_it_is(source: Path, tmp_path: Path) -> 
     result = run(source, target)
 
     assert (result.exit_code, result.stdout, target.read_text()) == (1, "", "mine")
-    assert result.stderr == f"{target}: is there already: --force replaces it and keeps a copy\n"
+    assert result.stderr == f"{target}: already exists: --force replaces it, keeping a backup\n"
 
 
 def test_force_replaces_the_target_and_keeps_a_link(source: Path, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_force_replaces_the_target_and_keeps_a_link(source: Path, tmp_path: Path
     assert (result.exit_code, link.is_symlink()) == (0, True)
     assert "allow_paid = true" in real.read_text()
     assert (tmp_path / "real.toml.bak").read_text() == "mine"
-    assert "real.toml.bak, what was there before" in result.stderr
+    assert f"kept a backup: {real}.bak" in result.stderr
 
 
 def test_what_is_read_is_never_written_over(source: Path) -> None:
