@@ -85,7 +85,10 @@ def run_daemon(options: ServeOptions) -> int:
         route_library_logs(log)
         source = FileSource(options=options, path=loaded.path, execute=WorkerThread())
         _look_less_for_garbage()
-        return trio.run(partial(main, loaded, log, lent=lent, source=source, redactor=redactor))
+        try:
+            return trio.run(partial(main, loaded, log, lent=lent, source=source, redactor=redactor))
+        finally:
+            log.finish()
     except ConfigError as error:
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
         return BAD_CONFIG

@@ -15,8 +15,10 @@ import orjson
 import structlog
 from attrs import define
 
+from router.domain.printable import printable
 from router.domain.told import Told, stamp_of
 from router.observers.events import level_of
+from router.observers.line_sink import LineSink
 from router.ports import Observer
 
 Redact = Callable[[str], str]
@@ -38,6 +40,10 @@ class LogObserver:
     def dropped_total(self) -> int:
         """How many lines could not be written."""
         return self._sink.dropped_total
+
+    def finish(self) -> None:
+        """Write what a slow reader of stderr has left waiting, in a second at most; called when no loop runs any more."""
+        self._sink.finish()
 
     def event(self, name: str, fields: Mapping[str, object]) -> None:
         """Write one event that nobody has stamped, dated now."""
@@ -74,7 +80,7 @@ def open_log(
         processors=[
             _stamp(now or (lambda: datetime.now(UTC))),
             structlog.processors.ExceptionRenderer(),  # standard tracebacks: they show no local variables
-            _text_renderer(colors=out.isatty()) if is_text else _json_line,
+            *((_harmless, _text_renderer(colors=out.isatty())) if is_text else (_json_line,)),
             _redactor(redact),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -93,28 +99,6 @@ def route_library_logs(observer: Observer) -> None:
 def level_number(level: str) -> int:
     """Return the standard library's number of `debug`, `info`, `warning` or `error`."""
     return logging.getLevelNamesMapping()[level.upper()]
-
-
-@define(eq=False)  # structlog keeps a lock per file in a weak dictionary
-class LineSink:
-    """A file that swallows what cannot be written: a closed pipe or a full disk is not the requests' trouble."""
-
-    file: BinaryIO
-    dropped_total: int = 0
-
-    def write(self, line: bytes) -> None:
-        """Write one line, or count it as dropped."""
-        try:
-            self.file.write(line)
-        except (OSError, ValueError):  # ValueError: the file is closed already, at the process's end
-            self.dropped_total += 1
-
-    def flush(self) -> None:
-        """Hand the line to the system; a loss is counted like that of a write."""
-        try:
-            self.file.flush()
-        except (OSError, ValueError):
-            self.dropped_total += 1
 
 
 class _LibraryHandler(logging.Handler):
@@ -146,6 +130,13 @@ def _stamp(now: Callable[[], datetime]) -> Processor:
 
 def _json_line(_logger: Any, _level: str, event: EventDict) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _harmless(_logger: Any, _level: str, event: EventDict) -> EventDict:
+    """Write out what a terminal would obey: the words of clients and upstreams are in the fields, and in tracebacks."""
+    return {
+        name: "\n".join(map(printable, value.split("\n"))) if isinstance(value, str) else value for name, value in event.items()
+    }
 
 
 def _text_renderer(*, colors: bool) -> Processor:

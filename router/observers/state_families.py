@@ -70,6 +70,6 @@ SINK_LAG = gauge("sink_lag_seconds", "Age of the oldest change that is not on di
 SINK_PENDING = gauge("sink_pending", "Changes that are not on disk yet.", _SINK)
 DROPPED = counter("effects_dropped", "Changes and events that could not be kept.", Label("channel", None))
 OBSERVER_FAILURES = counter("observer_failures", "Events that a listener inside the router failed at.", Label("observer", None))
-LOG_DROPPED = counter("log_lines_dropped", "Lines that the log could not write.")
+LOG_DROPPED = counter("log_lines_dropped", "Lines that the log has lost: whoever reads stderr had stopped, or the disk was full.")
 
 READ = tuple(value for value in list(globals().values()) if isinstance(value, Family))

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from router.domain.printable import field_word, printable
 from router.reports.plain import plain_table
-from router.reports.printable import field_word, printable
 from router.reports.times import moment
 
 Record = Mapping[str, object]

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from router.domain.printable import field_word
 from router.reports.plain import plain_table, shown, width_of
-from router.reports.printable import field_word
 from router.reports.words import duration_words, fact_words
 
 _LESS = ("session", "class", "profile", "first token", "provider")  # what goes where there is no room, the first one first

@@ -8,8 +8,8 @@ from attrs import asdict
 from rich.console import Console
 from rich.text import Text
 
+from router.domain.printable import printable
 from router.reports.plain import fitting_tables, plain_table, width_of
-from router.reports.printable import printable
 from router.reports.replay import Comparison, Difference, Figures, Total, few_warnings
 from router.reports.rows import TIMES, Kind, Outcome
 from router.reports.spread import FEW, Interval, Share, Spread

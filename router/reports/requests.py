@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from router.domain.printable import printable
 from router.reports.plain import plain_table, width_of
-from router.reports.printable import printable
 from router.reports.rows import Outcome, Row
 
 _NOTHING = "-"

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from router.domain.printable import printable
 from router.domain.rerun import Answered, Pair
 from router.reports.medians import Median
 from router.reports.plain import plain_table
-from router.reports.printable import printable
 from router.reports.rerun import Comparison, Side
 
 OnPair = Callable[[Pair], None]

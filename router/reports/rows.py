@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from attrs import define, frozen
 
+from router.domain.printable import printable
 from router.domain.told import stamp_of
-from router.reports.printable import printable
 
 _CACHE_WORDS = ("cache_hit", "cache_creation", "no_cache", "unknown")  # of CodeRouter: all of them are answers
 _NUMBERS = (

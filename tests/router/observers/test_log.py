@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from router.observers.events import EVENTS
-from router.observers.log import LineSink, LogFormat, LogObserver, open_log, route_library_logs
+from router.observers.log import LogFormat, LogObserver, open_log, route_library_logs
 
 AT = datetime(2026, 1, 2, 5, 4, 5, 678_999, tzinfo=timezone(timedelta(hours=2)))
 
@@ -159,17 +159,18 @@ def test_a_file_that_is_no_terminal_gets_json_unless_told_otherwise() -> None:
     assert lines(file)[0]["event"] == "x"
 
 
-def test_a_log_that_cannot_be_written_loses_lines_not_requests() -> None:
-    class Full(io.BytesIO):
-        def write(self, _data: object) -> int:
-            raise OSError(28, "No space left on device")
+def test_words_of_others_cannot_steer_the_terminal() -> None:
+    file = io.BytesIO()
 
-    sink = LineSink(Full())
+    a_log(file, log_format="text").event(
+        "provider-failed", {"model": "\x1b]0;owned\x07", "path": "/\x9b2J", "exc_info": ValueError("line\n\x1b[2J")}
+    )
 
-    sink.write(b"x")
-    a_log(Full()).event("x", {})
-
-    assert sink.dropped_total == 1
+    assert b"\x1b" not in file.getvalue()
+    assert b"\x07" not in file.getvalue()
+    assert "\x9b" not in file.getvalue().decode()
+    assert rb"model=\x1b]0;owned\x07" in file.getvalue()
+    assert b"ValueError: line\n" in file.getvalue()
 
 
 @pytest.mark.usefixtures("_quiet_logging")

@@ -1,4 +1,4 @@
-"""Words of others in a report."""
+"""Words of others on a terminal, and behind a key."""
 
 from __future__ import annotations
 
