@@ -5,9 +5,8 @@ where it asks the running daemon, and its place in `COMMANDS`."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -25,8 +24,6 @@ from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from router.onboarding.service_install import Units
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
 MAX_NAMED = 5  # requests, where a beginning fits several
@@ -311,61 +308,6 @@ def reload(daemon: DaemonClient) -> None:
         sys.exit(EXIT_FAILED)
 
 
-@click.group()
-def service() -> None:
-    """Run the router as a systemd user service."""
-
-
-@service.command("install")
-@config_options
-@click.option("--socket", "with_socket", is_flag=True, help="Add a socket unit: the address stays open across restarts.")
-@click.option("--force", is_flag=True, help="Replace units that were changed, or not written by this command.")
-@click.option("--dry-run", is_flag=True, help="Print the units and change nothing.")
-def install_service(options: ServeOptions, *, with_socket: bool, force: bool, dry_run: bool) -> None:
-    """Write the units for this installation, and start them.
-
-    The service runs with the configuration and the options that are given here."""
-    from router.onboarding.service_install import unit_texts, unseen_variables
-
-    loaded = load_or_end(options)
-    try:
-        texts = unit_texts(options, loaded, with_socket=with_socket)
-    except ValueError as error:
-        click.echo(str(error), err=True)
-        sys.exit(EXIT_USAGE)
-    if dry_run:
-        click.echo("\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
-        return
-    for name in unseen_variables(options, loaded.config, os.environ):
-        click.echo(f"{name} is set in this shell only: the service needs it in a file given with --env-file", err=True)
-    _end_with_units(lambda units: units.install(texts, is_forced=force))
-
-
-@service.command("uninstall")
-def uninstall_service() -> None:
-    """Stop the service and remove its units.
-
-    Units that were changed, or not written by `install`, are left alone, and the exit code is 1."""
-    _end_with_units(lambda units: units.uninstall())
-
-
-@service.command("status")
-def service_status() -> None:
-    """Show the installed units and their state.
-
-    Exit code 1 if the service is not running."""
-    _end_with_units(lambda units: units.status())
-
-
-def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
-    import trio
-
-    from router.onboarding.service_install import Units, systemctl, unit_directory
-
-    units = Units(directory=unit_directory(os.environ), systemctl=systemctl, tell=click.echo)
-    sys.exit(trio.run(act, units))
-
-
 COMMANDS: tuple[click.Command, ...] = (
     check,
     explain,
@@ -387,5 +329,4 @@ COMMANDS: tuple[click.Command, ...] = (
         "It is asked something small. Exit code 1 if the probe fails.",
     ),
     reload,
-    service,
 )

@@ -1,14 +1,14 @@
-"""The commands that set things up: a first configuration, one out of CodeRouter's, what a client needs (routing.md 17.2)."""
+"""The commands that set things up: a first or a converted configuration, clients, a service (routing.md 17.2)."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from attrs import evolve
@@ -20,6 +20,7 @@ from router.errors import ConfigError
 if TYPE_CHECKING:
     from router.onboarding.client_setup import Setup
     from router.onboarding.findings import Findings
+    from router.onboarding.service_install import Units
 
 _STDOUT = "-"
 _OVER_THE_FILE = ("ROUTER_MODE", "ROUTER_ALLOW_PAID", "ALLOW_PAID")  # of this shell, for the file before
@@ -217,4 +218,59 @@ def _echo(lines: Iterable[str], *, err: bool = False) -> None:
         click.echo(line, err=err)
 
 
-SETUP_COMMANDS: tuple[click.Command, ...] = (init, env, convert)
+@click.group()
+def service() -> None:
+    """Run the router as a systemd user service."""
+
+
+@service.command("install")
+@config_options
+@click.option("--socket", "with_socket", is_flag=True, help="Add a socket unit: the address stays open across restarts.")
+@click.option("--force", is_flag=True, help="Replace units that were changed, or not written by this command.")
+@click.option("--dry-run", is_flag=True, help="Print the units and change nothing.")
+def install_service(options: ServeOptions, *, with_socket: bool, force: bool, dry_run: bool) -> None:
+    """Write the units for this installation, and start them.
+
+    The service runs with the configuration and the options that are given here."""
+    from router.onboarding.service_install import unit_texts, unseen_variables
+
+    loaded = load_or_end(options)
+    try:
+        texts = unit_texts(options, loaded, with_socket=with_socket)
+    except ValueError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_USAGE)
+    if dry_run:
+        click.echo("\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
+        return
+    for name in unseen_variables(options, loaded.config, os.environ):
+        click.echo(f"{name} is set in this shell only: the service needs it in a file given with --env-file", err=True)
+    _end_with_units(lambda units: units.install(texts, is_forced=force))
+
+
+@service.command("uninstall")
+def uninstall_service() -> None:
+    """Stop the service and remove its units.
+
+    Units that were changed, or not written by `install`, are left alone, and the exit code is 1."""
+    _end_with_units(lambda units: units.uninstall())
+
+
+@service.command("status")
+def service_status() -> None:
+    """Show the installed units and their state.
+
+    Exit code 1 if the service is not running."""
+    _end_with_units(lambda units: units.status())
+
+
+def _end_with_units(act: Callable[[Units], Awaitable[int]]) -> NoReturn:
+    import trio
+
+    from router.onboarding.service_install import Units, systemctl, unit_directory
+
+    units = Units(directory=unit_directory(os.environ), systemctl=systemctl, tell=click.echo)
+    sys.exit(trio.run(act, units))
+
+
+SETUP_COMMANDS: tuple[click.Command, ...] = (init, env, convert, service)
