@@ -24,8 +24,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "chain-memory-pressure-blocked": "None is left, and some of them ran out of memory.",
         "chain-last-resort": "Every provider rests or is excluded, so some of them are asked anyway.",
         "chain-uniform-auth-failure": "Every provider that was asked refused its key, all with one status.",
-        "chain-claude-code-suitability-degraded": "At the start and after a reload: a profile for Claude Code has models that are "
-        "known to be unfit for long sessions.",
+        "chain-claude-code-suitability-degraded": "At the start and after a reload: a profile for Claude Code has models that "
+        "are known to be unfit for long sessions.",
         "skip-budget-exceeded": "A provider was left out because a cap is reached.",
         "demote-unhealthy-provider": "A provider is asked later because it is not well and the profile says `demote`.",
         "adaptive-routing-applied": 'The adaptive order changed the chain, or with `mode = "shadow"` would have.',
