@@ -1,6 +1,6 @@
 """The tree, run: rings of nurseries, outermost first, whose leaving inside out is the order of a stop (supervision.md 21.1).
 
-ARCHITECTURE.md draws it. Every child of a ring is kept running by its policy (`policies.py`); `parts.py` builds what runs here."""
+ARCHITECTURE.md draws it. Every child of a ring is kept running by its policy (`policies.py`); `parts.py` builds what runs."""
 
 from __future__ import annotations
 

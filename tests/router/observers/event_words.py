@@ -91,7 +91,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "router-shutdown": "It ends, with this exit code.",
         "router-crashed": "It ends through a fault of its own.",
         "ingress-bind-failed": "Its address cannot be listened on.",
-        "stop-requested": "A signal told it to stop; `hastened` where that was not the first.",
+        "stop-requested": "A signal told it to stop; `hastened`: it was not the first one.",
         "state-dump": "What it does, for USR1.",
         "clock-jumped": "The machine has slept, or its clock was set.",
         "canary-failed": "The router's request to itself got no whole answer.",
