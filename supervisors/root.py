@@ -1,22 +1,6 @@
-"""The tree: rings of nurseries, outermost first (supervision.md 21.1). Leaving them inside out is the order of a stop.
+"""The tree, run: rings of nurseries, outermost first, whose leaving inside out is the order of a stop (supervision.md 21.1).
 
-    root
-    ├─ service               signals, clocks
-    ├─ escalation            turns the end of a part that nobody can do without into an orderly stop
-    └─ sinks
-       ├─ state, audit, journal   the files: end last, after a flush
-       ├─ state-lock              keeps other daemons out of their directory
-       └─ core
-          ├─ processes       managed servers, one task each
-          ├─ restarts        one task per restart under way
-          ├─ fleet           provider/<name>, below each its recovery prober and its restart
-          ├─ probes          probe/<name>
-          ├─ reload          the configuration, read again
-          ├─ upstream-connections   closes idle ones, and those of configurations that are over
-          ├─ canary          asks the listener; its answer feeds the service manager's watchdog, where there is one
-          └─ ingress         the listener: started last, stops first, drains
-
-Every child of a ring is kept running by its policy (`policies.py`); `parts.py` builds what runs here."""
+ARCHITECTURE.md draws it. Every child of a ring is kept running by its policy (`policies.py`); `parts.py` builds what runs."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from attrs import frozen
 
 from router.observers.events import AUDITED, EVENTS
 from router.observers.log import open_log
+from tests.router.observers.event_tables import event_tables, written_tables
+from tests.router.observers.event_words import SECTIONS
 
 ROOT = Path(__file__).parents[3]
 BOTH = ("started", "stopped")  # `supervisors/sinks.py` puts these names together
@@ -103,3 +105,9 @@ def test_every_audited_event_is_told_by_the_source_and_awaited_by_a_test_of_it()
 
     assert AUDITED - source == set()
     assert AUDITED - words_in("tests") == set()
+
+
+def test_the_document_has_every_event() -> None:
+    assert [name for section in SECTIONS.values() for name in section if name not in EVENTS] == []
+    assert sorted(name for section in SECTIONS.values() for name in section) == sorted(EVENTS)
+    assert written_tables() == event_tables(), "run python -m tests.router.observers.event_tables"
