@@ -72,7 +72,20 @@ def test_the_hit_rate_leaves_out_what_nobody_told() -> None:
     page = body_after(*(("cache-observed", {"outcome": outcome, "cache_read_input_tokens": 10}) for outcome in outcomes))
 
     cache = page["providers"][0]["cache"]
-    assert (cache["hit_rate"], cache["observations"], cache["read_tokens"]) == (0.5, 5, 50)
+    assert (cache["hit_rate"], cache["observations"]) == (0.5, 5)
+
+
+def test_cached_tokens_are_those_of_attempts_however_they_ended() -> None:
+    used: dict[str, object] = {"cache_read_input_tokens": 10, "cache_creation_input_tokens": 3}
+    page = body_after(
+        ("attempt-complete", {"outcome": "cancelled", **used}),
+        ("attempt-complete", {"outcome": "ok", **used}),
+        ("cache-observed", {"outcome": "cache_hit", **used}),
+    )
+
+    cache = page["providers"][0]["cache"]
+    assert (cache["read_tokens"], cache["creation_tokens"], cache["observations"]) == (20, 6, 1)
+    assert page["counters"]["cache_read_tokens"] == {"local": 20}
 
 
 def test_the_last_error_and_the_recent_events_are_told_flat() -> None:

@@ -139,7 +139,7 @@ def test_a_gauge_holds_what_was_told_last() -> None:
 def test_what_is_no_amount_counts_nothing(amount: object) -> None:
     fanout, metrics = counting("a")
 
-    fanout.event("request-complete", {"provider": "a", "output_tokens": amount})
+    fanout.event("attempt-complete", {"provider": "a", "output_tokens": amount})
 
     assert sum(metrics.of(f.OUTPUT_TOKENS).values.values()) == (1 if amount is True else 0)
 

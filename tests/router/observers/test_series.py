@@ -78,10 +78,11 @@ def test_the_oldest_leave_a_window_that_was_looked_at_while_they_were_in_it(wind
     assert looks == [2] * (BUCKETS - 1) + [1, 0]
 
 
-def test_tokens_are_those_of_requests_and_the_hit_rate_is_the_cached_share_of_the_input() -> None:
+def test_tokens_are_those_of_attempts_and_the_hit_rate_is_the_cached_share_of_the_input() -> None:
     series = Series()
-    request(series, input_tokens=100, output_tokens=7, cache_read_input_tokens=250, cache_creation_input_tokens=50)
-    request(series, input_tokens=100, output_tokens=None)
+    attempt(series, input_tokens=100, output_tokens=7, cache_read_input_tokens=250, cache_creation_input_tokens=50)
+    attempt(series, input_tokens=100, output_tokens=None)
+    request(series, input_tokens=100, output_tokens=7, cache_read_input_tokens=250)  # they are counted already
 
     for name in ("a", EVERYTHING):
         totals = series.totals(name, "1h", START)
@@ -92,7 +93,8 @@ def test_tokens_are_those_of_requests_and_the_hit_rate_is_the_cached_share_of_th
 @pytest.mark.parametrize(("tokens", "rate"), [(100, 0.0), (0, None)])
 def test_there_is_a_hit_rate_where_input_was_counted(tokens: int, rate: float | None) -> None:
     series = Series()
-    request(series, input_tokens=tokens)
+    attempt(series, input_tokens=tokens)
+    request(series)
 
     assert series.totals(EVERYTHING, "5m", START).cache_hit_rate == rate
 
