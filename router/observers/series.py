@@ -171,13 +171,8 @@ class Series:
         """Forget the providers that are no longer configured."""
         self._rings = {name: rings for name, rings in self._rings.items() if name == EVERYTHING or name in providers}
 
-    def points(self, wall: float, after: int = 0) -> Iterator[Point]:
-        """Yield the points that have changed since `seq` was `after`, of every name and window; unix seconds."""
-        for name in self._rings:
-            yield from self.points_of(name, wall, after)
-
     def points_of(self, name: str, wall: float, after: int = 0) -> Iterator[Point]:
-        """Yield those of one name, of EVERYTHING too."""
+        """Yield the points of a provider or of EVERYTHING that have changed since `seq` was `after`; unix seconds."""
         for window, ring in self._rings.get(name, {}).items():
             yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
 
