@@ -146,7 +146,11 @@ def histogram(name: str, about: str, *labels: Label) -> Family:
 # requests and attempts
 REQUESTS = counter("requests", "Requests to models, by how they ended.", PROFILE, _REQUEST_OUTCOME)
 REQUEST_SECONDS = histogram("request_seconds", "From a request's arrival to its end, whoever answered.", PROFILE)
-REFUSED = counter("requests_refused", "Requests that the front refused.", Label("kind", words(ErrorKind)))
+REFUSED = counter(
+    "requests_refused",
+    "Requests that the front refused at its door, to models and to pages alike.",
+    Label("kind", words(ErrorKind)),
+)
 REQUEST_CRASHES = counter("request_crashes", "Requests that ended in a mistake of the router.")
 DISCONNECTS = counter("client_disconnects", "Clients that left early.", Label("phase", ("before-head", "midstream")))
 ATTEMPTS = counter("attempts", "Attempts at providers, by how they ended.", PROVIDER, _ATTEMPT_OUTCOME)
