@@ -58,7 +58,7 @@ from supervisors.processes import Processes
 from supervisors.provider import ChildOfProvider
 from supervisors.reload import Reloader
 from supervisors.restart_config import restart_groups
-from supervisors.restart_names import group_ids
+from supervisors.restart_names import group_ids, group_of
 from supervisors.restart_runner import Restarts
 from supervisors.sd_notify import Lent
 from supervisors.sinks import Sinks, open_sinks
@@ -341,7 +341,7 @@ def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
 
 def _views(fanout: Fanout, redactor: LiveRedactor) -> Views:
     """Return what pages are made of, which hears of every event from now on."""
-    views = Views(metrics=Metrics(group_ids), latest=Latest(redact=redactor.redact))
+    views = Views(metrics=Metrics(group_of), latest=Latest(redact=redactor.redact))
     views.listen_to(fanout)
     return views
 

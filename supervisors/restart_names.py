@@ -29,9 +29,14 @@ def group_id(restart: RestartConfig) -> str:
     return restart.group or f"{Path(restart.argv[0]).name}-{digest((restart.mode, *restart.argv))}"
 
 
+def group_of(provider: ProviderConfig) -> str | None:
+    """Return the group of a provider's restart table, also of one that is disabled; None without such a table."""
+    return None if provider.restart is None else group_id(provider.restart)
+
+
 def group_ids(providers: Iterable[ProviderConfig]) -> frozenset[str]:
     """Return the group of every restart table, also of providers that are disabled or cannot be called just now."""
-    return frozenset(group_id(provider.restart) for provider in providers if provider.restart is not None)
+    return frozenset(group for provider in providers if (group := group_of(provider)) is not None)
 
 
 def digest(words: tuple[str, ...]) -> str:

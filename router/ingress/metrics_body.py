@@ -36,15 +36,39 @@ class Watched:
     unix_now: Callable[[], float]
 
 
+@frozen(kw_only=True)
+class _Sums:
+    """What is counted by provider: made once for a page, since each sum reads the whole family."""
+
+    outcomes: Mapping[str, Mapping[str, float]]
+    cached: Mapping[str, Mapping[str, float]]
+    read: Mapping[str, float]
+    created: Mapping[str, float]
+    cost_usd: Mapping[str, float]
+    savings_usd: Mapping[str, float]
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> _Sums:
+        """Return them as they are now."""
+        return cls(
+            outcomes=_nested(metrics, f.ATTEMPTS, "provider", "outcome"),
+            cached=_nested(metrics, f.CACHE_OBSERVED, "provider", "outcome"),
+            read=_by(metrics, f.CACHE_READ, "provider"),
+            created=_by(metrics, f.CACHE_CREATION, "provider"),
+            cost_usd=_by(metrics, f.COST, "provider"),
+            savings_usd=_by(metrics, f.SAVINGS, "provider"),
+        )
+
+
 def metrics_body(watched: Watched, *, wall: datetime) -> dict[str, object]:
     """Return the body of `/metrics.json`; `wall` is aware."""
-    report, config = watched.source.report(), watched.config()
+    report, config, sums = watched.source.report(), watched.config(), _Sums.of(watched.metrics)
     return {
         "uptime_s": round((wall - report.started_at).total_seconds(), 1),
         "started_at": rfc3339(report.started_at),
         "startup": _startup(report, config),
         "counters": counters(watched.metrics),
-        "providers": [_provider(provider.status.name, watched) for provider in report.providers],
+        "providers": [_provider(provider.status.name, sums, watched.recent) for provider in report.providers],
         "recent": [{"ts": one.ts, "event": one.event, **one.fields, "seq": one.seq} for one in watched.recent.events()],
         "config": _config(config),
     }
@@ -113,26 +137,24 @@ def _startup(report: StatusReport, config: RouterConfig) -> dict[str, object]:
     }
 
 
-def _provider(name: str, watched: Watched) -> dict[str, object]:
-    metrics = watched.metrics
-    outcomes = _nested(metrics, f.ATTEMPTS, "provider", "outcome").get(name, {})
-    cached = _nested(metrics, f.CACHE_OBSERVED, "provider", "outcome").get(name, {})
-    error = watched.recent.last_error(name)
+def _provider(name: str, sums: _Sums, recent: Recent) -> dict[str, object]:
+    outcomes, cached = sums.outcomes.get(name, {}), sums.cached.get(name, {})
+    error = recent.last_error(name)
     return {
         "name": name,
         "attempts": sum(outcomes.values()),
         "outcomes": outcomes,
         "last_error": None if error is None else asdict(error),
         "cache": {
-            "read_tokens": _by(metrics, f.CACHE_READ, "provider").get(name, 0),
-            "creation_tokens": _by(metrics, f.CACHE_CREATION, "provider").get(name, 0),
+            "read_tokens": sums.read.get(name, 0),
+            "creation_tokens": sums.created.get(name, 0),
             "outcomes": cached,
             "hit_rate": _hit_rate(cached),
             "observations": sum(cached.values()),
         },
         "cost": {
-            "total_usd": _by(metrics, f.COST, "provider").get(name, 0),
-            "savings_usd": _by(metrics, f.SAVINGS, "provider").get(name, 0),
+            "total_usd": sums.cost_usd.get(name, 0),
+            "savings_usd": sums.savings_usd.get(name, 0),
         },
     }
 

@@ -13,7 +13,7 @@ from router.observers import families as f
 from router.observers.families import Family
 
 Fields = Mapping[str, object]
-Row = tuple[tuple[object, ...], object]  # label values, and the amount: None counts nothing
+Row = tuple[tuple[object, ...], object]  # label values, and the amount: what is no number counts nothing
 Rows = Callable[[Fields], Iterable[Row]]
 
 NUMBERS = (int, float)  # `int | float` would be made anew at each event
@@ -42,7 +42,12 @@ def one_if(family: Family, condition: str, *labels: str) -> Rule:
 
 def amount(family: Family, name: str, *labels: str) -> Rule:
     """Take the amount from the field `name`; one that is None is none."""
-    return Rule(family, lambda fields: ((tuple([fields.get(label) for label in labels]), fields.get(name)),))
+
+    def rows(fields: Fields) -> Iterable[Row]:
+        value = fields.get(name)
+        return () if value is None else ((tuple([fields.get(label) for label in labels]), value),)
+
+    return Rule(family, rows)
 
 
 def milliseconds(family: Family, name: str, *labels: str, only: str | None = None) -> Rule:
@@ -100,8 +105,6 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "request-complete": (
         one(f.REQUESTS, "profile", "outcome"),
         milliseconds(f.REQUEST_SECONDS, "total_ms", "profile"),
-        amount(f.INPUT_TOKENS, "input_tokens", "provider"),
-        amount(f.OUTPUT_TOKENS, "output_tokens", "provider"),
         Rule(f.SKIPPED, _skipped),
         Rule(f.CAPABILITY_DEGRADED, _left_out),
     ),
@@ -113,6 +116,10 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         milliseconds(f.ATTEMPT_SECONDS, "total_ms", "provider", "outcome"),
         milliseconds(f.TTFT_SECONDS, "ttft_ms", "provider", only="stream"),
         Rule(f.FAILURES, _failures),
+        amount(f.INPUT_TOKENS, "input_tokens", "provider"),
+        amount(f.OUTPUT_TOKENS, "output_tokens", "provider"),
+        amount(f.CACHE_READ, "cache_read_input_tokens", "provider"),
+        amount(f.CACHE_CREATION, "cache_creation_input_tokens", "provider"),
         amount(f.COST, "cost_usd", "provider"),
         amount(f.SAVINGS, "cost_savings_usd", "provider"),
     ),
@@ -125,11 +132,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "auto-router-fallthrough": (one(f.AUTO_FALLTHROUGH),),
     "demote-unhealthy-provider": (one(f.DEMOTED, "provider"),),
     "provider-key-rests": (one(f.KEY_RESTS, "provider"),),
-    "cache-observed": (
-        amount(f.CACHE_READ, "cache_read_input_tokens", "provider"),
-        amount(f.CACHE_CREATION, "cache_creation_input_tokens", "provider"),
-        one(f.CACHE_OBSERVED, "provider", "outcome"),
-    ),
+    "cache-observed": (one(f.CACHE_OBSERVED, "provider", "outcome"),),
     "capability-degraded": (Rule(f.CAPABILITY_DEGRADED, _degraded),),
     "output-filter-applied": (each(f.FILTERS, "filters"),),
     "context-budget-warning": (

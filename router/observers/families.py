@@ -146,7 +146,11 @@ def histogram(name: str, about: str, *labels: Label) -> Family:
 # requests and attempts
 REQUESTS = counter("requests", "Requests to models, by how they ended.", PROFILE, _REQUEST_OUTCOME)
 REQUEST_SECONDS = histogram("request_seconds", "From a request's arrival to its end, whoever answered.", PROFILE)
-REFUSED = counter("requests_refused", "Requests that the front refused.", Label("kind", words(ErrorKind)))
+REFUSED = counter(
+    "requests_refused",
+    "Requests that the front refused at its door, to models and to pages alike.",
+    Label("kind", words(ErrorKind)),
+)
 REQUEST_CRASHES = counter("request_crashes", "Requests that ended in a mistake of the router.")
 DISCONNECTS = counter("client_disconnects", "Clients that left early.", Label("phase", ("before-head", "midstream")))
 ATTEMPTS = counter("attempts", "Attempts at providers, by how they ended.", PROVIDER, _ATTEMPT_OUTCOME)
@@ -174,17 +178,25 @@ KEY_RESTS = counter("provider_key_rests", "Keys of a pool that were put to rest.
 # tokens and money
 INPUT_TOKENS = counter(
     "input_tokens",
-    "Input tokens of answers, and of prompts paid for in vain, as the upstream counts; else estimated if there is a price, "
-    "a limit of tokens or `usage_estimate`. Those of a cache, read or written, are not in it.",
+    "Input tokens of attempts, of those too that came to nothing and are paid for, as the upstream counts; else estimated if "
+    "there is a price, a limit of tokens or `usage_estimate`. Those of a cache, read or written, are not in it.",
     PROVIDER,
 )
-OUTPUT_TOKENS = counter("output_tokens", "Output tokens of answers, as the upstream counts, else estimated.", PROVIDER)
+OUTPUT_TOKENS = counter(
+    "output_tokens",
+    "Output tokens of attempts, of answers too that broke off or were left, as the upstream counts, else estimated.",
+    PROVIDER,
+)
 CACHE_READ = counter("cache_read_tokens", "Input tokens that the vendor had kept; not in router_input_tokens_total.", PROVIDER)
 CACHE_CREATION = counter(
     "cache_creation_tokens", "Input tokens that the vendor keeps from now on; not in router_input_tokens_total.", PROVIDER
 )
 CACHE_OBSERVED = counter(
-    "cache_observed", "Answers by what the prompt cache did for them.", PROVIDER, Label("outcome", words(CacheOutcome))
+    "cache_observed",
+    "Whole answers by what the prompt cache did for them, where that was asked for or told; those that broke off or were left "
+    "are not in it.",
+    PROVIDER,
+    Label("outcome", words(CacheOutcome)),
 )
 COST = counter("cost_usd", "What attempts have cost, USD.", PROVIDER)
 SAVINGS = counter("cost_savings_usd", "What cache reads have saved, USD.", PROVIDER)

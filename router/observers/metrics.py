@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from math import inf
+from math import inf, prod
 
 from attrs import define, field, frozen
 
@@ -18,16 +18,18 @@ from router.observers.counting import NUMBERS, RULES, Rows
 from router.observers.families import COUNTED, LATENCY_BUCKETS_S, NOBODY, OTHER, Family, Kind, Label, Names
 
 Labels = tuple[str, ...]
-MAX_ZEROS = 4  # series per name that stand at 0 from the start: rates then see the first event, and pages stay short
+# series that stand at 0 from the start: rates then see the first event, and pages stay short
+MAX_ZEROS = 5  # for each name of the configuration; 5 reasons hold a restart back
+MAX_NAMELESS_ZEROS = 32  # of a family without names; a refusal has 28 kinds
 
 
 @frozen(kw_only=True)
 class Vocabulary:
-    """The words that the configuration gives."""
+    """The words that the configuration gives; `group_of` has the group of each provider with a restart table."""
 
     providers: frozenset[str] = frozenset()
     profiles: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
+    group_of: Mapping[str, str] = field(factory=dict)
 
     def of(self, label: Label) -> frozenset[str]:
         """Return what a label can be, without the words for what is not listed."""
@@ -37,7 +39,7 @@ class Vocabulary:
             case Names.PROFILES:
                 return self.profiles
             case Names.GROUPS:
-                return self.groups
+                return frozenset(self.group_of.values())
             case listed:
                 return frozenset(listed or ())
 
@@ -71,8 +73,8 @@ class Counts:
         for held in (self.values, self.histograms):
             for labels in [labels for labels in held if not all(map(_is_in, labels, sets))]:
                 del held[labels]
-        if self.family.kind is Kind.COUNTER and self._zeros_per_name() <= MAX_ZEROS:
-            for labels in product(*map(sorted, self._closed)):
+        if self.family.kind is Kind.COUNTER:
+            for labels in self._zeros(known):
                 self.values.setdefault(labels, 0.0)
 
     def add(self, raw: tuple[object, ...], amount: object) -> None:
@@ -107,12 +109,15 @@ class Counts:
     def _close(self, raw: tuple[object, ...]) -> Labels:
         return tuple(_word(value, closed) for value, closed in zip(raw, self._closed, strict=True))
 
-    def _zeros_per_name(self) -> int:
-        count = 1
-        for label, closed in zip(self.family.labels, self._closed, strict=True):
-            count *= 1 if label.words in {Names.PROVIDERS, Names.PROFILES} else len(closed)
-        names = [label for label in self.family.labels if isinstance(label.words, Names)]
-        return count if len(names) <= 1 else MAX_ZEROS + 1
+    def _zeros(self, known: Vocabulary) -> Iterable[Labels]:
+        """Return the labels of what stands at 0 from the start: of two names together, a provider with its own group alone."""
+        names = [label.words for label in self.family.labels if isinstance(label.words, Names)]  # they stand first
+        words = [sorted(closed) for closed in self._closed[len(names) :]]
+        if prod(map(len, words)) > (MAX_ZEROS if names else MAX_NAMELESS_ZEROS):
+            return ()
+        if names == [Names.PROVIDERS, Names.GROUPS]:
+            return [(*pair, *rest) for pair in sorted(known.group_of.items()) for rest in product(*words)]
+        return product(*map(sorted, self._closed)) if len(names) <= 1 else ()
 
 
 def _word(value: object, closed: frozenset[str]) -> str:
@@ -126,18 +131,17 @@ def _is_in(word: str, words: frozenset[str]) -> bool:
     return word in words
 
 
-def no_groups(_providers: Iterable[ProviderConfig]) -> tuple[str, ...]:
+def no_group(_provider: ProviderConfig) -> None:
     """Say that nobody has a restart table."""
-    return ()
 
 
 @define(eq=False)
 class Metrics:
     """A Listener over every event, whatever the log's level. Its one writer is the loop that tells.
 
-    `groups_of` gives the groups of the restart tables of providers."""
+    `group_of` gives the group of a provider's restart table, None for one without."""
 
-    groups_of: Callable[[Iterable[ProviderConfig]], Iterable[str]] = no_groups
+    group_of: Callable[[ProviderConfig], str | None] = no_group
     _series: dict[str, Counts] = field(init=False)
     _rules: Mapping[str, tuple[tuple[Counts, Rows], ...]] = field(init=False)
 
@@ -153,7 +157,7 @@ class Metrics:
         known = Vocabulary(
             providers=frozenset(provider.name for provider in config.providers),
             profiles=frozenset(profile.name for profile in config.profiles),
-            groups=frozenset(self.groups_of(config.providers)),
+            group_of={one.name: group for one in config.providers if (group := self.group_of(one)) is not None},
         )
         self._know(known)
 

@@ -56,6 +56,8 @@ _OF_ATTEMPT = {  # field of attempt-complete -> attribute of the CLIENT span
     "profile": OUR_PROFILE,
     "outcome": OUTCOME,
     "output_tokens": OUTPUT_TOKENS,
+    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
     "cost_usd": "nursery_router.cost_usd",
 }
 _OF_EVENT = {  # what is told along a request, and what of it is an event of its span
@@ -113,6 +115,11 @@ def attempt_attributes(fields: Fields, upstream: Upstream | None, redact: Redact
     """Return those of the span of one attempt; `upstream` is None for a provider that a reload has taken away."""
     found: Attributes = {**(upstream.attributes() if upstream is not None else {OPERATION: "chat"})}
     found |= _taken(fields, _OF_ATTEMPT, redact)
+    if (fresh := fields.get("input_tokens")) is not None:
+        parts = (fresh, fields.get("cache_read_input_tokens"), fields.get("cache_creation_input_tokens"))
+        found[INPUT_TOKENS] = sum(count for count in parts if isinstance(count, int))  # cached ones included
+    if fields.get("estimated"):
+        found["nursery_router.usage_estimated"] = True
     if fields.get("stream") and (ttft_s := seconds(fields.get("ttft_ms"))) is not None:
         found[TTFT] = ttft_s
     if (reason := fields.get("reason")) is not None:
@@ -123,16 +130,6 @@ def attempt_attributes(fields: Fields, upstream: Upstream | None, redact: Redact
 def answer_attributes(request: Fields, redact: Redact) -> Attributes:
     """Return what the end of a request tells of the attempt that answered it."""
     found: Attributes = {}
-    if (fresh := request.get("input_tokens")) is not None:
-        kept = [request.get(key) for key in ("cache_read_input_tokens", "cache_creation_input_tokens")]
-        found[INPUT_TOKENS] = sum(count for count in (fresh, *kept) if isinstance(count, int))  # cached ones included
-        for name, count in zip(("cache_read", "cache_creation"), kept, strict=True):
-            if isinstance(count, int):
-                found[f"gen_ai.usage.{name}.input_tokens"] = count
-    if isinstance(output := request.get("output_tokens"), int):
-        found[OUTPUT_TOKENS] = output
-    if request.get("estimated"):
-        found["nursery_router.usage_estimated"] = True
     if isinstance(model := request.get("answered_model"), str):
         found[RESPONSE_MODEL] = redact(model)
     if isinstance(upstream_id := request.get("upstream_request_id"), str):

@@ -1,6 +1,7 @@
 """What was asked and how it went over the last 5 minutes and the last hour, per provider and over everything.
 
-A listener: attempts make a provider's figures, whole requests those over everything. Each window is a ring of buckets of
+A listener: attempts make a provider's figures, whole requests those over everything; tokens are those of attempts in both,
+since one that another provider has made good is paid for, too. Each window is a ring of buckets of
 fixed width; a bucket holds counts and two histograms, so that memory is bounded whatever comes: a name for each provider that
 is configured, MAX_NAMES at most, each with 120 buckets of 1.8 KB. Quantiles are read from the histograms and are good to a
 tenth (STEP). They cost most of a look, so what is read of a bucket or a window is kept until it changes."""
@@ -148,12 +149,12 @@ class Series:
         """Take one event in."""
         match told.name:
             case "attempt-complete" if provider := told.fields.get("provider"):
-                _count(self._buckets(str(provider), told.wall), told.fields)
-            case "request-complete":
-                provider = told.fields.get("provider")
-                buckets = self._buckets(EVERYTHING, told.wall)
+                buckets = self._buckets(str(provider), told.wall)
                 _count(buckets, told.fields)
-                _add_tokens([*buckets, *self._buckets(str(provider), told.wall)] if provider else buckets, told.fields)
+                if any(tokens := _tokens_of(told.fields)):
+                    _add_tokens([*buckets, *self._buckets(EVERYTHING, told.wall)], tokens)
+            case "request-complete":
+                _count(self._buckets(EVERYTHING, told.wall), told.fields)
             case _:
                 pass
 
@@ -170,13 +171,8 @@ class Series:
         """Forget the providers that are no longer configured."""
         self._rings = {name: rings for name, rings in self._rings.items() if name == EVERYTHING or name in providers}
 
-    def points(self, wall: float, after: int = 0) -> Iterator[Point]:
-        """Yield the points that have changed since `seq` was `after`, of every name and window; unix seconds."""
-        for name in self._rings:
-            yield from self.points_of(name, wall, after)
-
     def points_of(self, name: str, wall: float, after: int = 0) -> Iterator[Point]:
-        """Yield those of one name, of EVERYTHING too."""
+        """Yield the points of a provider or of EVERYTHING that have changed since `seq` was `after`; unix seconds."""
         for window, ring in self._rings.get(name, {}).items():
             yield from (_point(name, window, ring.width_s, one) for one in ring.living(wall) if one.changed > after)
 
@@ -209,9 +205,18 @@ def _count(buckets: Iterable[Bucket], fields: Mapping[str, object]) -> None:
             bucket.latency.add(total_ms)
 
 
-def _add_tokens(buckets: Iterable[Bucket], fields: Mapping[str, object]) -> None:
-    fresh, answered = _tokens(fields, "input_tokens"), _tokens(fields, "output_tokens")
-    read, written = _tokens(fields, "cache_read_input_tokens"), _tokens(fields, "cache_creation_input_tokens")
+def _tokens_of(fields: Mapping[str, object]) -> tuple[int, int, int, int]:
+    """Return the tokens that an attempt has used: fresh, answered, read from a cache, written to one."""
+    return (
+        _tokens(fields, "input_tokens"),
+        _tokens(fields, "output_tokens"),
+        _tokens(fields, "cache_read_input_tokens"),
+        _tokens(fields, "cache_creation_input_tokens"),
+    )
+
+
+def _add_tokens(buckets: Iterable[Bucket], tokens: tuple[int, int, int, int]) -> None:
+    fresh, answered, read, written = tokens
     for bucket in buckets:
         bucket.input_tokens += fresh
         bucket.output_tokens += answered

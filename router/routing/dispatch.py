@@ -329,6 +329,7 @@ class Walk:
         end = ended if isinstance(ended, RelayEnd) else None
         failure = end.failure if end is not None else ended if isinstance(ended, ProviderFailed) else None
         outcome = AttemptOutcome.of(is_ended=ended is not None, has_failed=failure is not None, is_midstream=end is not None)
+        used = self.trace.booked  # by this attempt: what it is booked at and what is counted of it are one
         self.upstreams.observer.event(
             "attempt-complete",
             {
@@ -341,7 +342,11 @@ class Walk:
                 "reason": None if failure is None else str(failure.reason),
                 "ttft_ms": None if committed_at is None else round(1000 * (committed_at - self._began_at), 1),
                 "total_ms": round(1000 * (now - self._began_at), 1),
-                "output_tokens": None if end is None else end.usage.output,
+                "input_tokens": used.input if used and used.has_input else None,
+                "output_tokens": used.output if used and (used.output or end) else None,
+                "cache_read_input_tokens": used.cache_read if used else None,
+                "cache_creation_input_tokens": used.cache_write if used else None,
+                "estimated": used.estimated if used else None,
                 "cost_usd": None if self._cost is None else round(self._cost.total_usd, 9),
                 "cost_savings_usd": None if self._cost is None else round(self._cost.savings_usd, 9),
                 **({} if self._span_id is None else {"span_id": self._span_id}),

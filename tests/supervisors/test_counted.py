@@ -56,7 +56,7 @@ async def test_what_a_daemon_tells_is_counted_whatever_its_log_does(tmp_path: Pa
     parts.observer.event("self-healing-restart", {"providers": ("a",), "group": "servers", "success": True})
     parts.observer.event("probe-completed", {"provider": "a", "verdict": "ok"})
 
-    assert parts.tree.views.metrics.of(f.RESTARTS).values == {("a", "servers", "ok"): 1}
+    assert parts.tree.views.metrics.of(f.RESTARTS).values == {("a", "servers", "ok"): 1, ("a", "servers", "failed"): 0}
     assert [one.event for one in parts.tree.views.recent.events()] == ["self-healing-restart", "probe-completed"]
 
 

@@ -252,7 +252,6 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
     is_bad = chance(number, 5) < (0.05 if is_slow else 0.006)
     outcome = "failed" if is_bad else "ok"
     whole = {"provider": provider, "outcome": outcome, "stream": True, "ttft_ms": ttft, "total_ms": total}
-    yield Told(0, wall, logging.DEBUG, "attempt-complete", whole)
     cached = int(9000 * chance(number, 6)) if provider == "claude" else 0
     tokens = {
         "input_tokens": int(700 + 5200 * chance(number, 7)),
@@ -260,6 +259,7 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
         "cache_read_input_tokens": cached,
         "cache_creation_input_tokens": cached // 12,
     }
+    yield Told(0, wall, logging.DEBUG, "attempt-complete", {**whole, **tokens})
     yield Told(0, wall, logging.INFO, "request-complete", {**whole, "outcome": "upstream" if is_bad else "ok", **tokens})
 
 

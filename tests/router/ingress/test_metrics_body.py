@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import orjson
+from attrs import evolve
 
+from router.domain.health import ProviderStatus
+from router.domain.told import Told
 from router.ingress.metrics_body import Watched, metrics_body
+from router.ingress.status_report import StatusReport
+from router.observers.families import Family
 from router.observers.fanout import Fanout
-from router.observers.metrics import Metrics
+from router.observers.metrics import Counts, Metrics
 from router.observers.recent import Recent
 from tests.builders import RememberingObserver, a_config, a_profile, a_provider
 from tests.e2e.front_harness import STARTED_AT, Facts
@@ -29,6 +35,46 @@ OF_OLD = (
     "name attempts outcomes last_error cache cost",
     "default_profile allow_paid display_timezone providers profiles",
 )
+
+
+class CountedLooks(Metrics):
+    """Metrics that count how often somebody reads a family."""
+
+    looks = 0
+
+    def of(self, family: Family) -> Counts:
+        self.looks += 1
+        return super().of(family)
+
+
+class Many(Facts):
+    """A report of so many providers."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def report(self) -> StatusReport:
+        one = super().report()
+        (local,) = one.providers
+        return evolve(one, providers=tuple(evolve(local, status=ProviderStatus(name=name)) for name in self.names))
+
+
+def looks_at(count: int) -> int:
+    """Return how often the families are read for a page about so many providers."""
+    names = [f"p{number}" for number in range(count)]
+    config, metrics = a_config(*map(a_provider, names), profiles=[a_profile(*names)]), CountedLooks()
+    metrics.configure(config)
+    for name in names:
+        metrics.told(Told(1, 0.0, 10, "attempt-complete", {"provider": name, "outcome": "ok", "cost_usd": 1.0}))
+    watched = Watched(source=Many(names), config=lambda: config, metrics=metrics, recent=Recent(), unix_now=float)
+
+    page: Any = metrics_body(watched, wall=STARTED_AT + timedelta(seconds=5))
+
+    assert [(one["name"], one["attempts"], one["cost"]["total_usd"]) for one in page["providers"]] == [
+        (name, 1, 1) for name in names
+    ]
+    return metrics.looks
 
 
 def body_after(*events: tuple[str, dict[str, object]], base_url: str = "http://127.0.0.1:1/v1") -> dict[str, Any]:
@@ -56,6 +102,10 @@ def test_the_keys_of_old_are_all_there_before_anything_was_counted() -> None:
     assert page["providers"][0]["cache"]["hit_rate"] is None
 
 
+def test_the_families_are_summed_up_as_often_for_many_providers_as_for_one() -> None:
+    assert looks_at(40) == looks_at(1)
+
+
 def test_requests_and_attempts_are_told_apart() -> None:
     failed: dict[str, object] = {"outcome": "failed", "reason": "timeout"}
     page = body_after(
@@ -72,7 +122,20 @@ def test_the_hit_rate_leaves_out_what_nobody_told() -> None:
     page = body_after(*(("cache-observed", {"outcome": outcome, "cache_read_input_tokens": 10}) for outcome in outcomes))
 
     cache = page["providers"][0]["cache"]
-    assert (cache["hit_rate"], cache["observations"], cache["read_tokens"]) == (0.5, 5, 50)
+    assert (cache["hit_rate"], cache["observations"]) == (0.5, 5)
+
+
+def test_cached_tokens_are_those_of_attempts_however_they_ended() -> None:
+    used: dict[str, object] = {"cache_read_input_tokens": 10, "cache_creation_input_tokens": 3}
+    page = body_after(
+        ("attempt-complete", {"outcome": "cancelled", **used}),
+        ("attempt-complete", {"outcome": "ok", **used}),
+        ("cache-observed", {"outcome": "cache_hit", **used}),
+    )
+
+    cache = page["providers"][0]["cache"]
+    assert (cache["read_tokens"], cache["creation_tokens"], cache["observations"]) == (20, 6, 1)
+    assert page["counters"]["cache_read_tokens"] == {"local": 20}
 
 
 def test_the_last_error_and_the_recent_events_are_told_flat() -> None:

@@ -77,6 +77,13 @@ def test_so_have_money_and_the_tree(wanted: str) -> None:
     assert any(f"router_{wanted}" in query for query in QUERIES)
 
 
+def test_a_request_that_is_turned_away_at_the_door_is_in_a_panel_and_in_an_alert() -> None:
+    turned_away = 'kind=~"over_capacity|shutting_down"'  # they have no `router_requests_total`: nobody has read them
+
+    assert any("router_requests_refused_total" in query and turned_away in query for query in QUERIES)
+    assert f"router_requests_refused_total{{{turned_away}}}" in ALERTS
+
+
 def test_grafanas_own_types_take_the_whole_file() -> None:
     register_default_plugins()
 

@@ -53,6 +53,8 @@ def test_a_name_says_what_it_counts(family: Family) -> None:
 def test_each_counted_family_has_a_rule_and_only_closed_labels(family: Family) -> None:
     assert any(rule.family is family for rules in RULES.values() for rule in rules)
     assert all(isinstance(label.words, Names) or label.words for label in family.labels)
+    are_names = [isinstance(label.words, Names) for label in family.labels]
+    assert are_names == sorted(are_names, reverse=True)  # they stand first: `Counts` counts on it
 
 
 def test_each_rule_is_of_an_event_that_there_is() -> None:

@@ -10,7 +10,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_format
 
 from router.config.schema import RouterConfig
+from router.domain.health_events import RefusalReason
 from router.domain.told import Told
+from router.errors import ErrorKind
 from router.observers import families as f
 from router.observers import state_families as s
 from router.observers.counting import RULES
@@ -105,12 +107,34 @@ def test_who_was_left_out_is_counted_with_the_reason() -> None:
 
 def test_a_restart_is_counted_for_each_provider_of_its_group() -> None:
     fanout, metrics = counting("a", "b")
-    metrics.groups_of = lambda providers: {provider.name + "'s" for provider in providers}
+    metrics.group_of = lambda _provider: "gpu"
     metrics.configure(config_of("a", "b"))
 
-    fanout.event("self-healing-restart", {"providers": ("a", "b"), "group": "a's", "success": False})
+    fanout.event("self-healing-restart", {"providers": ("a", "b"), "group": "gpu", "success": False})
 
-    assert metrics.of(f.RESTARTS).values == {("a", "a's", "failed"): 1, ("b", "a's", "failed"): 1}
+    assert {labels for labels, count in metrics.of(f.RESTARTS).values.items() if count} == {
+        ("a", "gpu", "failed"),
+        ("b", "gpu", "failed"),
+    }
+
+
+def test_a_rate_sees_the_first_restart_of_each_provider_in_its_own_group_and_the_first_that_was_held_back() -> None:
+    metrics = Metrics(lambda provider: {"a": "gpu", "b": "cpu"}.get(provider.name))
+
+    metrics.configure(config_of("a", "b", "c"))
+
+    held_back = {(name, str(reason)): 0.0 for name in "abc" for reason in RefusalReason}
+    assert metrics.of(f.RESTARTS_SUPPRESSED).values == held_back
+    assert metrics.of(f.RESTARTS).values == {
+        ("a", "gpu", "ok"): 0,
+        ("a", "gpu", "failed"): 0,
+        ("b", "cpu", "ok"): 0,
+        ("b", "cpu", "failed"): 0,
+    }
+
+
+def test_a_rate_sees_the_first_request_that_is_turned_away() -> None:
+    assert Metrics().of(f.REFUSED).values == {(kind,): 0 for kind in ErrorKind}
 
 
 def test_series_of_a_provider_that_a_reload_took_away_go_and_those_of_a_new_one_begin_at_zero() -> None:
@@ -139,7 +163,7 @@ def test_a_gauge_holds_what_was_told_last() -> None:
 def test_what_is_no_amount_counts_nothing(amount: object) -> None:
     fanout, metrics = counting("a")
 
-    fanout.event("request-complete", {"provider": "a", "output_tokens": amount})
+    fanout.event("attempt-complete", {"provider": "a", "output_tokens": amount})
 
     assert sum(metrics.of(f.OUTPUT_TOKENS).values.values()) == (1 if amount is True else 0)
 
