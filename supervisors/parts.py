@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from router.assembly import Deployed, Tree
 from router.config.redact import LiveRedactor
 from router.config.schema import LoadedConfig, ProbeConfig, ProviderConfig, RouterConfig
-from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
+from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
 from router.domain.health_rows import from_row, is_news, to_row
@@ -211,7 +211,7 @@ class _Late:
     async def reload_now(self) -> ReloadOutcome:
         result = await self.get().reloader.ask_and_wait()
         generation = self.get().deployed.number
-        return ReloadOutcome(result=ReloadVerdict(result.outcome), generation=generation, messages=result.detail)
+        return ReloadOutcome(result=result.outcome, generation=generation, messages=result.detail)
 
     def process_ended(self, providers: tuple[str, ...], message: str) -> None:
         for cell in self.get().board.cells():
