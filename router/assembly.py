@@ -127,11 +127,6 @@ class Deployed:
         _warn_of_unsuitable(deployed.current.generation)
         return deployed
 
-    @property
-    def retired(self) -> int:
-        """How many older generations are still open: they answer requests, or have just ended."""
-        return len(self._retired)
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope by the generation that is at work now."""
         if scope["type"] == "lifespan":  # as long as the daemon: no request, and no reason to keep the first generation
