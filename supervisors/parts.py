@@ -225,7 +225,7 @@ class _Late:
         parts = self.get()
         facts = parts.keeper.facts.values()
         given_up = tuple(one.name for one in facts if one.state is ChildState.EXHAUSTED and not one.name.startswith("provider/"))
-        disks = (*(("state",) if parts.state.status().is_degraded else ()), *parts.sinks.degraded)
+        disks = (*(("state",) if parts.state.is_degraded else ()), *parts.sinks.degraded)
         last = parts.reloader.last
         return DaemonReport(
             degraded=tuple(dict.fromkeys((*disks, *given_up))),

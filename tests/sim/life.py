@@ -260,7 +260,7 @@ class Life:
             now=trio.current_time,
             crashes=self.crashes,
             told=self.told,
-            pending=lambda: daemon.parts.state.status().pending,
+            pending=lambda: daemon.parts.state.sink_report().pending,
         )
         self._follow(daemon)
         async with trio.open_nursery() as nursery:
