@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import Usage
 from router.domain.outcome import AttemptOutcome
-from router.domain.spend import Cost
+from router.domain.spend import Cost, booked_usd
 from router.domain.trace_context import new_span_id
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import AttemptHandle, Observer, OutcomeSink, Provider, Spending, UpstreamCall
@@ -342,8 +342,8 @@ class Walk:
                 "ttft_ms": None if committed_at is None else round(1000 * (committed_at - self._began_at), 1),
                 "total_ms": round(1000 * (now - self._began_at), 1),
                 "output_tokens": None if end is None else end.usage.output,
-                "cost_usd": None if self._cost is None else round(self._cost.total_usd, 9),
-                "cost_savings_usd": None if self._cost is None else round(self._cost.savings_usd, 9),
+                "cost_usd": None if self._cost is None else booked_usd(self._cost.total_usd),
+                "cost_savings_usd": None if self._cost is None else booked_usd(self._cost.savings_usd),
                 **({} if self._span_id is None else {"span_id": self._span_id}),
             },
         )
