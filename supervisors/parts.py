@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from router.assembly import Deployed, Tree
 from router.config.redact import LiveRedactor
-from router.config.schema import LoadedConfig, ProbeConfig, ProviderConfig, RouterConfig
+from router.config.schema import LoadedConfig, ProviderConfig, RouterConfig
 from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
@@ -194,9 +194,6 @@ class _Late:
     def config(self) -> RouterConfig:
         return self.get().loaded.config
 
-    def probe_settings(self) -> ProbeConfig:
-        return self.config().probe
-
     def found_late(self, opened: Opened) -> None:
         """Take up what was spent where the file could be opened only now; health is learnt anew meanwhile."""
         parts = self.get()
@@ -269,7 +266,7 @@ def build(
         on_unasked_end=late.process_ended,
         is_stopping=lambda: drain.is_started,
     )
-    probing = _probing(late, config, seams, processes)
+    probing = _probing(late, seams, processes)
     tree = Tree(
         health=board,
         sink=board,
@@ -320,7 +317,7 @@ def _known(config: RouterConfig) -> Known:
     return Known(providers=[provider.name for provider in config.providers], groups=group_ids(config.providers))
 
 
-def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Processes) -> Probing:
+def _probing(late: _Late, seams: Seams, processes: Processes) -> Probing:
     prober = HttpProber(
         config=late.config,
         provider_of=late.provider,
@@ -328,15 +325,11 @@ def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Process
     )
     return Probing(
         prober=prober,
-        settings=lambda: _probe_settings(late, config),
+        settings=lambda: late.config().probe,
         wall=seams.wall,
         is_ready=processes.is_ready,
         glance=OllamaWatch(provider_of=late.provider, learn=late.learn_state).glance,
     )
-
-
-def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
-    return first.probe if late.parts is None else late.probe_settings()
 
 
 def _views(fanout: Fanout, redactor: LiveRedactor) -> Views:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
+from functools import partial
 
 import trio
 from attrs import define, field, frozen
@@ -78,14 +79,10 @@ class Probes:
     observer: Observer
     _schedules: dict[str, Schedule] = field(factory=dict, init=False)
     _told_models: dict[str, str] = field(factory=dict, init=False)  # the last model that was not the configured one
-    _slots: trio.CapacityLimiter = field(init=False)
+    _slots: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1), init=False)  # as many as `_reconcile` says
     _touched: trio.Event = field(factory=trio.Event, init=False)
     _is_on: bool = field(default=False, init=False)
-    _interval_s: float = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._slots = trio.CapacityLimiter(self.probing.settings().parallel)
-        self._interval_s = self.probing.settings().interval_s
+    _interval_s: float = field(default=0.0, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep one task per provider of the board while `[probe].enabled`, until cancelled. Started with them."""
