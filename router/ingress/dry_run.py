@@ -25,8 +25,8 @@ from router.ingress.rank_facts import rank_facts
 from router.ingress.routes import ModelRoute, Operation, find_target
 from router.ingress.turn import Turn
 from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
-from router.providers.remedies import Refused
-from router.providers.slots import ID_SLOT, slot_of
+from router.providers.remedies import RefusedFeatures
+from router.providers.slot_affinity import ID_SLOT, slot_of
 from router.routing.budget import Books, Caps, accounts_of, cap_over
 from router.routing.capability_gate import fit
 from router.routing.continuation import prefill_style, prefilled
@@ -203,7 +203,7 @@ class DryRun:
         """Return how the request is put to one provider. Raises InvalidRequest where it cannot be."""
         provider, forced = self.providers[config.name], turn.forced(config)
         call = turn.call(provider, config, cut=budget)
-        body = provider.bodies.encode(call, Refused())
+        body = provider.bodies.encode(call, RefusedFeatures())
         is_relayed = call.same_dialect_body is not None
         rules = turn.staging(config).rules
         return Putting(

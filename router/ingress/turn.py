@@ -16,8 +16,8 @@ from router.errors import InvalidRequest
 from router.guards.context_budget import BudgetVerdict, apply, client_indices, usable_window
 from router.guards.drift import tools_expected
 from router.guards.repair_rules import RepairRules
-from router.guards.tokens import Calibration, count_tokens_body
-from router.ingress.choosing import Asking, choose_profile
+from router.guards.tokens import Weights, count_tokens_body
+from router.ingress.choosing import AskedRequest, choose_profile
 from router.ingress.generation import Generation
 from router.ingress.question import TOLD_SESSIONS, Question, says_nothing
 from router.ingress.routes import ModelRoute
@@ -66,7 +66,7 @@ class Turn:
     _is_validated: bool = False
 
     @classmethod
-    def read(cls, generation: Generation, exchange: Asking, route: ModelRoute, body: bytes) -> Turn:
+    def read(cls, generation: Generation, exchange: AskedRequest, route: ModelRoute, body: bytes) -> Turn:
         """Return the request of one exchange. Raises InvalidRequest and its leaves."""
         question = Question.read(generation.dialects, route, body)
         view = question.view
@@ -273,7 +273,7 @@ class Turn:
         """Return the context window of a provider, in tokens."""
         return self.generation.capabilities[config.name].window
 
-    def weights(self, config: ProviderConfig) -> Calibration:
+    def weights(self, config: ProviderConfig) -> Weights:
         """Return how a provider counts tokens, as far as it has told."""
         return self.generation.memory.calibrations.weights(config.name)
 
