@@ -13,9 +13,10 @@ from pathlib import Path
 import trio
 from attrs import define, field, frozen
 
-from router.assembly import Deployed, Tree
+from router.assembly import TreePorts
 from router.config.redact import LiveRedactor
 from router.config.schema import LoadedConfig, ProviderConfig, RouterConfig
+from router.deployed import Deployed
 from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
@@ -101,7 +102,7 @@ class Parts:
     probes: Probes
     flush: Flush
     reloader: Reloader
-    tree: Tree
+    ports: TreePorts
     deployed: Deployed
     exporting: telemetry.Closers  # called last of all
 
@@ -170,7 +171,7 @@ class Parts:
             "generation": self.deployed.number,
             "attempts": dict(self.board.in_flight()),
             "providers": {cell.name: {"health": cell.health.state, "admission": cell.health.admission} for cell in cells},
-            "processes": dict(self.tree.processes()),
+            "processes": dict(self.ports.processes()),
             "supervisors": {name: str(facts.state) for name, facts in self.keeper.facts.items()},
         }
 
@@ -200,7 +201,7 @@ class _Late:
         parts.ledger.resume(restore(opened.rows, _known(parts.loaded.config)).spend)
 
     def learn_state(self, provider: str, state: ServerState | None) -> None:
-        self.get().tree.memory.servers.learn(provider, state)
+        self.get().ports.memory.servers.learn(provider, state)
 
     async def probe_now(self, provider: str) -> ProbeResult:
         return await self.get().probes.probe_now(provider)
@@ -267,7 +268,7 @@ def build(
         is_stopping=lambda: drain.is_started,
     )
     probing = _probing(late, seams, processes)
-    tree = Tree(
+    ports = TreePorts(
         health=board,
         sink=board,
         backends=processes,
@@ -283,7 +284,7 @@ def build(
         live=LiveRequests(redact=redactor.redact),
         record=sinks.capture.writer.put,
         is_exported=telemetry.is_wanted(loaded),
-        sources=seams.sources(),
+        outside=seams.outside(),
     )
     late.parts = Parts(
         observer=fanout,
@@ -305,8 +306,8 @@ def build(
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
         flush=CacheFlusher(provider_of=late.provider),
         reloader=Reloader(seen=source.stamp(), redact=redactor.redact),
-        tree=tree,
-        deployed=Deployed.of(loaded, tree),
+        ports=ports,
+        deployed=Deployed.of(loaded, ports),
         exporting=telemetry.begin(fanout, loaded, redactor, late.configured),
     )
     return late.parts

@@ -290,8 +290,8 @@ class Life:
         self.queues = Queues(
             calls=world.calls,
             configs=self.told.configs,
-            waiting=lambda: parts.tree.fairness.waiting,
-            running=lambda: parts.tree.fairness.running,
+            waiting=lambda: parts.ports.fairness.waiting,
+            running=lambda: parts.ports.fairness.running,
             broken=self.broken,
             now=trio.current_time,
         )

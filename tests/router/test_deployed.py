@@ -11,9 +11,10 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from router.assembly import Deployed, Sources, Tree
+from router.assembly import Outside, TreePorts
 from router.config.schema import AdaptiveConfig, LimitsConfig, LoadedConfig, ProviderConfig, RoutingConfig
 from router.config.secret import Secret, Secrets
+from router.deployed import Deployed
 from router.domain.told import Told
 from router.guards.calibration import CalibrationState
 from router.ingress.drain import Drain
@@ -73,7 +74,7 @@ async def a_world(
     loaded = loaded or a_file(*providers)
     for name, policy in health_policies(loaded.config).items():
         board.add(name, policy)
-    tree = Tree(
+    tree = TreePorts(
         health=board,
         sink=board,
         backends=Leases(),
@@ -82,7 +83,7 @@ async def a_world(
         in_flight=board.in_flight,
         processes=dict,
         control=Operators(),
-        sources=Sources(dial=upstreams.dial),
+        outside=Outside(dial=upstreams.dial),
     )
     deployed = Deployed.of(loaded, tree)
     await nursery.start(deployed.tidy_connections)
@@ -321,7 +322,7 @@ async def test_a_profile_for_agents_with_a_model_unfit_for_them_is_warned_of_at_
 
 async def test_the_figures_of_a_provider_that_was_taken_away_are_forgotten(nursery: trio.Nursery) -> None:
     world = await a_world(nursery, at(OLD, "old"), at(KEPT, "kept"))
-    series = world.deployed.tree.views.series
+    series = world.deployed.ports.views.series
     for name in ("old", "kept"):
         series.told(Told(1, 0.0, logging.DEBUG, "attempt-complete", {"provider": name, "outcome": "ok"}))
 
