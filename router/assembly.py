@@ -26,15 +26,13 @@ from router.ingress.routes import ModelRoute, Operation
 from router.observers.capture import Capture
 from router.observers.views import Views
 from router.ports import Backends, Control, HealthView, Observer, OutcomeSink, Spending
-from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider, own_version
+from router.providers.adapter import HttpProvider, build_provider, own_version
 from router.providers.h1 import Dial
 from router.routing.dispatch import Upstreams
 from router.routing.limits import Fairness
 from router.routing.memory import Memory
-from router.routing.profile import ProfileTable
 from router.routing.unbooked import Unbooked
 from router.wire.dialect import Minting
-from router.wire.registry import DIALECTS
 
 
 def no_budget(_provider: str) -> RestartBudget | None:
@@ -103,13 +101,9 @@ def assemble(loaded: LoadedConfig, ports: TreePorts, cold: ColdApp, previous: As
     providers = {p.name: _provider(p, loaded, ports, previous) for p in config.providers}
     generation = Generation(
         config=config,
-        profiles={profile.name: profile for profile in config.profiles},
-        table=ProfileTable.of(config),
-        dialects=DIALECTS,
         upstreams=Upstreams(
             providers=providers,
             configs={provider.name: provider for provider in config.providers},
-            dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
             sink=ports.sink,
             spending=ports.spending,
             observer=ports.observer,

@@ -24,7 +24,7 @@ from router.ingress.guarding import budget_verdict, tool_verdict
 from router.ingress.rank_facts import rank_facts
 from router.ingress.routes import ModelRoute, Operation, find_target
 from router.ingress.turn import Turn
-from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
+from router.providers.adapter import HttpProvider, build_provider
 from router.providers.remedies import RefusedFeatures
 from router.providers.slot_affinity import ID_SLOT, slot_of
 from router.routing.budget import Books, Caps, accounts_of, cap_over
@@ -33,7 +33,6 @@ from router.routing.continuation import prefill_style, prefilled
 from router.routing.cost import costs_money, estimate_usd, price_of
 from router.routing.dispatch import Upstreams
 from router.routing.explanation import Costing, Explanation, ProviderView, Putting, Way
-from router.routing.profile import ProfileTable
 from router.routing.unbooked import Unbooked
 from router.wire.anthropic.deferred_tools import Deferral, decide, has_deferred
 from router.wire.dialect import Minting
@@ -127,13 +126,9 @@ class DryRun:
         providers = {p.name: build_provider(p, loaded.secrets, NoServers(), unheard) for p in config.providers}
         generation = Generation(
             config=config,
-            profiles={profile.name: profile for profile in config.profiles},
-            table=ProfileTable.of(config),
-            dialects=DIALECTS,
             upstreams=Upstreams(
                 providers=providers,
                 configs={provider.name: provider for provider in config.providers},
-                dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
                 sink=unheard,
                 spending=NothingSpent(caps=caps, costly=costly),
                 observer=unheard,

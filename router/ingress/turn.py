@@ -39,6 +39,7 @@ from router.routing.session import AgentTag, agent_of, seen_class, session_key
 from router.wire.anthropic.deferred_tools import refuse_deferred
 from router.wire.dialect import Dialect, EventEncoder, ReplyOptions
 from router.wire.message_cut import cut_messages
+from router.wire.registry import DIALECTS
 from router.wire.shape import as_integer
 from router.wire.splice import Splicer
 from router.wire.touch import Touches
@@ -68,7 +69,7 @@ class Turn:
     @classmethod
     def read(cls, generation: Generation, exchange: AskedRequest, route: ModelRoute, body: bytes) -> Turn:
         """Return the request of one exchange. Raises InvalidRequest and its leaves."""
-        question = Question.read(generation.dialects, route, body)
+        question = Question.read(DIALECTS, route, body)
         view = question.view
         session = session_key(exchange.headers, view) if generation.keeps_sessions else None
         agent = agent_of(exchange.headers, {key: view.get(key) for key in TOLD_SESSIONS})
@@ -77,7 +78,7 @@ class Turn:
         choice, counted_tokens = choose_profile(generation, exchange, question, session)
         return cls(
             generation=generation,
-            dialect=generation.dialects[route.dialect],
+            dialect=DIALECTS[route.dialect],
             body=body,
             question=question,
             headers=exchange.headers,
@@ -325,7 +326,7 @@ class Turn:
 
     def dialect_of(self, config: ProviderConfig) -> Dialect:
         """Return what a provider speaks."""
-        return self.generation.upstreams.dialects[config.name]
+        return self.generation.upstreams.dialect_of(config.name)
 
     def _for_one(self) -> dict[str, Any]:
         """Return the body as one that asks for one answer: how many there are to be changes nothing else of it."""
