@@ -13,8 +13,7 @@ from attrs import evolve, frozen
 
 from router.cli import EXIT_CONFIG, EXIT_FAILED, EXIT_USAGE, config_options, end_with_mistakes, load_or_end
 from router.config.env_files import read_env_files
-from router.config.load import Surroundings as LoadSurroundings
-from router.config.load import load
+from router.config.load import Surroundings, load
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving, tell_on_stderr
 from router.config.origin import resolve_config_path
@@ -148,10 +147,10 @@ def _load_or_end(options: ServeOptions, *, as_json: bool) -> LoadedConfig:
 def _visit(loaded: LoadedConfig, text: str, environ: Mapping[str, str], wanted: Wanted, teller: Teller) -> None:
     import trio
 
-    from router.doctor.visit import Surroundings, Visit
+    from router.doctor.visit import ThisMachine, Visit
     from router.onboarding.service_install import systemctl, unit_directory
 
-    around = Surroundings(environ=environ, here=Path.cwd(), units=unit_directory(environ), systemctl=systemctl)
+    around = ThisMachine(environ=environ, here=Path.cwd(), units=unit_directory(environ), systemctl=systemctl)
     visit = Visit(loaded=loaded, text=text, around=around, tell=teller.tell, step=teller.step)
     with teller.working():
         trio.run(visit.run, wanted)
@@ -164,7 +163,7 @@ def _change(loaded: LoadedConfig, old: str, environ: Mapping[str, str], findings
 
     try:
         new = patched(old, findings)
-        load(new.removeprefix("\ufeff"), path=loaded.path, around=LoadSurroundings(environ=environ, needs_tokens=False))
+        load(new.removeprefix("\ufeff"), path=loaded.path, around=Surroundings(environ=environ, needs_tokens=False))
     except ValueError as error:
         return _Change(fault=f"{loaded.path} {error}")
     except ConfigError as error:

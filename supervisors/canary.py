@@ -12,6 +12,7 @@ import orjson
 import trio
 from attrs import field, frozen
 
+from router.config.address import asked_host
 from router.domain.request import DialectName
 from router.errors import ProviderFailed
 from router.ports import Observer
@@ -23,7 +24,6 @@ WITHIN_S = 5.0  # for the whole answer (supervision.md 21.1); it takes 4 ms wher
 PER_WATCHDOG = 3  # two may be lost before the third of the service manager's intervals is over
 _PATH = "/v1/chat/completions"
 _OK = 200
-_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a listener on every address is asked at
 
 
 class CanaryFailed(Exception):
@@ -61,7 +61,7 @@ class Canary:
         head = {"host": authority(self.host_header, self.port), "content-type": "application/json", "connection": "close"}
         lines = (*head.items(), *self.headers)
         return HttpRequest(
-            url=f"http://{authority(_UNSPECIFIED.get(self.host, self.host), self.port)}{_PATH}",
+            url=f"http://{authority(asked_host(self.host), self.port)}{_PATH}",
             headers=tuple((name.encode(), value.encode()) for name, value in lines),
             timeouts=HttpTimeouts(connect_s=WITHIN_S, head_s=WITHIN_S, idle_s=WITHIN_S),
             content=orjson.dumps(document),

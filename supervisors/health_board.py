@@ -28,6 +28,7 @@ from router.domain.health_events import (
 from router.domain.health_step import next_due, step
 from router.errors import ProviderFailed
 from router.ports import Observer
+from supervisors.pulse import Pulse
 from supervisors.seams import Random, SystemRandom, SystemWallClock, WallClock
 
 RowChanged = Callable[[str, Health], None]
@@ -48,8 +49,8 @@ class Cell:
     on_applied: Applied | None = None
     in_flight: int = 0
     is_retired: bool = False  # the board has it no more: what is still reported to it changes and tells nothing
-    _changed: trio.Event = field(factory=trio.Event)
-    _anew: trio.Event = field(factory=trio.Event)
+    _changed: Pulse = field(factory=Pulse)
+    _anew: Pulse = field(factory=Pulse)
 
     @property
     def name(self) -> str:
@@ -64,12 +65,12 @@ class Cell:
     @property
     def anew(self) -> trio.Event:
         """Set when an operator or a new configuration has spoken about the provider next."""
-        return self._anew
+        return self._anew.next
 
     @property
     def changed(self) -> trio.Event:
         """Set at the next change; take it before you look at the value, then wait for it."""
-        return self._changed
+        return self._changed.next
 
     def apply(self, event: HealthEvent) -> None:
         """Run the reducer and publish what it says. Never waits; a crash of the rule leaves the old value."""
@@ -84,8 +85,7 @@ class Cell:
             self.on_change(self.name, done.health)
             self.touch()
         if isinstance(event, Operated | Reloaded):
-            spoken, self._anew = self._anew, trio.Event()
-            spoken.set()
+            self._anew.touch()
         if self.on_applied is not None:
             self.on_applied(self, event, old)
 
@@ -118,8 +118,7 @@ class Cell:
 
     def touch(self) -> None:
         """Wake who waits for the cell, so that it looks at the value again."""
-        old, self._changed = self._changed, trio.Event()
-        old.set()
+        self._changed.touch()
 
     def next_due(self) -> float:
         """Return when a Tick is due, trio clock."""
@@ -177,12 +176,12 @@ class HealthBoard:
     on_quarantine: RowChanged = _keep_nothing
     on_applied: Applied | None = None
     _cells: dict[str, Cell] = field(factory=dict)
-    _members_changed: trio.Event = field(factory=trio.Event)
+    _members: Pulse = field(factory=Pulse)
 
     @property
     def members_changed(self) -> trio.Event:
         """Set when a cell comes or goes; take it before you look at `cells`."""
-        return self._members_changed
+        return self._members.next
 
     def add(
         self, provider: str, policy: HealthPolicy, *, unconfigured: Unconfigured | None = None, health: Health | None = None
@@ -200,7 +199,7 @@ class HealthBoard:
             on_quarantine=self.on_quarantine,
         )
         self._cells[provider] = cell
-        self._touch_members()
+        self._members.touch()
         return cell
 
     def renew(self, provider: str, policy: HealthPolicy, *, unconfigured: Unconfigured | None = None) -> Cell:
@@ -216,7 +215,7 @@ class HealthBoard:
     def remove(self, provider: str) -> None:
         """Forget a provider that is no longer configured; who still holds the cell reports to nobody."""
         self._cells.pop(provider).is_retired = True
-        self._touch_members()
+        self._members.touch()
 
     def reorder(self, names: Iterable[str]) -> None:
         """Put the cells into the order of the configuration."""
@@ -225,10 +224,6 @@ class HealthBoard:
     def _detached(self, provider: str) -> Cell:
         """Return a cell that nobody reads, for a request that began when the provider was still configured."""
         return HealthBoard(observer=self.observer, wall=self.wall, random=self.random).add(provider, HealthPolicy())
-
-    def _touch_members(self) -> None:
-        old, self._members_changed = self._members_changed, trio.Event()
-        old.set()
 
     def cell(self, provider: str) -> Cell:
         """Return a provider's cell. Raises KeyError."""

@@ -8,6 +8,7 @@ from router.config.schema import ProfileConfig, ProviderConfig, RouterConfig
 from router.domain.health import HealthPolicy
 
 THRESHOLD = 3  # of a provider that no profile lists
+PROBE_INITIAL_S, PROBE_MAX_S = 30.0, 300.0  # of the same
 RESTART_TIMEOUT_S = 30.0  # of the same
 
 
@@ -23,8 +24,8 @@ def health_policy(provider: ProviderConfig, config: RouterConfig) -> HealthPolic
     return HealthPolicy(
         threshold=provider.health_threshold or min((p.backend_health_threshold for p in listing), default=THRESHOLD),
         excludes=any(profile.backend_health_action == "exclude" for profile in listing),
-        probe_initial_s=min((p.recovery_probe_initial_s for p in listing), default=30.0),
-        probe_max_s=min((p.recovery_probe_max_s for p in listing), default=300.0),
+        probe_initial_s=min((p.recovery_probe_initial_s for p in listing), default=PROBE_INITIAL_S),
+        probe_max_s=min((p.recovery_probe_max_s for p in listing), default=PROBE_MAX_S),
         auth_cooldown_s=config.routing.auth_cooldown_s,
         can_restart=restart is not None,
         after_probes=1 if restart is None else restart.after_probes,

@@ -16,7 +16,7 @@ from math import inf
 from typing import NoReturn
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from router.domain.control import SinkReport
 from router.errors import StateFailed
@@ -30,23 +30,6 @@ FLUSH_LINES = 500  # a burst is written sooner: it would fill the buffer
 BATCH_LINES = 1000  # in one call of the file, so that a hanging disk holds back no more
 MAX_BUFFER_BYTES = 8 * 1024 * 1024  # while the disk fails: some 16,000 lines of 500 bytes
 LINE_COST_BYTES = 64  # what a line takes in memory beside its bytes
-
-
-@frozen(kw_only=True)
-class LinesStatus:
-    """How one file is doing, for `/status` and `/healthz`: `is_degraded` puts `part` into `degraded`.
-
-    `pending` lines are in memory alone; `dropped_total` could not be kept; `error` is why the last write failed, "" after
-    one that succeeded; `failing_since_wall` is since when, unix seconds."""
-
-    part: str
-    path: str
-    is_on: bool = False
-    is_degraded: bool = False
-    error: str = ""
-    failing_since_wall: float | None = None
-    pending: int = 0
-    dropped_total: int = 0
 
 
 @define(kw_only=True, eq=False)
@@ -91,6 +74,11 @@ class JsonlWriter:
         """Whether lines are kept."""
         return self._is_on
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether lines are kept in memory alone."""
+        return self._disk.is_degraded and self._is_on
+
     def configure(self, limits: Limits | None) -> None:
         """Keep lines from now on, within these limits, or none with None; what was put before is written all the same."""
         if limits is None and self._is_on:
@@ -127,19 +115,6 @@ class JsonlWriter:
     def degrade(self) -> None:
         """Go on in memory alone: `run` tries again every 30 s from here on, and raises no more for the disk."""
         self._disk.degrade()
-
-    def status(self) -> LinesStatus:
-        """Return how the file is doing."""
-        return LinesStatus(
-            part=self.part,
-            path=self.file.path,
-            is_on=self._is_on,
-            is_degraded=self._disk.is_degraded and self._is_on,
-            error=self._disk.error,
-            failing_since_wall=self._disk.failing_since_wall,
-            pending=len(self._lines),
-            dropped_total=self._dropped_total,
-        )
 
     def sink_report(self) -> SinkReport:
         """Return how far the file is behind."""

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from router.errors import StateFailed
 from router.ports import Observer
-from supervisors.policies import ChildSpec, OnExhausted, Restart, is_exhausted, restart_delay_s
+from supervisors.policies import ChildSpec, OnExhausted, is_exhausted, restart_delay_s
 
 QUICK_S = 1.0  # a crash this soon after the start, three times at one place, is poison in the state
 POISON_CRASHES = 3
@@ -142,7 +142,7 @@ class Keeper:
         run.facts.state = ChildState.RUNNING
         while True:
             end = await run.once()
-            if end.group is None and (is_over() or spec.restart is not Restart.PERMANENT):
+            if end.group is None and is_over():
                 run.facts.state = ChildState.ENDED
                 return
             if not await run.restart_after(end, on_poison):
@@ -212,7 +212,7 @@ class _Kept:
         self.facts.ends = (*(at for at in self.facts.ends if at > now - self.spec.period_s), now)
         self.facts.last_error = end.place
         self._tell_end(end)
-        if is_exhausted(self.spec, self.facts.ends, now) or self.spec.restart is Restart.TEMPORARY:
+        if is_exhausted(self.spec, self.facts.ends, now):
             return False
         self._look_for_poison(end, on_poison)
         delay_s = restart_delay_s(self.spec, self._restarts)

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 
 from router.config.schema import RouterConfig
 from router.domain.events import Usage
-from router.domain.spend import Blocked, Booked, CapScope, Cost, SpendReport, Standing
+from router.domain.spend import Blocked, Booked, CapScope, Cost, SpendReport, Standing, booked_usd
 from router.errors import FailureReason, ProviderFailed
 from router.ports import Observer
 from router.routing.budget import (
@@ -244,7 +244,7 @@ class Ledger:
                     "scope": str(account[0]),
                     "name": account[1],
                     "percent": percent,
-                    "spent_usd": round(after.spent_usd, 6),
+                    "spent_usd": booked_usd(after.spent_usd),
                     "cap_usd": after.cap_usd,
                     "period": self._books.period_of(account),
                 },

@@ -14,7 +14,7 @@ from typing import Protocol
 import trio
 from attrs import field, frozen
 
-from router.assembly import Sources
+from router.assembly import Outside
 from router.config.kill_scope import own_cgroup
 from router.config.options import ServeOptions, load_for_serving
 from router.config.schema import LoadedConfig
@@ -136,6 +136,6 @@ class Seams:
     on_applied: Applied | None = None
     wrap: Wrap = as_it_is
 
-    def sources(self) -> Sources:
+    def outside(self) -> Outside:
         """Return the part that `router/` needs."""
-        return Sources(random=self.random.random, unix_now=self.wall.now, new_id=self.new_id, dial=self.dial)
+        return Outside(random=self.random.random, unix_now=self.wall.now, new_id=self.new_id, dial=self.dial)

@@ -13,10 +13,11 @@ from pathlib import Path
 import trio
 from attrs import define, field, frozen
 
-from router.assembly import Deployed, Tree
+from router.assembly import TreePorts
 from router.config.redact import LiveRedactor
-from router.config.schema import LoadedConfig, ProbeConfig, ProviderConfig, RouterConfig
-from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, ReloadVerdict, RestartBudget
+from router.config.schema import LoadedConfig, ProviderConfig, RouterConfig
+from router.deployed import Deployed
+from router.domain.control import ChildReport, DaemonReport, ReloadOutcome, RestartBudget
 from router.domain.health import Health, SlotKind
 from router.domain.health_events import ClockJumped, ProcessEnded
 from router.domain.health_rows import from_row, is_news, to_row
@@ -101,7 +102,7 @@ class Parts:
     probes: Probes
     flush: Flush
     reloader: Reloader
-    tree: Tree
+    ports: TreePorts
     deployed: Deployed
     exporting: telemetry.Closers  # called last of all
 
@@ -170,7 +171,7 @@ class Parts:
             "generation": self.deployed.number,
             "attempts": dict(self.board.in_flight()),
             "providers": {cell.name: {"health": cell.health.state, "admission": cell.health.admission} for cell in cells},
-            "processes": dict(self.tree.processes()),
+            "processes": dict(self.ports.processes()),
             "supervisors": {name: str(facts.state) for name, facts in self.keeper.facts.items()},
         }
 
@@ -194,16 +195,13 @@ class _Late:
     def config(self) -> RouterConfig:
         return self.get().loaded.config
 
-    def probe_settings(self) -> ProbeConfig:
-        return self.config().probe
-
     def found_late(self, opened: Opened) -> None:
         """Take up what was spent where the file could be opened only now; health is learnt anew meanwhile."""
         parts = self.get()
         parts.ledger.resume(restore(opened.rows, _known(parts.loaded.config)).spend)
 
     def learn_state(self, provider: str, state: ServerState | None) -> None:
-        self.get().tree.memory.servers.learn(provider, state)
+        self.get().ports.memory.servers.learn(provider, state)
 
     async def probe_now(self, provider: str) -> ProbeResult:
         return await self.get().probes.probe_now(provider)
@@ -211,7 +209,7 @@ class _Late:
     async def reload_now(self) -> ReloadOutcome:
         result = await self.get().reloader.ask_and_wait()
         generation = self.get().deployed.number
-        return ReloadOutcome(result=ReloadVerdict(result.outcome), generation=generation, messages=result.detail)
+        return ReloadOutcome(result=result.outcome, generation=generation, messages=result.detail)
 
     def process_ended(self, providers: tuple[str, ...], message: str) -> None:
         for cell in self.get().board.cells():
@@ -225,7 +223,7 @@ class _Late:
         parts = self.get()
         facts = parts.keeper.facts.values()
         given_up = tuple(one.name for one in facts if one.state is ChildState.EXHAUSTED and not one.name.startswith("provider/"))
-        disks = (*(("state",) if parts.state.status().is_degraded else ()), *parts.sinks.degraded)
+        disks = (*(("state",) if parts.state.is_degraded else ()), *parts.sinks.degraded)
         last = parts.reloader.last
         return DaemonReport(
             degraded=tuple(dict.fromkeys((*disks, *given_up))),
@@ -269,8 +267,8 @@ def build(
         on_unasked_end=late.process_ended,
         is_stopping=lambda: drain.is_started,
     )
-    probing = _probing(late, config, seams, processes)
-    tree = Tree(
+    probing = _probing(late, seams, processes)
+    ports = TreePorts(
         health=board,
         sink=board,
         backends=processes,
@@ -286,7 +284,7 @@ def build(
         live=LiveRequests(redact=redactor.redact),
         record=sinks.capture.writer.put,
         is_exported=telemetry.is_wanted(loaded),
-        sources=seams.sources(),
+        outside=seams.outside(),
     )
     late.parts = Parts(
         observer=fanout,
@@ -308,8 +306,8 @@ def build(
         probes=Probes(board=board, probing=probing, random=seams.random, observer=observer),
         flush=CacheFlusher(provider_of=late.provider),
         reloader=Reloader(seen=source.stamp(), redact=redactor.redact),
-        tree=tree,
-        deployed=Deployed.of(loaded, tree),
+        ports=ports,
+        deployed=Deployed.of(loaded, ports),
         exporting=telemetry.begin(fanout, loaded, redactor, late.configured),
     )
     return late.parts
@@ -320,7 +318,7 @@ def _known(config: RouterConfig) -> Known:
     return Known(providers=[provider.name for provider in config.providers], groups=group_ids(config.providers))
 
 
-def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Processes) -> Probing:
+def _probing(late: _Late, seams: Seams, processes: Processes) -> Probing:
     prober = HttpProber(
         config=late.config,
         provider_of=late.provider,
@@ -328,15 +326,11 @@ def _probing(late: _Late, config: RouterConfig, seams: Seams, processes: Process
     )
     return Probing(
         prober=prober,
-        settings=lambda: _probe_settings(late, config),
+        settings=lambda: late.config().probe,
         wall=seams.wall,
         is_ready=processes.is_ready,
         glance=OllamaWatch(provider_of=late.provider, learn=late.learn_state).glance,
     )
-
-
-def _probe_settings(late: _Late, first: RouterConfig) -> ProbeConfig:
-    return first.probe if late.parts is None else late.probe_settings()
 
 
 def _views(fanout: Fanout, redactor: LiveRedactor) -> Views:

@@ -9,14 +9,6 @@ from enum import StrEnum
 from attrs import frozen
 
 
-class Restart(StrEnum):
-    """Which ends are followed by a restart."""
-
-    PERMANENT = "permanent"  # every end, also a normal one
-    TRANSIENT = "transient"  # a crash only
-    TEMPORARY = "temporary"  # none
-
-
 class OnExhausted(StrEnum):
     """What is given up."""
 
@@ -33,7 +25,6 @@ class ChildSpec:
     The n-th restart waits `first_delay_s * 2^n`, at most `longest_delay_s`; a whole period without an end starts over."""
 
     name: str
-    restart: Restart = Restart.PERMANENT
     intensity: int
     period_s: float
     first_delay_s: float

@@ -9,10 +9,9 @@ A provider with fresh traffic is not asked, nor one that another task asks alrea
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from math import inf
+from functools import partial
 
 import trio
 from attrs import define, field, frozen
@@ -72,24 +71,18 @@ class _Child:
 
 @define(kw_only=True, eq=False)
 class Probes:
-    """The scheduler. Its counts outlive its task: `probed` by (provider, verdict), `skipped` by (provider, reason)."""
+    """The scheduler."""
 
     board: HealthBoard
     probing: Probing
     random: Random
     observer: Observer
-    probed: Counter[tuple[str, str]] = field(factory=Counter, init=False)
-    skipped: Counter[tuple[str, str]] = field(factory=Counter, init=False)
     _schedules: dict[str, Schedule] = field(factory=dict, init=False)
     _told_models: dict[str, str] = field(factory=dict, init=False)  # the last model that was not the configured one
-    _slots: trio.CapacityLimiter = field(init=False)
+    _slots: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1), init=False)  # as many as `_reconcile` says
     _touched: trio.Event = field(factory=trio.Event, init=False)
     _is_on: bool = field(default=False, init=False)
-    _interval_s: float = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._slots = trio.CapacityLimiter(self.probing.settings().parallel)
-        self._interval_s = self.probing.settings().interval_s
+    _interval_s: float = field(default=0.0, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep one task per provider of the board while `[probe].enabled`, until cancelled. Started with them."""
@@ -118,15 +111,10 @@ class Probes:
                 schedule.due = now + interval_s * self.random.random()
                 cell.touch()
 
-    def next_probe_at(self, provider: str) -> float:
-        """Return when the provider is due, trio clock; infinity for one that is not probed."""
-        schedule = self._schedules.get(provider)
-        return inf if schedule is None else schedule.due
-
     async def probe_now(self, provider: str) -> ProbeResult:
         """Probe for an operator (`probe_once.probe_now`), whatever the schedule says. Raises KeyError for an unknown provider."""
         result = await probe_now(self.board.cell(provider), self.probing)
-        self._count(result, self.probing.prober.plan(provider))
+        self._tell(result, self.probing.prober.plan(provider))
         return result
 
     async def _watch_members(self) -> None:
@@ -195,7 +183,6 @@ class Probes:
                     await self._probe(cell, plan, schedule)
                 again_at = None if skip is None else skip.again_at
             if skip is not None:
-                self.skipped[cell.name, skip.reason] += 1
                 self.observer.event("probe-skipped", {"provider": cell.name, "reason": str(skip.reason)})
             now = trio.current_time()
             schedule.rests = skip is not None and skip.reason is ProbeSkip.RATE_LIMITED
@@ -228,18 +215,17 @@ class Probes:
         return interval_s - age_s if 0 <= age_s < interval_s else 0.0
 
     async def _probe(self, cell: Cell, plan: ProbePlan, schedule: Schedule) -> None:
-        """Ask once; apply, count and tell the result. One that has got worse has to show a whole answer."""
+        """Ask once; apply and tell the result. One that has got worse has to show a whole answer."""
         epoch = cell.health.epoch
         is_suspect = cell.health.suspect_at > schedule.looked_at
         result = await probe_once(cell, plan.top if is_suspect else plan.routine, plan, self.probing)
-        self._count(result, plan)
+        self._tell(result, plan)
         if (evidence := evidence_in(result, epoch)) is not None:
             cell.apply(evidence)
         if result.verdict is ProbeVerdict.OK:
             schedule.own_ok_wall = cell.health.last_ok_wall
 
-    def _count(self, result: ProbeResult, plan: ProbePlan | None) -> None:
-        self.probed[result.provider, result.verdict] += 1
+    def _tell(self, result: ProbeResult, plan: ProbePlan | None) -> None:
         self.observer.event("probe-completed", _fields(result))
         self._tell_drift(result, plan)
 

@@ -38,6 +38,7 @@ from supervisors.process_state import (
     poll_pause_s,
     retry_delay_s,
 )
+from supervisors.pulse import Pulse
 
 SERVER_KEYS = "base_url, restart.argv and restart.ready_url"
 PROBE_S = 2.0  # one look at a starting server
@@ -97,7 +98,7 @@ class ManagedProcess:
     redact: Redact = field(default=lambda text: text)
     status: ProcessStatus = field(init=False)
     _start: Start | None = field(default=None, init=False)
-    _changed: trio.Event = field(factory=trio.Event, init=False)
+    _changed: Pulse = field(factory=Pulse, init=False)
     _last_failure: StartFailure = field(default=STOPPED, init=False)
     _hold_off_until: float = field(default=-math.inf, init=False)
     _is_running: bool = field(default=False, init=False)
@@ -137,7 +138,7 @@ class ManagedProcess:
         """Take other settings for the same command."""
         self.spec = spec
         self.status = evolve(self.status, providers=spec.providers)
-        self._touch()
+        self._changed.touch()
 
     def disown(self) -> None:
         """Report no end any more: the configuration does not name it, and its providers have another server, or none."""
@@ -155,7 +156,7 @@ class ManagedProcess:
     async def wait_unused(self) -> None:
         """Return once no lease holds it or waits for it."""
         while self.status.leases:
-            await self._changed.wait()
+            await self._changed.next.wait()
 
     async def run(
         self, *, after: Iterable[trio.Event] = (), task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -172,7 +173,7 @@ class ManagedProcess:
                 await event.wait()
             while True:
                 while self._start is None:
-                    await self._changed.wait()
+                    await self._changed.next.wait()
                 await self._serve_start()
         finally:
             self.close()
@@ -183,12 +184,12 @@ class ManagedProcess:
 
     def _count(self, by: int) -> None:
         self.status = leased(self.status, by, now=trio.current_time())
-        self._touch()
+        self._changed.touch()
 
     def _ask(self) -> Start:
         if self._start is None:
             self._start = Start()
-            self._touch()
+            self._changed.touch()
         return self._start
 
     async def _wait_started(self, provider: str) -> None:
@@ -302,7 +303,7 @@ class ManagedProcess:
             nursery.start_soon(_cancel_at_end, run.job, nursery.cancel_scope, name=f"job-end/{self.spec.id}")
             while self._start is None and trio.current_time() < (due := idle_at(self.status, self.spec.idle_stop_s)):
                 with trio.move_on_at(due):
-                    await self._changed.wait()
+                    await self._changed.next.wait()
             # no checkpoint between the look at the leases and this: see the top of the file
             self._move(ProcessState.STOPPING, pid=run.job.pid)
             run.reason = EndReason.IDLE if self._start is None else EndReason.RESTART
@@ -352,10 +353,6 @@ class ManagedProcess:
 
     def _move(self, state: ProcessState, pid: int | None = None) -> None:
         self.status = moved(self.status, state, now=trio.current_time(), pid=pid)
-
-    def _touch(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
 
     def _tell(self, name: str, **facts: object) -> None:
         self.observer.event(name, {"process": self.spec.id, "provider": ",".join(self.spec.providers), **facts})

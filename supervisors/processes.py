@@ -19,6 +19,7 @@ from supervisors.process_probe import HttpProbe, Probe
 from supervisors.process_runner import Redact, Runner, scrubbed_tail
 from supervisors.process_spec import ProcessSpec, mistakes
 from supervisors.process_state import ProcessState, ProcessStatus, StartFailure
+from supervisors.pulse import Pulse
 
 RETIRE_S = 20.0  # for the requests in flight on a process whose port another one waits for: the drain's limit
 
@@ -62,7 +63,7 @@ class Processes:
         self._by_provider: dict[str, ManagedProcess] = {}
         self._owners: dict[ManagedProcess, Owner] = {}
         self._retiring: set[ManagedProcess] = set()
-        self._changed = trio.Event()
+        self._changed = Pulse()
         self._is_running = False
         self.configure(specs)
 
@@ -94,8 +95,7 @@ class Processes:
                 process.close()  # nobody ever came to own it
         self._processes = {process.spec.id: process for process in processes}
         self._by_provider = {provider: process for process in processes for provider in process.spec.providers}
-        old, self._changed = self._changed, trio.Event()
-        old.set()
+        self._changed.touch()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own every process until cancelled; all have ended when it returns.
@@ -108,7 +108,7 @@ class Processes:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    changed = self._changed
+                    changed = self._changed.next
                     await self._reconcile(nursery)
                     task_status.started()
                     task_status = trio.TASK_STATUS_IGNORED
@@ -148,7 +148,7 @@ class Processes:
     async def _lose_patience(self, process: ManagedProcess, waiting: trio.CancelScope) -> None:
         """End the wait for a process that has been in another one's way for RETIRE_S."""
         while True:
-            changed = self._changed
+            changed = self._changed.next
             if any(process.spec.is_in_the_way_of(other.spec) for other in self._processes.values()):
                 await trio.sleep(RETIRE_S)
                 waiting.cancel()

@@ -6,13 +6,13 @@ which only a restart can do. What is asked for while a reload runs is answered b
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 
 import trio
 from attrs import asdict, define, evolve, field, frozen
 
 from router.config.mistakes import error_lines
 from router.config.schema import LoadedConfig, RouterConfig
+from router.domain.control import ReloadVerdict
 from router.errors import ConfigError
 from router.ports import Observer
 
@@ -24,29 +24,21 @@ Load = Callable[[], Awaitable[LoadedConfig]]  # raises ConfigError
 Stamp = Callable[[], object]  # of the file; compares unequal when it has changed
 
 
-class Outcome(StrEnum):
-    """What a reload came to."""
-
-    APPLIED = "applied"
-    UNCHANGED = "unchanged"
-    REJECTED = "rejected"
-
-
 @frozen(kw_only=True)
 class ReloadResult:
     """The last reload, for `/status`. `detail` holds every mistake of a refused file, a line each."""
 
-    outcome: Outcome
+    outcome: ReloadVerdict
     detail: tuple[str, ...] = ()
 
     @property
     def is_rejected(self) -> bool:
         """Whether the old configuration is still at work for want of a better one."""
-        return self.outcome is Outcome.REJECTED
+        return self.outcome is ReloadVerdict.REJECTED
 
 
-BROKEN_OFF = ReloadResult(outcome=Outcome.REJECTED, detail=("the reload broke off; the log says why",))
-GIVEN_UP = ReloadResult(outcome=Outcome.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
+BROKEN_OFF = ReloadResult(outcome=ReloadVerdict.REJECTED, detail=("the reload broke off; the log says why",))
+GIVEN_UP = ReloadResult(outcome=ReloadVerdict.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
 
 
 _NEVER = object()
@@ -132,8 +124,8 @@ async def _reload(
     if moved := moved_keys(old.config, loaded.config):
         return _rejected(tuple(f"server.{key}: takes a restart of the router; nothing was changed" for key in moved), observer)
     if (old.config, old.secrets) == (loaded.config, loaded.secrets):
-        observer.event("config-reload", {"result": str(Outcome.UNCHANGED), "detail": ""})
-        return ReloadResult(outcome=Outcome.UNCHANGED)
+        observer.event("config-reload", {"result": str(ReloadVerdict.UNCHANGED), "detail": ""})
+        return ReloadResult(outcome=ReloadVerdict.UNCHANGED)
     try:
         apply(loaded)
     except ConfigError as error:
@@ -143,8 +135,8 @@ async def _reload(
     later = tuple(f"{what}: takes effect at the next start" for what in changed)
     for warning in loaded.warnings:
         observer.event("config-warning", asdict(warning))
-    observer.event("config-reload", {"result": str(Outcome.APPLIED), "detail": "; ".join(later)})
-    return ReloadResult(outcome=Outcome.APPLIED, detail=later)
+    observer.event("config-reload", {"result": str(ReloadVerdict.APPLIED), "detail": "; ".join(later)})
+    return ReloadResult(outcome=ReloadVerdict.APPLIED, detail=later)
 
 
 def moved_keys(old: RouterConfig, new: RouterConfig) -> tuple[str, ...]:
@@ -162,5 +154,5 @@ def _exports_otherwise(old: LoadedConfig, new: LoadedConfig) -> bool:
 
 
 def _rejected(lines: tuple[str, ...], observer: Observer) -> ReloadResult:
-    observer.event("config-reload", {"result": str(Outcome.REJECTED), "detail": "; ".join(lines)})
-    return ReloadResult(outcome=Outcome.REJECTED, detail=lines)
+    observer.event("config-reload", {"result": str(ReloadVerdict.REJECTED), "detail": "; ".join(lines)})
+    return ReloadResult(outcome=ReloadVerdict.REJECTED, detail=lines)

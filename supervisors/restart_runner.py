@@ -19,6 +19,7 @@ from router.domain.health_events import RefusalReason, RestartEnded, RestartOutc
 from router.ports import Observer
 from supervisors.health_board import Cell
 from supervisors.process_runner import Redact, scrubbed
+from supervisors.pulse import Pulse
 from supervisors.restart_budget import (
     History,
     Refusal,
@@ -80,7 +81,7 @@ class Restarts:
     _histories: dict[str, History] = field(factory=dict, init=False)
     _flights: dict[str, Flight] = field(factory=dict, init=False)
     _begun: list[Flight] = field(factory=list, init=False)  # that `run` has not seen yet
-    _changed: trio.Event = field(factory=trio.Event, init=False)
+    _changed: Pulse = field(factory=Pulse, init=False)
     _is_running: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -111,7 +112,7 @@ class Restarts:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    changed = self._changed
+                    changed = self._changed.next
                     while self._begun:
                         flight = self._begun.pop(0)
                         nursery.start_soon(self._fly, flight, name=f"restart/{flight.group.id}")
@@ -180,8 +181,7 @@ class Restarts:
         self._keep(group, begun(self.history(group.id), self.wall.now()))
         flight = self._flights[group.id] = Flight(group=group)
         self._begun.append(flight)
-        old, self._changed = self._changed, trio.Event()
-        old.set()
+        self._changed.touch()
         return flight
 
     async def _fly(self, flight: Flight) -> None:

@@ -289,7 +289,7 @@ class Daemon:
         """Tell the service manager, whose RELOADING ends with READY also where the file was refused."""
         if self.parts.drain.is_started:
             return
-        listening = f"listening on {', '.join(self.parts.tree.addresses)}"
+        listening = f"listening on {', '.join(self.parts.ports.addresses)}"
         refused = f"; the configuration was refused: {'; '.join(result.detail)}"[:500] if result.is_rejected else ""
         self.parts.lent.notifier.ready(listening + refused)
 
@@ -309,9 +309,9 @@ class Daemon:
         try:
             async with trio.open_nursery() as ring:
                 bound = await self._keep(ring, INGRESS, listen, is_over=is_over, fatal_at_start=CannotBindError)
-                parts.tree.addresses.extend(address.url for address in bound)
+                parts.ports.addresses.extend(address.url for address in bound)
                 self._tell_start()
-                parts.lent.notifier.ready(f"listening on {', '.join(parts.tree.addresses)}")
+                parts.lent.notifier.ready(f"listening on {', '.join(parts.ports.addresses)}")
                 await self._watch(core, bound[0])
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
@@ -326,7 +326,7 @@ class Daemon:
             host=address.host,
             port=address.port,
             host_header=parts.loaded.config.server.host,
-            headers=parts.tree.canary.headers(),
+            headers=parts.ports.canary.headers(),
             connect=partial(HttpxClient, provider="canary", dial=parts.seams.dial),
         )
         feed = parts.lent.notifier.alive
@@ -342,7 +342,7 @@ class Daemon:
             "router-startup",
             {
                 "version": parts.deployed.current.front.version,
-                "addresses": list(parts.tree.addresses),
+                "addresses": list(parts.ports.addresses),
                 "config": str(parts.loaded.path),
                 "providers": [provider.name for provider in config.providers],
                 "profiles": [profile.name for profile in config.profiles],

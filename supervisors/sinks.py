@@ -47,7 +47,7 @@ class Sinks:
     @property
     def degraded(self) -> tuple[str, ...]:
         """Return the parts that go on in memory alone."""
-        return tuple(writer.part for _, writer in self.writers if writer.status().is_degraded)
+        return tuple(writer.part for _, writer in self.writers if writer.is_degraded)
 
     def reports(self) -> tuple[SinkReport, ...]:
         """Return how far each file is behind."""

@@ -18,7 +18,7 @@ from math import inf
 from typing import NoReturn
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from router.domain.control import SinkReport
 from router.errors import StateFailed, StateTooNew
@@ -31,21 +31,6 @@ COALESCE_S = 0.5  # supervision.md 21.10
 MAX_ROWS = 10_000  # distinct keys; a configuration has some hundred at most
 
 PART = "state"  # what `degraded:` calls it
-
-
-@frozen(kw_only=True)
-class StateStatus:
-    """How the file is doing, for `/status` and `/healthz`: `is_degraded` is `degraded: state`.
-
-    `pending` rows are in memory alone; `dropped_total` could not be kept at all; `error` is why the last write failed, ""
-    after one that succeeded; `failing_since_wall` is since when, unix seconds."""
-
-    path: str
-    is_degraded: bool = False
-    error: str = ""
-    failing_since_wall: float | None = None
-    pending: int = 0
-    dropped_total: int = 0
 
 
 @define(kw_only=True, eq=False)
@@ -119,16 +104,10 @@ class StateWriter:
         self._is_open = False
         self._work.set()
 
-    def status(self) -> StateStatus:
-        """Return how the file is doing."""
-        return StateStatus(
-            path=self.store.path,
-            is_degraded=self._disk.is_degraded,
-            error=self._disk.error,
-            failing_since_wall=self._disk.failing_since_wall,
-            pending=len(self._marked),
-            dropped_total=self._dropped_total,
-        )
+    @property
+    def is_degraded(self) -> bool:
+        """Whether rows are kept in memory alone."""
+        return self._disk.is_degraded
 
     def sink_report(self) -> SinkReport:
         """Return how far the file is behind."""

@@ -46,7 +46,7 @@ PURE = (
 OWNER_OF_HEALTH = "supervisors/health_board.py"
 # Where time and chance come in. Each is a default of an argument or field that the simulator gives otherwise, or a secret.
 GIVERS = {
-    "router/assembly.py": {"random", "time"},  # Sources: the real world's, a value
+    "router/assembly.py": {"random", "time"},  # Outside: the real world's, a value
     "router/cli_records.py": {"time"},  # what `--since 2h` counts from
     "router/ingress/canary.py": {"secrets"},  # a secret of this process: it must not be reproducible
     "router/ingress/exchange.py": {"secrets"},  # hex_id, a default of `new_id`

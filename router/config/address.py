@@ -8,13 +8,26 @@ from urllib.parse import urlsplit
 
 from router.config.schema_server import ServerConfig
 
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what the daemon may be bound to
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a server is bound to is not where it is asked
+_NEAR = (".local", ".lan", ".internal")  # the suffixes of home and office networks, which no vendor's name has
 
 
 def address_of(server: ServerConfig) -> str:
     """Return the base URL at which this machine reaches a daemon of that configuration."""
-    host = _EVERY_ADDRESS.get(server.host, server.host)
+    host = asked_host(server.host)
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+def asked_host(bound: str) -> str:
+    """Return the host at which this machine reaches what is bound to one: what listens on every address is at loopback, too."""
+    return _EVERY_ADDRESS.get(bound, bound)
+
+
+def is_near_host(host: str) -> bool:
+    """Tell whether a host is this machine or one of its network, by its address or its name; no name is looked up."""
+    host = _plain(host)
+    address = _address(host)
+    return "." not in host or host.endswith(_NEAR) if address is None else address.is_private
 
 
 def port_of(url: str) -> int | None:
@@ -35,7 +48,7 @@ def is_own_host(name: str, *, bind_host: str) -> bool:
         return True
     if name == "localhost":
         return bind in ("127.0.0.1", "0.0.0.0")  # noqa: S104 - what the daemon may be bound to
-    asked, bound = _address(_EVERY_ADDRESS.get(name, name)), _address(bind)
+    asked, bound = _address(asked_host(name)), _address(bind)
     if asked is None or bound is None:
         return bind == "localhost" and str(asked) in _EVERY_ADDRESS.values()
     return asked == bound or (bound.is_unspecified and asked.is_loopback and asked.version == bound.version)

@@ -7,10 +7,11 @@ from typing import Literal
 from attrs import field, frozen
 
 from router.config.checks import AtLeast, Between, NotEmpty, Only, Regex
+from router.config.schema_provider import ProviderKind
 
 RequestClass = Literal["main", "subagent", "workflow", "compaction", "auxiliary"]
 ClientName = Literal["claude-code", "codex", "gemini-cli", "openai-sdk", "anthropic-sdk", "other"]
-RuleKind = Literal["anthropic", "openai_compat", "openai_responses", "gemini", "ollama", "any"]
+RuleKind = Literal[ProviderKind, "any"]
 Suitability = Literal["ok", "degraded"]
 
 _DEAD = "the rule could never match; leave the key out"

@@ -16,6 +16,7 @@ from router.doctor.heard import Heard, Times, Trouble, heard_in
 from router.doctor.questions import Question
 from router.domain.events import NeutralEvent, TextDelta, ToolDone
 from router.errors import FailureReason, InvalidRequest, ProviderFailed
+from router.ingress.dry_run import NoServers
 from router.ports import OpenReply, UpstreamCall
 from router.providers.adapter import HttpProvider, build_provider
 from router.providers.http import CLOSE_S
@@ -26,17 +27,6 @@ from router.wire.json_text import parse_object
 QUESTION_S = 300.0  # for all of one answer: what a slow machine needs for 1024 tokens
 
 _MINTING = Minting(new_id=lambda prefix: prefix, now=lambda: 0)  # nobody reads what is minted
-
-
-class NoBackends:
-    """Starts nothing: what is not there is a finding."""
-
-    @asynccontextmanager
-    async def lease(self, provider: str) -> AsyncIterator[None]:
-        """Go on at once."""
-        del provider
-        await trio.lowlevel.checkpoint()
-        yield
 
 
 @define
@@ -104,7 +94,7 @@ class Asker:
 async def open_asker(config: ProviderConfig, secrets: Secrets) -> AsyncIterator[Asker]:
     """Yield the way to a provider; its connections close when the context is left."""
     dropped = Dropped()
-    provider = build_provider(config, secrets, NoBackends(), dropped)
+    provider = build_provider(config, secrets, NoServers(), dropped)  # what does not run is a finding
     try:
         yield Asker(provider=provider, redactor=provider.redactor, dropped=dropped)
     finally:

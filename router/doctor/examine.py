@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 
 from router.config.capability_table import read_builtin
 from router.config.schema import LoadedConfig, ProviderConfig
+from router.config.schema_provider import ProviderKind
 from router.doctor import questions, verdicts, windows
 from router.doctor.asking import Asker, open_asker
 from router.doctor.findings import Finding, Setting, Verdict
@@ -27,7 +28,7 @@ Tell = Callable[[Finding], None]
 
 BACKEND, TIME_LIMIT = "backend", "time-limit"
 MAX_MENDS = 3  # in a row: an address, a model, a time limit
-LEAKY_KINDS = ("openai_compat", "ollama", "openai_responses")
+LEAKY_KINDS: tuple[ProviderKind, ...] = ("openai_compat", "ollama", "openai_responses")
 _NOT_HERE = frozenset({FailureReason.MODEL_MISSING, FailureReason.BAD_RESPONSE, FailureReason.REDIRECT})
 _NO_ROUTE = frozenset({404, 405})
 _MANAGED = "the router starts its server when it is asked for; ask it something, then come again"

@@ -11,7 +11,6 @@ from router.config.schema import LoadedConfig
 from router.doctor.findings import Finding, Verdict, finding, unreadable
 
 CONFIG, PERMISSIONS, STATE = "configuration", "permissions", "state-directory"
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOLD_ELSEWHERE = frozenset({"missing-credential", "missing-package"})  # by the checks of secrets and of providers
 _GRAVE = frozenset({"empty-profile", "unpriced-budget"})

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from router.config.schema import ProviderConfig, RouterConfig
+from router.config.schema_provider import ProviderKind
 from router.doctor.findings import Setting
 from router.doctor.heard import Heard
 from router.onboarding.servers import LocalModel, ranked
 
 LLAMA_PORTS = {8080: 9931, 9931: 8080}  # llama.cpp's server went from the one to the other
 
-_ROOTS: Mapping[str, tuple[str, ...]] = {
+_ROOTS: Mapping[ProviderKind, tuple[str, ...]] = {
     "anthropic": ("", "/anthropic", "/api/anthropic"),
     "gemini": ("",),
     "ollama": ("",),
@@ -36,7 +37,7 @@ def addresses(config: ProviderConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts._replace(path=one).geturl() for one in _paths(config.kind, path) if one != path))
 
 
-def _paths(kind: str, path: str) -> Iterator[str]:
+def _paths(kind: ProviderKind, path: str) -> Iterator[str]:
     for end in ("/chat/completions", "/messages", "/responses", "/models"):  # the address of a request, not of the API
         if path.endswith(end):
             yield path.removesuffix(end)

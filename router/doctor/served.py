@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import orjson
 import trio
 from attrs import evolve, field, frozen
 
+from router.config.address import is_near_host
 from router.config.document import at
 from router.config.schema import ProviderConfig
 from router.domain.server_state import ServerState
@@ -57,13 +57,7 @@ class Served:
 
 def is_near(config: ProviderConfig) -> bool:
     """Tell whether the server is on this machine or in this network: what it is asked costs time, and no money."""
-    host = urlsplit(config.base_url).hostname or ""
-    if host == "localhost" or host.endswith((".local", ".lan", ".internal")) or ("." not in host and ":" not in host):
-        return not config.paid
-    try:
-        return ip_address(host).is_private and not config.paid
-    except ValueError:
-        return False
+    return not config.paid and is_near_host(urlsplit(config.base_url).hostname or "")
 
 
 def is_like_ollama(config: ProviderConfig, served: Served) -> bool:

@@ -14,6 +14,7 @@ from router.domain.events import Stopped, StopReason, TextDelta, ToolStarted
 from router.errors import FailureReason
 from router.guards.repair_rules import RepairRules
 from router.guards.tool_repair import ToolRepair
+from router.ingress.staging import repair_mode
 from router.providers.capabilities import Capabilities, asked_window
 
 MIN_WINDOW = 8192  # a coding agent's first request alone is longer
@@ -26,7 +27,6 @@ PROBES = (CHAT, NUM_CTX, TOOLS, THINKING, LEAK, STREAMING, CACHE)
 
 _NOT_FOUND = frozenset({404, 405, 410, 501})
 _SHOWN_CHARS = 60  # of an answer, in a finding
-_REPAIRED_KINDS = ("openai_compat", "ollama")
 
 
 @frozen(kw_only=True)
@@ -138,7 +138,7 @@ def _streamed(case: Case, heard: Heard) -> Finding:
 
 def _not_called(case: Case, heard: Heard, whole: Heard | None) -> Finding:
     declared = case.capabilities.tools
-    mode = case.config.tool_repair or ("balanced" if case.config.kind in _REPAIRED_KINDS else "off")
+    mode = repair_mode(case.config)
     if _is_repaired(heard.text, mode):
         seen = f"the call comes as text; tool_repair = {mode} makes a call of it"
         return case.finding(TOOLS, Verdict.INFORMATION, seen)

@@ -42,7 +42,7 @@ class Wanted:
 
 
 @frozen(kw_only=True)
-class Surroundings:
+class ThisMachine:
     """What of this machine is looked at."""
 
     environ: Mapping[str, str] = field(repr=False)
@@ -57,7 +57,7 @@ class Visit:
 
     loaded: LoadedConfig
     text: str
-    around: Surroundings
+    around: ThisMachine
     tell: Tell
     step: Callable[[str], None] = lambda _what: None
 

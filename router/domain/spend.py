@@ -9,6 +9,12 @@ from attrs import field, frozen
 
 HELD_RETRY_S = 1.0  # where a cap is only reserved: attempts under way mostly cost a part of what they hold
 EPSILON_USD = 1e-9  # sums of floats: ten tenths are a whole
+_USD_DIGITS = 12  # a token of the cheapest models costs 1e-8: sums of a journal are those of the books
+
+
+def booked_usd(amount: float) -> float:
+    """Return an amount as it is told everywhere: log, journal, metrics and pages agree to the last digit."""
+    return round(amount, _USD_DIGITS)
 
 
 class CapScope(StrEnum):

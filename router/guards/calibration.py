@@ -9,8 +9,7 @@ from math import exp, log
 
 from attrs import define, evolve, field, frozen
 
-from router.guards.tokens import DEFAULT
-from router.guards.tokens import Calibration as Weights
+from router.guards.tokens import DEFAULT, Weights
 
 _FEWEST_TOKENS = 200  # below that the chat template of the provider is what is measured
 _FOREIGN = log(4.0)  # a count further off is of something else: of the fresh part of a cached prompt, of another request

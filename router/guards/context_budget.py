@@ -15,7 +15,7 @@ from router.config.schema import ProfileConfig
 from router.domain.messages import Message, Role, Text
 from router.domain.request import NeutralRequest
 from router.errors import ContextOverflow
-from router.guards.tokens import DEFAULT, Calibration, count_tokens_request, measure_request
+from router.guards.tokens import DEFAULT, Weights, count_tokens_request, measure_request
 from router.guards.trim import Cut, Limits, cut_from_front
 
 BudgetState = Literal["ok", "warning", "trimmed", "reject"]
@@ -80,7 +80,7 @@ def judge(
     *,
     window: int,
     rules: BudgetRules,
-    weights: Calibration = DEFAULT,
+    weights: Weights = DEFAULT,
     reserve: int = 0,
     is_compaction: bool = False,
 ) -> BudgetVerdict:

@@ -4,7 +4,7 @@ No tokenizer is run: the bytes of a text are sorted into classes and counted in 
 weights were fitted to a byte-pair vocabulary of 152,000 tokens over 700 texts (code, JSON, documentation, tables) and
 raised by a few per cent: an estimate that is too low costs a client its request, one that is too high only some room.
 On whole requests of coding agents it stays within -5 and +15 per cent (R-33). Vocabularies differ more than that on
-text beyond ASCII; a provider whose own counts are known corrects the estimate through `Calibration.factor`."""
+text beyond ASCII; a provider whose own counts are known corrects the estimate through `Weights.factor`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _SILENT = frozenset(
 
 
 @frozen(kw_only=True)
-class Calibration:
+class Weights:
     """Tokens for each thing that is counted; `factor` scales the whole."""
 
     factor: float = 1.0
@@ -82,7 +82,7 @@ class Calibration:
     emoji: float = 0.5
 
 
-DEFAULT = Calibration()
+DEFAULT = Weights()
 _USUAL_LETTERS = 7
 
 # The class of each byte: a small and A capital letter, 0 digit, . punctuation, line end, blank for the rest of ASCII; u goes
@@ -146,7 +146,7 @@ class Measure:
     def __sub__(self, less: Measure) -> Measure:
         return Measure(self.text - less.text, self.excess - less.excess, self.other - less.other)
 
-    def count(self, weights: Calibration = DEFAULT) -> int:
+    def count(self, weights: Weights = DEFAULT) -> int:
         """Return the tokens of the whole of which this is the sum."""
         return self.other + ceil((self.text + weights.long_word * max(0, self.excess)) * weights.factor)
 
@@ -159,12 +159,12 @@ class RequestMeasures:
     messages: tuple[Measure, ...]
 
 
-def count_text(text: bytes, weights: Calibration = DEFAULT) -> int:
+def count_text(text: bytes, weights: Weights = DEFAULT) -> int:
     """Return the tokens of a UTF-8 text."""
     return _measure_text(text, weights).count(weights)
 
 
-def count_tokens_body(body: Mapping[str, Any], weights: Calibration = DEFAULT) -> int:
+def count_tokens_body(body: Mapping[str, Any], weights: Weights = DEFAULT) -> int:
     """Return the input tokens of a parsed Messages or chat body: instructions, conversation, tools. Any shape is counted."""
     tally = _Tally()
     for key in _CONVERSATION:
@@ -177,7 +177,7 @@ def count_tokens_body(body: Mapping[str, Any], weights: Calibration = DEFAULT) -
     return tally.count(weights)
 
 
-def count_tokens_request(request: NeutralRequest, weights: Calibration = DEFAULT) -> int:
+def count_tokens_request(request: NeutralRequest, weights: Weights = DEFAULT) -> int:
     """Return the input tokens of a neutral request."""
     tally = _Tally()
     tally.add_rest(request)
@@ -186,7 +186,7 @@ def count_tokens_request(request: NeutralRequest, weights: Calibration = DEFAULT
     return tally.count(weights)
 
 
-def measure_request(request: NeutralRequest, weights: Calibration = DEFAULT) -> RequestMeasures:
+def measure_request(request: NeutralRequest, weights: Weights = DEFAULT) -> RequestMeasures:
     """Return the parts of what `count_tokens_request` counts, so that it can be told without some of the messages.
 
     The sum of the parts counts the same within a token. Takes about twice as long."""
@@ -198,7 +198,7 @@ def measure_request(request: NeutralRequest, weights: Calibration = DEFAULT) -> 
     )
 
 
-def measure_message(message: Message, weights: Calibration = DEFAULT) -> Measure:
+def measure_message(message: Message, weights: Weights = DEFAULT) -> Measure:
     """Return the part of one message."""
     tally = _Tally()
     tally.add_message(message)
@@ -220,7 +220,7 @@ def document_tokens(data: str | None) -> int:
     return min(_MAX_DOCUMENT, len(data) // _BASE64_PER_TOKEN + 1) if data else _UNKNOWN_DOCUMENT
 
 
-def _measure_text(text: bytes, weights: Calibration) -> Measure:
+def _measure_text(text: bytes, weights: Weights) -> Measure:
     classes = b"\n" + text.translate(_CLASSES)
     words = classes.translate(_WORDS).count(b" a")
     capitals = classes.count(b"A")
@@ -247,10 +247,10 @@ class _Tally:
     tool_texts: list[bytes] = field(factory=list)
     tokens: int = 0
 
-    def count(self, weights: Calibration) -> int:
+    def count(self, weights: Weights) -> int:
         return self.measure(weights).count(weights)
 
-    def measure(self, weights: Calibration) -> Measure:
+    def measure(self, weights: Weights) -> Measure:
         text = "\n".join(self.texts).encode("utf-8", "replace")
         return _measure_text(b"\n".join([text, *self.tool_texts]), weights) + Measure(other=self.tokens)
 

@@ -16,7 +16,7 @@ from math import ceil
 from attrs import define, field, frozen
 
 from router.domain.messages import Block, Message, Opaque, Role, Text, ToolResult, ToolUse
-from router.guards.tokens import DEFAULT, Calibration, Measure, RequestMeasures, measure_message
+from router.guards.tokens import DEFAULT, Measure, RequestMeasures, Weights, measure_message
 
 PLACEHOLDER = "[The earlier part of this conversation was cut, because it no longer fits into the model's context window.]"
 FLOOR = 2  # messages at the end that are never cut, however long they are
@@ -49,7 +49,7 @@ def cut_from_front(
     limits: Limits,
     *,
     preserve_last_n: int,
-    weights: Calibration = DEFAULT,
+    weights: Weights = DEFAULT,
 ) -> Cut:
     """Return the smallest cut that brings the request below what is reachable of the limits.
 
@@ -107,7 +107,7 @@ class _Walk:
 
     messages: Sequence[Message]
     measures: RequestMeasures
-    weights: Calibration
+    weights: Weights
     _whole: Measure = field(init=False)
     _placeholder: Measure = field(init=False)
     _left: Measure = field(init=False)

@@ -19,9 +19,7 @@ from router.errors import ProviderFailed
 from router.ingress.generation import Generation
 from router.providers.builtin import EchoProvider
 from router.routing.dispatch import Upstreams
-from router.routing.profile import ProfileTable
 from router.wire.dialect import Minting
-from router.wire.registry import DIALECTS
 
 HEADER = "x-router-canary"
 NAME = "canary"  # of the provider and of the profile, in a generation that has nothing else
@@ -60,13 +58,9 @@ def canary_generation() -> Generation:
     unheard = Unheard()
     return Generation(
         config=config,
-        profiles={profile.name: profile for profile in config.profiles},
-        table=ProfileTable.of(config),
-        dialects=DIALECTS,
         upstreams=Upstreams(
             providers={NAME: provider},
             configs={NAME: config.providers[0]},
-            dialects={NAME: DIALECTS[provider.dialect]},
             sink=unheard,
             observer=unheard,
             random=lambda: 0.5,

@@ -14,7 +14,7 @@ _PROFILE_HEADERS = ("x-router-profile", "x-coderouter-profile")
 _MODE_HEADERS = ("x-router-mode", "x-coderouter-mode")
 
 
-class Asking(Protocol):
+class AskedRequest(Protocol):
     """What a turn has to know of its exchange."""
 
     @property
@@ -35,7 +35,7 @@ class Asking(Protocol):
 
 
 def choose_profile(
-    generation: Generation, exchange: Asking, question: Question, session: str | None
+    generation: Generation, exchange: AskedRequest, question: Question, session: str | None
 ) -> tuple[ProfileChoice, int]:
     """Return the choice, and the tokens of the prompt where a rule had them counted, else 0. Raises InvalidRequest's leaves."""
     model, keys = question.model, question.keys

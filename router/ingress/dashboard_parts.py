@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 from router.config.schema import CaptureConfig
 from router.domain.control import DaemonReport, TreeNode
 from router.domain.health import Admission
-from router.domain.spend import SpendReport, Standing
+from router.domain.spend import SpendReport, Standing, booked_usd
 from router.ingress.healing_report import rest_of, state_word, why_of
 from router.ingress.live_requests import LiveRequest
 from router.ingress.spend_report import standing_body
@@ -22,7 +22,6 @@ MAX_LIVE = 60  # rows on the page; more are counted
 MAX_TREE = 250  # tasks of the tree, which takes up to 25 us a task to walk
 _KEEPER = "kept/"  # who restarts a child of the tree is called so
 QUIET = "running"  # of a supervised child: nothing to tell
-_USD_DIGITS = 6
 
 Part = Mapping[str, object] | list[object]
 
@@ -180,8 +179,8 @@ def _accounts(caps: Mapping[str, Standing], today: Mapping[str, float], month: M
     return [
         {
             "name": name,
-            "today_usd": round(today.get(name, 0.0), _USD_DIGITS),
-            "month_usd": round(month.get(name, 0.0), _USD_DIGITS),
+            "today_usd": booked_usd(today.get(name, 0.0)),
+            "month_usd": booked_usd(month.get(name, 0.0)),
             "cap_usd": caps[name].cap_usd if name in caps else None,
         }
         for name in names

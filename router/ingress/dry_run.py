@@ -24,16 +24,15 @@ from router.ingress.guarding import budget_verdict, tool_verdict
 from router.ingress.rank_facts import rank_facts
 from router.ingress.routes import ModelRoute, Operation, find_target
 from router.ingress.turn import Turn
-from router.providers.adapter import DIALECT_OF_KIND, HttpProvider, build_provider
-from router.providers.remedies import Refused
-from router.providers.slots import ID_SLOT, slot_of
+from router.providers.adapter import HttpProvider, build_provider
+from router.providers.remedies import RefusedFeatures
+from router.providers.slot_affinity import ID_SLOT, slot_of
 from router.routing.budget import Books, Caps, accounts_of, cap_over
 from router.routing.capability_gate import fit
 from router.routing.continuation import prefill_style, prefilled
 from router.routing.cost import costs_money, estimate_usd, price_of
 from router.routing.dispatch import Upstreams
 from router.routing.explanation import Costing, Explanation, ProviderView, Putting, Way
-from router.routing.profile import ProfileTable
 from router.routing.unbooked import Unbooked
 from router.wire.anthropic.deferred_tools import Deferral, decide, has_deferred
 from router.wire.dialect import Minting
@@ -127,13 +126,9 @@ class DryRun:
         providers = {p.name: build_provider(p, loaded.secrets, NoServers(), unheard) for p in config.providers}
         generation = Generation(
             config=config,
-            profiles={profile.name: profile for profile in config.profiles},
-            table=ProfileTable.of(config),
-            dialects=DIALECTS,
             upstreams=Upstreams(
                 providers=providers,
                 configs={provider.name: provider for provider in config.providers},
-                dialects={p.name: DIALECTS[DIALECT_OF_KIND[p.kind]] for p in config.providers},
                 sink=unheard,
                 spending=NothingSpent(caps=caps, costly=costly),
                 observer=unheard,
@@ -203,7 +198,7 @@ class DryRun:
         """Return how the request is put to one provider. Raises InvalidRequest where it cannot be."""
         provider, forced = self.providers[config.name], turn.forced(config)
         call = turn.call(provider, config, cut=budget)
-        body = provider.bodies.encode(call, Refused())
+        body = provider.bodies.encode(call, RefusedFeatures())
         is_relayed = call.same_dialect_body is not None
         rules = turn.staging(config).rules
         return Putting(

@@ -8,7 +8,6 @@ from attrs import field, frozen
 
 from router.config.capability_table import read_builtin
 from router.config.schema import ProfileConfig, RouterConfig
-from router.domain.request import DialectName
 from router.ingress.grammar_check import GrammarTally
 from router.ingress.live_requests import LiveRequests
 from router.observers.capture import Capture
@@ -20,7 +19,7 @@ from router.routing.dispatch import Upstreams
 from router.routing.limits import Fairness
 from router.routing.memory import Memory
 from router.routing.profile import ProfileTable
-from router.wire.dialect import Dialect, Minting
+from router.wire.dialect import Minting
 
 _AS_OTHERS = RankFacts()
 _EVERYBODY: Mapping[str, RankFacts] = {}
@@ -28,12 +27,9 @@ _EVERYBODY: Mapping[str, RankFacts] = {}
 
 @frozen(kw_only=True)
 class Generation:
-    """Built by `router/assembly.py`; `dialects` are the ones that clients may speak."""
+    """Built by `router/assembly.py`."""
 
     config: RouterConfig
-    profiles: Mapping[str, ProfileConfig]
-    table: ProfileTable
-    dialects: Mapping[DialectName, Dialect]
     upstreams: Upstreams
     health: HealthView
     observer: Observer
@@ -44,7 +40,17 @@ class Generation:
     tally: GrammarTally = field(factory=GrammarTally)
     capture: Capture | None = None  # requests are recorded
     is_exported: bool = False  # spans go to a collector: the one of the start, whatever a reload has said since
+    profiles: Mapping[str, ProfileConfig] = field(init=False)
+    table: ProfileTable = field(init=False)
     _declared: Mapping[str, Capabilities] = field(init=False)  # of each provider, with where each fact comes from
+
+    @profiles.default
+    def _by_name(self) -> Mapping[str, ProfileConfig]:
+        return {profile.name: profile for profile in self.config.profiles}
+
+    @table.default
+    def _table_of(self) -> ProfileTable:
+        return ProfileTable.of(self.config)
 
     @_declared.default
     def _resolved(self) -> Mapping[str, Capabilities]:

@@ -25,7 +25,7 @@ class Phase(StrEnum):
     """How far a request is."""
 
     READING = "reading"  # its body comes in
-    QUEUED = "queued"  # it waits for a place, or for a provider's first sign
+    QUEUED = "queued"  # it waits for a place
     ASKING = "asking"  # a provider is asked, and has said nothing yet
     ANSWERING = "answering"  # the answer is on its way to the client
     READING_ON = "reading-on"  # the client has left; the answer is read to its end

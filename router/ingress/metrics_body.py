@@ -14,7 +14,7 @@ from attrs import asdict, frozen
 
 from router.config.schema import RouterConfig
 from router.domain.health_events import ProbeVerdict
-from router.domain.spend import CacheOutcome
+from router.domain.spend import CacheOutcome, booked_usd
 from router.ingress.status_report import StatusReport, StatusSource, rfc3339
 from router.observers import families as f
 from router.observers.families import NOBODY, Family
@@ -206,5 +206,5 @@ def _nested(metrics: Metrics, family: Family, outer: str, inner: str) -> dict[st
 
 
 def _number(value: float) -> float:
-    """Return whole numbers without a point, money to a millionth of a cent."""
-    return int(value) if value == int(value) else round(value, 8)
+    """Return whole numbers without a point, money as it is told everywhere."""
+    return int(value) if value == int(value) else booked_usd(value)

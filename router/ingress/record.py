@@ -10,6 +10,7 @@ from attrs import define, field
 from router.domain.events import Usage
 from router.domain.outcome import Attempt
 from router.domain.request import Note
+from router.domain.spend import booked_usd
 from router.domain.trace_context import HEADER, TraceContext
 from router.errors import CancelledByOperator, InvalidRequest, RouterError, UpstreamClientError
 from router.guards.drift import Severity
@@ -25,7 +26,6 @@ from router.wire.json_text import parse_object
 from router.wire.touch import REASONING_KEYS
 
 MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
-_USD_DIGITS = 12  # a token of the cheapest models costs 1e-8: sums of a journal are those of the books
 MAX_WORD_CHARS = 200  # of what a client or an upstream calls something, in a line of the log
 _CANCELLED = "cancelled-"  # before the phase: the client has left
 BY_OPERATOR = "cancelled-by-operator"
@@ -237,7 +237,7 @@ def _each(trace: Trace, amount: Callable[[Attempt], float | None]) -> list[float
 
 
 def _usd(amount: float | None) -> float | None:
-    return None if amount is None else round(amount, _USD_DIGITS)
+    return None if amount is None else booked_usd(amount)
 
 
 def _ms(seconds: float) -> float:

@@ -13,7 +13,7 @@ from router.errors import FailureReason, ProviderFailed
 from router.ingress.turn import Turn
 from router.ports import UpstreamCall
 from router.providers.body import BodyPlan, UpstreamBody
-from router.providers.remedies import Refused
+from router.providers.remedies import RefusedFeatures
 from router.wire.openai_responses.encode_request import MIN_OUTPUT_TOKENS
 from router.wire.splice import Splicer
 
@@ -42,7 +42,7 @@ class LimitedBodies(BodyPlan):
         """Return the plan with its limit watched."""
         return cls(**asdict(plan, recurse=False), provider=provider)
 
-    def encode(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool = False) -> UpstreamBody:
+    def encode(self, call: UpstreamCall, refused: RefusedFeatures, *, without_thinking: bool = False) -> UpstreamBody:
         """Return the body of one request. Raises ProviderFailed for one that would go out without a limit, and as BodyPlan."""
         body = super().encode(call, refused, without_thinking=without_thinking)
         if not _is_limited(orjson.loads(body.content), self.dialect.name, {**self.rename_fields, **refused.renames}):
@@ -55,7 +55,7 @@ class LimitedBodies(BodyPlan):
         dialect = self.dialect
         body = _told(orjson.dumps(dialect.probe_body(self.target.model, stream=False)), dialect.name, MIN_OUTPUT_TOKENS)
         try:
-            self.encode(UpstreamCall(neutral=None, same_dialect_body=body, client_headers={}, stream=False), Refused())
+            self.encode(UpstreamCall(neutral=None, same_dialect_body=body, client_headers={}, stream=False), RefusedFeatures())
         except ProviderFailed:
             return False
         return True

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from router.domain.spend import SpendReport, Standing
-
-_DIGITS = 6  # of a USD, as in the events
+from router.domain.spend import SpendReport, Standing, booked_usd
 
 
 def spend_part(spend: SpendReport | None) -> dict[str, object]:
@@ -33,7 +31,7 @@ def provider_spend_part(standing: Standing | None) -> dict[str, object]:
 def standing_body(standing: Standing) -> Mapping[str, float | None]:
     """Return one budget; `reserved_usd` is held by attempts under way, `cap_usd` is None where there is no cap."""
     return {
-        "spent_usd": round(standing.spent_usd, _DIGITS),
-        "reserved_usd": round(standing.reserved_usd, _DIGITS),
+        "spent_usd": booked_usd(standing.spent_usd),
+        "reserved_usd": booked_usd(standing.reserved_usd),
         "cap_usd": standing.cap_usd,
     }

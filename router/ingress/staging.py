@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from attrs import define, evolve, field, frozen
 
 from router.config.schema import ProviderConfig
+from router.config.schema_provider import ProviderKind
 from router.domain.messages import ChoiceMode, Tool
 from router.domain.request import NeutralRequest, OutputSchema
 from router.guards.filters import THINKING, THINKING_PREFILLED, FilterRules, filter_stages
@@ -19,7 +20,7 @@ from router.guards.whole_arguments import WholeArguments
 from router.ports import Observer
 
 _OFF = "off"
-_MADE_OF_TEXT = ("openai_compat", "ollama")  # behind these are local models, which write calls as text
+_MADE_OF_TEXT: tuple[ProviderKind, ...] = ("openai_compat", "ollama")  # behind these are local models, which write calls as text
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,7 @@ from math import inf
 from router.domain.control import DaemonReport
 from router.domain.health import Admission
 from router.domain.health_step import probe_due
-from router.domain.spend import CapScope, SpendReport, Standing
+from router.domain.spend import CapScope, SpendReport, Standing, booked_usd
 from router.ingress.healing_report import rest_of
 from router.ingress.status_report import ProviderReport, StatusReport
 from router.observers import state_families as s
@@ -62,8 +62,8 @@ def _of_spend(spend: SpendReport) -> Iterator[Reading]:
 
 def _of_cap(scope: CapScope, name: str, standing: Standing) -> Iterator[Reading]:
     labels = (scope.value, name)
-    yield Reading(s.SPENT, standing.spent_usd, labels)
-    yield Reading(s.RESERVED, standing.reserved_usd, labels)
+    yield Reading(s.SPENT, booked_usd(standing.spent_usd), labels)
+    yield Reading(s.RESERVED, booked_usd(standing.reserved_usd), labels)
     if standing.cap_usd is not None:
         yield Reading(s.CAP, standing.cap_usd, labels)
 

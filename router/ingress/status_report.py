@@ -69,7 +69,7 @@ class StatusReport:
 
 
 class StatusSource(Protocol):
-    """Where the pages get their facts; `router/assembly.py` gives one."""
+    """Where the pages get their facts; `router/daemon_facts.py` gives one."""
 
     def report(self) -> StatusReport:
         """Return the daemon as it is now."""

@@ -16,8 +16,8 @@ from router.errors import InvalidRequest
 from router.guards.context_budget import BudgetVerdict, apply, client_indices, usable_window
 from router.guards.drift import tools_expected
 from router.guards.repair_rules import RepairRules
-from router.guards.tokens import Calibration, count_tokens_body
-from router.ingress.choosing import Asking, choose_profile
+from router.guards.tokens import Weights, count_tokens_body
+from router.ingress.choosing import AskedRequest, choose_profile
 from router.ingress.generation import Generation
 from router.ingress.question import TOLD_SESSIONS, Question, says_nothing
 from router.ingress.routes import ModelRoute
@@ -39,6 +39,7 @@ from router.routing.session import AgentTag, agent_of, seen_class, session_key
 from router.wire.anthropic.deferred_tools import refuse_deferred
 from router.wire.dialect import Dialect, EventEncoder, ReplyOptions
 from router.wire.message_cut import cut_messages
+from router.wire.registry import DIALECTS
 from router.wire.shape import as_integer
 from router.wire.splice import Splicer
 from router.wire.touch import Touches
@@ -66,9 +67,9 @@ class Turn:
     _is_validated: bool = False
 
     @classmethod
-    def read(cls, generation: Generation, exchange: Asking, route: ModelRoute, body: bytes) -> Turn:
+    def read(cls, generation: Generation, exchange: AskedRequest, route: ModelRoute, body: bytes) -> Turn:
         """Return the request of one exchange. Raises InvalidRequest and its leaves."""
-        question = Question.read(generation.dialects, route, body)
+        question = Question.read(DIALECTS, route, body)
         view = question.view
         session = session_key(exchange.headers, view) if generation.keeps_sessions else None
         agent = agent_of(exchange.headers, {key: view.get(key) for key in TOLD_SESSIONS})
@@ -77,7 +78,7 @@ class Turn:
         choice, counted_tokens = choose_profile(generation, exchange, question, session)
         return cls(
             generation=generation,
-            dialect=generation.dialects[route.dialect],
+            dialect=DIALECTS[route.dialect],
             body=body,
             question=question,
             headers=exchange.headers,
@@ -273,7 +274,7 @@ class Turn:
         """Return the context window of a provider, in tokens."""
         return self.generation.capabilities[config.name].window
 
-    def weights(self, config: ProviderConfig) -> Calibration:
+    def weights(self, config: ProviderConfig) -> Weights:
         """Return how a provider counts tokens, as far as it has told."""
         return self.generation.memory.calibrations.weights(config.name)
 
@@ -325,7 +326,7 @@ class Turn:
 
     def dialect_of(self, config: ProviderConfig) -> Dialect:
         """Return what a provider speaks."""
-        return self.generation.upstreams.dialects[config.name]
+        return self.generation.upstreams.dialect_of(config.name)
 
     def _for_one(self) -> dict[str, Any]:
         """Return the body as one that asks for one answer: how many there are to be changes nothing else of it."""

@@ -5,7 +5,7 @@ A rule turns an event's fields into rows of label values and an amount; who keep
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -78,7 +78,9 @@ def _skipped(fields: Fields) -> Iterable[Row]:
 
 def _left_out(fields: Fields) -> Iterable[Row]:
     """Return what a request went without, each word once; a limit that its client had not said is nothing left out."""
-    notes = (str(note) for note in _listed(fields, "dropped"))
+    if not (dropped := _listed(fields, "dropped")):
+        return ()  # nearly every request
+    notes = map(str, dropped)
     return [((word,), 1) for word in dict.fromkeys(_WORD.split(note, maxsplit=1)[0] for note in notes if _ADDED not in note)]
 
 
@@ -96,7 +98,7 @@ def _restarted(fields: Fields) -> Iterable[Row]:
     return [((provider, fields.get("group"), result), 1) for provider in _listed(fields, "providers")]
 
 
-def _listed(fields: Fields, name: str) -> Iterable[object]:
+def _listed(fields: Fields, name: str) -> Sequence[object]:
     value = fields.get(name)
     return value if isinstance(value, list | tuple) else ()
 

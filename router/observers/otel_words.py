@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from router.config.schema import ProviderConfig
+from router.config.schema_provider import ProviderKind
 from router.config.vendor_table import vendor_of
 from router.domain.outcome import AttemptOutcome
 from router.domain.request import DialectName
@@ -28,7 +29,12 @@ OUTCOME, OUR_PROVIDER, OUR_PROFILE = "nursery_router.outcome", "nursery_router.p
 
 # the well-known values of gen_ai.provider.name; whoever is not in it keeps our own name for it, as the conventions want
 _WELL_KNOWN = {"azure": "azure.ai.openai", "gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
-_OF_KIND = {"anthropic": "anthropic", "openai_responses": "openai", "gemini": "gcp.gemini", "ollama": "ollama"}
+_OF_KIND: Mapping[ProviderKind, str] = {
+    "anthropic": "anthropic",
+    "openai_responses": "openai",
+    "gemini": "gcp.gemini",
+    "ollama": "ollama",
+}
 _THE_CLIENTS = range(400, 500)  # statuses of failures that are the client's: a SERVER span has not failed (HTTP conventions)
 
 _OF_REQUEST = {  # field of request-complete -> attribute of the SERVER span

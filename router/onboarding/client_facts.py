@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from router.config.address import address_of
+from router.config.address import address_of, is_near_host
 from router.config.advice import why_not_asked
 from router.config.capability_table import declared, read_builtin
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig, RouterConfig
@@ -65,7 +64,7 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
         profiles=table.names,
         window=first,
         narrowest=narrowest if narrowest is not None and first is not None and narrowest[1] < first else None,
-        is_slow=any(_is_near(provider.base_url) for provider in asked),
+        is_slow=any(is_near_host(urlsplit(provider.base_url).hostname or "") for provider in asked),
         token_env=config.server.client_token_env,
         has_many_tokens=len(loaded.secrets.client_tokens) > 1,
         key_envs=frozenset(name for one in config.providers for name in (one.api_key_env, *one.api_key_envs) if name),
@@ -110,12 +109,3 @@ def _window(config: RouterConfig, provider: ProviderConfig) -> int | None:
     rules = (*config.capability_rules, *read_builtin())
     told = declared(rules, provider.kind, provider.model, "max_context_tokens")
     return told if isinstance(told, int) else None
-
-
-def _is_near(url: str) -> bool:
-    """Tell whether an address is of this machine or of its network."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or host.endswith(".local") or "." not in host

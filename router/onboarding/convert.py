@@ -44,7 +44,7 @@ _TWICE = "is said twice: the last one counts, as it did"
 
 
 @frozen(kw_only=True)
-class Told:
+class ConversionNote:
     """What became of one key; `place` is `FILE:LINE: path`."""
 
     kind: NoteKind
@@ -57,7 +57,7 @@ class Conversion:
     """The TOML text, what became of the keys that are not simply in it, and what its reading warns of."""
 
     text: str
-    notes: tuple[Told, ...]
+    notes: tuple[ConversionNote, ...]
     warnings: tuple[ConfigWarning, ...]
 
     @property
@@ -182,11 +182,11 @@ def _by_line(mistake: Mistake) -> tuple[int, str]:
     return mistake.line or 0, mistake.path
 
 
-def _told(yaml: Yaml, draft: Draft) -> tuple[Told, ...]:
+def _told(yaml: Yaml, draft: Draft) -> tuple[ConversionNote, ...]:
     repeated = [Note(kind=NoteKind.LOOK, path=path, message=_TWICE) for path in yaml.repeated]
     notes = sorted((*draft.notes, *repeated), key=lambda note: yaml.lines.line_of(note.path))
     return tuple(
-        Told(
+        ConversionNote(
             kind=note.kind,
             place=f"{yaml.name}:{yaml.lines.line_of(note.path)}: {dotted(note.path)}",
             message=note.message,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from router.config.address import asked_host
 from router.config.document import at
 
 MAX_MODELS = 500  # of one server; OpenRouter-like lists are longer than anybody reads
@@ -19,7 +20,6 @@ _NO_CHAT = re.compile(r"embed|bge-|minilm|rerank|whisper|(?:^|[/_-])(?:e5|gte|tt
 _CODER = re.compile(r"cod(?:e|er|ing)(?![a-z])|codestral|devstral|starcoder", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z])", re.IGNORECASE)
 _OLLAMA_PORT = 11434
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a server is bound to is not where it is asked
 
 
 class ServerKind(StrEnum):
@@ -126,7 +126,7 @@ def ollama_url(host: str) -> str | None:
         return None
     if port is None:
         port = _OLLAMA_PORT if "://" not in text else {"http": 80, "https": 443}[parts.scheme]
-    name = _EVERY_ADDRESS.get(name, name)
+    name = asked_host(name)
     return f"{parts.scheme}://[{name}]:{port}" if ":" in name else f"{parts.scheme}://{name}:{port}"
 
 

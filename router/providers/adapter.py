@@ -34,8 +34,8 @@ from router.providers.fair_slots import FairSlots
 from router.providers.h1 import Dial
 from router.providers.headers import HeaderPlan, RawHeaders, plan_headers
 from router.providers.http import HttpxClient
-from router.providers.key_pool import KeyPool, Turn
-from router.providers.remedies import REFUSALS, DropThinking, Refused, Remedy, find_remedy
+from router.providers.key_pool import KeyPool, KeyTurn
+from router.providers.remedies import REFUSALS, DropThinking, RefusedFeatures, Remedy, find_remedy
 from router.providers.reply import CountedAnswer, HttpReply, read_error
 from router.providers.told_limits import read_limits
 from router.providers.transport import HttpAnswer, HttpClient, HttpRequest, HttpTimeouts, is_good
@@ -95,7 +95,7 @@ class HttpProvider:
     unix_now: Callable[[], float] = time.time
     keys: KeyPool = field(factory=lambda: KeyPool.of(()))
     slots: FairSlots | None = None  # None as well where there is no limit
-    _refused: Refused = field(factory=Refused, init=False)
+    _refused: RefusedFeatures = field(factory=RefusedFeatures, init=False)
     _counts_tokens: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -207,7 +207,7 @@ class HttpProvider:
                 raise failure
 
     @asynccontextmanager
-    async def _send(self, request: HttpRequest, turn: Turn) -> AsyncIterator[HttpAnswer]:
+    async def _send(self, request: HttpRequest, turn: KeyTurn) -> AsyncIterator[HttpAnswer]:
         """Send with a key, and take what the head of the answer says of that key's limits."""
         try:
             async with self.client.open(request) as answer:
@@ -217,7 +217,7 @@ class HttpProvider:
         finally:
             turn.key.pace.lost(turn.booking)
 
-    async def _turn(self, turns: Turns, call: UpstreamCall, body: UpstreamBody, ends_by: float) -> Turn:
+    async def _turn(self, turns: Turns, call: UpstreamCall, body: UpstreamBody, ends_by: float) -> KeyTurn:
         """Wait for a key's turn. Raises ProviderFailed, also where the client has left by then: nothing is sent for it."""
         turn = await turns.take(len(body.content) / _BYTES_PER_TOKEN if call.tokens is None else call.tokens, ends_by)
         if turns.has_waited and _has_left(call):
@@ -238,7 +238,7 @@ class HttpProvider:
         )
 
     def _request(
-        self, body: UpstreamBody, call: UpstreamCall, turn: Turn, limits: Limits, ends_by: float
+        self, body: UpstreamBody, call: UpstreamCall, turn: KeyTurn, limits: Limits, ends_by: float
     ) -> tuple[HttpRequest, Until]:
         """Return the request to send now, and the moments that its answer must keep."""
         now = trio.current_time()
@@ -252,7 +252,7 @@ class HttpProvider:
         )
         return request, Until(first_by=first_by, ends_by=ends_by)
 
-    def _reply(self, answer: HttpAnswer, body: UpstreamBody, call: UpstreamCall, turn: Turn, until: Until) -> HttpReply:
+    def _reply(self, answer: HttpAnswer, body: UpstreamBody, call: UpstreamCall, turn: KeyTurn, until: Until) -> HttpReply:
         headers = answer.headers
         by_name = dict(headers)
         encoding = by_name.get("content-encoding", "identity")
@@ -281,7 +281,7 @@ class HttpProvider:
             on_settle=functools.partial(self._settle, turn),
         )
 
-    def _settle(self, turn: Turn, usage: Usage) -> None:
+    def _settle(self, turn: KeyTurn, usage: Usage) -> None:
         """Book what an answer has used; what was read from a cache does not count at Anthropic."""
         cached = 0 if self.config.kind == "anthropic" else usage.cache_read or 0
         turn.key.pace.settle(turn.booking, usage.input + usage.output + (usage.cache_write or 0) + cached)

@@ -13,8 +13,8 @@ from router.config.rules import is_loopback
 from router.config.schema import ProviderConfig
 from router.domain.request import DialectName, Note
 from router.ports import UpstreamCall
-from router.providers.remedies import Refused
-from router.providers.slots import ID_SLOT, set_slot
+from router.providers.remedies import RefusedFeatures
+from router.providers.slot_affinity import ID_SLOT, set_slot
 from router.wire.anthropic.deferred_tools import VENDOR_HOST, settle_deferred
 from router.wire.anthropic.history_thinking import drop_all_thinking, drop_foreign_thinking
 from router.wire.attribution import drop_attribution
@@ -61,7 +61,7 @@ class BodyPlan:
     slots: int | None = None  # of a server that keeps one conversation in each; None: never asked for one
     is_vendor_host: bool = False  # Anthropic's own API, which searches tools by itself
 
-    def encode(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool = False) -> UpstreamBody:
+    def encode(self, call: UpstreamCall, refused: RefusedFeatures, *, without_thinking: bool = False) -> UpstreamBody:
         """Return the body of one request; `without_thinking` leaves the reasoning of earlier turns out.
 
         Raises InvalidRequest where the upstream's dialect cannot say the request at all, and for tools that the profile
@@ -70,7 +70,7 @@ class BodyPlan:
             return self._spliced(call, call.same_dialect_body, refused, without_thinking=without_thinking)
         return self._translated(call, refused, without_thinking=without_thinking)
 
-    def encode_count(self, body: bytes, refused: Refused) -> bytes:
+    def encode_count(self, body: bytes, refused: RefusedFeatures) -> bytes:
         """Return the body of a count_tokens request: the client's, with the provider's model."""
         count = Splicer(body)
         self._drop_ours(count)
@@ -78,7 +78,7 @@ class BodyPlan:
         self._apply_lists(count, refused)
         return count.result()
 
-    def _spliced(self, call: UpstreamCall, body: bytes, refused: Refused, *, without_thinking: bool) -> UpstreamBody:
+    def _spliced(self, call: UpstreamCall, body: bytes, refused: RefusedFeatures, *, without_thinking: bool) -> UpstreamBody:
         sent = Splicer(body)
         self._drop_ours(sent)
         lost: tuple[Note, ...] = ()
@@ -94,7 +94,7 @@ class BodyPlan:
         notes = lost + self._finish(sent, call, refused)
         return UpstreamBody(content=sent.result(), notes=notes)
 
-    def _translated(self, call: UpstreamCall, refused: Refused, *, without_thinking: bool) -> UpstreamBody:
+    def _translated(self, call: UpstreamCall, refused: RefusedFeatures, *, without_thinking: bool) -> UpstreamBody:
         if call.neutral is None:
             raise ValueError("an upstream call holds the client's bytes or a neutral request")
         encoded = self.dialect.encode_request(call.neutral, self.target)
@@ -114,7 +114,7 @@ class BodyPlan:
             if key in present:
                 body.remove(key)
 
-    def _finish(self, body: BodyEditor, call: UpstreamCall, refused: Refused) -> tuple[Note, ...]:
+    def _finish(self, body: BodyEditor, call: UpstreamCall, refused: RefusedFeatures) -> tuple[Note, ...]:
         """Make the edits that both ways share; the provider's lists come last, so that they reach what we add."""
         merge_extra_body(body, self.extra_body)
         self.dialect.finish_body(body, model=self.target.model, stream=call.stream)
@@ -125,7 +125,7 @@ class BodyPlan:
             self.dialect.append_system(body, text)
         return self._apply_lists(body, refused)
 
-    def _apply_lists(self, body: BodyEditor, refused: Refused) -> tuple[Note, ...]:
+    def _apply_lists(self, body: BodyEditor, refused: RefusedFeatures) -> tuple[Note, ...]:
         if not (self.drop_fields or self.rename_fields or refused.fields or refused.renames or self.allow_fields is not None):
             return ()
         notes = apply_field_lists(

@@ -4,7 +4,7 @@ A client's credentials never do: they are for the router (wire.md 2.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import field, frozen
 
@@ -21,7 +21,6 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 _KEY_HEADERS: Mapping[ProviderKind, str] = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 _BEARER = "authorization"  # the only one whose value has a word before the key
-_OF_THE_CONNECTION = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade"})
 
 
 @frozen(kw_only=True)
@@ -63,7 +62,8 @@ def plan_headers(
 ) -> HeaderPlan:
     """Return the header plan of one provider; `static` are its configured headers with their values resolved.
 
-    A configured header replaces ours of the same name, the credential's included; `anthropic-beta` is joined."""
+    A configured header replaces ours of the same name, the credential's included; `anthropic-beta` is joined. Those of the
+    connection are none of them: the configuration refuses these."""
     is_anthropic = config.kind == "anthropic"
     configured = {name.lower(): value.reveal() for name, value in static.items()}
     betas = _flags(configured.pop(BETA, "")) if is_anthropic else ()
@@ -77,7 +77,7 @@ def plan_headers(
         **_authorization(credential, config),
     }
     return HeaderPlan(
-        fixed=_raw((name, value) for name, value in {**ours, **configured}.items() if name not in _OF_THE_CONNECTION),
+        fixed=_raw({**ours, **configured}),
         is_anthropic=is_anthropic,
         version=version,
         betas=betas,
@@ -98,5 +98,5 @@ def _flags(value: str) -> tuple[str, ...]:
     return tuple(flag for part in value.split(",") if (flag := part.strip()))
 
 
-def _raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
-    return tuple((name.encode(), value.encode()) for name, value in headers)
+def _raw(headers: Mapping[str, str]) -> RawHeaders:
+    return tuple((name.encode(), value.encode()) for name, value in headers.items())

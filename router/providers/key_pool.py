@@ -49,7 +49,7 @@ class Key:
 
 
 @frozen(kw_only=True)
-class Turn:
+class KeyTurn:
     """A key for one request, booked for `at` (trio clock): not to be sent before."""
 
     key: Key
@@ -111,7 +111,7 @@ class KeyPool:
             keys.append(key)
         return cls(tuple(keys), limits, auth_cooldown_s)
 
-    def take(self, tokens: float, now: float, tried: Collection[int] = (), ends_by: float = inf) -> Turn | NoKey:
+    def take(self, tokens: float, now: float, tried: Collection[int] = (), ends_by: float = inf) -> KeyTurn | NoKey:
         """Book the key that may send first, of those not `tried`; among equals the one used longest ago.
 
         NoKey(BUSY) where even that one would wait longer than `max_wait_s`, or beyond `ends_by`."""
@@ -126,13 +126,13 @@ class KeyPool:
             are_exhausted = all(one.is_exhausted for one, _ in dues)
             return NoKey(reason=FailureReason.RATE_LIMIT if are_exhausted else FailureReason.BUSY, until=due.at)
         key.used_at = now
-        return Turn(key=key, booking=key.pace.book(tokens, due.at))
+        return KeyTurn(key=key, booking=key.pace.book(tokens, due.at))
 
-    def is_resting(self, turn: Turn, now: float) -> bool:
+    def is_resting(self, turn: KeyTurn, now: float) -> bool:
         """Tell whether the key has been sent to rest while the turn was waited for."""
         return not self._is_usable(turn.key, now)
 
-    def refused(self, turn: Turn, failure: ProviderFailed, now: float) -> float | None:
+    def refused(self, turn: KeyTurn, failure: ProviderFailed, now: float) -> float | None:
         """Rest the key that a failure speaks of; return for how long, None where it speaks of the whole provider."""
         if failure.reason not in OF_THE_KEY:
             return None
@@ -144,7 +144,7 @@ class KeyPool:
         rest.refused_until, rest.refusal = now + self.auth_cooldown_s, failure.reason
         return self.auth_cooldown_s
 
-    def answered(self, turn: Turn, told: Iterable[ToldLimit], now: float, *, is_good: bool) -> None:
+    def answered(self, turn: KeyTurn, told: Iterable[ToldLimit], now: float, *, is_good: bool) -> None:
         """Take what the head of an answer tells; a good one ends the rest of a key that was thought to be refused."""
         turn.key.pace.answered(turn.booking, told, now)
         if is_good:

@@ -111,7 +111,7 @@ def find_remedy(status: int, text: ErrorText, *, fields: Collection[str], betas:
 
 
 @define
-class Refused:
+class RefusedFeatures:
     """What one upstream has refused by name so far. Written by the attempts at its provider, each in one step."""
 
     betas: set[str] = field(factory=set)

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from router.errors import FailureReason, ProviderFailed
 from router.ports import Observer
-from router.providers.key_pool import KeyPool, NoKey, Turn
+from router.providers.key_pool import KeyPool, KeyTurn, NoKey
 from router.wire.error_words import is_transient
 
 _WORDS = {
@@ -32,7 +32,7 @@ class Turns:
     _tried: set[int] = field(factory=set, init=False)
     _failures: dict[FailureReason, ProviderFailed] = field(factory=dict, init=False)
 
-    async def take(self, tokens: float, ends_by: float = inf) -> Turn:
+    async def take(self, tokens: float, ends_by: float = inf) -> KeyTurn:
         """Wait until some key may send a request of about so many tokens, and return it.
 
         Raises ProviderFailed: BUSY when that takes longer than `max_wait_s` or is after `ends_by` (trio clock), else why
@@ -42,7 +42,7 @@ class Turns:
             turn = self._next(tokens, ends_by)
         return turn
 
-    def refused(self, turn: Turn, failure: ProviderFailed) -> bool:
+    def refused(self, turn: KeyTurn, failure: ProviderFailed) -> bool:
         """Rest the key that a failure speaks of; tell whether it does, and there are others that may do better."""
         rest_s = self.pool.refused(turn, failure, trio.current_time())
         if rest_s is None or len(self.pool.keys) == 1:
@@ -54,14 +54,14 @@ class Turns:
         self._failures[failure.reason] = failure
         return True
 
-    def _next(self, tokens: float, ends_by: float) -> Turn:
+    def _next(self, tokens: float, ends_by: float) -> KeyTurn:
         now = trio.current_time()
         turn = self.pool.take(tokens, now, self._tried, ends_by)
         if isinstance(turn, NoKey):
             raise self._without_key(turn, now)
         return turn
 
-    async def _comes(self, turn: Turn) -> bool:
+    async def _comes(self, turn: KeyTurn) -> bool:
         """Wait for a turn. Return False, and give it back, where its key was sent to rest meanwhile."""
         self.has_waited = True
         is_there = False

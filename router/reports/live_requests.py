@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from router.domain.printable import field_word
-from router.reports.plain import plain_table, shown, width_of
+from router.domain.printable import field_word, printable
+from router.reports.plain import plain_table, width_of
 from router.reports.words import duration_words, fact_words
 
 _LESS = ("session", "class", "profile", "first token", "provider")  # what goes where there is no room, the first one first
@@ -23,7 +23,7 @@ def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
     requests = body["requests"]
     if not out.is_terminal:
         for one in requests:
-            out.print(Text(shown(_line(one))), soft_wrap=True)
+            out.print(Text(printable(_line(one))), soft_wrap=True)
         return
     if not requests:
         out.print(Text("no request is being answered"))
@@ -32,7 +32,7 @@ def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
     titles, less = list(rows[0]), iter(_LESS)
     while width_of(titles, [[row[title] for title in titles] for row in rows]) > out.width and (last := next(less, None)):
         titles.remove(last)
-    out.print(plain_table(titles, ([shown(row[title]) for title in titles] for row in rows)))
+    out.print(plain_table(titles, ([printable(row[title]) for title in titles] for row in rows)))
 
 
 def named(body: Mapping[str, Any], word: str) -> tuple[str, ...]:

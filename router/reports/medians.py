@@ -7,7 +7,6 @@ from statistics import median
 
 from attrs import frozen
 
-CONFIDENCE = 0.95
 ONE_SIDE = 40  # of so many samples one may lie below, and one above
 
 

@@ -69,11 +69,6 @@ def plain_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, has_he
     return table
 
 
-def shown(text: str) -> str:
-    """Return foreign text without control characters: an upstream's words must not steer the terminal."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
-
-
 def shown_url(url: str) -> str:
     """Return a URL without its query, which may hold a key."""
     return urlsplit(url)._replace(query="", fragment="").geturl()

@@ -14,6 +14,7 @@ import attrs
 from attrs import frozen
 
 from router.domain.rerun import Answered, Pair, Rerun
+from router.domain.spend import booked_usd
 from router.reports.medians import Median, median_of
 from router.reports.spread import FEW
 
@@ -95,7 +96,7 @@ def compare(run: Rerun) -> Comparison:
         pairs=n,
         left_out=run.left_out,
         bad_records=run.bad_records,
-        spent_usd=round(run.spent_usd, 9),
+        spent_usd=booked_usd(run.spent_usd),
         max_usd=run.max_usd,
         ended=run.ended,
         warning=f"{n} requests are few: below {FEW} a difference may be chance" if n < FEW else "",
@@ -139,7 +140,7 @@ def _side(provider: str, answers: list[Answered]) -> Side:
         output_tokens=sum(usage.output for usage in usages),
         cache_read_tokens=sum(usage.cache_read or 0 for usage in usages),
         estimated=sum(usage.estimated for usage in usages),
-        cost_usd=round(sum(answer.cost_usd for answer in answers), 9),
+        cost_usd=booked_usd(sum(answer.cost_usd for answer in answers)),
         guessed_costs=sum(answer.is_cost_guessed for answer in answers),
         calls=len(calls),
         fit=sum(not call.misfit for call in calls),

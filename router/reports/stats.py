@@ -14,8 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from router.domain.printable import printable
 from router.reports.bars import bars
-from router.reports.plain import plain_table, shown
+from router.reports.plain import plain_table
 from router.reports.stats_facts import (
     CostRow,
     EventRow,
@@ -173,7 +174,7 @@ def _head(view: View) -> list[Text]:
             head.append(f"  degraded: {', '.join(status['degraded'])}", "yellow")
         lines = [_line(head)]
     if view.problem:
-        lines.append(_line(Text(shown(view.problem), "red")))
+        lines.append(_line(Text(printable(view.problem), "red")))
     return lines
 
 
@@ -211,15 +212,21 @@ _PROVIDER_HEAD = ("provider", "state", "tries", "ok", "failed", "open", "next pr
 def _provider_cells(row: ProviderRow, *, is_wide: bool) -> list[Text]:
     ok = Text(_NOTHING) if row.ok is None else Text(f"{row.ok:.0%}", _ok_style(row.ok))
     cells = [
-        Text(shown(row.name)),
+        Text(printable(row.name)),
         Text(row.word, STYLES.get(row.word, "")),
         Text(str(row.attempts)),
         ok,
         Text(str(row.failed)),
     ]
     if not is_wide:
-        return [*cells, Text(shown(row.note))]
-    return [*cells, Text(str(row.in_flight)), Text(row.probe or _NOTHING), Text(row.restarts or _NOTHING), Text(shown(row.why))]
+        return [*cells, Text(printable(row.note))]
+    return [
+        *cells,
+        Text(str(row.in_flight)),
+        Text(row.probe or _NOTHING),
+        Text(row.restarts or _NOTHING),
+        Text(printable(row.why)),
+    ]
 
 
 def _ok_style(share: float) -> str:
@@ -273,7 +280,7 @@ _COST_HEAD = ("since start", "USD", "saved", "cached")
 
 def _cost_cells(row: CostRow) -> list[Text]:
     cached = _NOTHING if row.cached is None else f"{row.cached:.0%}"
-    return [Text(shown(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(cached)]
+    return [Text(printable(row.name)), Text(f"{row.cost_usd:.4f}"), Text(f"{row.saved_usd:.4f}"), Text(cached)]
 
 
 def _spend(reading: Reading) -> list[Cells]:
@@ -308,7 +315,7 @@ def _chart(pace: Pace, width: int, rows: int, *, is_ascii: bool) -> list[Text]:
 
 def _event_cells(row: EventRow) -> list[Text]:
     style = "" if not row.is_failure else "yellow" if row.name == _WENT_ON else "red"
-    return [Text(row.at, "dim"), Text(row.name, style), Text(shown(row.provider)), Text(shown(row.said))]
+    return [Text(row.at, "dim"), Text(row.name, style), Text(printable(row.provider)), Text(printable(row.said))]
 
 
 def _events(rows: Sequence[EventRow], room: int, *, name_width: int) -> RenderableType:

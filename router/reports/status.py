@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from router.domain.printable import printable
 from router.reports.learned import capability_words, learned_facts, learned_words
-from router.reports.plain import shown
 from router.reports.words import STYLES, cents, duration_words
 
 _NOTHING = "-"
@@ -24,7 +24,7 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
     """Print the body of `/status`: on a terminal as tables, else one line per fact, `word name key=value ...`."""
     if not out.is_terminal:
         for line in status_lines(body):
-            out.print(Text(shown(line)))
+            out.print(Text(printable(line)))
         return
     out.print(Text(_headline(body)))
     if body.get("degraded"):
@@ -157,7 +157,7 @@ def _reasons(body: Mapping[str, Any]) -> Table | None:
     now = now_of(body)
     for one in body.get("providers", ()):
         if why := ", ".join(filter(None, (why_words(one, now), _restarts_words(one), learned_words(one)))):
-            table.add_row(Text(str(one["name"])), Text(shown(why)))
+            table.add_row(Text(str(one["name"])), Text(printable(why)))
     return table if table.rows else None
 
 

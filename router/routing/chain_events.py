@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from router.domain.spend import Blocked
+from router.domain.spend import Blocked, booked_usd
 from router.errors import ProviderFailed
 from router.ports import Observer
 from router.routing.chain import Dropped, DropReason, Moved, MoveReason, Plan
@@ -111,6 +111,6 @@ def _figures(cap: Blocked) -> dict[str, object]:
     return {
         "scope": str(cap.scope),
         "monthly_budget_usd": cap.standing.cap_usd,
-        "current_total_usd": round(cap.standing.spent_usd, 6),
+        "current_total_usd": booked_usd(cap.standing.spent_usd),
         "month": cap.period,
     }

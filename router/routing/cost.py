@@ -9,7 +9,7 @@ from attrs import frozen
 
 from router.config.schema import CostConfig, PriceConfig, ProviderConfig
 from router.domain.events import Usage
-from router.domain.spend import CacheOutcome, Cost
+from router.domain.spend import CacheOutcome, Cost, booked_usd
 
 MILLION = 1_000_000
 RESERVED_OUTPUT_TOKENS = 4096  # clients ask for 32,000 and more and use a few hundred: a cap would never be used up (13.3)
@@ -98,8 +98,8 @@ def cache_fields(usage: Usage, cost: Cost, *, has_cache_control: bool, is_stream
         "input_tokens": usage.input if usage.has_input else None,
         "output_tokens": usage.output,
         "streaming": is_streaming,
-        "cost_usd": round(cost.total_usd, 6),
-        "cost_savings_usd": round(cost.savings_usd, 6),
+        "cost_usd": booked_usd(cost.total_usd),
+        "cost_savings_usd": booked_usd(cost.savings_usd),
     }
 
 

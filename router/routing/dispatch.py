@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import Usage
 from router.domain.outcome import AttemptOutcome
-from router.domain.spend import Cost
+from router.domain.spend import Cost, booked_usd
 from router.domain.trace_context import new_span_id
 from router.errors import FailureReason, ProviderFailed, RouterError, UpstreamClientError
 from router.ports import AttemptHandle, Observer, OutcomeSink, Provider, Spending, UpstreamCall
@@ -28,6 +28,7 @@ from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.routing.unbooked import Unbooked
 from router.routing.until_commit import UntilCommit, first_byte_s
 from router.wire.dialect import Dialect
+from router.wire.registry import DIALECTS
 
 LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
 PATIENCE_S = 2.0  # a stated wait above it is the client's to do
@@ -44,12 +45,15 @@ class Upstreams:
 
     providers: Mapping[str, Provider]
     configs: Mapping[str, ProviderConfig]
-    dialects: Mapping[str, Dialect]  # by provider name
     sink: OutcomeSink
     observer: Observer
     random: Callable[[], float]
     spending: Spending = field(factory=Unbooked)
     redact: Callable[[str], str] = str  # takes the configured secrets out of what an upstream has said
+
+    def dialect_of(self, provider: str) -> Dialect:
+        """Return what a provider speaks."""
+        return DIALECTS[self.providers[provider].dialect]
 
 
 @define(kw_only=True)
@@ -174,7 +178,7 @@ class Walk:
         self, config: ProviderConfig, call: UpstreamCall, deliver: Deliver, booking: Booking, *, has_later: bool
     ) -> RelayEnd:
         """Open, hold until commit, deliver. Raises ProviderFailed before commit only."""
-        provider, dialect = self.upstreams.providers[config.name], self.upstreams.dialects[config.name]
+        provider, dialect = self.upstreams.providers[config.name], self.upstreams.dialect_of(config.name)
         seen = Seen(provider=config.name, dialect=dialect)
         limit = config.first_content_timeout_s if has_later and self.ask.is_stream else None
         committing = UntilCommit(
@@ -347,8 +351,8 @@ class Walk:
                 "cache_read_input_tokens": used.cache_read if used else None,
                 "cache_creation_input_tokens": used.cache_write if used else None,
                 "estimated": used.estimated if used else None,
-                "cost_usd": None if self._cost is None else round(self._cost.total_usd, 9),
-                "cost_savings_usd": None if self._cost is None else round(self._cost.savings_usd, 9),
+                "cost_usd": None if self._cost is None else booked_usd(self._cost.total_usd),
+                "cost_savings_usd": None if self._cost is None else booked_usd(self._cost.savings_usd),
                 **({} if self._span_id is None else {"span_id": self._span_id}),
             },
         )

@@ -210,11 +210,11 @@ async def test_w47_a_full_disk_degrades_one_file_alone_and_loses_no_line_once_th
             with pytest.raises(StateFailed, match=r"large|space"):
                 await writer.run()
             writer.degrade()
-            while_full = writer.status()
+            while_full = writer.is_degraded
         await writer.flush()
         await writer.finish()
 
-    assert (while_full.is_degraded, writer.status().is_degraded) == (True, False)
+    assert (while_full, writer.is_degraded) == (True, False)
     assert [row["n"] for row in records(tmp_path, JOURNAL_FILE)] == list(range(20))
     assert [name for name, _ in events.events if name.startswith("state-")] == [
         "state-store-failed",

@@ -276,6 +276,11 @@ def test_the_window_is_that_of_the_first_provider_that_may_be_asked() -> None:
     assert (facts().window, facts().profile, facts().is_slow) == (65536, "main", True)
 
 
+@pytest.mark.parametrize("host", ["gpu.lan", "gpu.internal", "gpu.local", "gpu"])
+def test_a_server_of_the_own_network_is_given_time(host: str) -> None:
+    assert facts(f"providers.near.base_url=http://{host}:9/v1").is_slow
+
+
 @pytest.mark.parametrize(
     ("profile", "window", "narrowest", "is_slow", "model"),
     [

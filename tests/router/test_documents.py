@@ -44,7 +44,7 @@ LIMITS = [
     ("`tools`, `functions`", f"{MAX_TOOLS:,}"),
     ("requests at once", f"`max_in_flight`, {SERVER.max_in_flight}"),
     (
-        "requests that are worked on, in all and of one session",
+        "requests in progress, in all and of one session",
         f"`max_running`, and `session_max_in_flight`, {SERVER.session_max_in_flight}",
     ),
     ("who wait, and how long", f"`queue_max`, {SERVER.queue_max}, and `queue_timeout_s`, {SERVER.queue_timeout_s:g} s"),

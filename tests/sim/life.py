@@ -260,7 +260,7 @@ class Life:
             now=trio.current_time,
             crashes=self.crashes,
             told=self.told,
-            pending=lambda: daemon.parts.state.status().pending,
+            pending=lambda: daemon.parts.state.sink_report().pending,
         )
         self._follow(daemon)
         async with trio.open_nursery() as nursery:
@@ -290,8 +290,8 @@ class Life:
         self.queues = Queues(
             calls=world.calls,
             configs=self.told.configs,
-            waiting=lambda: parts.tree.fairness.waiting,
-            running=lambda: parts.tree.fairness.running,
+            waiting=lambda: parts.ports.fairness.waiting,
+            running=lambda: parts.ports.fairness.running,
             broken=self.broken,
             now=trio.current_time,
         )

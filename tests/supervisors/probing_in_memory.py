@@ -139,6 +139,14 @@ class World:
         with self.board.begin(provider) as attempt:
             attempt.ok()
 
+    def skips(self) -> list[tuple[object, object]]:
+        """Return (provider, reason) of each probe that was due and was not made."""
+        return [(fields["provider"], fields["reason"]) for fields in self.named("probe-skipped")]
+
+    def verdicts(self) -> list[tuple[object, object]]:
+        """Return (provider, verdict) of each probe."""
+        return [(fields["provider"], fields["verdict"]) for fields in self.named("probe-completed")]
+
     def named(self, event: str) -> list[dict[str, object]]:
         return [fields for name, fields in self.seen.events if name == event]
 

@@ -45,7 +45,7 @@ def parts_of(directory: Path, *names: str) -> Parts:
 
 def read(parts: Parts, family: Family) -> dict[tuple[str, ...], float]:
     """Return the samples of a family that is read at the scrape."""
-    report: StatusReport = evolve(Facts().report(), daemon=parts.tree.report())
+    report: StatusReport = evolve(Facts().report(), daemon=parts.ports.report())
     readings = state_readings(report, now=trio.current_time(), wall=datetime.now(UTC))
     return {one.labels: float(one.value) for one in readings if one.family is family}
 
@@ -56,8 +56,8 @@ async def test_what_a_daemon_tells_is_counted_whatever_its_log_does(tmp_path: Pa
     parts.observer.event("self-healing-restart", {"providers": ("a",), "group": "servers", "success": True})
     parts.observer.event("probe-completed", {"provider": "a", "verdict": "ok"})
 
-    assert parts.tree.views.metrics.of(f.RESTARTS).values == {("a", "servers", "ok"): 1, ("a", "servers", "failed"): 0}
-    assert [one.event for one in parts.tree.views.recent.events()] == ["self-healing-restart", "probe-completed"]
+    assert parts.ports.views.metrics.of(f.RESTARTS).values == {("a", "servers", "ok"): 1, ("a", "servers", "failed"): 0}
+    assert [one.event for one in parts.ports.views.recent.events()] == ["self-healing-restart", "probe-completed"]
 
 
 async def test_a_reload_takes_the_series_of_a_provider_away(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_a_reload_takes_the_series_of_a_provider_away(tmp_path: Path) -> N
 
     parts.apply(a_file(tmp_path, "b"))
 
-    assert parts.tree.views.metrics.of(f.ATTEMPTS).total("provider") == {("b",): 1}
+    assert parts.ports.views.metrics.of(f.ATTEMPTS).total("provider") == {("b",): 1}
 
 
 async def test_a_change_that_could_not_be_kept_is_dropped_from_the_state_and_one_that_waits_is_behind(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from supervisors.keep_running import Child, ChildState, Keeper, SupervisorExhausted
-from supervisors.policies import FLEET, PROBES, ChildSpec, OnExhausted, Restart, is_exhausted, restart_delay_s
+from supervisors.policies import FLEET, PROBES, ChildSpec, OnExhausted, is_exhausted, restart_delay_s
 from tests.e2e.front_harness import Seen
 
 SPEC = ChildSpec(name="child", intensity=3, period_s=60, first_delay_s=1, longest_delay_s=30, on_exhausted=OnExhausted.DEGRADE)
@@ -109,26 +109,14 @@ async def test_an_escalation_may_be_carried_out_without_a_crash(autojump_clock: 
     assert told == ["fleet"]
 
 
-@pytest.mark.parametrize(
-    ("restart", "error", "runs"),
-    [
-        (Restart.PERMANENT, None, 2),
-        (Restart.PERMANENT, ValueError(), 2),
-        (Restart.TRANSIENT, None, 1),
-        (Restart.TRANSIENT, ValueError(), 2),
-        (Restart.TEMPORARY, None, 1),
-        (Restart.TEMPORARY, ValueError(), 1),
-    ],
-)
-async def test_the_kind_says_which_ends_are_followed_by_a_restart(
-    restart: Restart, error: Exception | None, runs: int, autojump_clock: MockClock
-) -> None:
+@pytest.mark.parametrize("error", [None, ValueError()])
+async def test_every_end_is_followed_by_a_restart_also_a_normal_one(error: Exception | None, autojump_clock: MockClock) -> None:
     del autojump_clock
     child = Scripted([(1, error)])
 
-    await keep(evolve(SPEC, restart=restart), child, 100)
+    await keep(SPEC, child, 100)
 
-    assert len(child.begun_at) == runs
+    assert len(child.begun_at) == 2
 
 
 async def test_a_normal_end_that_was_asked_for_is_the_end(autojump_clock: MockClock) -> None:

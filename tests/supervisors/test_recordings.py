@@ -142,7 +142,7 @@ async def test_a_directory_that_is_not_ours_is_not_touched(nursery: trio.Nursery
 
     await trio.sleep(EXPIRE_S + 1)
 
-    assert (file.opened_total, file.expired_at, recordings.writer.status().is_degraded) == (0, [], True)
+    assert (file.opened_total, file.expired_at, recordings.writer.is_degraded) == (0, [], True)
     nursery.cancel_scope.cancel()
 
 

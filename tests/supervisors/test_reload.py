@@ -14,8 +14,9 @@ from router.config.redact import Redactor
 from router.config.schema import LoadedConfig, OtelConfig
 from router.config.schema_server import ServerConfig
 from router.config.secret import Secret, Secrets
+from router.domain.control import ReloadVerdict
 from router.errors import ConfigError, Mistake
-from supervisors.reload import WATCH_S, Outcome, Reloader, ReloadResult
+from supervisors.reload import WATCH_S, Reloader, ReloadResult
 from tests.builders import a_config, a_provider
 from tests.e2e.front_harness import Seen
 
@@ -101,7 +102,7 @@ async def test_it_is_put_to_work_at_once_when_that_is_asked_for(nursery: trio.Nu
 
     result = await world.reloader.ask_and_wait()
 
-    assert result.outcome is Outcome.APPLIED
+    assert result.outcome is ReloadVerdict.APPLIED
     assert trio.current_time() == begun_at
     nursery.cancel_scope.cancel()
 
@@ -132,7 +133,7 @@ async def test_a_file_with_mistakes_is_refused_whole_and_every_mistake_told(nurs
 
     result = await world.reloader.ask_and_wait()
 
-    assert result.outcome is Outcome.REJECTED
+    assert result.outcome is ReloadVerdict.REJECTED
     assert world.applied == []
     told = str(world.seen.events[-1])
     assert "server.prot" in told
@@ -148,7 +149,7 @@ async def test_what_only_a_restart_can_change_is_refused_with_its_name(key: str,
 
     result = await world.reloader.ask_and_wait()
 
-    assert result.outcome is Outcome.REJECTED
+    assert result.outcome is ReloadVerdict.REJECTED
     assert key in result.detail[0]
     assert world.applied == []
     nursery.cancel_scope.cancel()
@@ -161,7 +162,7 @@ async def test_what_waits_for_the_next_start_is_told_and_the_rest_applied(nurser
 
     result = await world.reloader.ask_and_wait()
 
-    assert result.outcome is Outcome.APPLIED
+    assert result.outcome is ReloadVerdict.APPLIED
     assert "log_level" in result.detail[0]
     assert len(world.applied) == 1
     nursery.cancel_scope.cancel()
@@ -173,7 +174,7 @@ async def test_the_same_configuration_changes_nothing(nursery: trio.Nursery) -> 
 
     result = await world.reloader.ask_and_wait()
 
-    assert result.outcome is Outcome.UNCHANGED
+    assert result.outcome is ReloadVerdict.UNCHANGED
     assert world.applied == []
     nursery.cancel_scope.cancel()
 
@@ -183,7 +184,7 @@ async def test_a_key_that_changed_in_the_environment_is_a_change(nursery: trio.N
     await nursery.start(world.run)
     world.file = evolve(loaded("a"), secrets=Secrets(credentials={"a": Secret("another-key")}))
 
-    assert (await world.reloader.ask_and_wait()).outcome is Outcome.APPLIED
+    assert (await world.reloader.ask_and_wait()).outcome is ReloadVerdict.APPLIED
     await wait_all_tasks_blocked()
     nursery.cancel_scope.cancel()
 
@@ -202,7 +203,7 @@ async def test_a_reload_that_crashes_leaves_nobody_waiting_and_is_said_to_have_e
             await wait_all_tasks_blocked()
             await world.run()
 
-    assert [result.outcome for result in results] == [Outcome.REJECTED]
+    assert [result.outcome for result in results] == [ReloadVerdict.REJECTED]
     assert world.busy == [True, False]
 
 
@@ -218,7 +219,7 @@ async def test_who_asks_where_no_reload_runs_any_more_is_told_so(nursery: trio.N
     nursery.start_soon(ask)
     await wait_all_tasks_blocked()
 
-    assert [result.outcome for result in results] == [Outcome.REJECTED] * 2
+    assert [result.outcome for result in results] == [ReloadVerdict.REJECTED] * 2
     assert "restart the router" in results[0].detail[0]
 
 
@@ -248,7 +249,7 @@ async def test_another_collector_is_one_for_the_next_start(nursery: trio.Nursery
     world.write(evolve(first, config=evolve(first.config, otel=OtelConfig(enabled=True))))
     result = await world.reloader.ask_and_wait()
 
-    assert (result.outcome, result.detail) == (Outcome.APPLIED, ("otel: takes effect at the next start",))
+    assert (result.outcome, result.detail) == (ReloadVerdict.APPLIED, ("otel: takes effect at the next start",))
 
 
 async def test_a_secret_that_stands_at_a_wrong_place_is_masked_in_what_is_told(

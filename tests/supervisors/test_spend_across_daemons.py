@@ -12,10 +12,10 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from router.assembly import Source
 from router.config.load import Surroundings, load
 from router.config.redact import LiveRedactor
 from router.config.schema import LoadedConfig
+from router.daemon_facts import DaemonFacts
 from router.domain.events import Usage
 from router.ingress.status_report import status_body
 from router.state.store import SqliteStore
@@ -56,7 +56,7 @@ def a_file(cap: float = 10.0) -> LoadedConfig:
 
 
 def spend(parts: Parts, usd: int) -> None:
-    with parts.tree.spending.reserve("a", "default", input_tokens=0, max_tokens=0) as reservation:
+    with parts.ports.spending.reserve("a", "default", input_tokens=0, max_tokens=0) as reservation:
         reservation.settle(Usage(input=usd))
 
 
@@ -100,9 +100,9 @@ async def test_the_month_holds_across_daemons(autojump_clock: MockClock, tmp_pat
 
     async with machine.open_daemon() as parts:
         assert spent(parts) == (9.0, 9.0)
-        assert parts.tree.spending.blocked("a", "default") is None
+        assert parts.ports.spending.blocked("a", "default") is None
         spend(parts, 1)
-        assert parts.tree.spending.blocked("a", "default") is not None
+        assert parts.ports.spending.blocked("a", "default") is not None
 
 
 async def test_what_was_settled_half_a_second_before_a_kill_is_on_disk(autojump_clock: MockClock, tmp_path: Path) -> None:
@@ -164,14 +164,15 @@ async def test_a_reload_keeps_the_month(autojump_clock: MockClock, tmp_path: Pat
         parts.apply(a_file(cap=4.0))
 
         assert spent(parts) == (4.0, 4.0)
-        assert parts.tree.spending.blocked("a", "default") is not None
+        assert parts.ports.spending.blocked("a", "default") is not None
 
 
 async def test_the_status_page_tells_what_was_spent(autojump_clock: MockClock, tmp_path: Path) -> None:
     async with Machine(tmp_path).open_daemon() as parts:
         spend(parts, 4)
-        facts = Source(tree=parts.tree, started_at=START)
-        facts.deployed = parts.deployed
+        facts = DaemonFacts(
+            ports=parts.ports, started_at=START, current=lambda: parts.deployed.current, number=lambda: parts.deployed.number
+        )
 
         body: dict[str, Any] = status_body(facts.report(), now=trio.current_time(), wall=START)
 

@@ -24,7 +24,7 @@ async def test_a_directory_that_is_lost_to_another_while_it_runs_is_not_written_
     nursery.cancel_scope.cancel()
 
     assert (set(store.texts()), store.opened_total) == ({"health/a"}, 1)
-    assert (writer.status().is_degraded, writer.status().pending) == (True, 1)
+    assert (writer.is_degraded, writer.sink_report().pending) == (True, 1)
     assert told(writer) == ["state-store-attached", "state-store-failed", "state-degraded"]
 
 

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from supervisors.disk import RETRY_S
 from tests.supervisors.store_in_memory import MemoryStore
-from tests.supervisors.test_state_writer import a_writer, told
+from tests.supervisors.test_state_writer import a_writer, fields, told
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ async def test_a_machine_without_threads_is_a_failure_like_any_other(autojump_cl
     with trio.move_on_after(3 * RETRY_S):
         await writer.run()
 
-    assert writer.status().error == "memory: cannot open: can't start new thread"
+    assert fields(writer, "state-degraded")["error"] == "memory: cannot open: can't start new thread"
     assert told(writer).count("state-degraded") == 1
 
 

@@ -20,8 +20,6 @@ ITEM_PREFIXES: Mapping[Form, str] = {
     Form.SHELL: "sh_",
     Form.APPLY_PATCH: "apc_",
 }
-ENDS = ("response.completed", "response.incomplete", "response.failed")
-CALLS_OF_VENDOR = "_call"  # how the items of calls end that the vendor itself serves
 
 _MAX_TOKENS, _FILTER = "max_output_tokens", "content_filter"
 # why an answer is incomplete; the reasons that are not here complete it

@@ -142,7 +142,7 @@ async def _ends_with(daemon: Daemon, exit_code: int) -> None:
 
 async def _ask(daemon: Daemon) -> None:
     """Ask the daemon something, whatever comes of it."""
-    (url,) = daemon.parts.tree.addresses
+    (url,) = daemon.parts.ports.addresses
     body = json.dumps(request_body(Api.CHAT, stream=False))
     head = f"POST {Api.CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
     async with await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2])) as stream:

@@ -21,7 +21,7 @@ from attrs import frozen
 from router.domain.request import DialectName, NeutralRequest
 from router.embedded.models import MODELS, ModelError, find_parts
 from router.guards.calibration import CalibrationState, factor, learn
-from router.guards.tokens import DEFAULT, Calibration, count_text, count_tokens_request
+from router.guards.tokens import DEFAULT, Weights, count_text, count_tokens_request
 from router.wire.dialect import UpstreamTarget
 from router.wire.registry import DIALECTS
 from tests.e2e.daemon import ROOT, free_port
@@ -36,10 +36,10 @@ class Sample:
     """One text or request: how it is estimated with given weights, and what it really is."""
 
     name: str
-    estimate: Callable[[Calibration], int]
+    estimate: Callable[[Weights], int]
     real: int
 
-    def error(self, weights: Calibration = DEFAULT) -> float:
+    def error(self, weights: Weights = DEFAULT) -> float:
         """Return by which part of the real count the estimate is off; above 0 where it is too high."""
         return self.estimate(weights) / self.real - 1
 
@@ -101,20 +101,20 @@ async def measure(tokenizer: Tokenizer) -> list[Sample]:
     return samples
 
 
-def calibrated(known: Sequence[Sample]) -> Calibration:
+def calibrated(known: Sequence[Sample]) -> Weights:
     """Return the weights that are learned from what a provider reports for these."""
     state = CalibrationState()
     for sample in known:
         state = learn(state, estimated=sample.estimate(DEFAULT), reported=sample.real)
-    return Calibration(factor=factor(state))
+    return Weights(factor=factor(state))
 
 
-def leave_one_out(samples: Sequence[Sample]) -> dict[str, Calibration]:
+def leave_one_out(samples: Sequence[Sample]) -> dict[str, Weights]:
     """Return for each sample the weights learned from all others."""
     return {left.name: calibrated([sample for sample in samples if sample is not left]) for left in samples}
 
 
-def from_agents(samples: Sequence[Sample]) -> dict[str, Calibration]:
+def from_agents(samples: Sequence[Sample]) -> dict[str, Weights]:
     """Return for each sample the weights learned from the agents' requests (for one of them: from the others), as in use."""
     agents = [sample for sample in samples if sample.name in AGENTS]
     return {left.name: calibrated([sample for sample in agents if sample is not left]) for left in samples}

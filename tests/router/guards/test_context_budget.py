@@ -23,7 +23,7 @@ from router.guards.context_budget import (
     reserve_for,
     usable_window,
 )
-from router.guards.tokens import Calibration, count_tokens_request
+from router.guards.tokens import Weights, count_tokens_request
 
 Action = Literal["off", "warn", "trim", "reject"]
 
@@ -143,7 +143,7 @@ def test_tools_and_instructions_count() -> None:
 def test_the_weights_of_the_provider_count() -> None:
     window = round(COUNT / 0.7)
 
-    verdict = judge(REQUEST, window=window, rules=BudgetRules(action="trim"), weights=Calibration(factor=1.5))
+    verdict = judge(REQUEST, window=window, rules=BudgetRules(action="trim"), weights=Weights(factor=1.5))
 
     assert verdict.state == "trimmed"
     assert verdict.estimated == pytest.approx(1.5 * COUNT, rel=0.05)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from router.guards.tokens import DEFAULT, Calibration, count_text
+from router.guards.tokens import DEFAULT, Weights, count_text
 from tests.router.guards.estimator_figures import Sample, calibrated, from_agents, leave_one_out, measure, open_tokenizer
 from tests.router.guards.estimator_samples import AGENTS, KINDS, text
 
@@ -46,4 +46,4 @@ def test_each_sample_is_calibrated_by_the_others_alone() -> None:
 
 
 def test_no_sample_leaves_the_weights_as_they_are() -> None:
-    assert calibrated([]) == Calibration(factor=1.0) == DEFAULT
+    assert calibrated([]) == Weights(factor=1.0) == DEFAULT

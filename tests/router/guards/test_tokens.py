@@ -18,7 +18,7 @@ from router.domain.messages import Message, Role, Text
 from router.domain.request import DialectName, NeutralRequest
 from router.guards.image_size import image_size
 from router.guards.tokens import (
-    Calibration,
+    Weights,
     count_text,
     count_tokens_body,
     count_tokens_request,
@@ -64,7 +64,7 @@ def test_the_neutral_form_is_estimated_like_the_body() -> None:
 @pytest.mark.parametrize("factor", [1.0, 0.7, 1.9])
 def test_the_parts_of_a_request_add_up_to_the_whole(factor: float) -> None:
     request = decode_request(capture("claude_code"))
-    weights = Calibration(factor=factor)
+    weights = Weights(factor=factor)
     parts = measure_request(request, weights)
 
     whole = sum(parts.messages, parts.rest)
@@ -152,7 +152,7 @@ def test_signatures_and_ids_do_not_count() -> None:
 def test_the_factor_scales_the_text() -> None:
     body = capture("claude_code")
 
-    doubled = count_tokens_body(body, Calibration(factor=2.0))
+    doubled = count_tokens_body(body, Weights(factor=2.0))
 
     assert doubled == pytest.approx(2 * count_tokens_body(body), rel=0.03)
 

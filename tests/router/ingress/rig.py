@@ -25,10 +25,9 @@ from router.providers.adapter import DIALECT_OF_KIND
 from router.routing.dispatch import Upstreams
 from router.routing.limits import Fairness
 from router.routing.memory import Memory
-from router.routing.profile import ProfileTable
 from router.routing.unbooked import Unbooked
 from router.wire.dialect import Minting
-from router.wire.registry import DIALECTS, MONITORS
+from router.wire.registry import MONITORS
 from supervisors.health_board import HealthBoard
 from tests.builders import (
     ANTHROPIC,
@@ -91,13 +90,9 @@ class Rig:
         numbers = iter(range(1, 1_000_000))
         return Generation(
             config=config,
-            profiles={profile.name: profile for profile in config.profiles},
-            table=ProfileTable.of(config),
-            dialects=DIALECTS,
             upstreams=Upstreams(
                 providers={p.name: p for p in self.providers},
                 configs={c.name: c for c in config.providers},
-                dialects={p.name: DIALECTS[p.dialect] for p in self.providers},
                 sink=self.health_board or self.sink,
                 observer=self.observer,
                 random=lambda: 0.5,

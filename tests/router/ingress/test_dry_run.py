@@ -33,7 +33,7 @@ from router.routing.explanation import Explanation, Way
 from router.wire.anthropic.deferred_tools import Deferral
 from tests.builders import ANTHROPIC, CHAT, a_config, a_profile, a_provider
 from tests.router.ingress.memory import Conversation
-from tests.router.test_assembly import OLD, a_world, at
+from tests.router.test_deployed import OLD, a_world, at
 
 QUESTION = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
 PATHS = {ANTHROPIC: "/v1/messages", CHAT: "/v1/chat/completions"}

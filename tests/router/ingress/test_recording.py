@@ -9,8 +9,9 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from router.assembly import Deployed, Sources, Tree
+from router.assembly import Outside, TreePorts
 from router.config.schema import CaptureConfig
+from router.deployed import Deployed
 from router.errors import FailureReason, ProviderFailed
 from router.ingress.drain import Drain
 from router.observers.capture import Capture
@@ -19,7 +20,7 @@ from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, chat_strea
 from tests.e2e.front_harness import Operators, Seen
 from tests.router.ingress.rig import QUESTION, Rig
 from tests.router.providers.rig import Leases
-from tests.router.test_assembly import OLD, a_file, at
+from tests.router.test_deployed import OLD, a_file, at
 
 
 def heads(lines: list[bytes]) -> list[tuple[object, object, object]]:
@@ -57,7 +58,7 @@ async def test_what_is_no_request_is_not_recorded(autojump_clock: MockClock) -> 
 async def test_recording_begins_and_ends_with_a_reload(nursery: trio.Nursery) -> None:
     lines: list[bytes] = []
     board = HealthBoard(observer=Seen())
-    tree = Tree(
+    tree = TreePorts(
         health=board,
         sink=board,
         backends=Leases(),
@@ -67,7 +68,7 @@ async def test_recording_begins_and_ends_with_a_reload(nursery: trio.Nursery) ->
         processes=dict,
         control=Operators(),
         record=lines.append,
-        sources=Sources(),
+        outside=Outside(),
     )
     off = a_file(at(OLD, "a"))
     on = evolve(off, config=evolve(off.config, capture=CaptureConfig(enabled=True)), path=Path("router.toml"))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from attrs import evolve
 from trio.testing import MockClock
 
 from router.config.schema import CostConfig
 from router.domain.request import DialectName
+from router.domain.told import Told
 from router.errors import FailureReason, ProviderFailed
+from router.ingress.spend_report import standing_body
 from router.observers.events import EVENTS
+from router.observers.families import COST, SAVINGS
+from router.observers.journal import journal_record
 from tests.builders import (
     ANTHROPIC,
     CHAT,
@@ -24,6 +30,7 @@ from tests.builders import (
 )
 from tests.router.ingress.rig import Rig
 from tests.router.ingress.ways import Way, every_way
+from tests.router.observers.test_metrics import counting
 from tests.supervisors.ledger_rig import a_world
 
 A_DOLLAR = CostConfig(input_tokens_per_million=1e6, output_tokens_per_million=1e6)  # per token
@@ -221,11 +228,20 @@ async def test_the_cost_of_a_single_attempt_is_that_of_its_request() -> None:
     assert (line["cost_usd"], line["chain_costs_usd"], line["chain_savings_usd"]) == (5.0, None, None)
 
 
-async def test_costs_are_told_to_so_many_digits_that_a_sum_of_them_is_what_is_booked() -> None:
-    price = CostConfig(input_tokens_per_million=0.0123, output_tokens_per_million=0.0123)
+async def test_every_record_of_a_request_tells_its_cost_to_the_last_digit() -> None:
+    price = CostConfig(input_tokens_per_million=0.012345, output_tokens_per_million=0.012345)
     books = a_world(a_config(a_provider("a", cost=price))).ledger
-    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[whole()])], keys={"a": {"cost": price}}, spending=books)
+    script = Script(chunks=[chat_reply("x").replace(*USAGE[CHAT])], is_event_stream=False)
+    rig = Rig(providers=[ScriptedProvider(name="a", scripts=[script])], keys={"a": {"cost": price}}, spending=books)
+    fanout, metrics = counting("a")
 
     await rig.ask(CHAT)
+    for name, fields in rig.observer.events:
+        fanout.event(name, fields)
 
-    assert cost_in(rig) == pytest.approx(5 * 0.0123e-6, abs=1e-12)
+    (line,), (attempt,), (cached,) = map(rig.observer.named, ("request-complete", "attempt-complete", "cache-observed"))
+    journal = journal_record(Told(1, 0.0, logging.INFO, "request-complete", line))
+    for name, family, usd in (("cost_usd", COST, 0.000001296225), ("cost_savings_usd", SAVINGS, 0.0000111105)):
+        assert [told[name] for told in (line, journal, attempt, cached)] == [usd] * 4
+        assert metrics.of(family).values == {("a",): usd}
+    assert standing_body(books.snapshot().monthly)["spent_usd"] == 0.000001296225

@@ -10,7 +10,7 @@ from router.ingress.spend_report import provider_spend_part, spend_part
 from router.ingress.status_report import ProviderReport, provider_part
 
 HALF = Standing(spent_usd=1.23456789, reserved_usd=0.5, cap_usd=20.0)
-HALF_BODY = {"spent_usd": 1.234568, "reserved_usd": 0.5, "cap_usd": 20.0}
+HALF_BODY = {"spent_usd": 1.23456789, "reserved_usd": 0.5, "cap_usd": 20.0}
 NOTHING_BODY = {"spent_usd": 0.0, "reserved_usd": 0.0, "cap_usd": None}
 
 

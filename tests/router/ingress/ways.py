@@ -14,7 +14,7 @@ from attrs import frozen
 
 from router.domain.request import DialectName
 from router.providers.body import plan_body
-from router.providers.remedies import Refused
+from router.providers.remedies import RefusedFeatures
 from router.wire.registry import DIALECTS
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, Step, anthropic_message, chat_chunk
 from tests.router.ingress.memory import Conversation
@@ -97,7 +97,7 @@ def sent_bytes(rig: Rig, name: str = "a", nth: int = -1) -> bytes:
     """Return it as bytes."""
     (config,) = [config for config in rig.config().providers if config.name == name]
     (provider,) = [provider for provider in rig.providers if provider.name == name]
-    return plan_body(config, DIALECTS[provider.dialect]).encode(provider.calls[nth], Refused()).content
+    return plan_body(config, DIALECTS[provider.dialect]).encode(provider.calls[nth], RefusedFeatures()).content
 
 
 def asked(rig: Rig) -> list[str]:

@@ -10,8 +10,8 @@ from router.domain.request import DialectName
 from router.errors import InvalidRequest
 from router.providers.adapter import DIALECT_OF_KIND
 from router.providers.body import BodyPlan, UpstreamBody, plan_body
-from router.providers.remedies import DropField, Refused, RenameField
-from router.providers.slots import slot_of
+from router.providers.remedies import DropField, RefusedFeatures, RenameField
+from router.providers.slot_affinity import slot_of
 from router.wire.registry import DIALECTS
 from tests.builders import ANTHROPIC, CHAT, a_provider
 from tests.router.providers.rig import same_dialect, translated
@@ -33,13 +33,18 @@ def sent(body: UpstreamBody) -> dict[str, Any]:
 
 
 def spliced(
-    body: bytes = CHAT_BODY, dialect: DialectName = CHAT, *, stream: bool = False, refused: Refused | None = None, **keys: object
+    body: bytes = CHAT_BODY,
+    dialect: DialectName = CHAT,
+    *,
+    stream: bool = False,
+    refused: RefusedFeatures | None = None,
+    **keys: object,
 ) -> dict[str, Any]:
-    return sent(plan(dialect, **keys).encode(same_dialect(body, dialect, stream=stream), refused or Refused()))
+    return sent(plan(dialect, **keys).encode(same_dialect(body, dialect, stream=stream), refused or RefusedFeatures()))
 
 
 def test_the_clients_bytes_stay_but_for_the_model() -> None:
-    body = plan().encode(same_dialect(CHAT_BODY), Refused()).content
+    body = plan().encode(same_dialect(CHAT_BODY), RefusedFeatures()).content
 
     assert b'"theirs"' in body
     for piece in (b'[{"role":"user","content":"\\u0041"}]', b'"seed":1.50', b'"x_unknown":{"b":1,"a":2}'):
@@ -95,7 +100,7 @@ def test_a_messages_stream_has_no_such_option() -> None:
 def test_the_profiles_system_prompt_replaces_the_providers(provider: str | None, profile: str | None, told: str | None) -> None:
     call = evolve(same_dialect(MESSAGES_BODY, ANTHROPIC), append_system_prompt=profile)
 
-    body = sent(plan(ANTHROPIC, append_system_prompt=provider).encode(call, Refused()))
+    body = sent(plan(ANTHROPIC, append_system_prompt=provider).encode(call, RefusedFeatures()))
 
     assert [block["text"] for block in body["system"]] == (["s"] if told is None else ["s", told])
 
@@ -112,7 +117,7 @@ def test_field_lists_reach_what_the_router_added() -> None:
 
 
 def test_an_allow_list_leaves_out_what_it_does_not_name_and_says_so() -> None:
-    body = plan(allow_fields=("seed",)).encode(same_dialect(CHAT_BODY), Refused())
+    body = plan(allow_fields=("seed",)).encode(same_dialect(CHAT_BODY), RefusedFeatures())
 
     assert sent(body).keys() == {"messages", "seed", "model"}
     assert [note.path for note in body.notes] == ["x_unknown"]
@@ -120,7 +125,7 @@ def test_an_allow_list_leaves_out_what_it_does_not_name_and_says_so() -> None:
 
 @pytest.mark.parametrize("is_translated", [False, True])
 def test_what_the_upstream_refused_is_left_out_on_both_ways(is_translated: bool) -> None:  # noqa: FBT001 - a column
-    refused = Refused()
+    refused = RefusedFeatures()
     refused.remember(DropField("seed"))
     refused.remember(RenameField("max_tokens", "max_completion_tokens"))
     same = same_dialect(b'{"messages":[],"seed":1,"max_tokens":7}')
@@ -135,7 +140,7 @@ def test_what_the_upstream_refused_is_left_out_on_both_ways(is_translated: bool)
 def test_a_translated_stream_may_be_asked_for_whole() -> None:
     call = evolve(translated(stream=True), stream=False)
 
-    body = sent(plan().encode(call, Refused()))
+    body = sent(plan().encode(call, RefusedFeatures()))
 
     assert body["stream"] is False
     assert "stream_options" not in body
@@ -151,12 +156,12 @@ def test_a_request_that_the_upstreams_dialect_cannot_say_is_the_clients_mistake(
     call = evolve(translated(), neutral=request)
 
     with pytest.raises(InvalidRequest):
-        plan(server_tools="refuse").encode(call, Refused())
+        plan(server_tools="refuse").encode(call, RefusedFeatures())
 
 
 def test_counting_sends_the_providers_model_and_none_of_the_generations_settings() -> None:
     count = plan(ANTHROPIC, extra_body={"max_tokens": 3}, append_system_prompt="x").encode_count(
-        b'{"model":"m","profile":"p","messages":[]}', Refused()
+        b'{"model":"m","profile":"p","messages":[]}', RefusedFeatures()
     )
 
     assert count == b'{"model":"theirs","messages":[]}'
@@ -173,7 +178,7 @@ def test_counting_sends_the_providers_model_and_none_of_the_generations_settings
     ],
 )
 def test_a_field_left_out_that_changes_the_meaning_is_told_as_such(name: str, kind: str) -> None:
-    refused = Refused()
+    refused = RefusedFeatures()
     refused.remember(DropField(name))
 
     body = plan().encode(same_dialect(orjson.dumps({"messages": [], name: {"a": 1}})), refused)
@@ -188,7 +193,7 @@ def test_a_field_left_out_that_changes_the_meaning_is_told_as_such(name: str, ki
 def test_a_session_is_sent_to_its_slot_on_both_ways(is_translated: bool) -> None:  # noqa: FBT001 - a column
     call = evolve(translated() if is_translated else same_dialect(CHAT_BODY), session_key="sid")
 
-    assert sent(plan(slot_affinity_slots=4).encode(call, Refused()))["id_slot"] == slot_of("sid", 4)
+    assert sent(plan(slot_affinity_slots=4).encode(call, RefusedFeatures()))["id_slot"] == slot_of("sid", 4)
 
 
 @pytest.mark.parametrize(
@@ -204,14 +209,14 @@ def test_a_session_is_sent_to_its_slot_on_both_ways(is_translated: bool) -> None
 def test_a_slot_that_somebody_chose_counts(keys: dict[str, object], body: bytes, slot: int | None) -> None:
     call = evolve(same_dialect(body), session_key="sid")
 
-    assert sent(plan(CHAT, **{"slot_affinity_slots": 4, **keys}).encode(call, Refused())).get("id_slot") == slot
+    assert sent(plan(CHAT, **{"slot_affinity_slots": 4, **keys}).encode(call, RefusedFeatures())).get("id_slot") == slot
 
 
 def test_an_unknown_session_and_another_dialect_get_no_slot() -> None:
     known = evolve(same_dialect(MESSAGES_BODY, ANTHROPIC), session_key="sid")
 
     assert "id_slot" not in spliced(slot_affinity_slots=4)
-    assert "id_slot" not in sent(plan(ANTHROPIC, slot_affinity_slots=4).encode(known, Refused()))
+    assert "id_slot" not in sent(plan(ANTHROPIC, slot_affinity_slots=4).encode(known, RefusedFeatures()))
 
 
 # ---- tools that are searched by need
@@ -237,7 +242,7 @@ VENDOR = "https://api.anthropic.com"
 def test_deferred_tools_stay_where_somebody_searches_them(action: str, base_url: str, is_kept: bool) -> None:  # noqa: FBT001 - a column
     call = evolve(same_dialect(DEFERRING, ANTHROPIC), deferred_tools=action)
 
-    tools = sent(plan(ANTHROPIC, base_url=base_url).encode(call, Refused()))["tools"]
+    tools = sent(plan(ANTHROPIC, base_url=base_url).encode(call, RefusedFeatures()))["tools"]
 
     assert tools == (orjson.loads(DEFERRING)["tools"] if is_kept else [{"name": "Read", "input_schema": {}}])
 
@@ -247,13 +252,13 @@ def test_deferred_tools_may_be_refused_by_name(base_url: str) -> None:
     call = evolve(same_dialect(DEFERRING, ANTHROPIC), deferred_tools="reject")
 
     with pytest.raises(InvalidRequest, match="tool_search_tool_bm25"):
-        plan(ANTHROPIC, base_url=base_url).encode(call, Refused())
+        plan(ANTHROPIC, base_url=base_url).encode(call, RefusedFeatures())
 
 
 def test_a_chat_upstream_is_offered_every_tool_at_once() -> None:
     request = DIALECTS[ANTHROPIC].decode_request(orjson.loads(DEFERRING))
 
-    body = plan().encode(evolve(translated(), neutral=request), Refused())
+    body = plan().encode(evolve(translated(), neutral=request), RefusedFeatures())
 
     assert [tool["function"]["name"] for tool in sent(body)["tools"]] == ["Read"]
     assert b"defer_loading" not in body.content
@@ -270,7 +275,7 @@ def billed(nonce: str, *, system: bytes | None = None) -> bytes:
 
 def head_sent(base_url: str, nonce: str, **keys: object) -> bytes:
     """Return what stands before the model's name in a server's cache: all that is the same in each turn."""
-    body = plan(ANTHROPIC, base_url=base_url, **keys).encode(same_dialect(billed(nonce), ANTHROPIC), Refused()).content
+    body = plan(ANTHROPIC, base_url=base_url, **keys).encode(same_dialect(billed(nonce), ANTHROPIC), RefusedFeatures()).content
     return body[body.index(b'"system"') :]
 
 
@@ -302,7 +307,9 @@ def test_the_line_reaches_those_who_bill_by_it() -> None:
     ],
 )
 def test_only_the_line_itself_is_taken(system: bytes, left: object) -> None:
-    told = plan(ANTHROPIC, base_url="http://127.0.0.1:1").encode(same_dialect(billed("1", system=system), ANTHROPIC), Refused())
+    told = plan(ANTHROPIC, base_url="http://127.0.0.1:1").encode(
+        same_dialect(billed("1", system=system), ANTHROPIC), RefusedFeatures()
+    )
 
     assert sent(told).get("system") == left
     assert [note.reason for note in told.notes] == ([] if system == b'"You are an agent."' else ["client attribution block"])

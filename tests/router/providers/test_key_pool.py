@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from router.config.schema import LimitsConfig, Secret
 from router.errors import FailureReason, ProviderFailed
-from router.providers.key_pool import KeyPool, NoKey, Turn
+from router.providers.key_pool import KeyPool, KeyTurn, NoKey
 from router.providers.told_limits import ToldLimit, Unit
 
 RATE, AUTH, PAYMENT = FailureReason.RATE_LIMIT, FailureReason.AUTH, FailureReason.PAYMENT_REQUIRED
@@ -21,9 +21,9 @@ def failing(reason: FailureReason, retry_after_s: float | None = None) -> Provid
     return ProviderFailed(provider="p", reason=reason, retry_after_s=retry_after_s)
 
 
-def taken(pool: KeyPool, now: float, *tried: int) -> Turn:
+def taken(pool: KeyPool, now: float, *tried: int) -> KeyTurn:
     turn = pool.take(0, now, tried)
-    assert isinstance(turn, Turn)
+    assert isinstance(turn, KeyTurn)
     pool.answered(turn, (), now, is_good=True)
     return turn
 
@@ -31,7 +31,7 @@ def taken(pool: KeyPool, now: float, *tried: int) -> Turn:
 def refused(pool: KeyPool, now: float, reason: FailureReason, retry_after_s: float | None = None) -> int:
     """Return the index of the key whose request was refused for this reason."""
     turn = pool.take(0, now)
-    assert isinstance(turn, Turn)
+    assert isinstance(turn, KeyTurn)
     pool.answered(turn, (), now, is_good=False)
     pool.refused(turn, failing(reason, retry_after_s), now)
     return turn.key.index
@@ -98,7 +98,7 @@ def test_with_all_keys_refused_whoever_asks_all_the_same_gets_one_try() -> None:
 
     turn = pool.take(0, 1)
 
-    assert isinstance(turn, Turn)
+    assert isinstance(turn, KeyTurn)
     assert pool.take(0, 1, tried=(turn.key.index,)) == NoKey(reason=AUTH, until=60)
 
 
@@ -142,7 +142,7 @@ def test_each_key_has_a_pace_of_its_own() -> None:
 def test_the_key_that_may_send_first_goes_before_the_one_used_longest_ago() -> None:
     pool = a_pool(2)
     first = pool.take(0, 0)
-    assert isinstance(first, Turn)
+    assert isinstance(first, KeyTurn)
     pool.answered(first, (ToldLimit(name="r", unit=Unit.REQUESTS, remaining=0, reset_in_s=30),), 0, is_good=True)
 
     assert order(pool, 1, 3) == [1, 1, 1]
@@ -152,7 +152,7 @@ def test_with_nothing_left_by_the_upstreams_word_on_all_keys_it_is_a_rate_limit(
     pool = a_pool(2)
     for reset_s in (60, 90):
         turn = pool.take(0, 0)
-        assert isinstance(turn, Turn)
+        assert isinstance(turn, KeyTurn)
         pool.answered(turn, (ToldLimit(name="r", unit=Unit.REQUESTS, remaining=0, reset_in_s=reset_s),), 0, is_good=True)
 
     assert pool.take(0, 1) == NoKey(reason=RATE, until=60)

@@ -8,9 +8,7 @@ from typing import cast
 import pytest
 from attrs import define, field, fields
 
-from router.config.checks import HEADERS_OF_THE_CONNECTION
 from router.config.out_of_place import KINDS_OF_KEY
-from router.config.schema import Secret
 from router.domain.request import DialectName, NeutralRequest
 from router.providers.adapter import DIALECT_OF_KIND
 from router.providers.headers import plan_headers
@@ -87,11 +85,3 @@ def test_betas_go_to_anthropic_only(kind: str, flags: tuple[str, ...]) -> None:
     plan = plan_headers(a_provider(kind=kind, drop_betas=("a",)), credential=None, static={}, user_agent="t")
 
     assert plan.sent_betas({"anthropic-beta": "a,b"}) == flags
-
-
-def test_the_headers_that_a_configuration_may_not_set_are_those_that_are_never_sent() -> None:
-    static = {name: Secret("x") for name in HEADERS_OF_THE_CONNECTION}
-
-    plan = plan_headers(a_provider(), credential=None, static=static, user_agent="t")
-
-    assert not {name.decode() for name, _ in plan.fixed} & HEADERS_OF_THE_CONNECTION

@@ -7,7 +7,7 @@ from router.providers.remedies import (
     DropBetas,
     DropField,
     DropThinking,
-    Refused,
+    RefusedFeatures,
     Remedy,
     RenameField,
     find_remedy,
@@ -117,7 +117,7 @@ def test_only_a_refused_request_is_repeated(status: int) -> None:
 
 
 def test_what_was_refused_is_remembered_once() -> None:
-    refused = Refused()
+    refused = RefusedFeatures()
 
     assert refused.remember(DropBetas(frozenset(BETAS))) == tuple(sorted(BETAS))
     assert refused.remember(DropBetas(frozenset(BETAS))) == ()

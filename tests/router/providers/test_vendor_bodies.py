@@ -11,7 +11,7 @@ from attrs import evolve
 from router.config.vendor_table import with_vendor
 from router.ports import UpstreamCall
 from router.providers.body import plan_body
-from router.providers.remedies import Refused
+from router.providers.remedies import RefusedFeatures
 from router.wire.registry import DIALECTS
 from tests.builders import ANTHROPIC, CHAT, a_provider
 from tests.router.providers.rig import same_dialect, translated
@@ -27,7 +27,7 @@ HISTORY = (
 def sent(vendor: str, call: UpstreamCall) -> dict[str, Any]:
     """Return the body that a provider of this vendor gets, nothing said of it in the file."""
     plan = plan_body(with_vendor(a_provider("p", vendor=vendor), ()), DIALECTS[CHAT])
-    document: dict[str, Any] = orjson.loads(plan.encode(call, Refused()).content)
+    document: dict[str, Any] = orjson.loads(plan.encode(call, RefusedFeatures()).content)
     return document
 
 

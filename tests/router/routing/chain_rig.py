@@ -18,7 +18,6 @@ from router.routing.answer import Answer, Ask, RelayEnd
 from router.routing.chain import Entry, Plan
 from router.routing.dispatch import Upstreams, Walk
 from router.routing.trace import Trace
-from router.wire.registry import DIALECTS
 from tests.builders import (
     RememberingObserver,
     RememberingSink,
@@ -75,7 +74,6 @@ class Rig:
             upstreams=Upstreams(
                 providers={p.name: p for p in self.providers},
                 configs=configs,
-                dialects={p.name: DIALECTS[p.dialect] for p in self.providers},
                 sink=self.sink,
                 observer=self.observer,
                 random=lambda: 0.5,

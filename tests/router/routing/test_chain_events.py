@@ -55,7 +55,7 @@ def test_who_is_over_its_budget_is_told_with_the_figures() -> None:
             "provider": "a",
             "scope": "provider",
             "monthly_budget_usd": 5.0,
-            "current_total_usd": 5.123457,
+            "current_total_usd": 5.12345678,
             "month": "2026-01",
         }
     ]

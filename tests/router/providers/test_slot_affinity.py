@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.providers.slots import set_slot, slot_of
+from router.providers.slot_affinity import set_slot, slot_of
 from router.wire.body_edits import DictEditor
 
 

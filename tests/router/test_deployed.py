@@ -11,9 +11,10 @@ import trio
 from attrs import define, evolve, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from router.assembly import Deployed, Sources, Tree
+from router.assembly import Outside, TreePorts
 from router.config.schema import AdaptiveConfig, LimitsConfig, LoadedConfig, ProviderConfig, RoutingConfig
 from router.config.secret import Secret, Secrets
+from router.deployed import Deployed
 from router.domain.told import Told
 from router.guards.calibration import CalibrationState
 from router.ingress.drain import Drain
@@ -73,7 +74,7 @@ async def a_world(
     loaded = loaded or a_file(*providers)
     for name, policy in health_policies(loaded.config).items():
         board.add(name, policy)
-    tree = Tree(
+    tree = TreePorts(
         health=board,
         sink=board,
         backends=Leases(),
@@ -82,7 +83,7 @@ async def a_world(
         in_flight=board.in_flight,
         processes=dict,
         control=Operators(),
-        sources=Sources(dial=upstreams.dial),
+        outside=Outside(dial=upstreams.dial),
     )
     deployed = Deployed.of(loaded, tree)
     await nursery.start(deployed.tidy_connections)
@@ -112,13 +113,13 @@ async def test_a_retired_generation_is_closed_when_its_last_request_has_ended_an
     await world.ask_meanwhile()
     world.deployed.replace(a_file(at(NEW, "new")))
     await trio.sleep(5 * KEEP_ALIVE_S)
-    while_in_use = world.deployed.retired, world.upstreams.open_lines(OLD)
+    while_in_use = world.upstreams.open_lines(OLD)
 
     world.upstreams.let_go()
     await trio.sleep(KEEP_ALIVE_S + 0.1)
 
-    assert while_in_use == (1, 1)
-    assert (world.deployed.retired, world.upstreams.open_lines(OLD)) == (0, 0)
+    assert while_in_use == 1
+    assert world.upstreams.open_lines(OLD) == 0
     assert world.answers == ["old"]
     nursery.cancel_scope.cancel()
 
@@ -128,12 +129,13 @@ async def test_the_servers_own_lifespan_keeps_no_generation(nursery: trio.Nurser
     lifespan = Conversation()
     lifespan.scope["type"] = "lifespan"
     nursery.start_soon(world.deployed, lifespan.scope, lifespan.receive, lifespan.send)
-    await wait_all_tasks_blocked()
+    await trio.sleep(KEEP_ALIVE_S - 0.1)
+    await world.ask()
 
     world.deployed.replace(a_file(at(NEW, "new")))
-    await trio.sleep(KEEP_ALIVE_S + 0.1)
+    await trio.sleep(0.2)
 
-    assert world.deployed.retired == 0
+    assert world.upstreams.open_lines(OLD) == 0
     nursery.cancel_scope.cancel()
 
 
@@ -231,13 +233,11 @@ async def test_what_an_older_generation_shares_with_the_one_at_work_stays_open(
     for number in range(3):
         world.deployed.replace(a_file(at(KEPT, "kept"), at(NEW + number, "new")))
         await trio.sleep(KEEP_ALIVE_S + 0.1)
-    retired = world.deployed.retired
 
     world.upstreams.let_go()
     await trio.sleep(0.1)
     await world.ask()
 
-    assert retired == 1
     assert world.answers == ["kept", "kept"]
     assert len(world.upstreams.lines[KEPT]) == 1
     nursery.cancel_scope.cancel()
@@ -322,7 +322,7 @@ async def test_a_profile_for_agents_with_a_model_unfit_for_them_is_warned_of_at_
 
 async def test_the_figures_of_a_provider_that_was_taken_away_are_forgotten(nursery: trio.Nursery) -> None:
     world = await a_world(nursery, at(OLD, "old"), at(KEPT, "kept"))
-    series = world.deployed.tree.views.series
+    series = world.deployed.ports.views.series
     for name in ("old", "kept"):
         series.told(Told(1, 0.0, logging.DEBUG, "attempt-complete", {"provider": name, "outcome": "ok"}))
 
