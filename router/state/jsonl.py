@@ -222,7 +222,8 @@ class JsonlFollower:
     def _after(self, file: BinaryIO | None) -> BinaryIO | None:
         """Return the generation that follows, None where it is the youngest.
 
-        What follows one that is gone is the oldest that was not before it. Raises OSError where the files are moved up each time, faster than they are looked at."""
+        What follows one that is gone is the oldest that was not before it. Raises OSError where the files are moved up each
+        time, faster than they are looked at."""
         ours = None if file is None else _identity(os.fstat(file.fileno()))
         for _ in range(_TRIES):
             following = self._path_after(ours)
