@@ -301,6 +301,7 @@ class Source:
 
     tree: Tree
     started_at: datetime
+    began: float = field(factory=trio.current_time)
     deployed: Deployed = field(init=False)
 
     def cold_app(self) -> ASGIApp:
@@ -332,9 +333,11 @@ class Source:
         config, default = loaded.config, generation.table.default
         plan = generation.plan(generation.profiles[default], trio.current_time())
         in_flight, processes, spend = self.tree.in_flight(), self.tree.processes(), self.tree.spending.snapshot()
+        violations = {str(dialect): count for dialect, count in generation.tally.violations.items()}
         return StatusReport(
             version=own_version(),
             started_at=self.started_at,
+            uptime_s=trio.current_time() - self.began,
             addresses=tuple(self.tree.addresses),
             is_stopping=self.tree.drain.is_started,
             in_flight=self.tree.drain.in_flight,
@@ -345,9 +348,7 @@ class Source:
             providers=tuple(self._provider(provider, in_flight, processes, spend) for provider in config.providers),
             generation=self.deployed.number,
             daemon=self.tree.report(),
-            grammar_violations={str(dialect): count for dialect, count in generation.tally.violations.items()}
-            if config.server.grammar_check
-            else None,
+            grammar_violations=violations if config.server.grammar_check else None,
             spend=spend,
             timezone=config.server.display_timezone or "UTC",
             fairness=FairnessReport.of(generation.fairness),
