@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import click
 from attrs import evolve
@@ -32,6 +33,8 @@ class ServeByDefault(click.Group):
 @click.version_option(package_name=_NAME, prog_name=_NAME)
 def main() -> None:
     """Nursery Router: one local address in front of local, free and paid models."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path that is no UTF-8 is printed as it is
 
 
 @main.command()

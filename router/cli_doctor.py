@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from attrs import evolve, frozen
 
 from router.cli import EXIT_CONFIG, EXIT_FAILED, EXIT_USAGE, config_options, end_with_mistakes, load_or_end
@@ -17,6 +16,7 @@ from router.config.load import Surroundings, load
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_serving, tell_on_stderr
 from router.config.origin import resolve_config_path
+from router.domain.printable import json_document
 from router.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def rollback(options: ServeOptions, *, dry_run: bool, as_json: bool) -> None:
     done = roll_back(path, is_dry=dry_run)
     if as_json:
         told = {"status": done.status, "file": str(done.path), "backup": str(done.backup), "why": done.why}
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        click.echo(json_document(told))
     else:
         click.echo(f"{done.status}: {done.path}, backup {done.backup}{f': {done.why}' if done.why else ''}")
     sys.exit(ROLLBACK_CODES[done.status])

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from router.assembly import Assembled, TreePorts
 from router.config.schema import ProviderConfig
@@ -30,6 +30,7 @@ class DaemonFacts:
     started_at: datetime
     current: Callable[[], Assembled]
     number: Callable[[], int]
+    began: float = field(factory=trio.current_time)
 
     def cold_app(self) -> ASGIApp:
         """Return the Quart app over these facts."""
@@ -63,6 +64,7 @@ class DaemonFacts:
         return StatusReport(
             version=own_version(),
             started_at=self.started_at,
+            uptime_s=trio.current_time() - self.began,
             addresses=tuple(self.ports.addresses),
             is_stopping=self.ports.drain.is_started,
             in_flight=self.ports.drain.in_flight,

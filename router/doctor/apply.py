@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -45,21 +46,29 @@ def backup_of(path: Path) -> Path:
 def write(path: Path, text: bytes) -> Path | None:
     """Put the text in the file's place and what was there in the place of its copy; return the copy. Raises OSError.
 
-    None, and both files untouched, where the file says the same. Modes and owners are kept; a link stays one."""
+    None, and both files untouched, where the file says the same. Modes and owners are kept; a link stays one. Where
+    something ends this between the two, a Ctrl-C too, the older copy is back in its place."""
     target = Path(os.path.realpath(path.expanduser()))
     old = target.read_bytes()
     if old == text:
         return None
     backup = backup_of(path)
     copy, new = _beside(target, old), None
+    older = copy.with_name(f"{copy.name}.older")  # nobody else has it: the copy's own name is nobody else's
     try:
         new = _beside(target, text)
+        if not backup.is_dir():
+            with suppress(FileNotFoundError):
+                backup.replace(older)
         copy.replace(backup)
         new.replace(target)
     finally:
-        copy.unlink(missing_ok=True)
-        if new is not None:
-            new.unlink(missing_ok=True)
+        if new is not None and new.exists():  # it has not taken the file's place
+            with suppress(FileNotFoundError):
+                older.replace(backup)
+        for unused in (copy, new, older):
+            if unused is not None:
+                unused.unlink(missing_ok=True)
     return backup
 
 
@@ -89,6 +98,8 @@ def _swap(target: Path, backup: Path) -> None:
         backup.replace(target)
         now.replace(backup)
     finally:
+        if now.exists() and not backup.exists():  # the other one has taken the file's place
+            now.replace(backup)
         now.unlink(missing_ok=True)
 
 

@@ -16,6 +16,7 @@ from rich.status import Status
 from rich.text import Text
 
 from router.doctor.findings import BLOCKERS, TUNING, Finding, Verdict, exit_code
+from router.domain.printable import json_document
 from router.reports.plain import plain_console
 
 _WIDTH = max(map(len, Verdict))
@@ -127,7 +128,7 @@ def as_document(findings: Sequence[Finding], *, path: Path, patch: str, applied:
         "patch": patch,
         "applied": applied,
     }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    return json_document(document)
 
 
 def show_patch(patch: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import orjson
+
 
 def printable(text: str) -> str:
     """Return the text with what a terminal could take for a command written out."""
@@ -18,3 +20,11 @@ def field_word(value: object) -> str:
         return value
     text = json.dumps(value, ensure_ascii=False)
     return text if text.isprintable() else json.dumps(value)
+
+
+def json_document(value: object) -> bytes:
+    """Return a value as JSON, indented; of what is no UTF-8, such as a path, there is a `?` for each byte."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, indent=2).encode(errors="replace")

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from urllib.parse import urlsplit
 
 from attrs import asdict, frozen
@@ -60,11 +59,11 @@ class _Sums:
         )
 
 
-def metrics_body(watched: Watched, *, wall: datetime) -> dict[str, object]:
-    """Return the body of `/metrics.json`; `wall` is aware."""
+def metrics_body(watched: Watched) -> dict[str, object]:
+    """Return the body of `/metrics.json`."""
     report, config, sums = watched.source.report(), watched.config(), _Sums.of(watched.metrics)
     return {
-        "uptime_s": round((wall - report.started_at).total_seconds(), 1),
+        "uptime_s": round(report.uptime_s, 1),
         "started_at": rfc3339(report.started_at),
         "startup": _startup(report, config),
         "counters": counters(watched.metrics),

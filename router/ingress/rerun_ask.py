@@ -21,6 +21,8 @@ from router.ingress.rerun_limit import limited, most_output
 from router.ingress.staging import functions
 from router.ingress.turn import Turn
 from router.ports import OpenReply, Provider, UpstreamCall
+from router.providers.transport import is_good
+from router.routing.booking import with_input
 from router.routing.cost import Price, cost_of
 from router.routing.relay_neutral import staged
 from router.wire.dialect import InbandError
@@ -32,12 +34,16 @@ TIMEOUT = "timeout"
 INPUT_MARGIN = 1.25  # our count of a prompt may be too low by so much
 CHARS_PER_TOKEN = 4  # of an answer whose usage nobody told
 
+_MARK = "cache_control"  # in a body itself: the vendor is to find what it may keep
 _CONTENT = (TextDelta, ThinkingDelta, ToolStarted)
 
 
 def most_usd(turn: Turn, config: ProviderConfig, price: Price) -> float:
-    """Return the most that an answer may cost: the whole prompt as fresh, and as many tokens as it may have."""
-    written = max(1.0, price.cache_write) if turn.has_cache_marks else 1.0
+    """Return the most that an answer may cost: the whole prompt at its dearest, and as many tokens as it may have.
+
+    That is fresh, or where something asks for a cache written to it, for as long as costs the most."""
+    may_write = turn.has_cache_marks or config.auto_cache or _MARK in config.extra_body
+    written = max(1.0, price.cache_write, price.cache_write_1h) if may_write else 1.0
     return turn.count() * INPUT_MARGIN * price.input_usd * written + most_output(turn, config) * price.output_usd
 
 
@@ -53,6 +59,7 @@ class Asking:
     timeout_s: float
     _sent_at: float | None = None
     _first_at: float | None = None
+    _is_open: bool = False
     _events: list[NeutralEvent] = field(factory=list)
 
     @property
@@ -73,8 +80,7 @@ class Asking:
             try:
                 await self._listen(call)
             except ProviderFailed as failure:
-                was_refused = failure.status is not None or failure.reason is FailureReason.BUDGET  # which is no repeat of it
-                return self._failed(str(failure.reason), failure.message, was_refused=was_refused)
+                return self._failed(str(failure.reason), failure.message, was_refused=self._was_refused(failure))
             except InvalidRequest as error:  # the provider's dialect cannot say it
                 return Answered(provider=name, failure=str(error.kind), detail=error.message, is_sent=self.is_sent)
             return self._answered(call)
@@ -95,6 +101,7 @@ class Asking:
     async def _listen(self, call: UpstreamCall) -> None:
         staging = self.turn.staging(self.config)
         async with self.provider.open(call) as reply:
+            self._is_open = True
             if call.stream and reply.info.is_event_stream:
                 await self._stream(reply, staging.new() if staging.rules.any() else None)
             else:
@@ -146,11 +153,19 @@ class Asking:
             calls=tuple(_called(block, tools) for block in reply.blocks if isinstance(block, SaidCall)),
         )
 
+    def _was_refused(self, failure: ProviderFailed) -> bool:
+        """Tell whether there is an error in the place of an answer, which costs nothing: an error in one only breaks it off."""
+        if self._is_open:
+            return False
+        is_error = failure.status is not None and not is_good(failure.status)
+        return is_error or failure.reason is FailureReason.BUDGET  # which is no repeat of a refused one
+
     def _failed(self, reason: str, detail: str, *, was_refused: bool) -> Answered:
-        """Return a failure; what broke off after it was sent is booked at the most where nobody told what it cost."""
+        """Return a failure; what broke off after it was sent is booked at the most: what it told until then may grow yet."""
         usage, is_told = self._usage()
-        is_guessed = self.is_sent and not was_refused and not is_told and self.most > 0
-        cost = self.most if is_guessed else cost_of(usage, self.price).total_usd if is_told else 0.0
+        is_guessed = self.is_sent and not was_refused and self.most > 0
+        told_usd = cost_of(usage, self.price).total_usd if is_told else 0.0
+        cost = max(self.most, told_usd) if is_guessed else told_usd
         began = self._sent_at
         return Answered(
             provider=self.config.name,
@@ -166,7 +181,7 @@ class Asking:
         """Return what the answer has used, and whether its provider has told so; else it is estimated."""
         told = next((event.usage for event in reversed(self._events) if isinstance(event, UsageSeen)), None)
         if told is not None and (told.input or told.output):
-            return told, True
+            return with_input(told, self.turn.count()), not told.estimated
         chars = sum(len(event.text) for event in self._events if isinstance(event, TextDelta | ThinkingDelta))
         return Usage(input=self.turn.count(), output=-(-chars // CHARS_PER_TOKEN), estimated=True), False
 

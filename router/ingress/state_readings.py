@@ -18,7 +18,7 @@ from router.observers.state_families import Reading
 
 def state_readings(report: StatusReport, *, now: float, wall: datetime) -> Iterator[Reading]:
     """Yield every number of the report; `now` on trio's clock, `wall` aware."""
-    yield from _of_daemon(report, wall)
+    yield from _of_daemon(report)
     yield from _of_tree(report.daemon)
     if report.spend is not None:
         yield from _of_spend(report.spend)
@@ -26,8 +26,8 @@ def state_readings(report: StatusReport, *, now: float, wall: datetime) -> Itera
         yield from _of_provider(provider, now=now, wall=wall)
 
 
-def _of_daemon(report: StatusReport, wall: datetime) -> Iterator[Reading]:
-    yield Reading(s.UPTIME, (wall - report.started_at).total_seconds())
+def _of_daemon(report: StatusReport) -> Iterator[Reading]:
+    yield Reading(s.UPTIME, report.uptime_s)
     yield Reading(s.BUILD, 1, (report.version,))
     yield Reading(s.GENERATION, report.generation)
     yield Reading(s.CONFIG_REJECTED, bool(report.daemon.rejected))

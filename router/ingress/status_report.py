@@ -38,11 +38,13 @@ class ProviderReport:
 class StatusReport:
     """The daemon at one moment. `is_routable` tells whether a request to the default profile would have a provider.
 
+    `uptime_s` is of trio's clock, so that a wall clock that is set never makes it less; `started_at` is of the wall's.
     `profiles` maps each name to its chain. `addresses` are base URLs. `in_flight` counts requests to models. `mode_source`
     is what has chosen the default profile: `config`, `env` or `command-line`."""
 
     version: str
     started_at: datetime
+    uptime_s: float
     addresses: tuple[str, ...]
     is_stopping: bool
     in_flight: int
@@ -91,7 +93,8 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         "status": "stopping" if report.is_stopping else "running",
         "version": report.version,
         "started_at": rfc3339(report.started_at),
-        "uptime_s": round((wall - report.started_at).total_seconds(), 1),
+        "uptime_s": round(report.uptime_s, 1),
+        "now": rfc3339(wall),
         "addresses": report.addresses,
         "in_flight": report.in_flight,
         "default_profile": report.default_profile,

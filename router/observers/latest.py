@@ -84,6 +84,7 @@ class Latest:
     def _word(self, value: object) -> str:
         plain = ", ".join(map(str, value)) if isinstance(value, list | tuple) else _plain(value)
         text = self.redact(plain[: 10 * MAX_VALUE_CHARS])  # before the cut: half a secret is not found
+        text = text.encode(errors="replace").decode()  # a path may hold bytes that are no UTF-8
         return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"
 
 

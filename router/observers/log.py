@@ -5,6 +5,7 @@ traceback carries a secret past it, then written. A log that cannot be written l
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -60,7 +61,7 @@ class LogObserver:
             return
         try:
             self._log.log(level, name, **fields)
-        except (TypeError, ValueError) as error:  # half a surrogate pair, more than 64 bits, a field named `event`
+        except (TypeError, ValueError) as error:  # a field named `event`, a key that is no name
             self.unwritable_total += 1
             self._log.log(level, name, unwritable=str(error))
 
@@ -129,7 +130,10 @@ def _stamp(now: Callable[[], datetime]) -> Processor:
 
 
 def _json_line(_logger: Any, _level: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # half a surrogate pair, a path that is no UTF-8, more than 64 bits
+        return json.dumps(event, default=str, ensure_ascii=False, separators=(",", ":"))
 
 
 def _harmless(_logger: Any, _level: str, event: EventDict) -> EventDict:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from router.config.address import address_of
 from router.config.schema import LoadedConfig
 from router.config.secret import Secret
+from router.domain.printable import printable
 
 CONNECT_S = 3.0  # it listens on this machine, or is not there
 _LOOKS = ("/status", "/metrics", "/admin/tree", "/admin/requests")  # what opens to the token to look with
@@ -37,9 +38,9 @@ class Answer:
 
     @property
     def refusal(self) -> str:
-        """The daemon's own words of an error, "" where it has none."""
+        """The daemon's own words of an error, as a terminal may have them; "" where it has none."""
         error = self.body.get("error")
-        return str(error.get("message", "")) if isinstance(error, dict) else ""
+        return printable(str(error.get("message", ""))) if isinstance(error, dict) else ""
 
 
 @frozen(kw_only=True)

@@ -113,7 +113,7 @@ class Pace:
         last_s, last = self._last or (uptime_s, requests)
         if uptime_s < last_s:
             last_s, last = 0.0, 0.0
-        if self._last is None or uptime_s == last_s:
+        if self._last is None or uptime_s <= last_s:  # less than nothing: an older daemon's, whose wall clock was set back
             return evolve(self, last=(uptime_s, requests))
         rate = max(requests - last, 0.0) / (uptime_s - last_s)
         return Pace(rates=(*self.rates, rate)[-MAX_RATES:], last=(uptime_s, requests))

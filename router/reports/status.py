@@ -203,7 +203,9 @@ def _table(first: str, *others: str) -> Table:
 
 
 def now_of(body: Mapping[str, Any]) -> datetime | None:
-    """Return the time at which the daemon wrote its page, by its own clock."""
+    """Return the time at which the daemon wrote its page, by its own clock; an older one tells only since when it is up."""
+    if isinstance(now := body.get("now"), str):
+        return datetime.fromisoformat(now)
     started_at = body.get("started_at")
     if not isinstance(started_at, str):
         return None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from attrs import define
@@ -17,6 +18,7 @@ from router.state.jsonl import MAX_GENERATIONS, JsonlFile, generation
 
 _STAMP = re.compile(rb'\{"ts":"([0-9T:.Z+-]{20,40})"')
 _STAMP_BYTES = 64
+_AHEAD_S = 3600.0  # corrections of a clock are of seconds, or of a minute after a sleep
 
 
 @define(kw_only=True, eq=False)
@@ -46,12 +48,18 @@ class AgedFile(JsonlFile):
 
 
 def _begun(path: Path, now: float) -> float:
-    """Return of when the first line of a file is, else when the file was written last; `now` for a file that is not there."""
+    """Return of when a file is, as `_dated` says, or never for one that lies too far ahead; `now` for one that is not there."""
     try:
-        with path.open("rb") as file:
-            found = _STAMP.match(file.read(_STAMP_BYTES))
+        begun = _dated(path)
     except FileNotFoundError:
         return now
+    return begun if begun <= now + _AHEAD_S else -inf
+
+
+def _dated(path: Path) -> float:
+    """Return of when the first line of a file is, else when the file was written last. Raises FileNotFoundError."""
+    with path.open("rb") as file:
+        found = _STAMP.match(file.read(_STAMP_BYTES))
     if found is not None:
         with suppress(ValueError):
             return datetime.fromisoformat(found[1].decode()).timestamp()

@@ -196,6 +196,7 @@ class JsonlFollower:
     bad_total: int = 0
     _file: BinaryIO | None = None
     _rest: bytes = b""  # of a line that is not whole yet
+    _older: frozenset[tuple[int, int, int, int]] = frozenset()  # generations before the one that is read
 
     def new(self) -> Iterator[Mapping[str, object]]:
         """Yield the objects that nobody has been given yet, oldest first; at the first time every one. Raises OSError."""
@@ -219,9 +220,10 @@ class JsonlFollower:
             self._file = None
 
     def _after(self, file: BinaryIO | None) -> BinaryIO | None:
-        """Return the generation that follows, the oldest where there is none to follow; None where it is the youngest.
+        """Return the generation that follows, None where it is the youngest.
 
-        Raises OSError where the files are moved up each time, faster than they are looked at."""
+        What follows one that is gone is the oldest that was not before it. Raises OSError where the files are moved up each
+        time, faster than they are looked at."""
         ours = None if file is None else _identity(os.fstat(file.fileno()))
         for _ in range(_TRIES):
             following = self._path_after(ours)
@@ -236,17 +238,24 @@ class JsonlFollower:
         raise OSError(errno.EAGAIN, "it is rotated faster than it can be read", str(self.path))
 
     def _path_after(self, ours: tuple[int, int] | None) -> tuple[Path, tuple[int, int]] | None:
-        older: tuple[Path, tuple[int, int]] | None = None
+        there = list(self._generations())
+        place = next((place for place, (_, found) in enumerate(there) if _identity(found) == ours), None)
+        if place is None:  # it was removed, or moved past the last that is kept
+            newer = [(path, _identity(found)) for path, found in there if _content(found) not in self._older]
+            return newer[-1] if newer else None
+        with suppress(FileNotFoundError):
+            if _identity(there[place][0].stat()) == ours:  # else they were moved up meanwhile, and newer ones may be behind it
+                self._older = frozenset(_content(found) for _, found in there[place + 1 :])
+        return (there[place - 1][0], _identity(there[place - 1][1])) if place else None
+
+    def _generations(self) -> Iterator[tuple[Path, os.stat_result]]:
         for number in range(MAX_GENERATIONS + 1):
             path = generation(self.path, number)
             try:
-                found = _identity(path.stat())
+                found = path.stat()
             except FileNotFoundError:
                 continue
-            if found == ours:
-                return older
-            older = (path, found)
-        return older
+            yield path, found
 
     def _decoded(self, data: bytes) -> Iterator[Mapping[str, object]]:
         *lines, self._rest = (self._rest + data).split(_END)
@@ -260,6 +269,11 @@ class JsonlFollower:
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
+
+
+def _content(found: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what tells one old generation from all others, also from one that has its inode when it is gone."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def decode_line(line: bytes) -> Mapping[str, object] | None:

@@ -64,6 +64,7 @@ class Facts:
         return StatusReport(
             version="1",
             started_at=STARTED_AT,
+            uptime_s=5.0,
             addresses=(),
             is_stopping=False,
             in_flight=0,

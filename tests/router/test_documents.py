@@ -47,7 +47,10 @@ LIMITS = [
         "requests in progress, in all and of one session",
         f"`max_running`, and `session_max_in_flight`, {SERVER.session_max_in_flight}",
     ),
-    ("who wait, and how long", f"`queue_max`, {SERVER.queue_max}, and `queue_timeout_s`, {SERVER.queue_timeout_s:g} s"),
+    (
+        "requests that wait, and for how long",
+        f"`queue_max`, {SERVER.queue_max}, and `queue_timeout_s`, {SERVER.queue_timeout_s:g} s",
+    ),
     ("the text that a pattern of `[auto_router]` sees", f"{MAX_SEARCHED:,} characters"),
     ("a client that reads nothing of its answer", f"`write_timeout_s`, {SERVER.write_timeout_s:g} s"),
     ("a connection between two requests", f"{IDLE_CONNECTION_S:g} s"),
@@ -58,7 +61,7 @@ LIMITS = [
     ("the body of an error", f"{MAX_ERROR_BYTES // KIB} KiB are kept"),
     ("what is held back before the first content", f"{MAX_HELD_FRAMES} events, {MAX_HELD_BYTES // KIB} KiB"),
     ("text that tool repair reads", f"{MAX_TEXT:,} characters, {MAX_CALLS} calls"),
-    ("providers that go on with one broken answer", f"{MAX_CONTINUATIONS}"),
+    ("providers that continue one broken answer", f"{MAX_CONTINUATIONS}"),
 ]
 
 

@@ -24,6 +24,7 @@ from router.observers.series import Series
 from tests.e2e.front_harness import Facts, Operators
 
 HOUR_S = 3600
+UPTIME = timedelta(days=3, hours=5)
 EVERY_S = 2.5  # between two requests of the hour
 GOLDEN = 0.6180339887  # its multiples fill a stretch evenly, and look like chance
 SLOW_FROM, SLOW_TO = 0.55, 0.68  # of the hour: one server was slow, then gone
@@ -50,7 +51,8 @@ class ScriptedFacts(Facts):
         providers = tuple(providers_at(self.since, trio.current_time(), time.time()))
         return StatusReport(
             version="1.0.0",
-            started_at=datetime.now(UTC) - timedelta(days=3, hours=5),
+            started_at=datetime.now(UTC) - UPTIME,
+            uptime_s=UPTIME.total_seconds(),
             addresses=("http://127.0.0.1:8088",),
             is_stopping=False,
             in_flight=4,

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from router.doctor import apply
 from router.doctor.apply import ROLLBACK_CODES, Rolled, backup_of, rollback, write
 from router.doctor.findings import Finding, Setting, Verdict
 from router.doctor.patch import diff, patched, settings_of
@@ -112,6 +116,73 @@ def test_there_is_one_copy_the_last_one(config: Path) -> None:
     write(config, b"newer")
 
     assert backup_of(config).read_bytes() == b"new"
+
+
+BETWEEN_FILES = {"write", "rollback", "_swap"}
+
+
+def interrupted_after(lines: int, work: Callable[[], object]) -> bool:
+    """Do something with a Ctrl-C behind so many lines of what moves the files; tell whether it came before the end."""
+    left = lines
+
+    def trace(frame: FrameType, event: str, _arg: object) -> Any:  # noqa: ANN401 - itself
+        nonlocal left
+        if frame.f_code.co_filename != apply.__file__ or frame.f_code.co_name not in BETWEEN_FILES:
+            return None
+        left -= event == "line"
+        if left < 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(KeyboardInterrupt):
+            work()
+    finally:
+        sys.settrace(before)
+    return left < 0
+
+
+def test_wherever_it_is_interrupted_the_copy_is_what_the_file_was_before_its_change(config: Path) -> None:
+    backup, seen_pairs, lines = backup_of(config), set[tuple[bytes, bytes]](), 0
+    while True:
+        config.write_bytes(b"new")
+        backup.write_bytes(b"old")
+        was_interrupted = interrupted_after(lines, lambda: write(config, b"newer"))
+        seen_pairs.add((config.read_bytes(), backup.read_bytes()))
+        if not was_interrupted:
+            break
+        lines += 1
+
+    assert lines > 10
+    assert seen_pairs == {(b"new", b"old"), (b"newer", b"new")}
+
+
+def test_wherever_the_way_back_is_interrupted_nothing_is_lost(config: Path) -> None:
+    backup, seen_pairs, lines = backup_of(config), set[tuple[bytes, bytes]](), 0
+    while True:
+        config.write_bytes(b"new")
+        backup.write_bytes(b"old")
+        was_interrupted = interrupted_after(lines, lambda: rollback(config))
+        seen_pairs.add((config.read_bytes(), backup.read_bytes()))
+        if not was_interrupted:
+            break
+        lines += 1
+
+    assert lines > 10
+    assert seen_pairs == {(b"new", b"old"), (b"old", b"new")}
+
+
+def test_a_change_that_the_disk_refuses_at_the_last_moment_leaves_both_as_they_were(config: Path) -> None:
+    backup_of(config).mkdir()  # nothing can be put in its place
+
+    with pytest.raises(OSError, match="directory"):
+        write(config, b"new")
+
+    assert config.read_text() == OLD
+    assert [path.name for path in sorted(config.parent.iterdir())] == ["router.toml", "router.toml.bak"]
 
 
 def test_a_link_stays_one(config: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from router.observers import state_families as s
 from router.observers.families import Family
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-WALL = START + timedelta(seconds=90)
+WALL = START + timedelta(seconds=30)  # the clock was set back by a minute
 NOW = 1000.0
 
 
@@ -27,7 +27,7 @@ def read(*providers: ProviderReport, **keys: Any) -> dict[tuple[str, tuple[str, 
     """Return what a daemon with these providers reads as, by family and labels."""
     facts: dict[str, Any] = {"is_stopping": False, "in_flight": 2, "is_routable": True, "generation": 3, **keys}
     report = StatusReport(
-        version="1.2", started_at=START, addresses=(), default_profile="p", profiles={}, providers=providers, **facts
+        version="1.2", started_at=START, uptime_s=90, addresses=(), default_profile="p", profiles={}, providers=providers, **facts
     )
     readings = list(state_readings(report, now=NOW, wall=WALL))
     by_name = {(one.family.name, one.labels): float(one.value) for one in readings}

@@ -57,6 +57,7 @@ def a_report(*, is_stopping: bool = False, is_routable: bool = True) -> StatusRe
     return StatusReport(
         version="9.9",
         started_at=START,
+        uptime_s=90.04,
         addresses=("http://127.0.0.1:8088",),
         is_stopping=is_stopping,
         in_flight=3,
@@ -69,13 +70,14 @@ def a_report(*, is_stopping: bool = False, is_routable: bool = True) -> StatusRe
 
 
 def test_the_status_page_tells_the_daemon_as_it_is() -> None:
-    body = status_body(a_report(), now=0.0, wall=START + timedelta(seconds=90))
+    body = status_body(a_report(), now=0.0, wall=START - timedelta(hours=1))  # the clock was set back
 
     assert orjson.loads(orjson.dumps(body)) == {
         "status": "running",
         "version": "9.9",
         "started_at": "2026-01-02T03:04:05Z",
         "uptime_s": 90.0,
+        "now": "2026-01-02T02:04:05Z",
         "addresses": ["http://127.0.0.1:8088"],
         "in_flight": 3,
         "default_profile": "coding",

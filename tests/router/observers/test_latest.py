@@ -43,6 +43,14 @@ def test_values_are_written_as_people_write_them(value: object, text: str) -> No
     assert latest.since(0)[0][0].text == f"detail={text}"
 
 
+def test_what_is_no_utf_8_is_shown_as_far_as_it_goes() -> None:
+    latest = Latest()
+    tell(latest, 1, provider="caf\udce9", config=["/srv/caf\udce9/router.toml", "\ud83d"])
+    ((line,), _) = latest.since(0)
+
+    assert (line.provider, line.text) == ("caf?", "config=/srv/caf?/router.toml, ?")
+
+
 def test_details_for_debugging_are_left_out() -> None:
     latest = Latest()
     tell(latest, 1, logging.DEBUG)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -100,14 +101,35 @@ def test_what_json_does_not_know_is_written_as_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"input_tokens": 10**25, "status": 200}, {"input_tokens": 10**25, "status": 200}),
+        ({"error": "cut in an emoji: \ud83d, hunter22"}, {"error": "cut in an emoji: ?, ***"}),
+        (
+            {"config": "/srv/caf\udce9/router.toml", "other": object},
+            {"config": "/srv/caf?/router.toml", "other": "<class 'object'>"},
+        ),
+        ({"nested": [{"much": -(10**25), 1: "é"}]}, {"nested": [{"much": -(10**25), "1": "é"}]}),
+    ],
+)
+def test_what_is_no_utf_8_or_too_large_costs_an_event_nothing_else(fields: dict[str, object], written: dict[str, object]) -> None:
+    file = io.BytesIO()
+    log = a_log(file)
+
+    log.event("request-complete", fields)
+
+    (line,) = [json.loads(one) for one in file.getvalue().splitlines()]
+    assert line == {"ts": "2026-01-02T03:04:05.678Z", "level": "info", "event": "request-complete", **written}
+    assert log.unwritable_total == 0
+
+
+@pytest.mark.parametrize(
     "fields",
     [
-        {"input_tokens": 10**25},
-        {"error": "cut in an emoji: \ud83d"},
         {"event": "a second one"},
         {"level": 3},
         {1: "no name"},
-        {"request_id": "r", "nested": [{"much": -(10**25)}]},
+        {"request_id": "r", "nested": [{("no", "name"): -(10**25)}]},
     ],
 )
 def test_an_event_that_cannot_be_written_never_reaches_its_teller(fields: dict[str, object]) -> None:

@@ -148,3 +148,4 @@ def test_a_port_that_only_the_daemon_knows_has_to_be_given() -> None:
 def test_an_error_is_told_in_the_daemons_own_words() -> None:
     assert Answer(status=404, body={"error": {"message": "no provider x"}}).refusal == "no provider x"
     assert Answer(status=200, body={}).refusal == ""
+    assert Answer(status=404, body={"error": {"message": "no \x1b[2J"}}).refusal == r"no \x1b[2J"

@@ -111,6 +111,14 @@ def test_cached_is_a_share_of_the_input_tokens_and_not_of_the_answers(read: int,
     assert [row.cached for row in cost_rows(reading)] == [cached]
 
 
+def test_the_pace_of_a_daemon_whose_wall_clock_is_set_back_is_never_less_than_nothing() -> None:
+    pace = Pace()
+    for uptime_s, requests in ((10, 100), (12, 110), (-3500, 120), (-3498, 130), (-3490, 130)):
+        pace = pace.after(a_reading(uptime_s=uptime_s, counters={"requests_total": requests}))
+
+    assert pace.rates == (5, 5, 0)
+
+
 def test_the_pace_is_what_came_between_two_looks_by_the_daemons_own_clock() -> None:
     pace = Pace()
     for uptime_s, requests in ((10, 100), (12, 110), (12, 110), (13, 110), (1, 3)):  # the last after a restart

@@ -101,6 +101,27 @@ def test_a_terminal_is_told_only_of_parts_with_which_something_is_amiss() -> Non
     ]
 
 
+def test_what_has_passed_is_told_by_the_clock_of_the_page_however_long_the_daemon_is_up() -> None:
+    body = {**BODY, "started_at": "2026-01-02T09:00:00Z", "uptime_s": 7500.0, "now": "2026-01-02T03:05:00Z"}
+
+    shown = Text.from_ansi(printed({**body, "providers": [EXCLUDED]}, is_terminal=True, width=200)).plain
+
+    assert "connection refused, for 55 s" in shown
+
+
+def test_an_action_hands_no_words_of_others_to_the_terminal_as_commands() -> None:
+    words = "\x1b]0;pwned\x07\x1b[2Joops\r\udce9"
+    bad = {"provider": "a", "verdict": "failed", "cls": "models", "status": None, "latency_ms": 4.0, "message": words}
+    told = [
+        action_line({**WELL, "name": words}),
+        probe_line({**bad, "reason": "upstream-5xx"}),
+        *reload_lines({"result": "rejected", "generation": 1, "messages": [words]}),
+    ]
+
+    assert [line for line in told if not line.isprintable()] == []
+    assert told[1] == r"a: failed (models, 4 ms): upstream-5xx: \x1b]0;pwned\x07\x1b[2Joops\r\udce9"
+
+
 def test_an_exclusion_says_for_how_long_and_what_is_left_to_be_tried() -> None:
     body = {**BODY, "started_at": "2026-01-02T01:00:00Z", "uptime_s": 7500.0}  # 55 s after it was excluded
     spent = {**EXCLUDED, "restarts": {"used": 3, "max": 3, "window_s": 900.0}}

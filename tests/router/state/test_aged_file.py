@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import orjson
+import pytest
 from attrs import define
 
 from router.domain.told import stamp_of
@@ -104,3 +105,39 @@ def test_a_file_without_a_date_is_as_old_as_its_last_change(tmp_path: Path) -> N
     a_file(tmp_path, Clock(NOW + 8 * DAY_S)).expire()
 
     assert (was_there, path.exists()) == (True, False)
+
+
+@pytest.mark.parametrize(("set_back_s", "stays"), [(60.0, True), (1800.0, True), (7200.0, False), (365 * DAY_S, False)])
+def test_what_was_stamped_by_a_clock_that_ran_ahead_goes_but_not_for_some_minutes(
+    tmp_path: Path, set_back_s: float, *, stays: bool
+) -> None:
+    clock = Clock()
+    with closing(file := a_file(tmp_path, clock)):
+        file.append(0, (b"ahead",))
+        clock.now -= set_back_s
+        file.expire()
+        file.append(1, (b"now",))
+
+        assert kept(tmp_path) == (["ahead", "now"] if stays else ["now"])
+
+
+def test_so_does_a_file_without_a_date_that_was_changed_in_times_to_come(tmp_path: Path) -> None:
+    (path := tmp_path / NAME).write_bytes(b"no record\n")
+    os.utime(path, (NOW + DAY_S, NOW + DAY_S))
+
+    a_file(tmp_path, Clock()).expire()
+
+    assert not path.exists()
+
+
+def test_nothing_stays_for_longer_than_allowed_and_an_hour_where_the_clock_ran_ahead(tmp_path: Path) -> None:
+    clock = Clock()
+    with closing(file := a_file(tmp_path, clock, backups=0)):
+        clock.now += 1800.0
+        file.append(0, (b"ahead",))
+        clock.now -= 1800.0
+        for _ in range(7 * 24 + 1):
+            clock.now += 3600.0
+            file.expire()
+
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0

@@ -227,6 +227,28 @@ def test_who_follows_goes_on_in_a_file_that_was_emptied_or_is_another_one(tmp_pa
     assert (first, second, third) == (2, [3], [4])
 
 
+def test_who_follows_is_given_nothing_again_where_the_file_is_removed_and_older_ones_stay(tmp_path: Path) -> None:
+    given: list[list[object]] = []
+    with closing(file := a_file(tmp_path, max_bytes=40, backups=9)), closing(follower := JsonlFollower(Path(file.path))):
+        for first, *more in ((1, 2, 3), (4,), (5, 6, 7, 8)):
+            file.append(file.written_total, numbered(first, *more))
+            given.append([record["n"] for record in follower.new()])
+            Path(file.path).unlink()
+            given.append([record["n"] for record in follower.new()])
+
+    assert given == [[1, 2, 3], [], [4], [], [5, 6, 7, 8], []]
+
+
+def test_who_follows_goes_on_with_the_oldest_that_is_there_where_its_own_was_moved_out(tmp_path: Path) -> None:
+    with closing(file := a_file(tmp_path, max_bytes=1, backups=2)), closing(follower := JsonlFollower(Path(file.path))):
+        file.append(0, numbered(1, 2, 3))
+        first = [record["n"] for record in follower.new()]
+        file.append(3, numbered(4, 5, 6, 7, 8, 9, padding=9))  # other sizes: files of one jiffy are told apart by that alone
+        second = [record["n"] for record in follower.new()]
+
+    assert (first, second) == ([1, 2, 3], [7, 8, 9])
+
+
 def test_who_follows_a_file_that_is_rotated_at_every_line_misses_none(tmp_path: Path) -> None:
     total, lead = 1000, threading.Semaphore(20)  # generations that the writer may be ahead: far fewer than are kept
 
