@@ -292,6 +292,7 @@ def _front(loaded: LoadedConfig, generation: Generation, tree: Tree, cold: ColdA
         is_canary=tree.canary.admits,
         hop=tree.hop,
         new_id=tree.sources.new_id,
+        redact=generation.upstreams.redact,
     )
 
 
