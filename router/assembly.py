@@ -185,4 +185,5 @@ def _front(loaded: LoadedConfig, generation: Generation, ports: TreePorts, cold:
         is_canary=ports.canary.admits,
         hop=ports.hop,
         new_id=ports.outside.new_id,
+        redact=generation.upstreams.redact,
     )

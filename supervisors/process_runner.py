@@ -267,8 +267,9 @@ def _guardian_argv(spec: ProcessSpec, lifeline: int) -> list[str]:
 
 
 def _turn_over(log: Path, max_bytes: int) -> None:
-    with contextlib.suppress(OSError):  # a full disk: what is emptied then is lost, and the job lives
-        _older(log).write_bytes(_last_bytes(log, max_bytes))
+    # a full disk: what is emptied then is lost, and the job lives
+    with contextlib.suppress(OSError), _open_private(_older(log), os.O_TRUNC) as older:
+        older.write(_last_bytes(log, max_bytes))
     with contextlib.suppress(OSError):  # somebody tidied up just now
         os.truncate(log, 0)
 
@@ -298,7 +299,14 @@ def _open_log(log: Path) -> BinaryIO:
     """Open a new log for appending, readable by its owner alone; that of the run before stays beside it."""
     with contextlib.suppress(FileNotFoundError):
         log.replace(_older(log))
-    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    return _open_private(log, os.O_APPEND)
+
+
+def _open_private(path: Path, flag: int) -> BinaryIO:
+    """Open a file for writing that only its owner may read, also where it was there before and others could."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
+    os.fchmod(file, 0o600)
+    return os.fdopen(file, "wb")
 
 
 def _older(log: Path) -> Path:

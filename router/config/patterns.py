@@ -5,6 +5,7 @@ the event loop stops every request."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import re2  # type: ignore[import-untyped]  # google-re2 has no types
@@ -29,6 +30,12 @@ class _Compiled(Protocol):
     def programsize(self) -> int: ...
     def search(self, text: bytes) -> object | None: ...
     def fullmatch(self, text: bytes) -> object | None: ...
+
+
+class _CompiledSet(Protocol):
+    """What is used of a set of RE2's."""
+
+    def Match(self, text: bytes) -> Sequence[int] | None: ...  # noqa: N802 - RE2's own name
 
 
 @frozen(kw_only=True)
@@ -58,6 +65,33 @@ class Pattern:
     def is_all_of(self, text: str) -> bool:
         """Tell whether it matches a text from its first character to its last."""
         return self._compiled.fullmatch(_in_utf8(text)) is not None
+
+
+@frozen(repr=False, eq=False)
+class Needles:
+    """Our own patterns, all of them looked for in one pass over a text: a microsecond for a line of the log."""
+
+    _set: _CompiledSet
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> Needles:
+        """Compile them. Raises ValueError for one that RE2 does not know."""
+        compiled = re2.Set.SearchSet(_options())
+        for pattern in patterns:
+            compiled.Add(pattern)
+        compiled.Compile()
+        return cls(compiled)
+
+    def found(self, text: str) -> Sequence[int]:
+        """Return the places of the patterns that are in a text, in their order."""
+        return sorted(self._set.Match(_in_utf8(text)) or ())
+
+
+def literal(text: str) -> str:
+    """Return the pattern of a text, up to what cannot be written, half a character."""
+    whole = text.encode(errors="ignore").decode()
+    written = next((index for index, (one, other) in enumerate(zip(text, whole, strict=False)) if one != other), len(whole))
+    return str(re2.escape(whole[:written]))
 
 
 def _options() -> re2.Options:

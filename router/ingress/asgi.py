@@ -14,6 +14,7 @@ import orjson
 import trio
 from attrs import define
 
+from router.config.redact import cut_word
 from router.domain.hops import loop_of
 from router.errors import InvalidRequest, LoopDetected, NotFound, OverCapacity, RouterError, ShuttingDown, Unauthorized
 from router.ingress.asgi_types import Receive, Scope, Send
@@ -64,6 +65,7 @@ class Front:
     new_id: NewId = hex_id
     is_canary: Callable[[Mapping[str, str]], bool] = lambda _headers: False
     hop: str = ""
+    redact: Callable[[str], str] = str  # takes the configured secrets out of what is told of a request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope: `http`, `websocket` (always refused) or `lifespan`."""
@@ -77,7 +79,7 @@ class Front:
 
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         dialect = guess_dialect(scope["path"], scope["headers"])
-        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain, new_id=self.new_id)
+        exchange = Exchange.of(scope, receive, send, dialect=dialect, drain=self.drain, new_id=self.new_id, redact=self.redact)
         trio.lowlevel.current_task().name = f"request/{exchange.request_id}"  # the server gives each request its own task
         try:
             target = self._admit(exchange, scope["raw_path"])
@@ -134,8 +136,8 @@ class Front:
             "request-refused",
             {
                 "request_id": exchange.request_id,
-                "method": exchange.method,
-                "path": exchange.path[:200],
+                "method": cut_word(exchange.method, exchange.redact),
+                "path": exchange.told_path,
                 "kind": error.kind.value,
                 "peer": exchange.peer,
                 **({} if dialect is None else {"dialect": dialect}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from router.config.redact import cut_word
 from router.ingress.generation import Generation
 from router.ingress.question import Question
 from router.routing.auto_facts import Facts
@@ -62,14 +63,15 @@ def choose_profile(
 
 def _tell_choice(generation: Generation, request_id: str, choice: ProfileChoice, mode: str | None) -> None:
     """Tell the events of a choice; it is made without a word."""
-    tell, ids = generation.observer.event, {"request_id": request_id}
+    tell, ids, redact = generation.observer.event, {"request_id": request_id}, generation.upstreams.redact
     if choice.why == "mode":
         tell("mode-alias-resolved", {**ids, "mode": mode, "profile": choice.profile})
-    if (name := choice.unmatched_model) and generation.table.is_news(name):
+    if choice.unmatched_model and generation.table.is_news(name := cut_word(choice.unmatched_model, redact)):
         tell("model-unmatched", {**ids, "model": name, "profile": choice.profile})
     if (auto := choice.auto) is None or auto.is_remembered:
         return
-    facts = {"resolved_profile": auto.profile, "signals": auto.signals}
+    signals = {**auto.signals, "model": cut_word(str(auto.signals["model"]), redact)}
+    facts = {"resolved_profile": auto.profile, "signals": signals}
     if auto.rule_id is None:
         tell("auto-router-fallthrough", {**ids, **facts})
     else:

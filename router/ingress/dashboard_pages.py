@@ -120,7 +120,7 @@ def _refusal() -> dict[str, object]:
     return {
         "request_id": request.scope.get("state", {}).get(REQUEST_ID, ""),
         "method": request.method,
-        "path": request.path[:200],
+        "path": DASHBOARD_LOGIN,
         "kind": Unauthorized.kind.value,
         "peer": request.remote_addr or "",
     }

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import trio
 from attrs import define, field
 
+from router.config.redact import cut_word
 from router.domain.request import DialectName
 from router.errors import RouterError
 from router.ingress.asgi_types import Message, RawHeaders, Receive, Scope, Send
@@ -43,7 +44,7 @@ class Exchange:
     comma (wire.md 2.1). `dialect` is the one whose errors the client reads. `path` is percent-decoded, `query` is not.
     `peer` is the client's address, "" where the server does not tell it.
     `last_write_at` and `opened_at` are on trio's clock. `failure_frames` is set by a handler that has sent a stream's head: it
-    renders the dialect's mid-stream error, should the handler itself crash."""
+    renders the dialect's mid-stream error, should the handler itself crash. `redact` takes secrets out of the client's words."""
 
     method: str
     path: str
@@ -60,6 +61,7 @@ class Exchange:
     is_finished: bool = False
     has_client_left: bool = False
     failure_frames: Callable[[RouterError], bytes] | None = None
+    redact: Callable[[str], str] = str
     link: ClientLink
     _receive: Receive
     _send: Send
@@ -70,7 +72,15 @@ class Exchange:
 
     @classmethod
     def of(
-        cls, scope: Scope, receive: Receive, send: Send, *, dialect: DialectName, drain: Drain, new_id: NewId = hex_id
+        cls,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        dialect: DialectName,
+        drain: Drain,
+        new_id: NewId = hex_id,
+        redact: Callable[[str], str] = str,
     ) -> Exchange:
         """Return the exchange for an `http` scope; `new_id` is asked where the client names its request by no id."""
         headers = decode_headers(scope["headers"])
@@ -86,6 +96,7 @@ class Exchange:
             opened_at=now,
             last_write_at=now,
             peer=str((scope.get("client") or ("",))[0]),
+            redact=redact,
             link=scope.get("state", {}).get(STATE_KEY) or ClientLink(),
             receive=receive,
             send=send,
@@ -95,6 +106,11 @@ class Exchange:
         return exchange
 
     # -- the request
+
+    @property
+    def told_path(self) -> str:
+        """The path as an event tells it."""
+        return cut_word(self.path, self.redact)
 
     async def read_body(self, max_bytes: int) -> bytes:
         """Return the whole decoded body; once. Raises BodyTooLarge, UnsupportedMediaType, InvalidJson, ClientGone."""

@@ -59,7 +59,7 @@ async def answer_failure(exchange: Exchange, group: BaseExceptionGroup[Exception
     error = errors[0] if len(errors) == len(leaves) else RouterError()
     if not errors or len(errors) < len(leaves):
         crash = leaves[0] if len(leaves) == 1 else group
-        fields = {"request_id": exchange.request_id, "path": exchange.path[:200], "exc_info": crash}
+        fields = {"request_id": exchange.request_id, "path": exchange.told_path, "exc_info": crash}
         observer.event("request-crashed", fields)
     if exchange.is_finished:
         return

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from router.config.redact import cut_word
 from router.config.schema import ProviderConfig
 from router.errors import FailureReason, ProviderFailed
 from router.guards.compaction import is_compaction
@@ -49,7 +50,7 @@ class Guards:
             self.record.tell(
                 "tool-loop-detected",
                 profile=profile.name,
-                tool_name=loop.tool_name,
+                tool_name=cut_word(loop.tool_name, self.record.redact),
                 repeat_count=loop.repeat_count,
                 threshold=loop.threshold,
                 window=loop.window,

@@ -13,9 +13,10 @@ from enum import StrEnum
 import trio
 from attrs import define, field, frozen
 
+from router.config.redact import cut_word
 from router.errors import CancelledByOperator, NotFound
 from router.ingress.exchange import Exchange
-from router.ingress.record import Record, cut_word
+from router.ingress.record import Record
 from router.routing.auto_facts import client_of
 
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")  # at the start of a User-Agent

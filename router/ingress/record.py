@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define, field
 
+from router.config.redact import cut_word
 from router.domain.events import Usage
 from router.domain.outcome import Attempt
 from router.domain.request import Note
@@ -26,7 +27,6 @@ from router.wire.json_text import parse_object
 from router.wire.touch import REASONING_KEYS
 
 MAX_NOTES = 20  # of what was left out of a request (wire.md 3.5)
-MAX_WORD_CHARS = 200  # of what a client or an upstream calls something, in a line of the log
 _CANCELLED = "cancelled-"  # before the phase: the client has left
 BY_OPERATOR = "cancelled-by-operator"
 _ID = re.compile(r"[!-~]{1,128}")
@@ -203,11 +203,6 @@ class Record:
         """Tell an event of the attempt that was begun last."""
         provider = self.trace.attempts[-1].provider if self.trace.attempts else None
         self.observer.event(event, {"request_id": self.trace.request_id, "provider": provider, **fields})
-
-
-def cut_word(word: str, redact: Callable[[str], str]) -> str:
-    """Return what others call something, without secrets, and then no longer than a line of the log has it."""
-    return redact(word[: 10 * MAX_WORD_CHARS])[:MAX_WORD_CHARS]
 
 
 def upstream_id(headers: Iterable[tuple[str, str]]) -> str | None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 import trio
 from attrs import define, evolve, frozen
 
+from router.config.redact import cut_word
 from router.config.schema import ProviderConfig
 from router.domain.events import NeutralEvent, Stopped, StopReason, Usage, UsageSeen
 from router.domain.frame import Frame
@@ -37,6 +38,7 @@ from router.routing.relay_neutral import NeutralPipeline
 from router.routing.seam import Seam
 from router.wire.anthropic.signatures import signature_of_frame
 from router.wire.dialect import EventEncoder, Partial
+from router.wire.errors import MAX_MESSAGE_CHARS
 from router.wire.openai_chat.staged import StagedChat
 from router.wire.sse import SseFramer
 from router.wire.touch import frame_touch
@@ -215,7 +217,7 @@ class StreamAnswer:
         What a stage holds is not sent then: it may be half of a call, which the next provider says again as a whole."""
         failure = pipeline.failure
         assert failure is not None  # noqa: S101 - a type fact: it broke
-        failure.message = self.turn.generation.upstreams.redact(failure.message)
+        failure.message = cut_word(failure.message, self.turn.generation.upstreams.redact, MAX_MESSAGE_CHARS)
         verdict, told = AfterBreak.FAIL if self._said is None else self._verdict_of(self._said), self._told(usage)
         if verdict is AfterBreak.CONTINUE:
             await self.writer.write(out)

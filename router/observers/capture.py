@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, unquote, urlencode
 import orjson
 from attrs import frozen
 
-from router.config.key_forms import without_key_forms
 from router.config.schema import CaptureConfig
 from router.domain.request import DialectName
 from router.domain.told import stamp_of
@@ -162,7 +161,7 @@ class Rendering:
         return text
 
     def _shown(self, text: str) -> str:
-        return without_key_forms(self.redact(text))
+        return self.redact(text)
 
 
 def _document(text: str) -> dict[str, Any] | None:

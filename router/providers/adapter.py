@@ -20,7 +20,7 @@ import orjson
 import trio
 from attrs import define, field, frozen
 
-from router.config.redact import Redactor
+from router.config.redact import Redactor, cut_word
 from router.config.schema import ProviderConfig
 from router.config.secret import Secrets
 from router.domain.events import Usage
@@ -302,7 +302,11 @@ class HttpProvider:
 
     def _remember(self, remedy: Remedy) -> None:
         if dropped := self._refused.remember(remedy):
-            fields = {"provider": self.name, "dropped": list(dropped), "reason": "refused-by-upstream"}
+            fields = {
+                "provider": self.name,
+                "dropped": [cut_word(one, self.redactor.redact) for one in dropped],
+                "reason": "refused-by-upstream",
+            }
             self.observer.event("capability-degraded", fields)
 
     async def _count(self, url: str, content: bytes, client_headers: Mapping[str, str]) -> int | None:

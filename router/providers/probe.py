@@ -14,6 +14,7 @@ import orjson
 import trio
 from attrs import frozen
 
+from router.config.redact import cut_word
 from router.config.schema import ProviderConfig, RouterConfig
 from router.domain.health_events import ProbeVerdict
 from router.domain.probe import MESSAGE_CHARS, ProbeClass, ProbePlan, ProbeResult, ladder_of, verdict_of
@@ -81,7 +82,7 @@ class HttpProber:
             started_at=began,
             latency_ms=_since_ms(began),
             status=answered.status,
-            model=answered.model,
+            model=cut_word(answered.model, found.redactor.redact),
         )
 
     async def _ask(self, provider: HttpProvider, cls: ProbeClass) -> Answered:

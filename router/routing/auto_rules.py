@@ -17,8 +17,6 @@ from router.routing.auto_facts import MAX_SEARCHED, Facts
 
 Check = Callable[[Facts], bool]
 
-_MAX_TOLD = 200  # characters of a model name that go into the log
-
 BUILTIN_RULES = (
     AutoRuleConfig(id="builtin:image-attachment", profile="multi", match=MatchConfig(has_image=True)),
     AutoRuleConfig(id="builtin:code-fence-dense", profile="coding", match=MatchConfig(code_fence_ratio_min=0.3)),
@@ -103,12 +101,12 @@ class AutoRouter:
 
 
 def _signals(facts: Facts) -> dict[str, object]:
-    """Return what the events tell. The estimate is null where no rule asked for it: it is the one dear fact."""
+    """Return what the events tell, the model uncut. The estimate, the one dear fact, is null where no rule asked for it."""
     return {
         "has_image": facts.has_image,
         "code_fence_ratio": round(facts.code_fence_ratio, 3),
         "content_len": len(facts.text),
-        "model": facts.model[:_MAX_TOLD],
+        "model": facts.model,
         "estimated_tokens": facts.estimated_tokens_if_known,
         "has_tools": facts.has_tools,
     }

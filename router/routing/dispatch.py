@@ -11,6 +11,7 @@ from itertools import chain, repeat
 import trio
 from attrs import define, evolve, field, frozen
 
+from router.config.redact import cut_word
 from router.config.schema import ProfileConfig, ProviderConfig
 from router.domain.events import Usage
 from router.domain.outcome import AttemptOutcome
@@ -28,6 +29,7 @@ from router.routing.trace import Trace, all_failed_error, overflow_error
 from router.routing.unbooked import Unbooked
 from router.routing.until_commit import UntilCommit, first_byte_s
 from router.wire.dialect import Dialect
+from router.wire.errors import MAX_MESSAGE_CHARS
 from router.wire.registry import DIALECTS
 
 LOADING_PAUSES_S = (1.0, 1.0, 2.0, 4.0)  # before further looks at a backend that says it is loading its model, then the last one
@@ -217,7 +219,7 @@ class Walk:
     def _failed(self, failure: ProviderFailed, handle: AttemptHandle, config: ProviderConfig, *, is_midstream: bool) -> None:
         """Report a failure, unless the client has left an attempt that went on without it: then nobody has failed."""
         self.ask.check_wanted()
-        failure.message = self.upstreams.redact(failure.message)
+        failure.message = cut_word(failure.message, self.upstreams.redact, MAX_MESSAGE_CHARS)
         is_first = handle.is_first
         handle.failed(failure)
         if is_midstream:

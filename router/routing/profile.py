@@ -175,7 +175,7 @@ def _by_rules(auto: AutoRouter, facts: Facts, remembered_profile: str | None) ->
 
 def _unmatched(table: ProfileTable, model: str) -> str:
     is_choice = table.looks_at_models and table.auto is None and len(table.names) > 1
-    return model[:_MAX_KEPT_NAME] if is_choice and _CLAUDE.search(model.lower()) else ""
+    return model if is_choice and _CLAUDE.search(model.lower()) else ""
 
 
 def _without_window_mark(name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from attrs import frozen
 
+from router.config.key_forms import MASK, STEMS, holds_key_form, without_key_forms
 from router.domain.request import DialectName
 from router.errors import (
     ContextOverflow,
@@ -61,7 +62,7 @@ SHAPES = {
 _SHAPE_BY_NAME = {str(name): shape for name, shape in SHAPES.items()}
 
 MAX_MESSAGE_CHARS = 500
-_READ_CHARS = 8 * MAX_MESSAGE_CHARS  # an upstream's text may be megabytes of HTML
+READ_CHARS = 8 * MAX_MESSAGE_CHARS  # an upstream's text may be megabytes of HTML
 DEFAULT_RETRY_AFTER_S = 5.0  # a 429 without Retry-After is final for Codex (clients.md 2)
 MAX_RELEASE_S = 30.0  # Claude Code gives up at once when told to wait 120 s (routing.md 11.7)
 _JSON = "application/json"
@@ -194,7 +195,7 @@ def _hands_through(error: UpstreamClientError, shape: ErrorShape) -> bool:
 
     One that holds what looks like a key is told in our words, without it."""
     is_same = _SHAPE_BY_NAME.get(error.dialect) is shape and bool(error.body) and not _is_hidden(error)
-    return is_same and _is_of_shape(error.body, shape) and _KEY.search(error.body.decode("utf-8", "replace")) is None
+    return is_same and _is_of_shape(error.body, shape) and not _shows_a_key(error.body)
 
 
 def _is_of_shape(body: bytes, shape: ErrorShape) -> bool:
@@ -283,14 +284,19 @@ def _should_retry(error: RouterError, status: int) -> str | None:
 
 
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
-_KEY = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*-]{6,}"  # the vendors' prefixes, also half masked
+_KEY = re.compile(  # beyond the forms of keys that every sink knows: what is left of one that its vendor has masked, say
+    rf"\b(?:{'|'.join(STEMS)})[-_][\w*-]{{6,}}"
     r"|\bAIza[\w-]{10,}"
     r"|(?i:\bbearer\s+(?!tokens?[.,;:)'\"]{0,2}(?:\s|$)))\S+"  # `a bearer token` says what is to be sent, and is none
     r"|\b(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[a-zA-Z0-9]{32,}\b"  # long and mixed: no word, no model name
 )
 
 
-def scrubbed(text: str) -> str:
-    """Return foreign text fit for a client: no URL, nothing that looks like a key, at most 500 characters."""
-    return _KEY.sub("***", _URL.sub("[url]", text[:_READ_CHARS]))[:MAX_MESSAGE_CHARS]
+def scrubbed(text: str, most: int = MAX_MESSAGE_CHARS) -> str:
+    """Return foreign text fit for a client: no URL, nothing that looks like a key, at most so many characters."""
+    return _KEY.sub(MASK, without_key_forms(_URL.sub("[url]", text[:READ_CHARS])))[:most]
+
+
+def _shows_a_key(body: bytes) -> bool:
+    text = body.decode("utf-8", "replace")
+    return _KEY.search(text) is not None or holds_key_form(text)

@@ -15,7 +15,7 @@ from router.errors import ProviderFailed
 from router.wire.dialect import InbandError
 from router.wire.error_body import error_text
 from router.wire.error_words import is_transient, named_status, reason_of, server_state
-from router.wire.errors import scrubbed
+from router.wire.errors import READ_CHARS, scrubbed
 
 _FAULT = HTTPStatus.INTERNAL_SERVER_ERROR  # an error that names no status is the server's
 
@@ -31,7 +31,8 @@ def inband_error(body: Mapping[str, object]) -> InbandError | None:
     text = error_text(error)
     status = named_status(text, _status(fields))
     reason = server_state(status or _FAULT, text) or reason_of(status or _FAULT, text)
-    message = scrubbed(text.text or str(fields.get("message") or fields.get("code") or fields.get("type") or ""))
+    told = text.text or str(fields.get("message") or fields.get("code") or fields.get("type") or "")
+    message = scrubbed(told, most=READ_CHARS)  # whoever knows the configured keys takes them out, and cuts then
     return InbandError(reason=reason, message=message, status=status, transient=is_transient(reason))
 
 

@@ -139,6 +139,7 @@ async def test_a_log_that_grows_is_turned_over(runner: GuardedRunner) -> None:
 
     assert log.stat().st_size < 50_000
     assert log.with_name("job.log.1").stat().st_size == 1000
+    assert stat.S_IMODE(log.with_name("job.log.1").stat().st_mode) == 0o600
     assert log.read_bytes().count(b"\0") == 0
 
 

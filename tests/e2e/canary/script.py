@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from router.__main__ import main
 from router.domain.request import DialectName
-from tests.e2e.canary.secrets import ADMIN, CLIENT, ENVIRONMENT, FILE, HEADER, KEY, POOL_1, POOL_2
+from tests.e2e.canary.secrets import ADMIN, CLIENT, ENVIRONMENT, FILE, HEADER, KEY, POOL_1, POOL_2, STRAYS
 from tests.e2e.canary.setting import ALONE, ANSWERS, COMMANDS, LOOKS, PAGES, STREAM_S, TOKENS_OF_OTHERS
 from tests.e2e.clients import open_client, open_raw_request
 from tests.e2e.daemon import Running
@@ -106,6 +106,8 @@ class Script:
         await self.send(f"{dialect} an unknown profile", "POST", path, json=body, headers={"x-router-profile": CLIENT})
         await self.send(f"{dialect} an unknown field", "POST", path, json={**body, CLIENT: CLIENT, "tools": CLIENT})
         await self.send(f"{dialect} an unknown path", "POST", f"{path.partition('?')[0]}/{CLIENT}", json=body)
+        for stray in STRAYS:
+            await self.send(f"{dialect} a path", "POST", f"{path.partition('?')[0]}/{stray}", json=body)
         await self.send(f"{dialect} a session", "POST", path, json=body, headers={"x-session-id": CLIENT, "x-request-id": CLIENT})
 
     async def meet_every_answer(self) -> None:

@@ -28,6 +28,11 @@ ENVIRONMENT = {
     "METRICS": METRICS,
     "COLLECTOR": f"authorization=Bearer%20{COLLECTOR}",
 }
+# In the form of a key, and named by no configuration: what an upstream, or a client, says of somebody else's.
+STRAYS = tuple(
+    f"{prefix}{sha256(prefix.encode()).hexdigest()[:40]}"
+    for prefix in ("sk-ant-api03-", "sk-proj-", "gsk_", "nvapi-", "xai-", "hf_", "ghp_", "github_pat_", "glpat-", "AIza")
+)
 ALL = (KEY, POOL_1, POOL_2, FILE, HEADER, INLINE, QUERY, CLIENT, ADMIN, METRICS, COLLECTOR)
 
 
@@ -36,9 +41,9 @@ def leaks(content: bytes, canaries: Iterable[str] = ALL) -> list[str]:
     return [value for value in canaries if any(form in content for form in _forms(value))]
 
 
-def leaks_of(sinks: Mapping[str, bytes]) -> dict[str, list[str]]:
+def leaks_of(sinks: Mapping[str, bytes], canaries: Iterable[str] = ALL) -> dict[str, list[str]]:
     """Return what each sink shows, without those that show nothing."""
-    return {name: found for name, content in sinks.items() if (found := leaks(content))}
+    return {name: found for name, content in sinks.items() if (found := leaks(content, canaries))}
 
 
 def _forms(value: str) -> set[bytes]:

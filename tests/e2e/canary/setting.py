@@ -13,7 +13,7 @@ from typing import Any
 
 import tomlkit
 
-from tests.e2e.canary.secrets import ADMIN, ALL, CLIENT, INLINE, METRICS, QUERY
+from tests.e2e.canary.secrets import ADMIN, ALL, CLIENT, INLINE, METRICS, QUERY, STRAYS
 from tests.e2e.daemon import free_port, provider, router_config
 from tests.fakes.plans import Plan, failing
 
@@ -79,7 +79,7 @@ STREAM_S = 2.0  # how long a page that never ends is read
 ALONE = "--run"  # a command with it listens for signals, which the main thread alone can
 TOKENS_OF_OTHERS = (METRICS, QUERY)  # right for something else, and wrong here
 
-_EVERY = " ".join(ALL)
+_EVERY = " ".join((*ALL, *STRAYS))
 _ERROR = {"type": "error", "error": {"type": "api_error", "message": f"refused: {_EVERY}", "code": _EVERY}}
 _TOLD = (("www-authenticate", f'Bearer realm="{_EVERY}"'), ("x-request-id", ALL[0]), ("location", f"/?key={ALL[6]}"))
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config.redact import LiveRedactor, Redactor
+from router.config.redact import LiveRedactor, Redactor, cut_word
 from router.config.schema import Secret
 
 
@@ -26,6 +27,38 @@ def test_without_secrets_the_text_is_the_same_object() -> None:
     text = "anything"
 
     assert Redactor.of([]).redact(text) is text
+
+
+STRANGE = "sk-ant-api03-0123456789abcdef"  # no configuration names it
+
+
+@pytest.mark.parametrize("redact", [Redactor.of([]).redact, Redactor.of([Secret("any-secret")]).redact, LiveRedactor().redact])
+def test_what_looks_like_a_key_is_masked_though_nobody_knows_it(redact: Callable[[str], str]) -> None:
+    assert redact(f'{{"error":"wrong key {STRANGE}"}}') == '{"error":"wrong key ***"}'
+
+
+def test_a_known_value_goes_before_what_looks_like_a_key() -> None:
+    redactor = Redactor.of([Secret("sk-0123456789abcdef/with.more")])
+
+    assert redactor.redact("sk-0123456789abcdef/with.more") == "***"
+
+
+@pytest.mark.parametrize("secrets", [["half-a-\udcffsecret"], ["\udcff-secret-that-begins-so"], [f"{n:08}" for n in range(2000)]])
+def test_secrets_that_cannot_be_looked_for_at_once_are_masked_all_the_same(secrets: list[str]) -> None:
+    redactor = Redactor.of(map(Secret, secrets))
+
+    assert [redactor.redact(f"is {secret}.") for secret in secrets] == ["is ***."] * len(secrets)
+
+
+def test_a_text_that_cannot_be_written_is_searched_as_well() -> None:
+    assert Redactor.of([Secret("plain-key-4711")]).redact(f"\udcff plain-key-4711 {STRANGE}") == "\udcff *** ***"
+
+
+@pytest.mark.parametrize("at", range(180, 205))
+def test_a_word_is_masked_before_it_is_cut(at: int) -> None:
+    redact = Redactor.of([Secret("plain-key-4711")]).redact
+
+    assert cut_word("m" * at + "plain-key-4711" + "m" * 300, redact) == f"{'m' * at}***{'m' * 300}"[:200]
 
 
 def test_of_two_that_begin_alike_the_longer_is_masked_whole() -> None:

@@ -22,6 +22,7 @@ from tests.e2e.daemon import free_port
 from tests.router.onboarding.local_servers import open_server
 
 KEY = "s3cret-value-0123456789"
+PREFIXES = ("sk-ant-api03-", "gsk_", "nvapi-", "xai-", "hf_", "ghp_", "github_pat_", "glpat-", "xoxb-", "AIza")
 LOOKS_LIKE_A_KEY = "sk-" + "0123456789abcdef" * 2
 
 
@@ -253,6 +254,9 @@ def test_a_token_without_which_nothing_starts_blocks(server: ServerConfig, verdi
         (f'headers = {{ "x-api-key" = "{LOOKS_LIKE_A_KEY}" }}', Verdict.ERROR),
         ('base_url = "https://h/v1?key=AIzaSyA-0123456789abcdefghijklmnopqrstu"', Verdict.ERROR),
         ('headers = { "x-api-key" = "env:MY_KEY" }', Verdict.OK),
+        *((f'headers = {{ "x-api-key" = "{prefix}{"0123456789abcdef" * 3}" }}', Verdict.ERROR) for prefix in PREFIXES),
+        ('headers = { "x-api-key" = "AKIAIOSFODNN7EXAMPLE" }', Verdict.ERROR),
+        ('restart_note = "sends Bearer authentication"', Verdict.OK),
         (f'headers = {{ Authorization = "Bearer {KEY}" }}', Verdict.ERROR),
         (f'base_url = "https://h/v1?key={KEY}"', Verdict.ERROR),
         ('model = "ask-me-anything-very-long-model-name"', Verdict.OK),

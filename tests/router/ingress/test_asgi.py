@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 import pytest
 import trio
 from attrs import define, field
 
+from router.config.redact import Redactor
+from router.config.secret import Secret
 from router.errors import UnknownProfile
 from router.ingress.asgi import Front
 from router.ingress.asgi_types import ASGIApp, Message
@@ -26,6 +30,7 @@ class Bench:
     seen: Seen = field(factory=Seen)
     asked: list[ModelRoute] = field(factory=list)
 
+    redact: Callable[[str], str] = str
     counted: list[int] = field(factory=list)  # in flight, as each model request saw it
 
     async def answer_model(self, exchange: Exchange, route: ModelRoute) -> None:
@@ -46,6 +51,7 @@ class Bench:
             version="9.9",
             is_canary=lambda headers: headers.get("x-canary") == "yes",
             hop="us",
+            redact=self.redact,
         )
 
     async def ask(self, method: str, path: str, *headers: tuple[str, str], query: str = "") -> Conversation:
@@ -191,6 +197,15 @@ async def test_a_wrong_method_names_the_right_ones() -> None:
     talk = await Bench().ask("GET", "/v1/messages")
 
     assert (talk.status, talk.headers["allow"]) == (405, "POST")
+
+
+async def test_a_refusal_tells_no_half_of_a_secret() -> None:
+    bench = Bench(redact=Redactor.of([Secret("plain-key-4711")]).redact)
+
+    await bench.ask("M" * 195 + "plain-key-4711", f"/{'p' * 194}plain-key-4711{'p' * 300}")
+
+    ((_, told),) = bench.seen.events
+    assert (told["method"], told["path"]) == ("M" * 195 + "***", f"/{'p' * 194}***pp")
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/api/chat"])

@@ -132,6 +132,19 @@ async def test_a_key_that_an_upstream_repeats_in_a_stream_reaches_nobody(
     assert "plain-key" not in f"{talk.body!r} {cell.health.last_error} {rig.observer.events}"  # the digits alone may be in an id
 
 
+@pytest.mark.parametrize("at", range(470, 500, 5))
+async def test_a_key_across_the_end_of_what_is_kept_of_an_error_leaves_no_half(at: int, autojump_clock: object) -> None:
+    said = "no " * 300
+    told = f"{said[:at]}plain-key-4711{said}"
+    rig, cell = a_rig(Script(chunks=[b'data: {"error":{"message":"%s","code":500}}\n\n' % told.encode()]))
+    rig.redact = Redactor.of([Secret("plain-key-4711")]).redact
+
+    await rig.ask(CHAT, stream=True)
+
+    assert len(cell.health.last_error) <= 500
+    assert "pla" not in f"{cell.health.last_error} {rig.observer.events}".replace("place", "")
+
+
 BROKEN = ProviderFailed(provider="a", reason=FailureReason.CONNECTION, message="the connection broke")
 ENDS: dict[str, list[Step]] = {
     "breaks": [*chat_stream("one", "two")[:2], BROKEN],

@@ -5,6 +5,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from router.config.redact import Redactor
+from router.config.secret import Secret
 from router.errors import FailureReason, NotFound, RouterError, StreamBroken
 from router.ingress.exchange import Exchange
 from router.ingress.front_serve import Handler, refuse, serve
@@ -140,6 +142,16 @@ async def test_anything_else_is_a_500_that_says_nothing_and_is_told_once() -> No
     assert "secret" not in talk.body.decode()
     assert seen.names() == ["request-crashed"]
     assert isinstance(seen.events[0][1]["exc_info"], ZeroDivisionError)
+
+
+async def test_a_crash_tells_no_half_of_a_secret_of_its_path() -> None:
+    talk, seen = Conversation(path=f"/{'p' * 190}plain-key-4711{'p' * 300}"), Seen()
+    exchange = talk.exchange()
+    exchange.redact = Redactor.of([Secret("plain-key-4711")]).redact
+
+    await serve(exchange, failing(ZeroDivisionError()), seen)
+
+    assert seen.events[0][1]["path"] == f"/{'p' * 190}***pppppp"
 
 
 async def test_a_crash_beside_a_router_error_is_a_500() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from router.config.redact import Redactor
+from router.config.secret import Secret
 from router.domain.request import DialectName
 from tests.builders import ANTHROPIC, CHAT, a_profile
 from tests.router.ingress.memory import Conversation
@@ -56,6 +58,18 @@ async def test_calls_that_differ_are_no_loop(way: Way, action: str) -> None:
     assert heard(way, talk) == Heard(text="hello", stop="end")
     assert "Notice" not in json.dumps(sent(rig))
     assert not rig.observer.named("tool-loop-detected")
+
+
+@every_way
+async def test_a_name_without_an_end_is_told_as_a_word_of_the_log_and_without_secrets(way: Way) -> None:
+    secret, rig = "plain-key-4711", a_rig(way)
+    rig.redact = Redactor.of([Secret(secret)]).redact
+    call = ("t" * 190 + secret + "t" * 20_000, {"a": 1})
+
+    await ask(rig, way, conversation(way.client, call, call, call))
+
+    (told,) = rig.observer.named("tool-loop-detected")
+    assert dict(told)["tool_name"] == "t" * 190 + "***" + "t" * 7
 
 
 @every_way

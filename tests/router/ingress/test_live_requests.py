@@ -10,12 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from router.config.redact import Redactor
+from router.config.redact import MAX_WORD_CHARS, Redactor
 from router.config.secret import Secret
 from router.domain.request import DialectName
 from router.errors import NotFound
 from router.ingress.live_requests import LiveRequest, LiveRequests, Phase, live_body, program_of
-from router.ingress.record import MAX_WORD_CHARS, Record
+from router.ingress.record import Record
 from router.routing.limits import Fairness, FairnessRules
 from router.routing.session import AgentTag
 from tests.builders import ANTHROPIC, CHAT, Script, ScriptedProvider, a_profile, chat_reply, chat_stream

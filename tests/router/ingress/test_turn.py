@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 import pytest
 from attrs import define, evolve, field
 
+from router.config.redact import Redactor
 from router.config.schema import PriceConfig, RoutingConfig
 from router.config.schema_rules import AutoRouterConfig, AutoRuleConfig, MatchConfig
+from router.config.secret import Secret
 from router.domain.request import DialectName
 from router.errors import InvalidRequest
 from router.ingress.generation import Generation
@@ -50,6 +52,7 @@ class Desk:
     upstream: DialectName = ANTHROPIC
     deferred: str = "auto"
     observer: RememberingObserver = field(factory=RememberingObserver)
+    redact: Callable[[str], str] = str
     _generation: Generation | None = None
 
     def generation(self) -> Generation:
@@ -62,6 +65,7 @@ class Desk:
                 more_profiles=[a_profile("p", name="coding", **policy)],
                 tables=self.tables,
                 observer=self.observer,
+                redact=self.redact,
             )
             self._generation = rig.generation()
         return self._generation
@@ -111,6 +115,19 @@ async def test_an_unknown_claude_model_is_told_once_per_name(autojump_clock: obj
 
     assert {turn.profile.name for turn in turns} == {"writing"}
     assert [facts["model"] for facts in desk.observer.named("model-unmatched")] == ["claude-x", "claude-y"]
+
+
+async def test_a_model_is_told_without_half_of_a_secret_and_no_longer_than_a_word_of_the_log(autojump_clock: object) -> None:
+    model, redact = f"claude-{'x' * 185}plain-key-4711{'x' * 9000}", Redactor.of([Secret("plain-key-4711")]).redact
+    desks = [Desk(redact=redact), Desk(redact=redact, tables={"routing": RoutingConfig(default_profile="writing")})]
+
+    for desk in desks:
+        desk.turn(model=model)
+
+    (fallen,), (unmatched,) = desks[0].observer.named("auto-router-fallthrough"), desks[1].observer.named("model-unmatched")
+    told = f"claude-{'x' * 185}***xxxxx"
+    assert isinstance(signals := dict(fallen)["signals"], Mapping)
+    assert (signals["model"], dict(unmatched)["model"]) == (told, told)
 
 
 # ---- sessions

@@ -64,6 +64,14 @@ async def test_a_whole_answer_is_one_even_without_content(kind: str, told: Told)
     assert (result.verdict, result.reason, result.status, result.model) == (ProbeVerdict.OK, None, 200, "m")
 
 
+async def test_the_model_of_an_answer_is_a_word_of_the_log_without_secrets() -> None:
+    named = ("m" * 190 + KEY + "m" * 4_000_000).encode()
+
+    result = await probed(Told(parts=(chat_reply("x").replace(b'"model":"m"', b'"model":"%s"' % named),)))
+
+    assert result.model == ("m" * 190 + "***" + "m" * 7)
+
+
 NO_ANSWERS = [
     pytest.param(Told(headers=HTML, parts=(b"<html><title>Log in</title></html>",)), R.BAD_RESPONSE, id="page"),
     pytest.param(Told(headers=SSE, parts=(b"<html><title>Log in</title></html>",)), R.EMPTY_STREAM, id="page-as-stream"),

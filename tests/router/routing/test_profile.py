@@ -194,7 +194,6 @@ def unmatched(tables: RouterConfig, model: str) -> str:
     [
         (TIERED, "claude-sonnet-5", "claude-sonnet-5"),
         (TIERED, "vendor/Claude-Next", "vendor/Claude-Next"),
-        (TIERED, "claude-" + "x" * 1000, "claude-" + "x" * 249),
         (TIERED, "claude-haiku-5", ""),
         (TIERED, "gpt-5", ""),
         (TIERED, "claudette", ""),

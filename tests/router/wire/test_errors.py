@@ -283,6 +283,13 @@ def test_scrubbing_takes_a_credential_that_begins_like_the_word_token(key: str, 
     assert scrubbed(f"Authorization: Bearer{blank}{key} was refused") == "Authorization: *** was refused"
 
 
+@pytest.mark.parametrize(
+    "key", ["sk-abc***", "nvapi-abc123", "glpat-abc123", "ghp_0123456789abcdefABCDEF", "AKIAIOSFODNN7EXAMPLE", "xoxb-123456"]
+)
+def test_scrubbing_takes_what_looks_like_a_key_whoevers_it_is(key: str) -> None:
+    assert scrubbed(f"wrong key {key} given") == "wrong key *** given"
+
+
 ODD_BODIES = [
     b'{"error":"just a string"}',
     b'[{"error":{"message":"m","type":"t"}}]',
