@@ -25,7 +25,7 @@ from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # decision 5
+EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CONFIG = 1, 2, 69, 78  # founding decision 5
 MAX_NAMED = 5  # requests, where a beginning fits several
 ROUTES = ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/models/MODEL:generateContent", "/api/chat")
 

@@ -119,7 +119,7 @@ class Control(Protocol):
 
 
 class ReadsOn(Protocol):
-    """Where a provider's answer is read on without its client: what the attempt tells of itself, and is told (decision 16)."""
+    """Where a provider's answer is read on without its client: what the attempt tells, and is told (founding decision 16)."""
 
     @property
     def has_begun(self) -> bool:

@@ -1,4 +1,4 @@
-"""The canary: one small request through the own listener; only its whole answer feeds the watchdog (decision 19).
+"""The canary: one small request through the own listener; only its whole answer feeds the watchdog (founding decision 19).
 
 It takes the way of every request: a new TCP connection, the front with Host check and token, the model handler, the walk,
 the gate, the relay. So a request path that accepts and never answers starves the watchdog just as a loop that stands."""

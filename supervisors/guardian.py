@@ -18,7 +18,7 @@ every descendant, whatever its session, environment or signal mask. Where the sy
 (macOS) only the job's process group is killed: a descendant with a session of its own escapes.
 
 Never send KILL to a guardian: it frees its tree. `leftovers.py` uses the functions on /proc as well.
-Source: decision 17; stack.md, "Child processes and the guardian"."""
+Source: founding decision 17; stack.md, "Child processes and the guardian"."""
 
 from __future__ import annotations
 

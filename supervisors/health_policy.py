@@ -1,4 +1,4 @@
-"""From the configuration to each provider's numbers of the health rule (decision 10; supervision.md 21.5.1). Pure."""
+"""From the configuration to each provider's numbers of the health rule (founding decision 10; supervision.md 21.5.1). Pure."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ pid and start time, so that a dead one is recognised without a file, and a conta
 What a restart command left running on purpose is nobody's leftover: its mark names no instance (`RELEASED`). A router that
 is a subreaper becomes its parent all the same, and reaps it when it has ended (`reap_released`).
 
-Without /proc (macOS) they find nothing. Source: decision 17; stack.md, "Child processes and the guardian"."""
+Without /proc (macOS) they find nothing. Source: founding decision 17; stack.md, "Child processes and the guardian"."""
 
 from __future__ import annotations
 

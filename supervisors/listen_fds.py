@@ -17,7 +17,7 @@ def listening_sockets(descriptors: Iterable[int], *, has_token: bool) -> tuple[s
     """Return the passed sockets; the caller owns them.
 
     Raises ConfigError, with all of them closed, for one that is no TCP socket that listens, or that other machines reach
-    while no client token is asked for (decision 21)."""
+    while no client token is asked for (founding decision 21)."""
     sockets: list[socket.socket] = []
     mistakes: list[Mistake] = []
     for descriptor in descriptors:
@@ -35,7 +35,7 @@ def listening_sockets(descriptors: Iterable[int], *, has_token: bool) -> tuple[s
 
 
 def require_token(sockets: Iterable[socket.socket], *, has_token: bool) -> None:
-    """Raise ConfigError where other machines reach one of the sockets and no client token is asked for (decision 21)."""
+    """Raise ConfigError where other machines reach one of the sockets and no client token is asked for (founding decision 21)."""
     if not has_token and (hosts := exposed(sockets)):
         message = f"is needed: the router listens on {hosts[0]}, which can be reached from other machines"
         raise ConfigError(source=SOURCE, mistakes=(Mistake(path="server.client_token_env", message=message),))

@@ -1,7 +1,7 @@
 """Run one job under its guardian: start, log file, end of the whole tree.
 
 `Job` and `Runner` are what the owner of a process needs; `GuardedRunner` is the real one, tests have one in memory.
-Source: decision 17; supervision.md 21.6; stack.md, "Child processes and the guardian"."""
+Source: founding decision 17; supervision.md 21.6; stack.md, "Child processes and the guardian"."""
 
 from __future__ import annotations
 

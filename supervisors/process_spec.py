@@ -1,6 +1,6 @@
 """What one managed process is: frozen values built from the configuration, its environment, its conflicts.
 
-Source: supervision.md 21.6, decision 9 (defaults)."""
+Source: supervision.md 21.6, founding decision 9 (defaults)."""
 
 from __future__ import annotations
 

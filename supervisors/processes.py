@@ -1,7 +1,7 @@
 """Managed processes: servers that run below the router while somebody uses them. Implements `Backends`.
 
 One owner task per process (`process_owner.py`), each job below a guardian (`process_runner.py`, `guardian.py`).
-Source: supervision.md 21.1, 21.6, 21.9; decisions 9 and 17."""
+Source: supervision.md 21.1, 21.6, 21.9; founding decisions 9 and 17."""
 
 from __future__ import annotations
 

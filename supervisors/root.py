@@ -53,13 +53,13 @@ from supervisors.seams import Lock
 from supervisors.service import Reactions, Service, longer_stop_s
 from supervisors.state_lock import LOCKED
 
-STOPPED, CRASHED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 1, 69, 70, 78  # decision 5; 75 is state_lock.LOCKED
+STOPPED, CRASHED, CANNOT_BIND, GAVE_UP, BAD_CONFIG = 0, 1, 69, 70, 78  # founding decision 5; 75 is state_lock.LOCKED
 MANY_OBJECTS = 5000  # more of them than at the last look, and the collector looks again; Python's 700 are three requests
 CLOSE_S = 1.0  # for the goodbyes of upstream connections, which nobody waits for
 
 
 def run_daemon(options: ServeOptions) -> int:
-    """Serve until asked to stop; return the exit code of decision 5. Says on stderr what it cannot start with."""
+    """Serve until asked to stop; return the exit code of founding decision 5. Says on stderr what it cannot start with."""
     lent = take_lent(os.environ, pid=os.getpid())  # before anything could start a child
     try:
         loaded = load_for_serving(options)

@@ -1,4 +1,4 @@
-"""One daemon per state directory: an advisory lock that ends with its holder, however that ends (decision 5, exit 75).
+"""One daemon per state directory: an advisory lock that ends with its holder, however that ends (founding decision 5, exit 75).
 
 A directory that is removed or replaced takes the lock's file along, and whoever looks there finds no lock. So its holder
 looks after it, and takes the lock anew where the path leads; who comes second there goes on in memory alone.
@@ -25,7 +25,7 @@ from router.state.directory import make_private
 from supervisors.disk import NOT_AGAIN
 from supervisors.seams import Execute, Lock
 
-LOCKED = 75  # decision 5: EX_TEMPFAIL
+LOCKED = 75  # founding decision 5: EX_TEMPFAIL
 FILE_NAME = "router.lock"
 LOOK_S = 2.0  # how long a removed directory may be anybody's; a look is one `stat`
 _PID_DIGITS = 20

@@ -165,7 +165,7 @@ def _with_profile_defaults(document: Document, *, without: set[str | int]) -> Do
 
 
 def _with_restart(provider: ProviderConfig) -> ProviderConfig:
-    """Spell the short form `restart_command` out (decision 9)."""
+    """Spell the short form `restart_command` out (founding decision 9)."""
     argv = provider.restart_command
     if argv is None:
         return provider

@@ -104,7 +104,7 @@ class LimitsConfig:
 
 @frozen(kw_only=True)
 class RestartConfig:
-    """How the server behind a provider is started again (decision 9, supervision.md 21.6).
+    """How the server behind a provider is started again (founding decision 9, supervision.md 21.6).
 
     `argv` runs without a shell; a first element `python` stands for the interpreter of the router.
     `env` is added to an allow-listed environment. Managed only: `start`, `idle_stop_s` (0: never)."""
@@ -200,6 +200,6 @@ class ProviderConfig:
     tool_repair: ToolRepair | None = None  # None: balanced for openai_compat and ollama, else off
     extra_markers: tuple[str, ...] = ()
 
-    health_threshold: int | None = field(default=None, validator=Between(2, 20))  # None: decision 10
+    health_threshold: int | None = field(default=None, validator=Between(2, 20))  # None: founding decision 10
     restart: RestartConfig | None = None
     restart_command: CommandLine | None = None  # short form; `load` makes `restart` of it, readers look at that only

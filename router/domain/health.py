@@ -119,7 +119,7 @@ class Slot:
 
 @frozen(kw_only=True)
 class HealthPolicy:
-    """The rule's numbers for one provider, computed from the configuration at load (decision 10).
+    """The rule's numbers for one provider, computed from the configuration at load (founding decision 10).
 
     `excludes` tells whether any profile that lists it says `exclude`. Seconds. `can_restart` tells whether there is a
     restart table; `after_probes` how many probes of an exclusion fail before it is used."""

@@ -2,7 +2,7 @@
 
 That generation has one provider inside the process and one profile, and tells nobody: no log line, no health, no metrics.
 No name of it is in a configuration, so nobody else can ask for it; what is asked on the way (front, Host, token, handler,
-plan, gate, relay, writer) is what answers everybody (decision 19)."""
+plan, gate, relay, writer) is what answers everybody (founding decision 19)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _SIGNS_OF_A_PROXY = ("forwarded", "via", "x-forwarded-for", "x-real-ip")  # behi
 class FrontGate:
     """`hosts` are lower-case names without a port; with `any_address` every IP literal passes, too.
 
-    `tokens` empty: everybody may ask (on loopback only; decision 21 is enforced with the configuration). `admin_token`
+    `tokens` empty: everybody may ask (on loopback only; founding decision 21 is enforced with the configuration). `admin_token`
     None: operators act from this machine only. `metrics_token` is what others than this machine show for a look."""
 
     hosts: frozenset[str]
@@ -109,7 +109,7 @@ class FrontGate:
     def check_viewer(self, headers: Mapping[str, str], query: str, peer: str) -> None:
         """Let somebody see what the daemon knows: from this machine who may ask, else who has the token for it, or the admin's.
 
-        A cookie that was made of such a token is as good (`log_in`). Raises Unauthorized (decision 21)."""
+        A cookie that was made of such a token is as good (`log_in`). Raises Unauthorized (founding decision 21)."""
         good = self._looking(headers, peer)
         offered = [credential.encode() for credential in credentials(headers, query)]
         if any([hmac.compare_digest(one, token) for one in offered for token in good]) or self._has_cookie_of(headers, good):  # noqa: C419 - same
@@ -135,7 +135,7 @@ class FrontGate:
     def check_scraper(self, headers: Mapping[str, str], peer: str) -> None:
         """Let the metrics be read: from this machine by everybody, from elsewhere with the token for it, or the admin's.
 
-        Raises Unauthorized (decision 21)."""
+        Raises Unauthorized (founding decision 21)."""
         if is_from_here(headers, peer):
             return
         offered, good = bearer_of(headers).encode(), [token for token in (self.metrics_token, self.admin_token) if token]

@@ -1,4 +1,4 @@
-"""`on_disconnect = "drain"`: an attempt goes on without its client, so that its usage is known (decision 16).
+"""`on_disconnect = "drain"`: an attempt goes on without its client, so that its usage is known (founding decision 16).
 
 There is no task of its own for that: the request's pump reads on in its own nursery, its writes go nowhere, and it keeps
 all that it holds: the provider's place, the lease on its server, its count in flight. What ends it is the budget, or the

@@ -1,6 +1,6 @@
 """Every event that the daemon tells, with its level and fields (routing.md 18, supervision.md 21.9).
 
-The names are those of the specs, kebab-case, so that dashboards made for CodeRouter carry over (decision 6). On top of
+The names are those of the specs, kebab-case, so that dashboards made for CodeRouter carry over (founding decision 6). On top of
 its fields a line has `ts`, `level` and `event`; `exc_info` becomes a traceback without local variables."""
 
 from __future__ import annotations

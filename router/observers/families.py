@@ -19,7 +19,7 @@ from router.domain.request import DialectName
 from router.domain.spend import CacheOutcome
 from router.errors import ErrorKind, FailureReason
 
-PREFIX = "router_"  # decision 8
+PREFIX = "router_"  # founding decision 8
 OTHER = "other"  # in the place of a word that nobody has listed
 NOBODY = "none"  # in the place of a name that a request never got: it was over before it had a profile, say
 

@@ -1,6 +1,6 @@
 """What the adapter asks of an HTTP client: values and Protocols.
 
-So another client may take the place of `http.py` without a change elsewhere (decision 3)."""
+So another client may take the place of `http.py` without a change elsewhere (founding decision 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may look at the dashboard, and who may act from it (decision 21)."""
+"""Who may look at the dashboard, and who may act from it (founding decision 21)."""
 
 from __future__ import annotations
 

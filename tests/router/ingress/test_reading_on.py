@@ -1,4 +1,4 @@
-"""`on_disconnect = "drain"`: an answer is read to its end without its client, within bytes and seconds (decision 16)."""
+"""`on_disconnect = "drain"`: an answer is read to its end without its client, within bytes and seconds (founding decision 16)."""
 
 from __future__ import annotations
 

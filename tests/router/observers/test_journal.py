@@ -28,7 +28,7 @@ ORIGINAL_KEYS = {  # of a line of CodeRouter's journal (supervision.md 14)
     "cache_creation_input_tokens",
     "outcome",
 }
-QUOTED = {  # decision 42: what may hold words of an upstream, or of a server of this machine
+QUOTED = {  # decision 042: what may hold words of an upstream, or of a server of this machine
     "drift-reload-attempted": "detail",
     "fallback-occurred": "detail",
     "memory-pressure-detected": "error",
