@@ -96,7 +96,7 @@ async def why_failed(canary: Canary) -> str | None:
         except CanaryFailed as failure:
             return str(failure)
         return None
-    return f"no whole answer within {WITHIN_S:g} s"
+    return f"no complete answer within {WITHIN_S:g} s"
 
 
 async def read_answer(client: HttpClient, request: HttpRequest) -> bytes:

@@ -77,7 +77,7 @@ def test_stats_prints_one_look_where_there_is_no_terminal(desk: Desk) -> None:
 def test_stats_without_the_clients_token_is_refused_in_the_daemons_words(desk: Desk) -> None:
     result = desk.run("stats", "--once", "--url", desk.running.url, env={})
 
-    assert (result.exit_code, result.stderr) == (1, "this router needs a token\n")
+    assert (result.exit_code, result.stderr) == (1, "this router requires a token\n")
 
 
 def test_an_action_on_one_provider_is_seen_in_status_and_told_in_the_log(desk: Desk) -> None:
@@ -231,7 +231,7 @@ def test_a_file_that_is_not_there_names_no_daemon(desk: Desk, tmp_path: Path) ->
     named = CliRunner().invoke(main, ["status", "--config", missing, "--url", desk.running.url])
     unnamed = CliRunner().invoke(main, ["status", "--config", missing])
 
-    assert (named.exit_code, named.stderr) == (1, "this router needs a token\n")  # it was asked, without tokens
+    assert (named.exit_code, named.stderr) == (1, "this router requires a token\n")  # it was asked, without tokens
     assert unnamed.exit_code == 78
 
 

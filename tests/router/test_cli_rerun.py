@@ -38,8 +38,8 @@ def run(directory: Path, *words: str) -> Result:
 @pytest.mark.parametrize(
     ("words", "exit_code", "told"),
     [
-        (("--run", "a", "nobody"), 2, "'nobody' is no configured provider: there are a, dear"),
-        (("--run", "a", "dear"), 1, "dear costs money: say --paid"),
+        (("--run", "a", "nobody"), 2, "'nobody' is not a configured provider; configured: a, dear"),
+        (("--run", "a", "dear"), 1, "dear costs money: use --paid"),
         (("--run", "a", "a"), 1, "nothing is recorded at"),
         (("--run", "a", "dear", "--paid"), 1, "nothing is recorded at"),
         (("--run", "a", "a", "--capture", "/nowhere/x.jsonl"), 1, "nothing is recorded at /nowhere/x.jsonl"),

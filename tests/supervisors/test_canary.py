@@ -114,7 +114,7 @@ async def test_a_request_path_that_never_answers_starves_the_watchdog(autojump_c
     fed_at, observer = await run_for(25, listener)
 
     assert fed_at == []
-    assert observer.named("canary-failed") == [{"reason": "no whole answer within 5 s", "watchdog_s": 30.0}] * 2
+    assert observer.named("canary-failed") == [{"reason": "no complete answer within 5 s", "watchdog_s": 30.0}] * 2
     assert listener.open_clients == 0
 
 

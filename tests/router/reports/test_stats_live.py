@@ -132,7 +132,7 @@ async def test_failures_only_is_taken_back_by_the_same_key() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (401, {"error": {"message": "this router needs a token"}}, "/metrics.json: this router needs a token"),
+        (401, {"error": {"message": "this router requires a token"}}, "/metrics.json: this router requires a token"),
         (404, {}, "/metrics.json: refused with status 404"),
         (200, {"hello": "world"}, "/metrics.json: who answers is no router"),
     ],
