@@ -150,7 +150,7 @@ def test_nobody_is_asked_with_a_token_by_files_that_others_may_write(
             listener.accept()
     assert result.exit_code == 78
     assert f"{config.with_name(unsafe)}: " in result.stderr
-    assert "can be written by others: chmod go-w it, or say --insecure-permissions" in result.stderr
+    assert "can be written by others: chmod go-w it, or use --insecure-permissions" in result.stderr
 
 
 @pytest.mark.parametrize("words", [("reload",), ("status",), ("hold", "a"), ("cancel", "x"), ("stats", "--once"), ("dashboard",)])
@@ -167,7 +167,7 @@ def test_nobody_is_asked_at_a_default_for_an_address_that_is_said(config: Path, 
     assert result.exit_code == 78
     assert result.stderr.splitlines() == [
         f"{config}:2: server.host: expected a string, found an integer",
-        f"{config}: [server].host cannot be read: give --url",
+        f"{config}: [server].host cannot be read: use --url",
     ]
 
 

@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_converted_leaves_the_target_alone(source: Path, t
     assert (result.exit_code, result.stdout, target.read_text()) == (1, "", "mine")
     assert result.stderr.splitlines() == [
         f"{source}:5: providers[0].timeout_s: 0 is out of bounds: 1 to 86400",
-        f"{source}:10: default_profile: 'nobody' is no declared profile",
+        f"{source}:10: default_profile: 'nobody' is not a declared profile",
     ]
 
 
