@@ -180,7 +180,7 @@ def test_without_a_token_no_request_is_shown_or_cancelled(desk: Desk, words: tup
     gone = desk.run(*words, "--url", f"http://127.0.0.1:{free_port()}")
 
     assert (refused.exit_code, gone.exit_code) == (1, 69)
-    assert "needs a token" in refused.stderr
+    assert "requires a token" in refused.stderr
 
 
 def test_the_dashboard_s_address_is_told_where_a_daemon_answers(desk: Desk) -> None:
