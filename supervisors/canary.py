@@ -54,7 +54,7 @@ class Canary:
             with trio.move_on_after(1, shield=True):
                 await client.aclose()
         if word.encode() not in body:
-            raise CanaryFailed("the answer is that of another request")
+            raise CanaryFailed("the answer belongs to another request")
 
     def _request(self, word: str) -> HttpRequest:
         document = {"model": "canary", "stream": True, "messages": [{"role": "user", "content": word}]}

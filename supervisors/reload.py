@@ -45,8 +45,8 @@ class ReloadResult:
         return self.outcome is Outcome.REJECTED
 
 
-BROKEN_OFF = ReloadResult(outcome=Outcome.REJECTED, detail=("the reload broke off; the log says why",))
-GIVEN_UP = ReloadResult(outcome=Outcome.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
+BROKEN_OFF = ReloadResult(outcome=Outcome.REJECTED, detail=("the reload failed; see the log",))
+GIVEN_UP = ReloadResult(outcome=Outcome.REJECTED, detail=("reloading has given up; see the log, and restart the router",))
 
 
 _NEVER = object()
@@ -130,7 +130,9 @@ async def _reload(
         return _rejected(tuple(error_lines(error)), observer)
     old = current()
     if moved := moved_keys(old.config, loaded.config):
-        return _rejected(tuple(f"server.{key}: takes a restart of the router; nothing was changed" for key in moved), observer)
+        return _rejected(
+            tuple(f"server.{key}: cannot change while the router runs; nothing was changed" for key in moved), observer
+        )
     if (old.config, old.secrets) == (loaded.config, loaded.secrets):
         observer.event("config-reload", {"result": str(Outcome.UNCHANGED), "detail": ""})
         return ReloadResult(outcome=Outcome.UNCHANGED)

@@ -134,7 +134,7 @@ async def test_it_feeds_again_once_answers_come_again(autojump_clock: trio.testi
         (lambda _request: [], "the stream stops before its end"),
         (lambda _request: [b"<html>"], "the last frame has no blank line"),
         (lambda _request: [b"data: nonsense\n\n"], "a frame that is no JSON object: b'nonsense'"),
-        (lambda _request: chat_stream("another"), "the answer is that of another request"),
+        (lambda _request: chat_stream("another"), "the answer belongs to another request"),
     ],
 )
 async def test_only_a_whole_answer_to_this_question_counts(answer: Callable[[HttpRequest], Sequence[bytes]], reason: str) -> None:

@@ -52,7 +52,7 @@ def test_what_is_no_socket_is_named() -> None:
     said = complaint(reading)
     os.close(reading)
 
-    assert said == f"descriptor {reading} is no socket (Socket operation on non-socket)"
+    assert said == f"descriptor {reading} is not a socket (Socket operation on non-socket)"
 
 
 def test_a_socket_that_others_reach_needs_a_token() -> None:
