@@ -176,8 +176,8 @@ KEY_RESTS = counter("provider_key_rests", "Times that a key of a pool was put to
 # tokens and money
 INPUT_TOKENS = counter(
     "input_tokens",
-    "Input tokens of answers, and of failed attempts that were paid for, as counted by the upstream; otherwise estimated if there "
-    "is a price, a limit of tokens or `usage_estimate`. Cache reads and writes are not included.",
+    "Input tokens of answers, and of failed attempts that were paid for, as counted by the upstream; otherwise estimated if "
+    "there is a price, a limit of tokens or `usage_estimate`. Cache reads and writes are not included.",
     PROVIDER,
 )
 OUTPUT_TOKENS = counter("output_tokens", "Output tokens of answers, as counted by the upstream, otherwise estimated.", PROVIDER)
