@@ -147,7 +147,10 @@ def test_a_request_is_listed_and_cancelled_by_the_beginning_of_its_id(desk: Desk
     assert [(one["id"], one["phase"]) for one in raw["requests"]] == [("build-1", "reading"), ("build-2", "reading")]
     assert (both.exit_code, both.stderr) == (1, "build is the beginning of 2 requests: build-1, build-2\n")
     assert (one.exit_code, one.output, answer.partition(b"\r\n")[0]) == (0, "build-1: cancelled\n", b"HTTP/1.1 403 ")
-    assert (again.exit_code, again.stderr) == (1, "build-1: not cancelled, it ends already\n")  # it waits for what is sent still
+    assert (again.exit_code, again.stderr) == (
+        1,
+        "build-1: not cancelled, it is already ending\n",
+    )  # it waits for what is sent still
     assert (other.exit_code, other.output) == (0, "build-2: cancelled\n")
     assert [(event["request_id"], event["result"]) for event in desk.actions()[-3:]] == [
         ("build-1", "cancelled"),
@@ -205,7 +208,7 @@ def test_nobody_at_the_address_ends_a_command_with_69(desk: Desk) -> None:
     assert (stats.exit_code, stats.stderr) == (69, result.stderr)
     assert (result.exit_code, result.stderr) == (
         69,
-        f"no router answers at {url}: Connection refused (--config FILE or --url names another)\n",
+        f"no router answers at {url}: Connection refused (use --config FILE or --url for another one)\n",
     )
 
 

@@ -42,7 +42,7 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
         "listens on 127.0.0.1:8088, default profile default, paid providers off",
         "provider kind vendor url model state",
         "a openai_compat - http://127.0.0.1:9/v1 m configured",
-        "profile asks, in this order reached by",
+        "profile providers, in order reached by",
         "default a default, mode fast, model gpt-*",
         f"warning: {config}:10: profile_defaults.context_budget_action: no max_context_tokens for a: 128000 is assumed",
     ]

@@ -74,4 +74,4 @@ def test_without_anything_to_ask_it_fails_and_says_what_was_left_out(tmp_path: P
 
     assert result.exit_code == 1
     assert "left out: 1 x too-large" in result.output
-    assert "left out: 1 lines that are no record" in result.output
+    assert "left out: 1 lines that are not records" in result.output

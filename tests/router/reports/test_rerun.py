@@ -154,7 +154,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
         "tools: of 6 requests with a call, 6 with the same tools",
         "differs: r1, 0.50 alike: ls with other arguments",
         "left out: 2 x too-large",
-        "left out: 1 lines that are no record",
+        "left out: 1 lines that are not records",
         "spent at most $0.500000 of $1.00",
         "ended early: interrupted",
         "warning: 6 requests are few",
