@@ -130,10 +130,10 @@ async def test_it_feeds_again_once_answers_come_again(autojump_clock: trio.testi
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (lambda request: said_back(request)[:-1], "the stream stops before its end"),
-        (lambda _request: [], "the stream stops before its end"),
+        (lambda request: said_back(request)[:-1], "the stream ends too early"),
+        (lambda _request: [], "the stream ends too early"),
         (lambda _request: [b"<html>"], "the last frame has no blank line"),
-        (lambda _request: [b"data: nonsense\n\n"], "a frame that is no JSON object: b'nonsense'"),
+        (lambda _request: [b"data: nonsense\n\n"], "a frame that is not a JSON object: b'nonsense'"),
         (lambda _request: chat_stream("another"), "the answer belongs to another request"),
     ],
 )
