@@ -232,7 +232,7 @@ def continue_dev(facts: RouterFacts) -> Setup:
             "    capabilities: [tool_use]",
             *window,
         ),
-        notes=("For ~/.continue/config.yaml; an entry of `models:` goes under the one that is there.", *secret),
+        notes=("For ~/.continue/config.yaml; add the entry to an existing `models:` list.", *secret),
     )
 
 

@@ -80,7 +80,7 @@ def _write_rules(draft: Draft, section: Section, key: str, value: Any) -> None: 
         if not isinstance(rule, dict):
             draft.fault(path, "expected a mapping")
         elif _can_never_hold(rule.get("match")):
-            draft.note(NoteKind.DROPPED, path, "could never hold: a matcher of true or false was only ever asked for true")
+            draft.note(NoteKind.DROPPED, path, "could never match: CodeRouter tested a true/false matcher only for true")
         else:
             to = (*section.to, key, count)
             draft.starts(to, path)

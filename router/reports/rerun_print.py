@@ -67,7 +67,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             f"{agreement.same_calls} with the same arguments as well"
         )
     if agreement.text is not None:
-        yield f"texts: {agreement.text:.2f} median similarity of {agreement.n - agreement.with_calls} (1: the same)"
+        yield f"texts: median similarity {agreement.text:.2f} over {agreement.n - agreement.with_calls} (1: the same)"
     for one in agreement.most_different:
         yield f"differs: {one.request_id}, {one.alike:.2f} alike: {one.how}"
     for why, count in comparison.left_out.items():

@@ -184,7 +184,7 @@ def _foot(view: View) -> Text:
     if view.failures_only:
         foot.append("  FAILURES ONLY", "bold not dim")
     if view.problem:
-        foot.append(f"  asked again every {view.interval_s:g} s", "red not dim")
+        foot.append(f"  refreshed every {view.interval_s:g} s", "red not dim")
     return foot
 
 

@@ -112,7 +112,7 @@ def test_a_failed_look_is_told_over_what_was_seen_last() -> None:
 
     assert lines[1].startswith("no router answers: Connection refused")
     assert "p1" in "\n".join(lines)
-    assert "PAUSED  asked again every 1 s" in lines[-1]
+    assert "PAUSED  refreshed every 1 s" in lines[-1]
 
 
 def test_before_the_first_look_there_is_only_the_address() -> None:
