@@ -146,7 +146,11 @@ def histogram(name: str, about: str, *labels: Label) -> Family:
 # requests and attempts
 REQUESTS = counter("requests", "Requests to models, by how they ended.", PROFILE, _REQUEST_OUTCOME)
 REQUEST_SECONDS = histogram("request_seconds", "Time from a request's arrival to its end, whichever provider answered.", PROFILE)
-REFUSED = counter("requests_refused", "Requests refused before they were routed.", Label("kind", words(ErrorKind)))
+REFUSED = counter(
+    "requests_refused",
+    "Requests to models and to pages that were refused before they were handled.",
+    Label("kind", words(ErrorKind)),
+)
 REQUEST_CRASHES = counter("request_crashes", "Requests that ended in an internal error of the router.")
 DISCONNECTS = counter("client_disconnects", "Clients that left early.", Label("phase", ("before-head", "midstream")))
 ATTEMPTS = counter("attempts", "Attempts at providers, by how they ended.", PROVIDER, _ATTEMPT_OUTCOME)
@@ -176,11 +180,15 @@ KEY_RESTS = counter("provider_key_rests", "Times that a key of a pool was put to
 # tokens and money
 INPUT_TOKENS = counter(
     "input_tokens",
-    "Input tokens of answers, and of failed attempts that were paid for, as counted by the upstream; otherwise estimated if "
+    "Input tokens of attempts, also of failed ones that are paid for, as counted by the upstream; otherwise estimated if "
     "there is a price, a limit of tokens or `usage_estimate`. Cache reads and writes are not included.",
     PROVIDER,
 )
-OUTPUT_TOKENS = counter("output_tokens", "Output tokens of answers, as counted by the upstream, otherwise estimated.", PROVIDER)
+OUTPUT_TOKENS = counter(
+    "output_tokens",
+    "Output tokens of attempts, also of answers that broke off or were left, as counted by the upstream, otherwise estimated.",
+    PROVIDER,
+)
 CACHE_READ = counter(
     "cache_read_tokens", "Input tokens read from the vendor's cache; not in router_input_tokens_total.", PROVIDER
 )
@@ -188,7 +196,11 @@ CACHE_CREATION = counter(
     "cache_creation_tokens", "Input tokens written to the vendor's cache; not in router_input_tokens_total.", PROVIDER
 )
 CACHE_OBSERVED = counter(
-    "cache_observed", "Answers by the effect of the prompt cache.", PROVIDER, Label("outcome", words(CacheOutcome))
+    "cache_observed",
+    "Whole answers by the effect of the prompt cache, where caching was requested or reported; those that broke off or were left "
+    "do not count.",
+    PROVIDER,
+    Label("outcome", words(CacheOutcome)),
 )
 COST = counter("cost_usd", "Cost of attempts, USD.", PROVIDER)
 SAVINGS = counter("cost_savings_usd", "Savings by cache reads, USD.", PROVIDER)

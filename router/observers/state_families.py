@@ -72,6 +72,6 @@ DROPPED = counter("effects_dropped", "Changes and events that could not be kept.
 OBSERVER_FAILURES = counter(
     "observer_failures", "Events that a listener inside the router failed to handle.", Label("observer", None)
 )
-LOG_DROPPED = counter("log_lines_dropped", "Log lines that could not be written.")
+LOG_DROPPED = counter("log_lines_dropped", "Log lines that were lost: the reader of stderr had stopped, or the disk was full.")
 
 READ = tuple(value for value in list(globals().values()) if isinstance(value, Family))
