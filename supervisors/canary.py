@@ -54,7 +54,7 @@ class Canary:
             with trio.move_on_after(1, shield=True):
                 await client.aclose()
         if word.encode() not in body:
-            raise CanaryFailed("the answer is that of another request")
+            raise CanaryFailed("the answer belongs to another request")
 
     def _request(self, word: str) -> HttpRequest:
         document = {"model": "canary", "stream": True, "messages": [{"role": "user", "content": word}]}
@@ -96,7 +96,7 @@ async def why_failed(canary: Canary) -> str | None:
         except CanaryFailed as failure:
             return str(failure)
         return None
-    return f"no whole answer within {WITHIN_S:g} s"
+    return f"no complete answer within {WITHIN_S:g} s"
 
 
 async def read_answer(client: HttpClient, request: HttpRequest) -> bytes:

@@ -89,7 +89,7 @@ class ClientStream:
             return 0
         except OSError as error:
             self.link.lost()
-            raise trio.BrokenResourceError("the client is gone") from error
+            raise trio.BrokenResourceError("the client has disconnected") from error
 
     async def send_all(self, data: bytes) -> None:
         """Send within `write_timeout_s`. Raises BrokenResourceError or ClosedResourceError: the client is gone or too slow."""

@@ -24,10 +24,10 @@ RETRY_S = 30.0  # while degraded: a disk gets room again by a person's hand
 ANSWER_S = 10.0  # a disk that takes longer hangs: its thread is left behind, and what waits for it goes on in memory
 
 # what happens to what is kept, as the events say it
-AGAIN_SOON = f"it stays in memory, and is tried again within {STATE.longest_delay_s:g} s"  # the policy is that of every writer
-AGAIN_LATER = f"it stays in memory alone, and is tried again every {RETRY_S:g} s"
-NOT_AGAIN = "it stays in memory alone until the next start"
-LOST = "it is lost: the router ends"
+AGAIN_SOON = f"it stays in memory and is retried within {STATE.longest_delay_s:g} s"  # the policy is that of every writer
+AGAIN_LATER = f"it stays in memory only and is retried every {RETRY_S:g} s"
+NOT_AGAIN = "it stays in memory only until the next start"
+LOST = "it is lost: the router is stopping"
 
 
 @frozen

@@ -15,8 +15,8 @@ from supervisors.health_board import Cell
 FLUSH_S = 10.0  # supervision.md 5.4
 Flush = Callable[[str], Awaitable[FlushResult]]
 
-_CUT_OFF = FlushResult(success=False, detail="was cut off before its end")
-_TOO_SLOW = FlushResult(success=False, detail=f"no end within {FLUSH_S:g} s")
+_CUT_OFF = FlushResult(success=False, detail="was interrupted before it ended")
+_TOO_SLOW = FlushResult(success=False, detail=f"did not finish within {FLUSH_S:g} s")
 
 
 async def run(cell: Cell, gen: int, *, flush: Flush) -> None:

@@ -227,7 +227,7 @@ async def open_listeners(options: IngressOptions) -> list[trio.SocketListener]:
     if options.inherited:
         return [trio.SocketListener(trio.socket.from_stdlib_socket(one.dup())) for one in options.inherited]
     listeners: list[trio.SocketListener] = []
-    failure = OSError("the host names no address")
+    failure = OSError("the host name has no address")
     port = options.port
     try:
         for host in await resolve(options.host):

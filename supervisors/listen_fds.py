@@ -24,7 +24,7 @@ def listening_sockets(descriptors: Iterable[int], *, has_token: bool) -> tuple[s
         try:
             sockets.append(socket.socket(fileno=descriptor))
         except OSError as error:
-            mistakes.append(_mistake(descriptor, f"is no socket ({os.strerror(error.errno or 0)})"))
+            mistakes.append(_mistake(descriptor, f"is not a socket ({os.strerror(error.errno or 0)})"))
             continue
         mistakes += (_mistake(descriptor, complaint) for complaint in _complaints(sockets[-1], has_token=has_token))
     if mistakes:
@@ -49,7 +49,7 @@ def exposed(sockets: Iterable[socket.socket]) -> tuple[str, ...]:
 
 def _complaints(one: socket.socket, *, has_token: bool) -> Iterator[str]:
     if one.family not in _FAMILIES or one.type != socket.SOCK_STREAM:
-        yield "is no TCP socket: the socket unit needs ListenStream with an address and a port"
+        yield "is not a TCP socket: the socket unit needs ListenStream with an address and a port"
     elif not one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         yield "does not listen: the socket unit needs Accept=no"
     elif not has_token and (hosts := exposed((one,))):

@@ -43,7 +43,7 @@ from supervisors.pulse import Pulse
 SERVER_KEYS = "base_url, restart.argv and restart.ready_url"
 PROBE_S = 2.0  # one look at a starting server
 UnaskedEnd = Callable[[tuple[str, ...], str], None]  # the providers behind a process, and how it ended
-STOPPED = StartFailure(reason=FailureReason.CONNECTION, message="is not run now: managed processes are stopped")
+STOPPED = StartFailure(reason=FailureReason.CONNECTION, message="is not running: managed processes are stopped")
 
 
 def _nobody(_providers: tuple[str, ...], _message: str) -> None:

@@ -76,7 +76,7 @@ def mistakes(specs: Iterable[ProcessSpec]) -> tuple[Mistake, ...]:
             continue
         owner = owners.setdefault(spec.port, spec)
         if owner is not spec:
-            message = f"port {spec.port} belongs to the managed process {owner.id!r} already"
+            message = f"port {spec.port} already belongs to the managed process {owner.id!r}"
             found.append(Mistake(path=f"{where}.ready_url", message=message))
     return tuple(found)
 

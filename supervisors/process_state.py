@@ -121,7 +121,7 @@ def not_ready_in_time(seen: int | None, url: str, waited_s: float) -> StartFailu
         message = f"is still loading after {waited_s:g} s: give it a longer ready_timeout_s"
         return StartFailure(reason=FailureReason.LOADING, message=message)
     answer = "does not answer" if seen is None else f"answers {seen}"
-    message = f"{answer} at {url} after {waited_s:g} s: see its own log, or correct ready_url"
+    message = f"{answer} at {url} after {waited_s:g} s: check its own log, or correct ready_url"
     return StartFailure(reason=FailureReason.TIMEOUT, message=message)
 
 

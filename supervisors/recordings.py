@@ -23,7 +23,7 @@ MAX_BUFFER_BYTES = 16 * 1024 * 1024  # two of the largest bodies, and all of a u
 BATCH_LINES = 1  # of megabytes, with a second of work for each: the writer takes a call of 10 s for a disk that hangs
 _A_DAY_S = 86_400.0
 _PART = "capture"
-_NOT_EXPIRED = f"what is too old stays, and is tried again every {EXPIRE_S / 60:g} minutes"
+_NOT_EXPIRED = f"old recordings stay, and their removal is retried every {EXPIRE_S / 60:g} minutes"
 
 
 @define(kw_only=True, eq=False)

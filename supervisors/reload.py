@@ -37,8 +37,8 @@ class ReloadResult:
         return self.outcome is ReloadVerdict.REJECTED
 
 
-BROKEN_OFF = ReloadResult(outcome=ReloadVerdict.REJECTED, detail=("the reload broke off; the log says why",))
-GIVEN_UP = ReloadResult(outcome=ReloadVerdict.REJECTED, detail=("reloading has given up; the log says why: restart the router",))
+BROKEN_OFF = ReloadResult(outcome=ReloadVerdict.REJECTED, detail=("the reload failed; see the log",))
+GIVEN_UP = ReloadResult(outcome=ReloadVerdict.REJECTED, detail=("reloading has given up; see the log, and restart the router",))
 
 
 _NEVER = object()
@@ -122,7 +122,9 @@ async def _reload(
         return _rejected(tuple(error_lines(error)), observer)
     old = current()
     if moved := moved_keys(old.config, loaded.config):
-        return _rejected(tuple(f"server.{key}: takes a restart of the router; nothing was changed" for key in moved), observer)
+        return _rejected(
+            tuple(f"server.{key}: cannot change while the router runs; nothing was changed" for key in moved), observer
+        )
     if (old.config, old.secrets) == (loaded.config, loaded.secrets):
         observer.event("config-reload", {"result": str(ReloadVerdict.UNCHANGED), "detail": ""})
         return ReloadResult(outcome=ReloadVerdict.UNCHANGED)

@@ -84,8 +84,8 @@ async def _wait_ready(url: str, limit_s: float, probe: Probe) -> str:
             seen = status
             await trio.sleep(READY_POLL_S)
         return ""
-    answer = "nobody answers" if seen is None else f"the server answers {seen}"
-    return f"{answer} at {url} {limit_s:g} s after the restart: see the server's own log, or correct ready_url"
+    answer = "no server answers" if seen is None else f"the server answers {seen}"
+    return f"{answer} at {url} {limit_s:g} s after the restart: check the server's own log, or correct ready_url"
 
 
 async def _look(url: str, probe: Probe) -> int | None:

@@ -36,9 +36,9 @@ from supervisors.seams import NoRows, Rows, SystemWallClock, WallClock
 
 NAMESPACE = "restart-budget"  # of the stored rows, one per group
 
-_CUT_OFF = JobResult(error="the restart was cut off before its end")
-_GIVEN_UP = JobResult(error="the restart was given up: no provider of the group waits for it any more")
-_REPLACED = JobResult(error="the restart was given up: the configuration names another one, or none")
+_CUT_OFF = JobResult(error="the restart was interrupted before it ended")
+_GIVEN_UP = JobResult(error="the restart was abandoned: no provider of the group waits for it any more")
+_REPLACED = JobResult(error="the restart was abandoned: the configuration names another command, or none")
 
 
 async def run(cell: Cell, gen: int, *, restarts: Restarts) -> None:

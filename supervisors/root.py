@@ -283,7 +283,7 @@ class Daemon:
 
     def _tell_reloading(self) -> None:
         if not self.parts.drain.is_started:  # READY would have to follow, and nothing is said after STOPPING
-            self.parts.lent.notifier.reloading("reading the configuration again")
+            self.parts.lent.notifier.reloading("reloading the configuration")
 
     def _tell_reload(self, result: ReloadResult) -> None:
         """Tell the service manager, whose RELOADING ends with READY also where the file was refused."""

@@ -77,7 +77,7 @@ class Service:
         hastened = drain.is_started
         fields = {"signal": name, "in_flight": drain.in_flight, "hastened": hastened}
         if drain.in_flight and not hastened:
-            fields["detail"] = "open answers may end; a second signal ends them now"
+            fields["detail"] = "open answers may finish; a second signal ends them now"
         self.observer.event("stop-requested", fields)
         if hastened:
             drain.hasten()

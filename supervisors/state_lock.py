@@ -29,8 +29,8 @@ LOCKED = 75  # founding decision 5: EX_TEMPFAIL
 FILE_NAME = "router.lock"
 LOOK_S = 2.0  # how long a removed directory may be anybody's; a look is one `stat`
 _PID_DIGITS = 20
-_UNTIL_RESTART = f"{NOT_AGAIN}, even when that one ends: stop that one, then start this one again"
-_STILL_OPEN = f"another instance may start there; it is tried again every {LOOK_S:g} s"
+_UNTIL_RESTART = f"{NOT_AGAIN}, even when the other one ends: stop the other one, then restart this one"
+_STILL_OPEN = f"another instance may start there; this is retried every {LOOK_S:g} s"
 
 
 @define(eq=False)

@@ -39,7 +39,7 @@ def advise_unset_keys(config: RouterConfig, unset: Mapping[str, tuple[str, ...]]
     for index, provider in enumerate(config.providers):
         for name in unset.get(provider.name, ()):
             place = provider.api_key_envs.index(name)
-            message = f"{provider.name} goes without this key: the variable {name} is not set, or cannot be sent"
+            message = f"{provider.name} runs without this key: the variable {name} is not set, or its value cannot be sent"
             yield Advice("missing-key", ("providers", index, "api_key_envs", place), message)
 
 
@@ -56,7 +56,7 @@ def advise_short_tokens(config: RouterConfig, secrets: Secrets) -> Iterator[Advi
     for key, held in tokens.items():
         if any(token is not None and len(token.reveal()) < LEAST_TOKEN_CHARS for token in held):
             name = getattr(server, key)
-            message = f"{name} holds a token under {LEAST_TOKEN_CHARS} characters, which can be guessed: take 32 random ones"
+            message = f"{name} holds a token under {LEAST_TOKEN_CHARS} characters, which can be guessed: use 32 random characters"
             yield Advice("short-token", ("server", key), message)
 
 
@@ -66,7 +66,7 @@ def advise_empty_profiles(config: RouterConfig, unconfigured: Mapping[str, Uncon
     for index, profile in enumerate(config.profiles):
         if all(whys[name] is not None for name in profile.providers):
             told = ", ".join(f"{name} ({whys[name]})" for name in profile.providers)
-            message = f"profile {profile.name} can ask nobody: {told}; its requests will fail"
+            message = f"profile {profile.name} has no usable provider: {told}; its requests will fail"
             yield Advice("empty-profile", ("profiles", index, "providers"), message)
 
 
@@ -116,7 +116,7 @@ def _budgets_that_never_fill(config: RouterConfig) -> Iterator[Advice]:
         if cost is None or cost.monthly_budget_usd is None:
             continue
         if not _is_priced(config, provider):
-            message = "no price is set: the budget fills only where the upstream itself says what it charges"
+            message = "no price is set: only costs that the upstream itself reports count towards the budget"
             yield Advice("unpriced-budget", ("providers", index, "cost", "monthly_budget_usd"), message)
 
 
@@ -128,7 +128,7 @@ def _caps_that_cannot_hold(config: RouterConfig) -> Iterator[Advice]:
         caps = [*overall, *(f"monthly_budget_usd of profile {name}" for name in through)]
         if caps and provider.paid and why_not_asked(config, provider, {}) is None and not _is_priced(config, provider):
             price = f"{provider.name} is paid and has no price (input_tokens_per_million and output_tokens_per_million)"
-            message = f"{price}: it is booked at $0, unless it says itself what it charges, and {', '.join(caps)} cannot hold it"
+            message = f"{price}: it counts as $0 unless it reports its own cost, and {', '.join(caps)} cannot limit it"
             yield Advice("unpriced-budget", ("providers", index, "paid"), message)
 
 
@@ -155,7 +155,7 @@ def _perhaps_this_router(config: RouterConfig) -> Iterator[Advice]:
             and port_of(provider.base_url) == server.port
             and may_be_own_host(host, bind_host=server.host, allowed_hosts=server.allowed_hosts)
         ):
-            message = f"may be this router's own address: then all that {provider.name} is asked comes back, and is refused"
+            message = f"may be this router's own address: requests to {provider.name} would come back here and be refused"
             yield Advice("perhaps-this-router", ("providers", index, "base_url"), message)
 
 
@@ -165,14 +165,14 @@ def _managed_only(document: Document) -> Iterator[Advice]:
         if isinstance(restart, dict) and restart.get("mode") != "managed":
             for key in _MANAGED_ONLY:
                 if key in restart:
-                    yield Advice("managed-only", (*path, "restart", key), f"{key} means something with mode managed only")
+                    yield Advice("managed-only", (*path, "restart", key), f'{key} has an effect only with mode = "managed"')
 
 
 def _recorded_requests(config: RouterConfig) -> Iterator[Advice]:
     """Warn that what clients say is kept: nobody shall find that out from the files."""
     if config.capture.enabled:
         whose = f"profiles {', '.join(config.capture.profiles)}" if config.capture.profiles else "every profile"
-        message = f"recording requests: what clients say to {whose} is kept in [server].state_dir for at most"
+        message = f"recording requests: what clients send to {whose} is kept in [server].state_dir for at most"
         yield Advice("recording-requests", ("capture", "enabled"), f"{message} {config.capture.max_age_days} days")
 
 

@@ -161,7 +161,7 @@ class EnvNames:
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: Collection[str]) -> None:
         """Raise ValueError for what cannot be such a name; its text is not repeated, it may be a key."""
         if any(_ENV_NAME.fullmatch(name) is None for name in value):
-            raise ValueError(f"has something that is none of the {self.text} (letters, digits, underscore)")
+            raise ValueError(f"has an entry that is not one of the {self.text} (letters, digits, underscore)")
         if len(set(value)) != len(value):
             raise ValueError("names a variable twice")
 
@@ -179,7 +179,7 @@ class HeaderName:
         if _HEADER_NAME.fullmatch(value) is None:
             raise ValueError(f"{value!r} is not {self.text}")
         if value.lower() in HEADERS_OF_THE_CONNECTION:
-            raise ValueError(f"{value!r} cannot be set: the connection says it by itself")
+            raise ValueError(f"{value!r} cannot be set: the HTTP connection sets it itself")
 
 
 @frozen
@@ -195,7 +195,7 @@ class Headers:
             raise ValueError(f"{', '.join(map(repr, bad))} cannot be sent: {self.text} are needed")
         taken = [name for name in value if name.lower() in HEADERS_OF_THE_CONNECTION]
         if taken:
-            raise ValueError(f"{', '.join(map(repr, taken))} cannot be set: the connection says it by itself")
+            raise ValueError(f"{', '.join(map(repr, taken))} cannot be set: the HTTP connection sets it itself")
 
 
 @frozen
@@ -223,7 +223,7 @@ class HttpUrl:
 class Regex:
     """A regular expression that RE2 knows."""
 
-    text: str = "a regular expression of RE2"
+    text: str = "an RE2 regular expression"
 
     def __call__(self, _instance: object, _attribute: Attribute[Any], value: str | None) -> None:
         """Raise ValueError with the reason of the compiler."""

@@ -32,7 +32,7 @@ def _rules_with_one_id(config: RouterConfig) -> Iterator[Advice]:
     seen: set[str] = set()
     for index, rule in enumerate(_auto_router(config).rules):
         if rule.id in seen:
-            message = f"{rule.id!r} is the id of an earlier rule, too: the log does not tell which of them chose"
+            message = f"{rule.id!r} is also the id of an earlier rule: the log cannot show which of them matched"
             yield Advice("same-rule-id", ("auto_router", "rules", index, "id"), message)
         seen.add(rule.id)
 
@@ -41,7 +41,7 @@ def _routes_that_nobody_serves(config: RouterConfig) -> Iterator[Advice]:
     for index, rule in enumerate(_auto_router(config).rules):
         for path, route in _routes(rule.match, ("auto_router", "rules", index, "match")):
             if usual_path(route) not in MODEL_ROUTES:
-                message = f"{route!r} never holds: the routes are {', '.join(MODEL_ROUTES)}"
+                message = f"{route!r} never matches: the routes are {', '.join(MODEL_ROUTES)}"
                 yield Advice("no-effect", path, message)
 
 
@@ -55,13 +55,13 @@ def _routes(match: MatchConfig, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 def _maps_that_nobody_reads(config: RouterConfig) -> Iterator[Advice]:
     resolve = config.routing.resolve_model
     if config.model_map and resolve != "map":
-        yield Advice("no-effect", ("model_map",), f'[model_map] is not asked: [routing].resolve_model is "{resolve}"')
+        yield Advice("no-effect", ("model_map",), f'[model_map] is not used: [routing].resolve_model is "{resolve}"')
 
 
 def _rules_that_nobody_asks(config: RouterConfig) -> Iterator[Advice]:
     default = config.routing.default_profile
     if config.auto_router is not None and default != AUTO:
-        message = f'[auto_router] is not asked: [routing].default_profile is "{default}", not "{AUTO}"'
+        message = f'[auto_router] is not used: [routing].default_profile is "{default}", not "{AUTO}"'
         yield Advice("no-effect", ("auto_router",), message)
 
 
@@ -73,10 +73,10 @@ def _broken_answers_that_nobody_takes(config: RouterConfig) -> Iterator[Advice]:
         if taking.isdisjoint(profile.providers):
             why = "no provider of this profile has prefill = true"
         elif min(len(profile.providers), profile.max_attempts or len(profile.providers)) == 1:
-            why = "this profile asks one provider alone"
+            why = "this profile asks only one provider"
         else:
             continue
-        message = f"{why}: nobody goes on with a broken answer, and it ends in an error"
+        message = f"{why}: no provider can continue a broken answer, so it ends in an error"
         yield Advice("no-effect", ("profiles", index, "partial_stitch_action"), message)
 
 
@@ -84,8 +84,8 @@ def _chains_that_end_with_the_first(config: RouterConfig) -> Iterator[Advice]:
     for index, profile in enumerate(config.profiles):
         if profile.max_attempts == 1 and len(profile.providers) > 1:
             message = (
-                f"one of {len(profile.providers)} providers is asked for a request: where it fails, no other one is;"
-                " the others only take its place while it rests or is skipped"
+                f"each request tries only one of the {len(profile.providers)} providers: if that one fails, so does the request;"
+                " the others are used only while it rests or is skipped"
             )
             yield Advice("no-fallback", ("profiles", index, "max_attempts"), message)
 
@@ -95,7 +95,7 @@ def _limits_above_the_first(config: RouterConfig) -> Iterator[Advice]:
     for key in _LIMITS_OF_RUNNING:
         limit = getattr(server, key)
         if limit not in {None, fields[key].default} and limit > server.max_in_flight:
-            message = f"{limit} is above max_in_flight {server.max_in_flight}, which is reached first: it limits nothing"
+            message = f"{limit} is above max_in_flight {server.max_in_flight}, which is reached first: it has no effect"
             yield Advice("no-effect", ("server", key), message)
 
 
@@ -106,18 +106,16 @@ def _drift_that_is_never_seen(config: RouterConfig) -> Iterator[Advice]:
         if profile.drift_detection_action == "off":
             for key in _OF_DRIFT:
                 if getattr(profile, key) != fields[key].default:
-                    yield Advice("no-effect", (*path, key), f"{key} means nothing without drift_detection_action")
+                    yield Advice("no-effect", (*path, key), f"{key} has no effect without drift_detection_action")
         elif size < (least := DRIFT_JUDGED_FROM[profile.drift_detection_sensitivity]):
-            message = (
-                f"nothing is found in {size} answers: {profile.drift_detection_sensitivity} sensitivity judges from {least} on"
-            )
+            message = f"{size} answers are too few: {profile.drift_detection_sensitivity} sensitivity needs at least {least}"
             yield Advice("no-effect", (*path, "drift_detection_window_size"), message)
 
 
 def _days_above_the_month(config: RouterConfig) -> Iterator[Advice]:
     daily, monthly = config.budget.daily_usd, config.budget.monthly_usd
     if daily is not None and monthly is not None and daily > monthly:
-        message = f"{daily} is above monthly_usd {monthly}, which is reached first: it limits nothing"
+        message = f"{daily} is above monthly_usd {monthly}, which is reached first: it has no effect"
         yield Advice("no-effect", ("budget", "daily_usd"), message)
 
 
@@ -125,7 +123,7 @@ def _patterns_behind_wider_ones(config: RouterConfig) -> Iterator[Advice]:
     wider: list[str] = []  # only with stars: what matches the text of a pattern matches all that the pattern does
     for glob in config.model_map:
         if (first := next((one for one in wider if fnmatchcase(glob.lower(), one.lower())), None)) and _WILD.search(glob):
-            message = f"{first!r} stands before it and takes every name that {glob!r} fits"
+            message = f"{first!r} comes before it and matches every name that {glob!r} matches"
             yield Advice("no-effect", ("model_map", glob), message)
         if set(_WILD.findall(glob)) == {"*"}:
             wider.append(glob)

@@ -37,7 +37,9 @@ def missing_tokens(document: Document, environ: Mapping[str, str]) -> Iterator[F
         if not tokens:
             yield Fault(("server", key), f"the variable {name} is not set")
         elif not all(map(is_header_value, tokens)):
-            yield Fault(("server", key), f"the variable {name} holds what no client can send in a header: use ASCII characters")
+            yield Fault(
+                ("server", key), f"the variable {name} holds characters that cannot be sent in a header: use ASCII characters"
+            )
 
 
 def header_variables(provider: ProviderConfig) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ def _sendable(value: str, what: str) -> str:
     if not value:
         raise _MissingError(f"{what} is empty")
     if not is_header_value(value):
-        raise _MissingError(f"{what} has line breaks or characters beyond ASCII in it")
+        raise _MissingError(f"{what} contains line breaks or non-ASCII characters")
     return value
 
 

@@ -49,7 +49,7 @@ def _assignment(line: str) -> tuple[str, str] | None:
     if not equals:
         raise ValueError("no = between a name and a value")
     if _KEY.fullmatch(key.strip()) is None:
-        raise ValueError("the name before = is not letters, digits and underscores")
+        raise ValueError("the name before = may have only letters, digits and underscores")
     return key.strip(), _value(value)
 
 

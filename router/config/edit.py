@@ -33,7 +33,7 @@ def with_values(text: str, values: Mapping[str, object], *, without: Collection[
     for path, value in _leaves(values, ()):
         text = _with_setting(text, path, value, is_own_table=True)
     if not _says(text, wanted):
-        raise ValueError("is written in a way that cannot be added to: put the lines in by hand")
+        raise ValueError("is written in a form that cannot be extended automatically: add the lines by hand")
     return text
 
 
@@ -104,7 +104,7 @@ def _with_setting(text: str, path: KeyPath, value: object, *, is_own_table: bool
     for changed in _ways(text, path, value, is_own_table=is_own_table):
         if _says(changed, wanted):
             return changed
-    raise ValueError(f"is written in a way that {dotted(path)} cannot be put into: put it in by hand")
+    raise ValueError(f"is written in a form that {dotted(path)} cannot be inserted into: add it by hand")
 
 
 def _ways(text: str, path: KeyPath, value: object, *, is_own_table: bool) -> Iterator[str]:

@@ -25,11 +25,13 @@ def missing_for_export(document: Document, environ: Mapping[str, str], packages:
         yield Fault(("otel", "enabled"), f"{', '.join(missing)} not installed: {install_command(missing)}")
     endpoint = at(document, ("otel", "endpoint"))
     if isinstance(endpoint, str) and (urlsplit(endpoint).query or urlsplit(endpoint).fragment):
-        yield Fault(("otel", "endpoint"), "is the base address of the collector, without a query: headers_env is for its keys")
+        yield Fault(
+            ("otel", "endpoint"), "must be the base address of the collector, without a query: its keys go into headers_env"
+        )
     name = at(document, ("otel", "headers_env"))
     if isinstance(name, str) and _headers(environ.get(name, "")) is None:
         is_there = environ.get(name, "").strip()
-        wrong = "does not hold headers as in name=value,name=value" if is_there else "is not set"
+        wrong = "does not hold headers in the form name=value,name=value" if is_there else "is not set"
         yield Fault(("otel", "headers_env"), f"the variable {name} {wrong}")
 
 

@@ -17,7 +17,7 @@ def kill_scope_warnings(config: RouterConfig, cgroup: str) -> Iterator[ConfigWar
         return
     for index, provider in enumerate(config.providers):
         if provider.enabled and provider.restart is not None and provider.restart.mode == "oneshot":
-            message = f'what it starts is a part of {unit} and ends with it: give the server a unit, and mode = "unit"'
+            message = f'what it starts belongs to {unit} and stops with it: give the server its own unit, and set mode = "unit"'
             yield ConfigWarning(kind="ends-with-the-router", path=f"providers[{index}].restart.mode", message=message)
 
 

@@ -68,7 +68,7 @@ def load_for_asking(
         refuse_unsafe_text(path, is_forced=options.insecure_permissions)
         found, unread = load_server(text, path=path, around=around)
         if lost := {key: flag for key, flag in (needs or {}).items() if key in unread}:
-            more = (Mistake(path="", message=f"[server].{key} cannot be read: give {flag}") for key, flag in lost.items())
+            more = (Mistake(path="", message=f"[server].{key} cannot be read: use {flag}") for key, flag in lost.items())
             raise ConfigError(source=str(path), mistakes=(*error.mistakes, *more)) from error
         refused(error)
         return found

@@ -46,22 +46,22 @@ def keys_out_of_place(provider: ProviderConfig) -> Iterator[tuple[KeyPath, str]]
     """Yield (path within the provider, what is wrong with it there) for each key that does nothing."""
     for key, kinds in KINDS_OF_KEY.items():
         if provider.kind not in kinds and _is_set(provider, key):
-            yield (key,), f"{key} means nothing for kind {provider.kind}"
+            yield (key,), f"{key} has no effect for kind {provider.kind}"
     if provider.max_concurrency is None and _is_set(provider, "queue_timeout_s"):
-        yield ("queue_timeout_s",), "queue_timeout_s means nothing without max_concurrency"
+        yield ("queue_timeout_s",), "queue_timeout_s has no effect without max_concurrency"
     if provider.min_chars_per_s is None and _is_set(provider, "throughput_window_s"):
-        yield ("throughput_window_s",), "throughput_window_s means nothing without min_chars_per_s"
+        yield ("throughput_window_s",), "throughput_window_s has no effect without min_chars_per_s"
     if provider.on_disconnect != "drain":
         for key in ("drain_max_bytes", "drain_max_s"):
             if _is_set(provider, key):
-                yield (key,), f'{key} means nothing without on_disconnect = "drain"'
+                yield (key,), f'{key} has no effect without on_disconnect = "drain"'
     if not provider.prefill and _is_set(provider, "prefill_style"):
-        yield ("prefill_style",), "prefill_style means nothing without prefill"
+        yield ("prefill_style",), "prefill_style has no effect without prefill"
     if _is_set(provider, "extra_markers") and _MARKED not in provider.output_filters:
-        yield ("extra_markers",), f"extra_markers means nothing without {_MARKED} in output_filters"
+        yield ("extra_markers",), f"extra_markers has no effect without {_MARKED} in output_filters"
     for key in _FOR_THE_READER:
         if _is_set(provider.capabilities, key):
-            yield ("capabilities", key), f"{key} is for the reader: it keeps no request away"
+            yield ("capabilities", key), f"{key} is for information only: it keeps no request away"
 
 
 def _is_set(table: ProviderConfig | CapabilitiesConfig, key: str) -> bool:

@@ -16,7 +16,7 @@ MAX_STEPS = 3000
 
 _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 _BACK_REFERENCE = (*(f"\\{digit}" for digit in "123456789"), "(?P=")
-_NO_BOUND = "nobody can bound the time that it takes"
+_NO_BOUND = "its running time cannot be bounded"
 
 
 class NotAPattern(ValueError):
@@ -53,7 +53,7 @@ class Pattern:
         except re2.error as error:
             raise NotAPattern(_reason(text, error)) from error
         except UnicodeEncodeError as error:
-            raise NotAPattern("half a character") from error
+            raise NotAPattern("it holds half of a surrogate pair") from error
         if compiled.programsize > MAX_STEPS:
             raise NotAPattern(f"it is too large: {compiled.programsize} steps, {MAX_STEPS} at most")
         return cls(text=text, compiled=compiled)
@@ -112,7 +112,7 @@ def _reason(text: str, error: Exception) -> str:
     words = told.decode(errors="replace") if isinstance(told, bytes) else str(told)
     what = words.rpartition(": ")[2]
     if "invalid perl operator" in words and what in {*_LOOK_AROUND, "(?<"}:
-        return f"{what} looks around, which is not known here: {_NO_BOUND}"
+        return f"{what} is a lookaround, which is not supported here: {_NO_BOUND}"
     if what in _BACK_REFERENCE or ("invalid perl operator" in words and "(?P=" in text):
-        return f"a back-reference is not known here: {_NO_BOUND}"
+        return f"a back-reference is not supported here: {_NO_BOUND}"
     return f"{words} (RE2's syntax: https://github.com/google/re2/wiki/Syntax)"

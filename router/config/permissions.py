@@ -57,7 +57,7 @@ def _unsafe_to_write(path: Path, why: str, *, is_forced: bool) -> tuple[ConfigWa
         return ()
     message = f"{path} {why} and can be written by others: chmod go-w it"
     if not is_forced:
-        mistake = Mistake(path="", message=f"{message}, or say --insecure-permissions")
+        mistake = Mistake(path="", message=f"{message}, or use --insecure-permissions")
         raise UnsafeFile(source=str(path), mistakes=(mistake,))
     return (ConfigWarning(kind=_KIND, path=str(path), message=message),)
 

@@ -164,7 +164,7 @@ def _restart(document: Document) -> Iterator[Fault]:
     for path, provider in tables(document, "providers"):
         mode, argv = at(provider, ("restart", "mode")), at(provider, ("restart", "argv"))
         if mode == "unit" and isinstance(argv, list) and len(argv) > 1:
-            yield Fault((*path, "restart", "argv"), "mode unit takes the name of the unit alone")
+            yield Fault((*path, "restart", "argv"), "mode unit takes only the name of the unit")
 
 
 def _runnable(document: Document) -> Iterator[Fault]:
@@ -179,7 +179,7 @@ def _runnable(document: Document) -> Iterator[Fault]:
         env = at(provider, ("restart", "env"))
         for name in env if isinstance(env, dict) else ():
             if not name or "=" in name or "\0" in name:
-                yield Fault((*path, "restart", "env", name), "is no name of a variable")
+                yield Fault((*path, "restart", "env", name), "is not the name of a variable")
 
 
 def _managed(document: Document) -> Iterator[Fault]:
@@ -194,17 +194,17 @@ def _managed(document: Document) -> Iterator[Fault]:
         if not isinstance(url, str) or not (port := port_of(url)):
             continue
         if url.startswith("https:"):
-            yield Fault(where, "a managed server is asked over plain http on this machine")
+            yield Fault(where, "a managed server needs an http:// address on this machine")
         job = restart.get("group") or restart.get("argv")
         if owners.setdefault(port, job) != job:
-            yield Fault(where, f"port {port} belongs to another managed server already")
+            yield Fault(where, f"port {port} already belongs to another managed server")
 
 
 def _addresses(document: Document) -> Iterator[Fault]:
     for path, provider in tables(document, "providers"):
         url = provider.get("base_url")
         if isinstance(url, str) and url.rstrip("/").endswith(_ENDPOINTS):
-            yield Fault((*path, "base_url"), "is the address of an endpoint: end it before /chat/completions or /messages")
+            yield Fault((*path, "base_url"), "is the address of an endpoint: leave out /chat/completions or /messages")
 
 
 def _loops(document: Document) -> Iterator[Fault]:
@@ -242,7 +242,7 @@ def _declared(path: KeyPath, name: str, what: str, known: Collection[str]) -> It
     if name not in known:
         close = get_close_matches(name, known, n=1)
         hint = f", did you mean {close[0]}?" if close else ""
-        yield Fault(path, f"{name!r} is no declared {what}{hint}")
+        yield Fault(path, f"{name!r} is not a declared {what}{hint}")
 
 
 def _number(table: Mapping[str, object], key: str, default: float) -> float:

@@ -136,7 +136,7 @@ class ProviderConfig:
     base_url: str = field(validator=HttpUrl())
     base_url_exact: bool = False
     vendor: VendorName = "auto"  # whose habits are the defaults of keys below: auto goes by the host of base_url
-    model: str = field(validator=Matches(r"[ -~]*", "a text of ASCII characters"))  # also told in a header
+    model: str = field(validator=Matches(r"[ -~]*", "a string of ASCII characters"))  # also told in a header
     aliases: tuple[str, ...] = ()
     enabled: bool = True
     paid: bool = False

@@ -32,7 +32,7 @@ class MatchConfig:
     has_image: bool | None = field(default=None, validator=Only(value=True, text=_DEAD))
     has_tools: bool | None = field(default=None, validator=Only(value=True, text=_DEAD))
     code_fence_ratio_min: float | None = field(default=None, validator=Between(0, 1))
-    content_contains: str | None = field(default=None, validator=NotEmpty("a text"))
+    content_contains: str | None = field(default=None, validator=NotEmpty("a string"))
     content_regex: str | None = field(default=None, validator=Regex())
     model_pattern: str | None = field(default=None, validator=Regex())
     content_token_count_min: int | None = field(default=None, validator=AtLeast(1))

@@ -129,7 +129,7 @@ def _int(value: object, _: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _expected("an integer", value)
     if not _JSON_LEAST <= value <= _JSON_MOST:
-        raise Misfit("is out of bounds: a number of 64 bits at most")
+        raise Misfit("is out of bounds: a number of at most 64 bits")
     return value
 
 
@@ -166,7 +166,7 @@ def _keep_alive(value: object, _: object) -> KeepAlive:
     """Return a duration, or a number of seconds: what Go's reader takes, which refuses the whole request for anything else."""
     if isinstance(value, str):
         if not _DURATION.fullmatch(value):
-            raise Misfit(f'{value!r} is no duration: write it as in "10m" or "1h30m", or as a number of seconds')
+            raise Misfit(f'{value!r} is not a duration: write it as "10m" or "1h30m", or as a number of seconds')
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _expected("a duration or a number of seconds", value)
@@ -182,7 +182,7 @@ def _command(value: object, _: object) -> CommandLine:
     if not isinstance(value, str):
         raise _expected("a string or a non-empty array of strings", value)
     if needs_shell(value):
-        raise Misfit("needs a shell, and none is used: write the program and its arguments as an array")
+        raise Misfit("needs a shell, but none is used: write the program and its arguments as an array")
     try:
         words = tuple(shlex.split(value))
     except ValueError as error:
@@ -223,7 +223,7 @@ def _json(value: object, path: KeyPath) -> object:
         case float() if math.isfinite(value):
             return value
         case _:
-            raise Misfit("has no JSON form", path)
+            raise Misfit("cannot be written as JSON", path)
 
 
 def _build_converter() -> Converter:

@@ -143,7 +143,7 @@ def _mistakes(vendor: Vendor) -> list[Mistake]:
     """Return what is wrong with the defaults of one row."""
     where = f"{vendor.name}.defaults"
     told = [
-        Mistake(path=f"{where}.{key}", message="is not for a vendor to say") for key in sorted(vendor.defaults.keys() - MAY_SET)
+        Mistake(path=f"{where}.{key}", message="cannot be set by a vendor") for key in sorted(vendor.defaults.keys() - MAY_SET)
     ]
     parsed = structure({**_ANY_PROVIDER, **vendor.defaults}, ProviderConfig)
     if isinstance(parsed, tuple):

@@ -63,7 +63,7 @@ class Asker:
             except InvalidRequest as error:
                 trouble = Trouble(reason=FailureReason.CLIENT_ERROR, message=error.line)
         if scope.cancelled_caught:
-            trouble = Trouble(reason=FailureReason.TIMEOUT, message=f"no end within {QUESTION_S:g} s")
+            trouble = Trouble(reason=FailureReason.TIMEOUT, message=f"no complete answer within {QUESTION_S:g} s")
         names, self._dropped.names = tuple(self._dropped.names), []
         times = Times(first_s=hearing.first_s, gap_s=hearing.gap_s, total_s=trio.current_time() - hearing.began)
         return heard_in(hearing.events, times, is_stream=hearing.is_stream, trouble=trouble, dropped=names)
@@ -77,7 +77,7 @@ class Asker:
                 return
             body = parse_object(await reply.read_body())
             if body is None:
-                raise bad_response(self.provider.name, "the answer is no JSON object")
+                raise bad_response(self.provider.name, "the answer is not a JSON object")
             hearing.take(self.provider.bodies.dialect.decode_reply(body, options, _MINTING))
 
     async def _read_stream(self, reply: OpenReply, hearing: _Hearing, options: ReplyOptions) -> None:

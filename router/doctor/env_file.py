@@ -64,12 +64,12 @@ def _not_a_file(path: Path, *, is_named: bool) -> Finding | None:
     """Return what is found in the place of a file, None where there is one."""
     if not path.exists() and is_named:
         return _finding(
-            "existence", Verdict.ERROR, f"{path} is not there", "a file of KEY=VALUE lines", "name the one that is meant"
+            "existence", Verdict.ERROR, f"{path} does not exist", "a file of KEY=VALUE lines", "name an existing file"
         )
     if not path.exists():
-        return _finding("existence", Verdict.SKIP, f"{path} is not there")
+        return _finding("existence", Verdict.SKIP, f"{path} does not exist")
     if not path.is_file():
-        return _finding("existence", Verdict.ERROR, f"{path} is no file", "a file of KEY=VALUE lines", "move it away")
+        return _finding("existence", Verdict.ERROR, f"{path} is not a file", "a file of KEY=VALUE lines", "move it away")
     return None
 
 
@@ -93,7 +93,7 @@ def _tracked(path: Path, code: int | None) -> Finding:
     if code == _IS_NOT:
         return _finding("git-tracking", Verdict.OK, "git does not track it")
     if code == _IS_SO:
-        advice = f"git rm --cached {path.name}, ignore it, and take new keys: the old ones are in the history"
+        advice = f"git rm --cached {path.name}, ignore it, and create new keys: the old ones are in the history"
         return _finding("git-tracking", Verdict.ERROR, "git tracks it", "no key in a repository", advice)
     return _finding("git-tracking", Verdict.SKIP, "no git, or no repository")
 

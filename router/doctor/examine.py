@@ -31,7 +31,7 @@ MAX_MENDS = 3  # in a row: an address, a model, a time limit
 LEAKY_KINDS: tuple[ProviderKind, ...] = ("openai_compat", "ollama", "openai_responses")
 _NOT_HERE = frozenset({FailureReason.MODEL_MISSING, FailureReason.BAD_RESPONSE, FailureReason.REDIRECT})
 _NO_ROUTE = frozenset({404, 405})
-_MANAGED = "the router starts its server when it is asked for; ask it something, then come again"
+_MANAGED = "the router starts its server on demand; send it a request, then run doctor again"
 _SHOWN = 6  # names of models in an advice
 
 
@@ -49,17 +49,17 @@ class Examination:
         await self._ask_all(answers)
         case = self._case(Served())
         for name, limit_s, wanted_s in profile_limits(self.loaded.config, self.config, answers):
-            seen = f"an answer took {max(one.total_s for one in answers):.1f} s, over {name}, which is {limit_s:g} s"
-            advice = f"raise {name} to {wanted_s:g}, or ask somebody faster there"
-            self.tell(case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", advice))
+            seen = f"an answer took {max(one.total_s for one in answers):.1f} s, longer than {name}, which is {limit_s:g} s"
+            advice = f"raise {name} to {wanted_s:g}, or use a faster provider there"
+            self.tell(case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a complete answer", advice))
 
     async def _ask_all(self, answers: list[Heard]) -> None:
         why = self.loaded.secrets.unconfigured.get(self.config.name)
         if why is not None:
             unseen = self._case(Served())
             verdict = Verdict.AUTH_FAIL if why.reason == "missing-credential" else Verdict.UNSUPPORTED
-            self.tell(unseen.finding(verdicts.CHAT, verdict, why.detail, "a provider that can be asked", "set what is missing"))
-            self._tell_all(verdicts.skipped(unseen, "it cannot be asked", but=(verdicts.CHAT,)))
+            self.tell(unseen.finding(verdicts.CHAT, verdict, why.detail, "a usable provider", "set what is missing"))
+            self._tell_all(verdicts.skipped(unseen, "it cannot be used", but=(verdicts.CHAT,)))
             return
         case = await self._first_answer(answers)
         if case is None:
@@ -165,8 +165,10 @@ class Patient:
         )
         if settings:
             names = ", ".join(one.keys[-1] for one in settings)
-            seen = f"an answer took {waited_s + heard.total_s:.1f} s, over {names}"
-            self.tell(self.case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a whole answer", "give it more time", *settings))
+            seen = f"an answer took {waited_s + heard.total_s:.1f} s, longer than {names}"
+            self.tell(
+                self.case.finding(TIME_LIMIT, Verdict.NEEDS_TUNING, seen, "a complete answer", "give it more time", *settings)
+            )
             self.case = evolve(self.case, config=mended(self.case.config, settings))
         if heard.trouble is None:
             self.answers.append(heard)
@@ -177,16 +179,16 @@ async def reach(loaded: LoadedConfig, config: ProviderConfig) -> Finding:
     """Return whether a provider elsewhere lists its models: free of charge, so it may be asked unasked."""
     case = Case(config=config, capabilities=resolve_capabilities(config, loaded.config.capability_rules, ()), served=Served())
     if (why := loaded.secrets.unconfigured.get(config.name)) is not None:
-        return case.finding(BACKEND, Verdict.SKIP, f"cannot be asked: {why.detail}")
+        return case.finding(BACKEND, Verdict.SKIP, f"cannot be used: {why.detail}")
     async with open_asker(config, loaded.secrets) as asker:
         url = provider_urls(config).models
         names = model_names(await page(asker.provider, url))
     if names is None:
-        advice = f"look at base_url and its key; `--check-model {config.name}` asks it a question"
+        advice = f"check base_url and its key; `--check-model {config.name}` sends it a question"
         return case.finding(BACKEND, Verdict.WARN, "lists no models", "a list of models", advice)
     is_named = not names or config.model in names
     seen = f"answers, and lists {len(names)} models"
-    return case.finding(BACKEND, Verdict.OK, seen if is_named else f"{seen}, {config.model} not among them")
+    return case.finding(BACKEND, Verdict.OK, seen if is_named else f"{seen}, but not {config.model}")
 
 
 async def _ask_the_rest(case: Case, asker: Patient, tell: Tell) -> None:
@@ -207,11 +209,11 @@ async def _ask_the_rest(case: Case, asker: Patient, tell: Tell) -> None:
     if config.kind == "anthropic":
         tell(await _thinking(case, asker))
     else:
-        tell(case.finding(verdicts.THINKING, Verdict.SKIP, f"not asked: for the kind anthropic, and this is {config.kind}"))
+        tell(case.finding(verdicts.THINKING, Verdict.SKIP, f"not checked: only for kind anthropic, and this is {config.kind}"))
     if config.kind in LEAKY_KINDS:
         tell(verdicts.leak(case, (heard, await asker.ask(questions.sum_of_two(is_exact=is_exact)))))
     else:
-        tell(case.finding(verdicts.LEAK, Verdict.SKIP, f"not asked: the kind {config.kind} has a field for reasoning"))
+        tell(case.finding(verdicts.LEAK, Verdict.SKIP, f"not checked: kind {config.kind} has a field for reasoning"))
     if is_like_ollama(config, served):
         tell(verdicts.streaming(case, await asker.ask(questions.counting(thinks=case.thinks))))
     else:
@@ -237,7 +239,7 @@ async def _thinking(case: Case, asker: Patient) -> Finding:
 async def _cache(case: Case, asker: Patient) -> Finding:
     flag = case.capabilities.cache_control
     if case.config.kind != "anthropic" or flag.value is not True or flag.origin == "heuristic":
-        return case.finding(verdicts.CACHE, Verdict.SKIP, "not asked: for the kind anthropic with prompt_cache = true")
+        return case.finding(verdicts.CACHE, Verdict.SKIP, "not checked: only for kind anthropic with prompt_cache = true")
     first = await asker.ask(questions.cached())
     return verdicts.cache(case, first, await asker.ask(questions.cached()))
 
@@ -246,7 +248,7 @@ def _not_of_ollama(case: Case) -> str:
     """Return why what only an Ollama gets wrong is not asked: nothing is known of how this server does it."""
     program = case.served.program
     told = "" if program in (None, ServerKind.OTHER) else f", at {TITLES[program]}"
-    return f"not asked: for an Ollama, and this is {case.config.kind}{told}"
+    return f"not checked: only for Ollama, and this is {case.config.kind}{told}"
 
 
 def _base_url(url: str) -> Setting:

@@ -68,7 +68,7 @@ def unreadable(check: str, path: Path, error: OSError) -> Finding:
     """Return what a check says that may not look at something, or finds it broken."""
     place = error.filename or path
     seen = f"{place} cannot be read by this user: {error.strerror or error}"
-    return Finding(check=check, verdict=Verdict.WARN, seen=seen, advice="run doctor as the user that the router runs as")
+    return Finding(check=check, verdict=Verdict.WARN, seen=seen, advice="run doctor as the user the router runs as")
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

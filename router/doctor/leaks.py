@@ -17,7 +17,7 @@ def filters_for(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         opens, closes = _OPEN.search(text), _CLOSE.search(text)
         if closes is not None and (opens is None or opens.start() > closes.start()):
-            found.setdefault(THINKING_PREFILLED, f"{closes[0]} without its beginning")
+            found.setdefault(THINKING_PREFILLED, f"{closes[0]} without its opening tag")
         elif opens is not None:
             found.setdefault(THINKING, opens[0])
         if marker := next((marker for marker in STOP_MARKERS if marker in text), None):

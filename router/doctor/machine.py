@@ -50,23 +50,23 @@ def _state(directory: Path) -> Finding:
     if not directory.exists():
         parent = next(path for path in directory.parents if path.exists())
         if (why := _why_not_written(parent)) is None:
-            return finding(STATE, Verdict.OK, f"{directory} is made at the first start")
-        seen, advice = f"{directory} cannot be made: {parent} {why}", "set [server].state_dir"
-        return finding(STATE, Verdict.ERROR, seen, "a place to write", advice)
+            return finding(STATE, Verdict.OK, f"{directory} will be created at the first start")
+        seen, advice = f"{directory} cannot be created: {parent} {why}", "set [server].state_dir"
+        return finding(STATE, Verdict.ERROR, seen, "a writable directory", advice)
     if (why := _why_not_written(directory)) is not None:
-        advice = "give it to the user that the router runs as, or set [server].state_dir"
-        return finding(STATE, Verdict.ERROR, f"{directory} {why}", "a directory of your own", advice)
+        advice = "make it writable for the user the router runs as, or set [server].state_dir"
+        return finding(STATE, Verdict.ERROR, f"{directory} {why}", "a writable directory", advice)
     others = [path.name for path in sorted(directory.iterdir()) if path.is_file() and path.stat().st_mode & _OTHERS]
     if others:
         seen = f"{', '.join(others)} in {directory} can be read by others"
         return finding(STATE, Verdict.WARN, seen, "mode 0600", f"chmod 0600 {' '.join(str(directory / name) for name in others)}")
-    return finding(STATE, Verdict.OK, f"{directory} can be written to")
+    return finding(STATE, Verdict.OK, f"{directory} is writable")
 
 
 def _why_not_written(directory: Path) -> str | None:
     """Return why nothing can be made in a directory, None where it can: it is tried, since modes do not tell all of it."""
     if not directory.is_dir():
-        return "is no directory"
+        return "is not a directory"
     try:
         Path(tempfile.mkdtemp(prefix=".nursery-router-doctor-", dir=directory)).rmdir()
     except OSError as error:

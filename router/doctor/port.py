@@ -27,16 +27,16 @@ _PROC = Path("/proc")
 async def check_port(server: ServerConfig) -> Finding:
     """Return who is at the address of the configuration."""
     if server.port == 0:
-        return _finding(Verdict.SKIP, "any free port is taken")
+        return _finding(Verdict.SKIP, "port 0: the router uses any free port")
     url = address_of(server)
     page = await _first_page(url)
     if page is None:
         return _finding(Verdict.OK, f"{url} is free: no router runs there")
     if at(page, ("service",)) == "router":
         version = at(page, ("version",))
-        return _finding(Verdict.OK, f"{url} is this router's{f', version {version}' if isinstance(version, str) else ''}")
+        return _finding(Verdict.OK, f"{url} is in use by this router{f', version {version}' if isinstance(version, str) else ''}")
     owner = next(owners(server.port), None)
-    seen = f"{url} is taken{f' by {owner}' if owner else ''}, which is no router"
+    seen = f"{url} is taken{f' by {owner}' if owner else ''}, which is not a router"
     return _finding(Verdict.ERROR, seen, "a free port", "stop that program, or give the router another [server].port")
 
 

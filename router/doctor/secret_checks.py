@@ -42,7 +42,7 @@ def check_redactor(secrets: Secrets) -> Finding:
     told = redactor.redact(f'Authorization: Bearer {_CANARY} {{"key":"{_CANARY}","other":"{_UNKNOWN}"}} https://x/?key={_CANARY}')
     if _CANARY in told or _UNKNOWN in told or MASK not in told:
         return finding(
-            REDACTOR, Verdict.ERROR, "a secret comes through", "it is masked", "report this: it is a fault of the router"
+            REDACTOR, Verdict.ERROR, "a secret is not masked", "it is masked", "report this: it is a bug in the router"
         )
     return finding(REDACTOR, Verdict.OK, f"masks {len(secrets.sensitive)} secrets of this configuration")
 
@@ -54,7 +54,7 @@ def check_variables(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterato
         provider = next((one for one in loaded.config.providers if one.name == name), None)
         if why.reason == "missing-credential" and provider is not None and why_not_asked(loaded.config, provider, {}) is None:
             found.append(_unset(provider, why.detail))
-    yield from found or (finding(VARIABLES, Verdict.OK, "every variable that is named holds a value"),)
+    yield from found or (finding(VARIABLES, Verdict.OK, "every variable that the configuration names has a value"),)
 
 
 def _is_unset(name: str | None, environ: Mapping[str, str]) -> bool:
@@ -63,12 +63,12 @@ def _is_unset(name: str | None, environ: Mapping[str, str]) -> bool:
 
 def _unset_token(loaded: LoadedConfig, key: str) -> Finding:
     name = getattr(loaded.config.server, key)
-    verdict, seen = (Verdict.ERROR, "the router does not start") if key in _NEEDED else (Verdict.WARN, "nobody can show it")
-    return finding(VARIABLES, verdict, f"{name} is not set: {seen}", f"a token, for {key}", f"set {name}, or take {key} out")
+    verdict, seen = (Verdict.ERROR, "the router does not start") if key in _NEEDED else (Verdict.WARN, "no client can send it")
+    return finding(VARIABLES, verdict, f"{name} is not set: {seen}", f"a token, for {key}", f"set {name}, or remove {key}")
 
 
 def _unset(provider: ProviderConfig, detail: str) -> Finding:
-    advice = "set it, or say enabled = false of the provider: it is passed over"
+    advice = "the provider is skipped: set the variable, or set enabled = false"
     return Finding(check=VARIABLES, verdict=Verdict.WARN, provider=provider.name, seen=detail, expected="a key", advice=advice)
 
 
@@ -81,9 +81,9 @@ def check_embedded(text: str, secrets: Secrets) -> Finding:
     except tomllib.TOMLDecodeError:
         places = []
     if places:
-        advice = "move it into a variable, name that with api_key_env, and take a new key"
-        return finding(EMBEDDED, Verdict.ERROR, f"a key stands in {', '.join(places)}", "no key in the file", advice)
-    return finding(EMBEDDED, Verdict.OK, "no key stands in the configuration")
+        advice = "move it into a variable, name that in api_key_env, and create a new key"
+        return finding(EMBEDDED, Verdict.ERROR, f"a key is in {', '.join(places)}", "no key in the file", advice)
+    return finding(EMBEDDED, Verdict.OK, "no key is in the configuration")
 
 
 def check_written(state_dir: Path, secrets: Secrets) -> Finding:
@@ -105,8 +105,8 @@ def check_written(state_dir: Path, secrets: Secrets) -> Finding:
             else:
                 told += [f"{path.relative_to(state_dir)}{place}"] if place is not None else []
     if told:
-        advice = "delete them, and take new keys"
-        return finding(WRITTEN, Verdict.ERROR, f"a secret stands in {', '.join(told)}", "no secret in a log", advice)
+        advice = "delete them, and create new keys"
+        return finding(WRITTEN, Verdict.ERROR, f"a secret is in {', '.join(told)}", "no secret in a log", advice)
     if closed:
         return evolve(closed[0], seen="; ".join(one.seen for one in closed))
     if not count:
@@ -136,7 +136,7 @@ def _place_of(path: Path, needles: list[bytes]) -> str | None:
             rest += part
             if (found := wanted.search(rest)) is not None:
                 line += rest.count(b"\n", 0, found.start())
-                return "" if path.match("router.db*") else f" line {line}{' of what was searched' if skipped else ''}"
+                return "" if path.match("router.db*") else f" line {line}{' of the part searched' if skipped else ''}"
             kept = max(0, len(rest) - overlap)
             line += rest.count(b"\n", 0, kept)
             rest = rest[kept:]

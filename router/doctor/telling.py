@@ -104,7 +104,7 @@ def summary(findings: Sequence[Finding]) -> str:
     """Return one line: how many of each verdict, in the order of their weight."""
     counts = Counter(finding.verdict for finding in findings)
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(Verdict) if counts[verdict])
-    return f"{len(findings)} findings: {told}" if findings else "nothing was looked at"
+    return f"{len(findings)} findings: {told}" if findings else "nothing was checked"
 
 
 def as_document(findings: Sequence[Finding], *, path: Path, patch: str, applied: dict[str, Any] | None, code: int) -> bytes:

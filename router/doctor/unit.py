@@ -30,7 +30,7 @@ async def check_unit(directory: Path, systemctl: Systemctl, loaded: LoadedConfig
     unit = directory / SERVICE
     try:
         if not unit.exists():
-            return _finding(Verdict.SKIP, "not installed: `nursery-router service install` does it")
+            return _finding(Verdict.SKIP, "not installed: run `nursery-router service install`")
         text = unit.read_text(encoding="utf-8", errors="replace")
         fault = _fault_of_command(unit, exec_start(text), loaded)
     except OSError as error:
@@ -38,7 +38,7 @@ async def check_unit(directory: Path, systemctl: Systemctl, loaded: LoadedConfig
     if fault is not None and fault.verdict is Verdict.ERROR:
         return fault
     ran = await systemctl(("is-active", SERVICE))
-    word = ran.text.strip().splitlines()[-1] if ran.code is not None and ran.text.strip() else "not known"
+    word = ran.text.strip().splitlines()[-1] if ran.code is not None and ran.text.strip() else "state unknown"
     if word == "failed":
         return _finding(Verdict.ERROR, "the service has failed", "active", f"journalctl --user -u {SERVICE}")
     if (fault := fault or _fault_of_restarts(loaded)) is not None:
@@ -69,13 +69,13 @@ def _read(word: str) -> str:
 
 def _fault_of_command(unit: Path, words: tuple[str, ...], loaded: LoadedConfig) -> Finding | None:
     if not words or not Path(words[0]).is_file():
-        seen = f"{unit} starts {words[0] if words else 'nothing'}, which is not there"
+        seen = f"{unit} starts {words[0] if words else 'nothing'}, which does not exist"
         return _finding(Verdict.ERROR, seen, "this program", _INSTALL)
     if not _is_this_program(words[0]):
         return _finding(Verdict.WARN, f"{unit} starts another program, {words[0]}", sys.executable, _INSTALL)
     config = _config_of(words)
     if config is not None and os.path.realpath(config) != os.path.realpath(loaded.path):
-        advice = f"{_INSTALL} --config {shlex.quote(str(loaded.path))}, or look at the other one with --config"
+        advice = f"{_INSTALL} --config {shlex.quote(str(loaded.path))}, or check the other one with --config"
         return _finding(Verdict.WARN, f"{unit} starts with another configuration, {config}", str(loaded.path), advice)
     return None
 
@@ -97,8 +97,8 @@ def _fault_of_restarts(loaded: LoadedConfig) -> Finding | None:
     dying = [one.name for one in loaded.config.providers if one.restart is not None and one.restart.mode == "oneshot"]
     if not dying:
         return None
-    seen = f"servers that the restart of {', '.join(dying)} starts belong to the service, and stop with it"
-    advice = "say mode = unit and start the server as a unit of its own"
+    seen = f"servers that the restart of {', '.join(dying)} starts belong to the service and stop with it"
+    advice = "set mode = unit and run the server as its own unit"
     return _finding(Verdict.WARN, seen, "mode unit or managed", advice)
 
 

@@ -82,12 +82,12 @@ def num_ctx(case: Case, heard: Heard) -> Finding:
         return case.finding(NUM_CTX, Verdict.OK, "the first line of a prompt of 5000 tokens was read")
     asked = asked_window(case.config)
     if asked is None:
-        seen = "the head of a prompt of 5000 tokens is lost, and no window is asked for"
+        seen = "the start of a prompt of 5000 tokens is lost, and no window is requested"
     elif asked < MIN_WINDOW:
-        seen = f"the head of a prompt of 5000 tokens is lost: {asked} tokens are asked for"
+        seen = f"the start of a prompt of 5000 tokens is lost: {asked} tokens are requested"
     else:
-        seen = f"the head of a prompt of 5000 tokens is not found, though {asked} tokens are asked for"
-    advice = "ask for a larger window; where the server caps it, give it the memory, or take a smaller model"
+        seen = f"the start of a prompt of 5000 tokens is lost, though {asked} tokens are requested"
+    advice = "request a larger window; if the server caps it, give it more memory or use a smaller model"
     return case.finding(NUM_CTX, Verdict.NEEDS_TUNING, seen, "the first line is read", advice, *window_settings(case))
 
 
@@ -113,7 +113,7 @@ def tool_calls(case: Case, heard: Heard, whole: Heard | None) -> tuple[Finding, 
         return _called(case), _streamed(case, heard)
     if whole is not None and whole.has_call:
         buffered = Setting(keys=("tool_stream",), value="buffered")
-        seen, advice = "calls come in whole answers only, none in a stream", "ask for whole answers where tools are offered"
+        seen, advice = "calls come only in whole answers, not in a stream", "request whole answers when tools are offered"
         missing = case.finding(TOOL_STREAM, Verdict.NEEDS_TUNING, seen, "a call in a stream", advice, buffered)
         return _called(case), missing
     return (_not_called(case, heard, whole),)
@@ -125,35 +125,35 @@ def _called(case: Case) -> Finding:
         return case.finding(TOOLS, Verdict.OK, "calls the tool")
     yes = Setting(keys=("capabilities", "tools"), value=True)
     expected = f"no call: tools = false ({declared.origin})"
-    return case.finding(TOOLS, Verdict.NEEDS_TUNING, "calls the tool", expected, "say that it can", yes)
+    return case.finding(TOOLS, Verdict.NEEDS_TUNING, "calls the tool", expected, "declare that it can", yes)
 
 
 def _streamed(case: Case, heard: Heard) -> Finding:
     if not heard.is_stream:
-        return case.finding(TOOL_STREAM, Verdict.INFORMATION, "the answer is no stream; the call is whole in it")
+        return case.finding(TOOL_STREAM, Verdict.INFORMATION, "the answer is not a stream; it contains the whole call")
     if heard.pieces > 1:
         return case.finding(TOOL_STREAM, Verdict.OK, f"the call streams, in {heard.pieces} pieces")
-    return case.finding(TOOL_STREAM, Verdict.OK, "the call comes in a stream, in one piece")
+    return case.finding(TOOL_STREAM, Verdict.OK, "the call streams, in one piece")
 
 
 def _not_called(case: Case, heard: Heard, whole: Heard | None) -> Finding:
     declared = case.capabilities.tools
     mode = repair_mode(case.config)
     if _is_repaired(heard.text, mode):
-        seen = f"the call comes as text; tool_repair = {mode} makes a call of it"
+        seen = f"the call comes as text; tool_repair = {mode} turns it into a call"
         return case.finding(TOOLS, Verdict.INFORMATION, seen)
     better = next((other for other in ("balanced", "eager") if _is_repaired(heard.text, other)), None)
     if better is not None and declared.value is not False:
         setting = Setting(keys=("tool_repair",), value=better)
         seen = f"the call comes as text, which tool_repair = {mode} leaves alone"
-        return case.finding(TOOLS, Verdict.NEEDS_TUNING, seen, "a call", "have it mended", setting)
+        return case.finding(TOOLS, Verdict.NEEDS_TUNING, seen, "a call", "let the router repair it", setting)
     again = "" if whole is None else f"; without a stream, {_said(whole)}"
     seen = f"asked to call the tool {TOOL.name}; {_said(heard)}{again}"
     if declared.value is not True:
         return case.finding(TOOLS, Verdict.OK if declared.value is False else Verdict.INFORMATION, seen)
     no = Setting(keys=("capabilities", "tools"), value=False)
     expected = f"a call: tools = true ({declared.origin})"
-    advice = "say that it cannot, or take a model, or a chat template of the server's, that can"
+    advice = "declare that it cannot, or use a model or chat template that can"
     return case.finding(TOOLS, Verdict.NEEDS_TUNING, seen, expected, advice, no)
 
 
@@ -163,7 +163,7 @@ def _said(heard: Heard) -> str:
         return f"refused: {heard.trouble}"
     if text := heard.text.strip():
         return f"answered in text: {text[:_SHOWN_CHARS]!r}{' ...' if len(text) > _SHOWN_CHARS else ''}"
-    return "thought, and said nothing" if heard.thinking else "nothing came"
+    return "reasoned, but gave no answer" if heard.thinking else "gave no answer"
 
 
 def _is_repaired(text: str, mode: str) -> bool:
@@ -181,12 +181,12 @@ def thinking(case: Case, heard: Heard) -> Finding:
     if trouble is not None and not trouble.is_refusal:
         return case.finding(THINKING, verdict_of(trouble), str(trouble), "an answer to a question with thinking")
     is_taken = trouble is None and "thinking" not in heard.dropped
-    seen = "takes a request to think" if is_taken else f"refuses a request to think{'' if trouble is None else f': {trouble}'}"
+    seen = "accepts a request to think" if is_taken else f"refuses a request to think{'' if trouble is None else f': {trouble}'}"
     if declared.value is None or declared.value is is_taken:
         return case.finding(THINKING, Verdict.INFORMATION if declared.value is None else Verdict.OK, seen)
     setting = Setting(keys=("capabilities", "thinking"), value=is_taken)
     expected = f"thinking = {str(declared.value).lower()} ({declared.origin})"
-    return case.finding(THINKING, Verdict.NEEDS_TUNING, seen, expected, "say what it does", setting)
+    return case.finding(THINKING, Verdict.NEEDS_TUNING, seen, expected, "declare what it does", setting)
 
 
 def leak(case: Case, heard: tuple[Heard, ...]) -> Finding:
@@ -200,11 +200,11 @@ def leak(case: Case, heard: tuple[Heard, ...]) -> Finding:
     if missing:
         signs = ", ".join(found[name] for name in missing)
         setting = Setting(keys=("output_filters",), value=[*have, *missing])
-        return case.finding(LEAK, Verdict.NEEDS_TUNING, f"in the text: {signs}", "text alone", "take it out", setting)
+        return case.finding(LEAK, Verdict.NEEDS_TUNING, f"in the text: {signs}", "only the answer", "filter it out", setting)
     if found:
-        return case.finding(LEAK, Verdict.OK, f"output_filters take out {', '.join(found.values())}")
+        return case.finding(LEAK, Verdict.OK, f"output_filters remove {', '.join(found.values())}")
     if any(one.thinking for one in heard):
-        seen = f"reasoning comes in a field of its own; reasoning = {case.config.reasoning}"
+        seen = f"reasoning comes in its own field; reasoning = {case.config.reasoning}"
         return case.finding(LEAK, Verdict.INFORMATION, seen)
     return case.finding(LEAK, Verdict.OK, "nothing but the answer in the text")
 
@@ -219,21 +219,21 @@ def streaming(case: Case, heard: Heard) -> Finding:
         return case.finding(STREAMING, Verdict.OK, f"streams, in {heard.deltas} pieces")
     seen = f"cut off by length after {chars} characters" if heard.deltas else "an empty stream"
     setting = Setting(keys=("extra_body", "options", "num_predict"), value=WANTED_OUTPUT)
-    return case.finding(STREAMING, Verdict.NEEDS_TUNING, seen, "thirty numbers", "let it say more", setting)
+    return case.finding(STREAMING, Verdict.NEEDS_TUNING, seen, "thirty numbers", "allow longer answers", setting)
 
 
 def cache(case: Case, first: Heard, second: Heard) -> Finding:
     """Return whether a prefix is read from the cache when it is sent again."""
     trouble = first.trouble or second.trouble
     if trouble is not None:
-        return case.finding(CACHE, verdict_of(trouble), str(trouble), "two answers behind one prefix")
+        return case.finding(CACHE, verdict_of(trouble), str(trouble), "two answers with the same prefix")
     read = second.usage.cache_read or 0
     if read > 0:
         return case.finding(CACHE, Verdict.OK, f"{read} tokens read from the cache")
     setting = Setting(keys=("capabilities", "prompt_cache"), value=False)
     written = first.usage.cache_write or 0
     seen = f"nothing read from the cache ({written} tokens written)"
-    return case.finding(CACHE, Verdict.NEEDS_TUNING, seen, "the prefix", "say that it keeps none", setting)
+    return case.finding(CACHE, Verdict.NEEDS_TUNING, seen, "the prefix", "declare that it has no prompt cache", setting)
 
 
 def skipped(case: Case, why: str, *, but: tuple[str, ...] = ()) -> tuple[Finding, ...]:
@@ -245,16 +245,16 @@ def _advice(config: ProviderConfig, trouble: Trouble) -> str:
     match trouble.reason:
         case FailureReason.AUTH:
             variable = config.api_key_env or ", ".join(config.api_key_envs)
-            return f"look at the key in {variable}" if variable else "name the variable of its key: api_key_env"
+            return f"check the key in {variable}" if variable else "name the variable of its key in api_key_env"
         case FailureReason.CONNECTION:
-            return f"start its server, or mend base_url, which is {config.base_url}"
+            return f"start its server, or correct base_url, which is {config.base_url}"
         case FailureReason.TIMEOUT:
-            return "give it more time, or look why it does not answer"
+            return "give it more time, or find out why it does not answer"
         case FailureReason.LOADING:
-            return "its model is being loaded: ask again in a minute"
+            return "its model is loading: try again in a minute"
         case FailureReason.MODEL_MISSING:
-            return f"load the model {config.model}, or name another one"
+            return f"load the model {config.model}, or configure another one"
         case FailureReason.RATE_LIMIT | FailureReason.OVERLOADED | FailureReason.PAYMENT_REQUIRED:
-            return "its account or its machine has no room now: ask later, or look at the account"
+            return "its account or machine has no capacity left now: try again later, or check the account"
         case _:
-            return "look at base_url and kind" if trouble.status in _NOT_FOUND else "look at the log of its server"
+            return "check base_url and kind" if trouble.status in _NOT_FOUND else "check the log of its server"

@@ -64,7 +64,7 @@ class Visit:
     async def run(self, wanted: Wanted) -> None:
         """Tell every finding as it comes, without a secret. Raises KeyError for a provider that is not configured."""
         providers = tuple(self._chosen(wanted))
-        self.step("looking at this machine")
+        self.step("checking this machine")
         if wanted.is_bare:
             await self._look_at_the_machine()
         if wanted.is_bare or wanted.has_env:
@@ -102,7 +102,7 @@ class Visit:
             self._tell(Finding(check=BACKEND, verdict=Verdict.SKIP, provider=provider.name, seen=why))
         elif not is_named and provider.name in unconfigured:
             detail = unconfigured[provider.name].detail
-            self._tell(Finding(check=BACKEND, verdict=Verdict.SKIP, provider=provider.name, seen=f"is passed over: {detail}"))
+            self._tell(Finding(check=BACKEND, verdict=Verdict.SKIP, provider=provider.name, seen=f"is skipped: {detail}"))
         elif is_named or wanted.is_all or is_near(provider) or (wanted.pays and provider.paid):
             await Examination(loaded=self.loaded, config=provider, tell=self._tell).run()
         else:
@@ -110,7 +110,7 @@ class Visit:
 
     def _why_not(self, provider: ProviderConfig, wanted: Wanted) -> str | None:
         if provider.paid and not wanted.pays:
-            return f"costs money: --paid asks it, or --check-model {provider.name}"
+            return f"costs money: to ask it, use --paid or --check-model {provider.name}"
         why = why_not_asked(self.loaded.config, provider, {})
         return "is disabled" if why == "disabled" else None
 

@@ -30,11 +30,11 @@ def loop_of(headers: Mapping[str, str], own: str) -> str:
         return ""
     hops = hops_of(headers)
     if own in hops:
-        return "this router has sent the request itself: the base_url of one of its providers leads back here"
+        return "this router sent the request itself: the base_url of one of its providers leads back here"
     if len(hops) >= MAX_HOPS:
         return (
-            f"{HEADER} names {len(hops)} routers that the request has come through, too many to stand in a row: "
-            "some of them ask each other in a circle, or the client has made the header up"
+            f"{HEADER} names {len(hops)} routers that the request has come through, too many for a chain: "
+            "some of them call each other in a loop, or the client made the header up"
         )
     return ""
 

@@ -92,7 +92,7 @@ class Blocked:
     def detail(self) -> str:
         """The sentence for people."""
         whose = f"{self.scope} {self.name}" if self.name else f"every provider, per {self.scope}"
-        state = "spent" if self.standing.is_spent else "spent or held by requests under way"
+        state = "spent" if self.standing.is_spent else "spent or reserved by requests in progress"
         return f"the budget of {self.standing.cap_usd:g} USD for {whose} is {state} ({self.period})"
 
 

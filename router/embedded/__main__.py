@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context", type=int, default=32768, help="tokens of all conversations together (default 32768)")
     parser.add_argument("--threads", type=int, default=-1, help="processor threads (default: llama.cpp's own choice)")
     cache = platformdirs.user_cache_path("nursery-router") / "models"
-    parser.add_argument("--cache", type=Path, default=cache, help=f"where joined models lie (default {cache})")
+    parser.add_argument("--cache", type=Path, default=cache, help=f"directory of the joined models (default {cache})")
     return parser
 
 

@@ -115,13 +115,13 @@ def rejection(verdict: ToolVerdict, profile: str) -> GuardRejected | None:
     """Return the error of a request that is broken off, None for one that goes on. The number of calls is told first."""
     if verdict.count.act is Act.BREAK and (excess := verdict.count.excess) is not None:
         message = (
-            f"{excess.total_count} tool calls since the last message of the user, {excess.max_allowed} are allowed;"
-            " a new message starts the count afresh"
+            f"{excess.total_count} tool calls since the user's last message, {excess.max_allowed} are allowed;"
+            " a new message resets the count"
         )
         details: dict[str, str | int] = {"total_count": excess.total_count, "max_allowed": excess.max_allowed, "profile": profile}
         return GuardRejected(kind=ErrorKind.TOOL_COUNT, message=message, details=details)
     if verdict.loop.act is Act.BREAK and (loop := verdict.loop.loop) is not None:
-        message = f"tool loop: {_told(loop)}; a new message starts the count afresh"
+        message = f"tool loop: {_told(loop)}; a new message resets the count"
         return GuardRejected(kind=ErrorKind.TOOL_LOOP, message=message, details={"profile": profile, **_facts(loop)})
     return None
 
@@ -130,9 +130,7 @@ def _judge_loop(loop: Loop | None, rules: LoopRules) -> LoopVerdict:
     if loop is None:
         return LoopVerdict()
     act = Act(rules.action)
-    hint = (
-        f"Notice: {_told(loop)}. Doing it once more will not bring anything new: do something else, or answer with what you have."
-    )
+    hint = f"Notice: {_told(loop)}. Repeating it will bring nothing new: do something else, or answer with what you have."
     return LoopVerdict(act=act, loop=loop, hint=hint if act is Act.INJECT else "")
 
 
@@ -143,8 +141,8 @@ def _judge_count(total: int, rules: LoopRules) -> CountVerdict:
         return CountVerdict()
     act = Act(rules.max_calls_action)
     hint = (
-        f"Notice: {total} tool calls were made since the user's last message. Come to an end: answer with what you have,"
-        " or ask the user how to go on."
+        f"Notice: {total} tool calls were made since the user's last message. Stop now: answer with what you have,"
+        " or ask the user how to continue."
     )
     excess = Excess(total_count=total, max_allowed=rules.max_calls)
     return CountVerdict(act=act, excess=excess, hint=hint if act is Act.INJECT else "")
@@ -192,4 +190,4 @@ def _told(loop: Loop) -> str:
     """Return the loop in words, without any arguments: they are the user's."""
     if loop.period == 1:
         return f"{loop.tool_name} was called {loop.repeat_count} times in a row with the same arguments"
-    return f"the same {loop.period} calls of {loop.tool_name} came round {loop.repeat_count} times with the same arguments"
+    return f"the same {loop.period} calls of {loop.tool_name} were repeated {loop.repeat_count} times with the same arguments"

@@ -119,9 +119,9 @@ class Front:
             raise LoopDetected(message=loop)
         if isinstance(target, ModelRoute) and not self.is_canary(exchange.headers):
             if self.drain.is_started:
-                raise ShuttingDown(message="the router is stopping; ask again in a few seconds")
+                raise ShuttingDown(message="the router is stopping; try again in a few seconds")
             if self.drain.in_flight >= self.max_in_flight:
-                raise OverCapacity(message=f"{self.max_in_flight} requests are being answered already")
+                raise OverCapacity(message=f"{self.max_in_flight} requests are already being answered")
         return target
 
     async def _refuse(self, exchange: Exchange, *, error: RouterError) -> None:
@@ -155,7 +155,7 @@ class Front:
             case Page.READYZ:
                 status, body = (503, {"status": "stopping"}) if self.drain.is_started else (200, {"status": "ready"})
             case Page.STORED:
-                raise NotFound(message="no answer is kept here: send the whole conversation with each request")
+                raise NotFound(message="answers are not stored here: send the whole conversation with each request")
             case _:
                 await exchange.discard_body()
         await exchange.respond(status, [("content-type", "application/json")], orjson.dumps(body))

@@ -55,7 +55,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
 async def _next_part(receive: Receive) -> Message:
     with trio.move_on_after(BODY_SILENCE_S):
         return await receive()
-    raise InvalidRequest(message=f"nothing of the request body came for {BODY_SILENCE_S:g} s")
+    raise InvalidRequest(message=f"no part of the request body arrived for {BODY_SILENCE_S:g} s")
 
 
 def choose_decoder(content_encoding: str, max_bytes: int) -> BoundedGunzip | None:
@@ -65,7 +65,7 @@ def choose_decoder(content_encoding: str, max_bytes: int) -> BoundedGunzip | Non
         return None
     if encoding == "gzip":
         return BoundedGunzip(max_bytes=max_bytes)
-    raise UnsupportedMediaType(message=f"content-encoding {encoding!r} is not read; send identity or gzip")
+    raise UnsupportedMediaType(message=f"content-encoding {encoding!r} is not supported; send identity or gzip")
 
 
 def too_large(max_bytes: int) -> BodyTooLarge:

@@ -185,7 +185,7 @@ class Handler:
     def _cut_short(self, limit_s: float) -> RouterError:
         if self.exchange.drain.is_expired:
             return ShuttingDown(message="the router is stopping")
-        message = f"the request's deadline of {limit_s:g} s is over"
+        message = f"the request exceeded its deadline of {limit_s:g} s"
         return NoProviderAvailable(kind=ErrorKind.TIMEOUT, message=message, profile=self.turn.profile.name)
 
     def _limit_s(self) -> float:

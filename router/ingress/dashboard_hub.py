@@ -68,7 +68,7 @@ class Hub:
     def check_place(self) -> None:
         """Let one more viewer in. Raises OverCapacity."""
         if len(self._viewers) >= MAX_VIEWERS:
-            raise OverCapacity(message=f"{MAX_VIEWERS} dashboards are open already")
+            raise OverCapacity(message=f"{MAX_VIEWERS} dashboards are already open")
 
     def enter(self) -> Viewer:
         """Give a viewer its place, which it gives back with `leave`."""

@@ -104,9 +104,9 @@ def _why(provider: ProviderReport, clock: Clock) -> str:
     if status.unconfigured is not None:
         return status.unconfigured.detail
     if (rest := rest_of(status.health, clock.now)) is not None:
-        return f"it rests: {rest.reason}"
+        return f"resting: {rest.reason}"
     if status.health.admission is Admission.PROBATION:
-        return f"on probation: {status.health.probation_left} good answers more"  # without the seconds, which pass
+        return f"on probation: {status.health.probation_left} more good answers"  # without the seconds, which pass
     last_error = f"last error: {status.health.last_error}" if status.health.last_error else ""
     return why_of(status.health, clock.now) or last_error
 

@@ -24,7 +24,7 @@ def summary_html(report: StatusReport, live: tuple[LiveRequest, ...], wall: date
     state = "stopping" if report.is_stopping else "running"
     return "".join(
         (
-            f"<p>Nursery Router {escape(report.version)} is {state} at {rfc3339(wall)}. This page is live with scripts only; ",
+            f"<p>Nursery Router {escape(report.version)} is {state} at {rfc3339(wall)}. Without scripts this page is not live; ",
             "reload it for newer figures.</p>",
             f"<p>Degraded: {escape(', '.join(report.degraded) or 'nothing')}.</p>",
             _table("Providers", ("Name", "State", "Why", "In flight"), rows),

@@ -79,7 +79,7 @@ class FrontGate:
             names = {headers.get(name, "").strip().lower() for name in ("host", "x-forwarded-host")} - {""}
             is_own = origin is None or origin.strip().lower().partition("://")[2] in names
         if not is_own:
-            raise HostNotAllowed(message="this was sent by a page of another site")
+            raise HostNotAllowed(message="refused: the request comes from a page of another site")
 
     def check_token(self, headers: Mapping[str, str], query: str) -> None:
         """Let a request with one of the tokens pass. Raises Unauthorized."""
@@ -87,7 +87,7 @@ class FrontGate:
             return
         offered = [credential.encode() for credential in credentials(headers, query)]
         if not any([hmac.compare_digest(one, token) for one in offered for token in self.tokens]):  # noqa: C419 - all are compared, whichever fits
-            raise Unauthorized(message="missing or wrong token for this router" if offered else "this router needs a token")
+            raise Unauthorized(message="missing or wrong token for this router" if offered else "this router requires a token")
 
     def check_operator(self, method: str, headers: Mapping[str, str], query: str, peer: str) -> None:
         """Let an operator pass: who shows the admin token, or without one configured, who asks from this machine.
@@ -99,12 +99,12 @@ class FrontGate:
             if not is_shown and not self._has_cookie_of(headers, (self.admin_token,)):
                 raise Unauthorized(message="admin actions need the admin token, sent as a bearer token")
         elif not is_from_here(headers, peer):
-            raise Unauthorized(message="admin actions are taken from this machine only, unless admin_token_env is set")
+            raise Unauthorized(message="admin actions are accepted from this machine only, unless admin_token_env is set")
         elif not self._has_cookie_of(headers, self.tokens):
             self.check_token(headers, query)
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method == "POST" and media_type != "application/json":
-            raise UnsupportedMediaType(message="admin actions take content-type: application/json only")
+            raise UnsupportedMediaType(message="admin actions require content-type: application/json")
 
     def check_viewer(self, headers: Mapping[str, str], query: str, peer: str) -> None:
         """Let somebody see what the daemon knows: from this machine who may ask, else who has the token for it, or the admin's.
@@ -115,7 +115,9 @@ class FrontGate:
         if any([hmac.compare_digest(one, token) for one in offered for token in good]) or self._has_cookie_of(headers, good):  # noqa: C419 - same
             return
         if not is_from_here(headers, peer):
-            raise Unauthorized(message="from elsewhere a look needs the token of metrics_token_env, or the admin token")
+            raise Unauthorized(
+                message="from another machine this page needs the metrics token (metrics_token_env) or the admin token"
+            )
         self.check_token(headers, query)
 
     def log_in(self, offered: str, headers: Mapping[str, str], peer: str) -> str | None:
@@ -140,7 +142,9 @@ class FrontGate:
             return
         offered, good = bearer_of(headers).encode(), [token for token in (self.metrics_token, self.admin_token) if token]
         if not any([hmac.compare_digest(offered, token) for token in good]):  # noqa: C419 - all are compared, whichever fits
-            raise Unauthorized(message="from elsewhere the metrics need the token of metrics_token_env, as a bearer token")
+            raise Unauthorized(
+                message="from another machine this page needs the metrics token (metrics_token_env), sent as a bearer token"
+            )
 
 
 def credentials(headers: Mapping[str, str], query: str) -> Iterator[str]:

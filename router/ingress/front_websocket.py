@@ -17,7 +17,7 @@ async def deny_websocket(scope: Scope, send: Send, gate: FrontGate) -> None:
     asked = decode_headers(scope["headers"])
     try:
         gate.check_host(asked)
-        status, code, message = _UPGRADE_REQUIRED, "websocket_unsupported", "WebSocket is not offered here; use HTTP"
+        status, code, message = _UPGRADE_REQUIRED, "websocket_unsupported", "WebSocket is not supported here; use HTTP"
     except HostNotAllowed as error:
         status, code, message = 403, error.kind.value, error.message
     body = orjson.dumps({"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})

@@ -63,7 +63,7 @@ def _broken_rule(monitor: GrammarMonitor, message: Message) -> str | None:
     except GrammarViolation as violation:
         return violation.rule
     except _OTHER_SHAPE:
-        return "a frame of another shape"
+        return "a frame of an unexpected shape"
     except ProviderFailed:
         return "a frame that is too long"
     return None

@@ -59,18 +59,18 @@ def why_of(health: Health, now: float) -> str:
     if health.hold_reason is HoldReason.OPERATOR:
         return "held by an operator until it is restored"
     if health.is_passive:
-        return "its supervisor has given up: it is asked last, once in 30 s"
+        return "its supervisor has given up: it is only a last resort, asked at most once every 30 s"
     is_in, is_well = health.admission is Admission.ADMITTED, health.state is HealthState.HEALTHY
     if is_in and is_well and rest_of(health, now) is None:
         return ""
     if health.admission is Admission.PROBATION:
         left_s = max(health.probation_until - now, 0.0)
-        return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
+        return f"on probation: {health.probation_left} more good answers, or {left_s:.0f} s without a failure"
     if health.admission is Admission.EXCLUDED and not health.failures and not health.last_error:
-        return "excluded by an operator; it is probed, and comes back when it answers"
+        return "excluded by an operator; it is probed and returns when it answers"
     if health.hold_reason is HoldReason.AUTH and not health.last_error:
         return "its key was refused"
-    return health.last_error or "no request was answered well since it failed"
+    return health.last_error or "no request has succeeded since it failed"
 
 
 def daemon_part(daemon: DaemonReport) -> dict[str, object]:

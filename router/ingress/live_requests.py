@@ -104,7 +104,7 @@ class Entry:
     def check(self) -> None:
         """Raise CancelledByOperator where that is why a scope was cancelled."""
         if self.is_cancelled:
-            raise CancelledByOperator(message="an operator has cancelled this request")
+            raise CancelledByOperator(message="an operator cancelled this request")
 
     @property
     def can_cancel(self) -> bool:

@@ -183,8 +183,8 @@ class Rerunning:
         most, purse = [sum(self._most(request)) for request in left], self.purse
         enough = ceil((purse.spent_usd + sum(most)) * _CENTS) / _CENTS
         return (
-            f"the next of {len(left)} more requests may cost ${most[0]:.6f}, and ${purse.max_usd - purse.spent_usd:.6f} of "
-            f"--max-usd is left; --max-usd {enough:.2f} would have been enough for all"
+            f"the next of {len(left)} remaining requests may cost up to ${most[0]:.6f}, but only "
+            f"${purse.max_usd - purse.spent_usd:.6f} of --max-usd is left; --max-usd {enough:.2f} would have covered all"
         )
 
     async def _has_room(self, usd: float) -> bool:
@@ -246,15 +246,15 @@ def _check(loaded: LoadedConfig, name: str, rules: Rules) -> None:
     provider = next((one for one in config.providers if one.name == name), None)
     if provider is None:
         known = ", ".join(one.name for one in config.providers)
-        raise CannotRerunError(f"{name!r} is no configured provider: there are {known}", is_mistake=True)
+        raise CannotRerunError(f"{name!r} is not a configured provider; configured: {known}", is_mistake=True)
     if (why := loaded.secrets.unconfigured.get(name)) is not None:
-        raise CannotRerunError(f"{name} cannot be asked: {why.detail}")
+        raise CannotRerunError(f"{name} cannot be used: {why.detail}")
     price = price_of(provider, config.prices)
     is_paid = costs_money(provider, price)
     if is_paid and price.is_free:
-        raise CannotRerunError(f"{name} costs money, and no price of it is configured: no cap could be kept")
+        raise CannotRerunError(f"{name} costs money and has no configured price: no cap can be enforced")
     if is_paid and not (config.routing.allow_paid or rules.may_pay):
-        raise CannotRerunError(f"{name} costs money: say --paid, or set [routing].allow_paid")
+        raise CannotRerunError(f"{name} costs money: use --paid, or set [routing].allow_paid")
 
 
 def _limit(dry: DryRun, name: str) -> None:
@@ -265,6 +265,7 @@ def _limit(dry: DryRun, name: str) -> None:
     bodies = LimitedBodies.of(provider.bodies, name)
     if not bodies.sends_limits():
         raise CannotRerunError(
-            f"{name} costs money, and its drop_fields or rename_fields take out the limit of an answer: no cap could be kept"
+            f"{name} costs money, and its drop_fields or rename_fields remove the limit on the answer's length: "
+            "no cap can be enforced"
         )
     provider.bodies = bodies

@@ -84,7 +84,7 @@ class Asking:
             except InvalidRequest as error:  # the provider's dialect cannot say it
                 return Answered(provider=name, failure=str(error.kind), detail=error.message, is_sent=self.is_sent)
             return self._answered(call)
-        return self._failed(TIMEOUT, f"no whole answer within {self.timeout_s:g} s", was_refused=False)
+        return self._failed(TIMEOUT, f"no complete answer within {self.timeout_s:g} s", was_refused=False)
 
     def _call(self) -> UpstreamCall:
         """Return the request for this provider. Raises InvalidRequest, ProviderFailed where it does not fit its window."""
@@ -126,7 +126,9 @@ class Asking:
         turn = self.turn
         document = parse_whole(await reply.read_body())
         if document is None:
-            raise failed(self.config.name, InbandError(reason=FailureReason.BAD_RESPONSE, message="the body is no JSON object"))
+            raise failed(
+                self.config.name, InbandError(reason=FailureReason.BAD_RESPONSE, message="the body is not a JSON object")
+            )
         options = turn.reply_options(self.config, reply.info)
         return [*turn.dialect_of(self.config).decode_reply(document, options, turn.generation.minting)]
 
@@ -191,10 +193,10 @@ def _called(said: SaidCall, tools: dict[str, Tool]) -> Called:
         return Called(name=said.name, arguments={"input": said.json_text})
     arguments = parse_object(said.json_text.encode("utf-8", "replace") or b"{}")
     if arguments is None:
-        return Called(name=said.name, arguments=None, misfit="the arguments are no JSON object")
+        return Called(name=said.name, arguments=None, misfit="the arguments are not a JSON object")
     tool = tools.get(said.name)
     return Called(
         name=said.name,
         arguments=arguments,
-        misfit="is none of the tools that were offered" if tool is None else misfit(arguments, tool.schema),
+        misfit="is not one of the tools offered" if tool is None else misfit(arguments, tool.schema),
     )

@@ -46,7 +46,9 @@ class LimitedBodies(BodyPlan):
         """Return the body of one request. Raises ProviderFailed for one that would go out without a limit, and as BodyPlan."""
         body = super().encode(call, refused, without_thinking=without_thinking)
         if not _is_limited(orjson.loads(body.content), self.dialect.name, {**self.rename_fields, **refused.renames}):
-            message = "its limit would not be sent (drop_fields, rename_fields, or refused by name): no cap could be kept"
+            message = (
+                "its output limit would not be sent (drop_fields, rename_fields, or refused by name): no cap can be enforced"
+            )
             raise ProviderFailed(provider=self.provider, reason=FailureReason.BUDGET, message=message)
         return body
 

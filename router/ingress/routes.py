@@ -132,7 +132,7 @@ def find_target(method: str, path: str, query: str = "") -> Target:
     if method == "POST" and target is Page.MODELS and path.startswith(_OF_GEMINI) and ":" in path:
         raise NotFound(message=f"no route {path[:200]}")  # a verb that is not served, of embeddings say (wire.md 11)
     if method not in methods:
-        raise MethodNotAllowed(message=f"{method} is not offered on {path[:200]}; use {methods[0]}", allow=methods)
+        raise MethodNotAllowed(message=f"{method} is not supported on {path[:200]}; use {methods[0]}", allow=methods)
     return target
 
 

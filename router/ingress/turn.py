@@ -168,7 +168,7 @@ class Turn:
     def request_for(self, config: ProviderConfig, cut: BudgetVerdict | None) -> NeutralRequest:
         """Return the neutral form for one provider, with what the guards have changed. Raises InvalidRequest."""
         if says_nothing(self.neutral()):
-            raise InvalidRequest(message="holds nothing that this provider could be asked", param=self.dialect.conversation)
+            raise InvalidRequest(message="contains nothing that can be sent to this provider", param=self.dialect.conversation)
         request = self.neutral() if cut is None else apply(self.neutral(), cut)
         if self.dialect_of(config).name is DialectName.GEMINI:
             request = self.generation.memory.signatures.put_back(request)

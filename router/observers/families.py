@@ -145,21 +145,21 @@ def histogram(name: str, about: str, *labels: Label) -> Family:
 
 # requests and attempts
 REQUESTS = counter("requests", "Requests to models, by how they ended.", PROFILE, _REQUEST_OUTCOME)
-REQUEST_SECONDS = histogram("request_seconds", "From a request's arrival to its end, whoever answered.", PROFILE)
+REQUEST_SECONDS = histogram("request_seconds", "Time from a request's arrival to its end, whichever provider answered.", PROFILE)
 REFUSED = counter(
     "requests_refused",
-    "Requests that the front refused at its door, to models and to pages alike.",
+    "Requests to models and to pages that were refused before they were handled.",
     Label("kind", words(ErrorKind)),
 )
-REQUEST_CRASHES = counter("request_crashes", "Requests that ended in a mistake of the router.")
+REQUEST_CRASHES = counter("request_crashes", "Requests that ended in an internal error of the router.")
 DISCONNECTS = counter("client_disconnects", "Clients that left early.", Label("phase", ("before-head", "midstream")))
 ATTEMPTS = counter("attempts", "Attempts at providers, by how they ended.", PROVIDER, _ATTEMPT_OUTCOME)
 ATTEMPT_SECONDS = histogram("attempt_seconds", "How long an attempt took.", PROVIDER, _ATTEMPT_OUTCOME)
-TTFT_SECONDS = histogram("ttft_seconds", "From the begin of a streamed attempt to its first content.", PROVIDER)
+TTFT_SECONDS = histogram("ttft_seconds", "Time from the start of a streamed attempt to its first content.", PROVIDER)
 FAILURES = counter("provider_failures", "Attempts that failed, by reason.", PROVIDER, _REASON)
 FALLBACKS = counter(
     "fallbacks",
-    "Steps from a provider that should have answered to another one; the end of a chain is none.",
+    "Steps from a provider that should have answered to another one; the end of a chain does not count.",
     PROVIDER,
     Label("reason", words(FailureReason, SKIP_WORDS)),
 )
@@ -168,83 +168,93 @@ FALLBACKS = counter(
 PAID_GATE_BLOCKED = counter("chain_paid_gate_blocked", "Requests that found only paid providers, which may not be asked.")
 BUDGET_EXCEEDED = counter("chain_budget_exceeded", "Requests that found every provider over its budget.")
 PRESSURE_BLOCKED = counter("chain_memory_pressure_blocked", "Requests that found every provider out of memory.")
-UNIFORM_AUTH_FAILURE = counter("chain_uniform_auth_failure", "Requests whose key every provider refused alike.")
+UNIFORM_AUTH_FAILURE = counter("chain_uniform_auth_failure", "Requests for which every provider refused its key.")
 AUTO_FALLTHROUGH = counter("auto_router_fallthrough", "Requests that matched no rule of the auto router.")
 SKIPPED = counter("provider_skipped", "Providers left out of a request's chain.", PROVIDER, Label("reason", SKIP_WORDS))
-DEMOTED = counter("provider_demoted_unhealthy", "Requests in which a provider stood behind others for its health.", PROVIDER)
-LAST_RESORT = counter("last_resort", "Requests for which only providers that rest or are excluded were left.", PROFILE)
-KEY_RESTS = counter("provider_key_rests", "Keys of a pool that were put to rest.", PROVIDER)
+DEMOTED = counter(
+    "provider_demoted_unhealthy", "Requests in which a provider was put behind others because of its health.", PROVIDER
+)
+LAST_RESORT = counter("last_resort", "Requests for which only resting or excluded providers were left.", PROFILE)
+KEY_RESTS = counter("provider_key_rests", "Times that a key of a pool was put to rest.", PROVIDER)
 
 # tokens and money
 INPUT_TOKENS = counter(
     "input_tokens",
-    "Input tokens of attempts, of those too that came to nothing and are paid for, as the upstream counts; else estimated if "
-    "there is a price, a limit of tokens or `usage_estimate`. Those of a cache, read or written, are not in it.",
+    "Input tokens of attempts, also of failed ones that are paid for, as counted by the upstream; otherwise estimated if "
+    "there is a price, a limit of tokens or `usage_estimate`. Cache reads and writes are not included.",
     PROVIDER,
 )
 OUTPUT_TOKENS = counter(
     "output_tokens",
-    "Output tokens of attempts, of answers too that broke off or were left, as the upstream counts, else estimated.",
+    "Output tokens of attempts, also of answers that broke off or were left, as counted by the upstream, otherwise estimated.",
     PROVIDER,
 )
-CACHE_READ = counter("cache_read_tokens", "Input tokens that the vendor had kept; not in router_input_tokens_total.", PROVIDER)
+CACHE_READ = counter(
+    "cache_read_tokens", "Input tokens read from the vendor's cache; not in router_input_tokens_total.", PROVIDER
+)
 CACHE_CREATION = counter(
-    "cache_creation_tokens", "Input tokens that the vendor keeps from now on; not in router_input_tokens_total.", PROVIDER
+    "cache_creation_tokens", "Input tokens written to the vendor's cache; not in router_input_tokens_total.", PROVIDER
 )
 CACHE_OBSERVED = counter(
     "cache_observed",
-    "Whole answers by what the prompt cache did for them, where that was asked for or told; those that broke off or were left "
-    "are not in it.",
+    "Whole answers by the effect of the prompt cache, where caching was requested or reported; those that broke off or were left "
+    "do not count.",
     PROVIDER,
     Label("outcome", words(CacheOutcome)),
 )
-COST = counter("cost_usd", "What attempts have cost, USD.", PROVIDER)
-SAVINGS = counter("cost_savings_usd", "What cache reads have saved, USD.", PROVIDER)
+COST = counter("cost_usd", "Cost of attempts, USD.", PROVIDER)
+SAVINGS = counter("cost_savings_usd", "Savings by cache reads, USD.", PROVIDER)
 
 # guards
 CAPABILITY_DEGRADED = counter(
-    "capability_degraded", "What was left out because a provider or client cannot take it.", Label("capability", CAPABILITIES)
+    "capability_degraded",
+    "Features left out because a provider or client does not support them.",
+    Label("capability", CAPABILITIES),
 )
-FILTERS = counter("output_filter_applied", "Answers that a filter has changed.", Label("filter", OUTPUT_FILTERS))
+FILTERS = counter("output_filter_applied", "Answers changed by a filter.", Label("filter", OUTPUT_FILTERS))
 CONTEXT_WARNINGS = counter("context_budget_warnings", "Prompts close to a provider's window.", PROVIDER, PROFILE)
 CONTEXT_TRIMS = counter("context_budget_trims", "Prompts that were shortened to fit.", PROVIDER, PROFILE)
-CONTEXT_RATIO = gauge("context_budget_usage_ratio", "The last such prompt, as a share of the window.", PROVIDER, PROFILE)
-MEMORY_PRESSURE = counter("memory_pressure", "Answers that a provider was out of memory for.", PROVIDER, PROFILE)
+CONTEXT_RATIO = gauge("context_budget_usage_ratio", "Size of the last such prompt, as a share of the window.", PROVIDER, PROFILE)
+MEMORY_PRESSURE = counter("memory_pressure", "Answers that failed because the provider was out of memory.", PROVIDER, PROFILE)
 TOOL_LOOPS = counter("tool_loops", "Agents that repeat one tool call.", PROFILE, Label("action", ("warn", "inject", "break")))
-TOOL_COUNTS = counter("tool_counts_exceeded", "Agents past their number of tool calls.", PROFILE, TOOL_LOOPS.labels[1])
+TOOL_COUNTS = counter("tool_counts_exceeded", "Agents that exceeded their number of tool calls.", PROFILE, TOOL_LOOPS.labels[1])
 DRIFT_DETECTED = counter("drift_detected", "Providers whose answers got worse.", PROVIDER, PROFILE)
-DRIFT_PROMOTED = counter("drift_promoted", "Times that others were put in front for it.", PROVIDER, PROFILE)
-DRIFT_RELOADS = counter("drift_reload", "Cache flushes for it; a flush is the provider's, of no one profile.", PROVIDER)
-DRIFT_RELOADED = counter("drift_reload_success", "Those that succeeded.", PROVIDER)
-STITCHES = counter("partial_stitch_surfaced", "Broken answers whose client was told what had come.")
+DRIFT_PROMOTED = counter("drift_promoted", "Times that other providers were put in front because of drift.", PROVIDER, PROFILE)
+DRIFT_RELOADS = counter("drift_reload", "Cache flushes because of drift, per provider.", PROVIDER)
+DRIFT_RELOADED = counter("drift_reload_success", "Cache flushes because of drift that succeeded.", PROVIDER)
+STITCHES = counter("partial_stitch_surfaced", "Broken answers whose client was told what had arrived.")
 TOOLS_REPAIRED = counter("tool_calls_repaired", "Tool calls that a model wrote as text.", PROVIDER)
-TOOLS_GIVEN_UP = counter("tool_repairs_given_up", "Answers with such a call that could not be read.", PROVIDER)
+TOOLS_GIVEN_UP = counter("tool_repairs_given_up", "Answers with a tool call written as text that could not be read.", PROVIDER)
 TOOL_ARGS_INVALID = counter("tool_args_invalid", "Answers with tool arguments that do not fit the tool.", PROVIDER)
 EMPTY_RESPONSES = counter("empty_responses", "Answers without content.", PROVIDER)
-TRUNCATIONS = counter("stream_truncations", "Streams without their end.", PROVIDER)
-GRAMMAR = counter("grammar_violations", "Answers of ours that break their API's grammar.", Label("dialect", words(DialectName)))
+TRUNCATIONS = counter("stream_truncations", "Streams that ended too early.", PROVIDER)
+GRAMMAR = counter(
+    "grammar_violations", "Answers of the router that break the grammar of their API.", Label("dialect", words(DialectName))
+)
 
 # health
 TRANSITIONS = counter(
     "backend_health_transitions", "Changes of health, by the new state.", PROVIDER, Label("state", words(HealthState))
 )
-PROBES = counter("probes", "Continuous probes and those of operators.", PROVIDER, Label("outcome", words(ProbeVerdict)))
-PROBE_SECONDS = histogram("probe_seconds", "How long they took.", PROVIDER)
-PROBE_DRIFT = counter("probe_drift_detected", "Probes that another model answered than the configured one.", PROVIDER)
-PROBES_SKIPPED = counter("probe_skipped", "Probes that were due and not made.", PROVIDER, Label("reason", PROBE_SKIP_WORDS))
-RECOVERY_PROBES = counter("recovery_probes", "Probes of an exclusion.", PROVIDER, Label("result", words(ProbeVerdict)))
+PROBES = counter("probes", "Continuous probes and operators' probes.", PROVIDER, Label("outcome", words(ProbeVerdict)))
+PROBE_SECONDS = histogram("probe_seconds", "How long these probes took.", PROVIDER)
+PROBE_DRIFT = counter("probe_drift_detected", "Probes answered by a model other than the configured one.", PROVIDER)
+PROBES_SKIPPED = counter("probe_skipped", "Probes that were due but not made.", PROVIDER, Label("reason", PROBE_SKIP_WORDS))
+RECOVERY_PROBES = counter(
+    "recovery_probes", "Recovery probes of excluded providers.", PROVIDER, Label("result", words(ProbeVerdict))
+)
 RESTARTS = counter(
     "restarts", "Restarts, counted for each provider of the group.", PROVIDER, GROUP, Label("result", ("ok", "failed"))
 )
 RESTARTS_SUPPRESSED = counter(
-    "restart_suppressed", "Restarts that were called for and not made.", PROVIDER, Label("reason", words(RefusalReason))
+    "restart_suppressed", "Restarts that were due but not made.", PROVIDER, Label("reason", words(RefusalReason))
 )
 
 # the daemon
-RELOADS = counter("config_reloads", "Readings of the configuration.", Label("result", words(ReloadVerdict)))
+RELOADS = counter("config_reloads", "Reloads of the configuration.", Label("result", words(ReloadVerdict)))
 ADMIN_ACTIONS = counter(
-    "admin_actions", "What operators asked for.", Label("action", words(OperatorAction, ("probe", "reload", "cancel")))
+    "admin_actions", "Actions of operators.", Label("action", words(OperatorAction, ("probe", "reload", "cancel")))
 )
-CANARY_FAILURES = counter("canary_failures", "Own requests of the watchdog that were not answered.")
+CANARY_FAILURES = counter("canary_failures", "The watchdog's own requests that were not answered.")
 
 COUNTED = tuple(value for value in list(globals().values()) if isinstance(value, Family))

@@ -70,10 +70,10 @@ def open_instruments(meter: Meter) -> Instruments:
 
     return Instruments(
         duration=histogram("gen_ai.client.operation.duration", "s", "How long each attempt at a provider took."),
-        first_chunk=histogram("gen_ai.client.operation.time_to_first_chunk", "s", "Until a stream's first content."),
+        first_chunk=histogram("gen_ai.client.operation.time_to_first_chunk", "s", "Time until a stream's first content."),
         tokens=histogram("gen_ai.client.token.usage", "{token}", "Tokens that each attempt used.", _TOKENS),
         served=histogram("gen_ai.server.request.duration", "s", "How long each request of a client took."),
-        served_first=histogram("gen_ai.server.time_to_first_token", "s", "Until the client had the first content."),
+        served_first=histogram("gen_ai.server.time_to_first_token", "s", "Time until the client got the first content."),
     )
 
 

@@ -41,7 +41,7 @@ def claude(facts: RouterFacts) -> Setup:
         Variable(
             name="ANTHROPIC_MODEL",
             value=facts.claude_model,
-            why="Names that it knows; the router asks its own models, by [model_map].",
+            why="Names that the client knows; the router maps them to its own models with [model_map].",
         ),
         Variable(name="ANTHROPIC_DEFAULT_HAIKU_MODEL", value=facts.claude_small_model),
         *_claude_window(facts),
@@ -49,7 +49,7 @@ def claude(facts: RouterFacts) -> Setup:
         Variable(
             name="CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
             value="1",
-            why="Its list of models, the class of each request for the router's rules, whole lists of tools.",
+            why="For a list of models, the class of each request for the router's rules, and whole lists of tools.",
         ),
         Variable(name="CLAUDE_CODE_GATEWAY_HINT_HEADERS", value="1"),
         Variable(name="ENABLE_TOOL_SEARCH", value="false"),
@@ -57,7 +57,7 @@ def claude(facts: RouterFacts) -> Setup:
         Variable(
             name="CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
             value="1",
-            why="Nothing to others than the router: no telemetry, no updates.",
+            why="Connect to the router only: no telemetry, no updates.",
         ),
     )
     env: dict[str, object] = {one.name: one.value for one in variables if not one.is_reference}
@@ -107,7 +107,7 @@ def codex(facts: RouterFacts) -> Setup:
         }
     document = {"model": facts.profile, "model_provider": "router", **window, "model_providers": {"router": provider}}
     notes = (
-        "Codex warns that it does not know the model: that changes nothing. What stands before the table goes before all tables.",
+        "Codex warns that it does not know the model; ignore that. The lines above the table must stand before all tables.",
         *_window_notes(facts),
         *_token_notes(facts),
     )
@@ -180,7 +180,7 @@ def aider(facts: RouterFacts) -> Setup:
             _token("OPENAI_API_KEY", facts),
             Variable(name="AIDER_MODEL", value=f"openai/{facts.profile}"),
             Variable(name="AIDER_WEAK_MODEL", value=f"openai/{facts.small_profile}"),
-            Variable(name="AIDER_SHOW_MODEL_WARNINGS", value="false", why="It does not know these names, which changes nothing."),
+            Variable(name="AIDER_SHOW_MODEL_WARNINGS", value="false", why="It does not know these names; that has no effect."),
             *slow,
         ),
         notes=(*_token_notes(facts), *_shell_notes(facts, "OPENAI_API_KEY")),
@@ -191,7 +191,7 @@ def aider(facts: RouterFacts) -> Setup:
 
 def cline(facts: RouterFacts) -> Setup:
     """Cline."""
-    key = PLACEHOLDER if facts.token_env is None else f"(what {facts.token_env} holds)"
+    key = PLACEHOLDER if facts.token_env is None else f"(the value of {facts.token_env})"
     window = () if facts.window is None else (f"Context Window Size: {facts.window}",)
     output = () if facts.window is None else (f"Max Output Tokens: {output_of(facts.window)}",)
     return Setup(
@@ -219,7 +219,7 @@ def continue_dev(facts: RouterFacts) -> Setup:
             f"      maxTokens: {output_of(facts.window)}",
         )
     )
-    secret = () if facts.token_env is None else (f"{facts.token_env} has to stand in ~/.continue/.env.",)
+    secret = () if facts.token_env is None else (f"{facts.token_env} must be set in ~/.continue/.env.",)
     return Setup(
         lines=(
             "models:",
@@ -232,7 +232,7 @@ def continue_dev(facts: RouterFacts) -> Setup:
             "    capabilities: [tool_use]",
             *window,
         ),
-        notes=("For ~/.continue/config.yaml; an entry of `models:` goes under the one that is there.", *secret),
+        notes=("For ~/.continue/config.yaml; add the entry to an existing `models:` list.", *secret),
     )
 
 
@@ -308,7 +308,9 @@ def _claude_window(facts: RouterFacts) -> tuple[Variable, ...]:
             Variable(name="CLAUDE_CODE_MAX_OUTPUT_TOKENS", value=str(output)),
         ]
     if window - output - CLAUDE_COMPACT_MARGIN < CLAUDE_PROMPT + CLAUDE_ROOM:
-        small = "Its own prompt is longer than what it would compact at, so it would never stop: say /compact or /clear yourself."
+        small = (
+            "Its own prompt is longer than its compaction limit, so it would compact endlessly: use /compact or /clear yourself."
+        )
         variables.append(Variable(name="DISABLE_AUTO_COMPACT", value="1", why=small))
     return tuple(variables)
 
@@ -316,7 +318,7 @@ def _claude_window(facts: RouterFacts) -> tuple[Variable, ...]:
 def _claude_patience(facts: RouterFacts) -> tuple[Variable, ...]:
     if not facts.is_slow:
         return ()
-    why = "A local model may read the prompt for minutes; without these it gives up and asks again from the start."
+    why = "A local model may take minutes to read the prompt; without these the client gives up and starts over."
     return (
         Variable(name="API_TIMEOUT_MS", value=str(PATIENCE_MS), why=why),
         Variable(name="CLAUDE_STREAM_IDLE_TIMEOUT_MS", value=str(PATIENCE_MS)),
@@ -345,14 +347,14 @@ def _second_key_notes(facts: RouterFacts) -> tuple[str, ...]:
     if "ANTHROPIC_API_KEY" not in facts.key_envs:
         return ()
     return (
-        "Where ANTHROPIC_API_KEY is set, too, Claude Code complains of two keys: unset it in its shell, not in the router's.",
+        "If ANTHROPIC_API_KEY is set as well, Claude Code complains about two keys: unset it in its shell, not in the router's.",
     )
 
 
 def _window_notes(facts: RouterFacts) -> tuple[str, ...]:
     if facts.window is None:
-        return ("The window of the provider that is asked first is not known: max_context_tokens in the configuration says it.",)
+        return ("The window of the provider that is asked first is not known: set max_context_tokens in the configuration.",)
     if facts.narrowest is None:
         return ()
     name, window = facts.narrowest
-    return (f"The provider {name} has a smaller window, {window} tokens: what is longer goes past it.",)
+    return (f"The provider {name} has a smaller window, {window} tokens: longer requests skip it.",)

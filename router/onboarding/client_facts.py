@@ -47,7 +47,7 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
     `names_claude`: the client keeps Anthropic's names, and [model_map] may send these to another profile."""
     config = loaded.config
     if url is None and not config.server.port:
-        raise ValueError("the configuration leaves the port to the system: give --url")
+        raise ValueError("the configuration leaves the port to the system: use --url")
     address = _without_api(url) if url is not None else address_of(config.server)
     table = ProfileTable.of(config)
     profile, claude = table.default, _claude_model(loaded, table.default)
@@ -74,7 +74,7 @@ def facts_of(loaded: LoadedConfig, url: str | None = None, *, names_claude: bool
 
 def _without_api(url: str) -> str:
     """Return where a router is, without the `/v1` that some clients add and others want to be told."""
-    wants = "--url wants an address such as http://127.0.0.1:8088"
+    wants = "--url needs an address such as http://127.0.0.1:8088"
     try:
         parts = urlsplit(url.strip())
     except ValueError as error:  # half a bracket

@@ -89,7 +89,7 @@ def unwritten(setup: Setup) -> list[str]:
     """Return a note for each variable that a file cannot hold, because its value is what another variable holds."""
     if setup.file_format is not FileFormat.DOTENV:
         return []
-    return [f"{one.name} is not written: set it to what {one.value} holds." for one in setup.variables if one.is_reference]
+    return [f"{one.name} is not written: set it to the value of {one.value}." for one in setup.variables if one.is_reference]
 
 
 def _merged_json(text: str, setup: Setup) -> str:

@@ -40,7 +40,7 @@ _ORDER = (
 # a value in a complaint: 20 characters or more without a blank, a digit among them
 _QUOTED = re.compile(r"'(?=[^' ]*[0-9])[^' ]{20,}'")
 _UNCLEAN = (NoteKind.DROPPED, NoteKind.CHANGED)
-_TWICE = "is said twice: the last one counts, as it did"
+_TWICE = "is set twice: the last one counts, as it did in CodeRouter"
 
 
 @frozen(kw_only=True)
@@ -96,7 +96,7 @@ def _rules(rules: Yaml) -> Draft:
 
 def _write(draft: Draft, value: object) -> None:
     if not isinstance(value, dict):
-        draft.fault((), "is no mapping of settings, providers and profiles")
+        draft.fault((), "is not a mapping of settings, providers and profiles")
         return
     lists: Mapping[str, Rule] = {
         "providers": _write_providers,
@@ -111,7 +111,7 @@ def _write_providers(draft: Draft, section: Section, key: str, value: Any) -> No
     for index, provider in _mappings(draft, section, key, value):
         path = (*section.at(key), index)
         if is_a_program(provider):
-            draft.note(NoteKind.DROPPED, path, "runs a program per request: there is no such kind here")
+            draft.note(NoteKind.DROPPED, path, "runs a program for each request: there is no such kind here")
         else:
             write_provider(draft, Section(values=provider, path=path, to=(key, count)))
             count += 1

@@ -35,7 +35,7 @@ class NoteKind(StrEnum):
 
     DROPPED = "dropped"  # it asked for something, and nothing here does it
     CHANGED = "changed"  # it stands for something that acts otherwise
-    LOOK = "worth a look"  # it acts as it did, and is worth a look
+    LOOK = "to check"  # it acts as it did, and is worth a look
     RENAMED = "renamed"
     LEFT_OUT = "left out"  # it asked for nothing
 
@@ -174,13 +174,13 @@ def texts_only(draft: Draft, section: Section) -> Iterator[tuple[str, object]]:
         if isinstance(key, str) and is_text(key):
             yield key, value
         else:
-            draft.fault(section.at(str(key).lower()), "this key is no text: put it in quotes")
+            draft.fault(section.at(str(key).lower()), "this key is not a string: put it in quotes")
 
 
 def unknown(key: str, known: tuple[str, ...]) -> str:
     """Return what is said of a key that CodeRouter does not know either."""
     if close := get_close_matches(key, known, n=1, cutoff=0.7):
-        return f"no key of CodeRouter's, did you mean {close[0]}?"
+        return f"not a key of CodeRouter's, did you mean {close[0]}?"
     if any(word in key.lower() for word in _SECRETS):
-        return "no key of CodeRouter's; a secret stands in a variable, which api_key_env names"
-    return "no key of CodeRouter's"
+        return "not a key of CodeRouter's; keep a secret in a variable and name that in api_key_env"
+    return "not a key of CodeRouter's"

@@ -57,7 +57,7 @@ class Job:
             return
         for read in (self.source, self.capabilities):
             if read is not None and self.target.exists() and read.exists() and self.target.samefile(read):
-                raise _refusal(self.target, "is what is read: name another file for the TOML")
+                raise _refusal(self.target, "is the input file: name another file for the TOML")
         if os.path.lexists(self.target) and not self.is_forced:
             raise _refusal(self.target, "already exists: --force replaces it, keeping a backup")
 
@@ -87,14 +87,14 @@ class Job:
                 yield f"{note.place}: {note.kind}: {note.message}"
         if self.is_report:
             for warning in conversion.warnings:
-                yield f"{self.target or _NO_NAME}:{warning.line}: {warning.path}: when it is read: {warning.message}"
+                yield f"{self.target or _NO_NAME}:{warning.line}: {warning.path}: warning on reading it: {warning.message}"
         counts = [(kind, sum(note.kind is kind for note in conversion.notes)) for kind in NoteKind]
         told = ", ".join(f"{count} {kind}" for kind, count in counts if count) or "nothing dropped, nothing changed"
-        warned = f"; its reading warns of {count}" if (count := len(conversion.warnings)) else ""
+        warned = f"; warnings on reading it: {count}" if (count := len(conversion.warnings)) else ""
         hint = " (--report lists them)" if not self.is_report and (conversion.notes or conversion.warnings) else ""
         yield f"converted: {told}{warned}{hint}"
         if self.capabilities is None and (found := _CAPABILITIES.expanduser()).is_file():
-            yield f"{found} is not in it: --capabilities {_CAPABILITIES} puts its rules in"
+            yield f"{found} is not included: --capabilities {_CAPABILITIES} adds its rules"
         if self.target is not None:
             yield f"written: {self.target}; next: nursery-router check --config {self.target}"
 

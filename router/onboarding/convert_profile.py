@@ -13,9 +13,9 @@ from router.onboarding.convert_values import lax
 
 _HALF_OPEN, _PAUSE, _LONGEST = "backend_health_half_open_s", "recovery_probe_initial_s", "recovery_probe_max_s"
 _PAUSE_MAX_S = 300
-_SKIP = 'is "exclude": who is unhealthy is left out, and probed beside the requests instead of by one of them'
+_SKIP = 'is "exclude": an unhealthy provider is left out, and probed beside the requests instead of by one of them'
 _COUNTED = (
-    'max_tool_calls_action = "break" goes with it, as one setting was for both; calls are counted from the user\'s last message'
+    'max_tool_calls_action = "break" is set with it, as one setting covered both; calls are counted from the user\'s last message'
 )
 _WITHOUT = "has no counterpart here"
 _WINDOW = "tool_loop_window is raised to tool_loop_threshold: below it CodeRouter's detector could never fire"
@@ -41,14 +41,14 @@ class Members:
                 draft.put((*section.to, key, len(kept)), name, (*path, index))
                 kept.append(name)
         if not kept:
-            draft.fault(path, "nobody would be left in this profile")
+            draft.fault(path, "no provider would be left in this profile")
 
     def _why_not(self, name: object, kept: Collection[object]) -> str | None:
         if name in kept:
-            return "is in the chain already: nobody is asked twice for one request"
+            return "is already in the chain: no provider is asked twice for one request"
         if not isinstance(name, str) or name in self.known:  # of what is no name the judge says more
             return None
-        return _WITHOUT if name in self.without else "names no provider: CodeRouter passed it over for every request"
+        return _WITHOUT if name in self.without else "names no provider: CodeRouter skipped it for every request"
 
 
 def write_profile(draft: Draft, section: Section, members: Members) -> None:
@@ -80,10 +80,10 @@ def _write_health_action(draft: Draft, section: Section, key: str, value: Any) -
 def _write_half_open(draft: Draft, section: Section, key: str, value: Any) -> None:  # noqa: ANN401 - same
     path = section.at(key)
     if section.values.get("backend_health_action") != "skip":
-        draft.note(NoteKind.LEFT_OUT, path, "means nothing without backend_health_action: skip")
+        draft.note(NoteKind.LEFT_OUT, path, "has no effect without backend_health_action: skip")
         return
     if section.values.get(_PAUSE) is not None:
-        draft.note(NoteKind.DROPPED, path, f"{_PAUSE} says it already")
+        draft.note(NoteKind.DROPPED, path, f"{_PAUSE} is set already")
         return
     pause = lax(value, ProfileConfig, _PAUSE)
     draft.put((*section.to, _PAUSE), pause, path)
@@ -135,10 +135,8 @@ _PROFILE = Keys(
         _HALF_OPEN: _write_half_open,
     },
     gone={
-        "tool_choice_action": Gone(
-            why="a forced call is made of a schema where a provider knows no other way", idle=("off", False)
-        ),
-        "cache_control_action": Gone(why="marks are left out by themselves where a wire cannot carry them", idle=("off", False)),
+        "tool_choice_action": Gone(why="a schema is used to force a call where a provider has no other way", idle=("off", False)),
+        "cache_control_action": Gone(why="marks are left out automatically where an API cannot carry them", idle=("off", False)),
         "goal_mode": Gone(why="there is no stricter preset for goals", idle=(False,)),
     },
 )

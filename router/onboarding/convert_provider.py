@@ -11,15 +11,13 @@ from router.onboarding.convert_draft import Draft, Gone, Keys, NoteKind, Section
 from router.onboarding.convert_restart import write_restart
 from router.onboarding.convert_values import json_value, lax
 
-_SAID_NOTHING = "false was CodeRouter's default and kept nobody away; here it would put the provider behind those that can"
+_SAID_NOTHING = "false was CodeRouter's default and had no effect; here it would put the provider behind those that can"
 _UNUSED = Gone(why="CodeRouter did nothing with it", idle=None)
-_NO_CREDENTIAL = (
-    "the token file of another program is not read here: the provider has enabled = false, until it gets an api_key_env"
-)
-_A_KEY = "looks like a key, and is the place of the name of a variable: no key was sent, and none is"
+_NO_CREDENTIAL = "the token file of another program is not read here: the provider gets enabled = false until you set api_key_env"
+_A_KEY = "looks like a key, but must be the name of a variable: no key was sent, and none is"
 # letters of both cases and digits, as in no name of a variable, and as long as keys are
 _KEY_LIKE = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_]{20,}")
-_ADDRESS = "stays as it is by base_url_exact = true, where else /v1 would be added to it"
+_ADDRESS = "is kept as it is with base_url_exact = true; otherwise /v1 would be added"
 
 
 def write_provider(draft: Draft, section: Section) -> None:

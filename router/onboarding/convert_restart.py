@@ -13,12 +13,12 @@ from router.onboarding.convert_draft import Draft, NoteKind, Section
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _BUILTINS = frozenset({".", "cd", "eval", "exec", "export", "set", "source", "ulimit", "umask", "unset"})
 _SHELL = ("/bin/sh", "-c")
-_IN_A_SHELL = "runs in a shell, as CodeRouter 2.2 ran it: the program and its arguments would do better"
+_IN_A_SHELL = "runs in a shell, as in CodeRouter 2.2: an array of the program and its arguments would be better"
 _MANAGED = (
-    "runs on as the server itself, and CodeRouter ended it at restart_timeout_s: it is [providers.restart] with"
-    ' mode = "managed" now, a server that the router starts when it is asked for, watches, and stops when it stops itself'
+    "stays in the foreground as the server itself, and CodeRouter ended it after restart_timeout_s: it is now [providers.restart]"
+    ' with mode = "managed", a server that the router starts on demand, watches, and stops when the router stops'
 )
-_WITH_ENV = "is [providers.restart]: the variables before the command stand in its env"
+_WITH_ENV = "is [providers.restart]: the variables before the command are in its env"
 
 
 def write_restart(draft: Draft, section: Section, key: str, line: Any) -> None:  # noqa: ANN401 - whatever the file has

@@ -24,10 +24,10 @@ _MATCHERS = (
     "agent_type",
     "compaction",
 )
-_NO_GATE = "false kept nobody away in CodeRouter; here it would put the provider behind those that can"
-_BUILTIN = "has no rule, and CodeRouter ran its built-in ones then: use_builtin = true does, too"
+_NO_GATE = "false had no effect in CodeRouter; here it would put the provider behind those that can"
+_BUILTIN = "has no rules, so CodeRouter used its built-in ones: use_builtin = true does the same"
 _NO_BUILTIN = (
-    "has no rule, and CodeRouter ran its built-in ones then, for the profiles multi and coding; one of them is not there, so"
+    "has no rules, so CodeRouter used its built-in ones, for the profiles multi and coding; one of them is missing, so"
     " every request gets default_rule_profile, where CodeRouter refused some"
 )
 
@@ -48,13 +48,13 @@ def write_auto_router(draft: Draft, section: Section, profiles: Collection[objec
 def write_capability_rules(draft: Draft, value: object) -> None:
     """Write the rules of a model-capabilities.yaml."""
     if not isinstance(value, dict):
-        draft.fault((), "is no mapping with a list of rules")
+        draft.fault((), "is not a mapping with a list of rules")
         return
     for key, rules in texts_only(draft, Section(values=value, path=(), to=())):
         if key == "rules":
             _write_list(draft, rules, (key,), ("capability_rules",))
         elif key != "version":  # says how to read the file, and is always 1
-            draft.note(NoteKind.DROPPED, (key,), "no key of CodeRouter's")
+            draft.note(NoteKind.DROPPED, (key,), "not a key of CodeRouter's")
 
 
 def _write_list(draft: Draft, rules: object, path: tuple[str, ...], to: tuple[str, ...]) -> None:
@@ -80,7 +80,7 @@ def _write_rules(draft: Draft, section: Section, key: str, value: Any) -> None: 
         if not isinstance(rule, dict):
             draft.fault(path, "expected a mapping")
         elif _can_never_hold(rule.get("match")):
-            draft.note(NoteKind.DROPPED, path, "could never hold: a matcher of true or false was only ever asked for true")
+            draft.note(NoteKind.DROPPED, path, "could never match: CodeRouter tested a true/false matcher only for true")
         else:
             to = (*section.to, key, count)
             draft.starts(to, path)
@@ -99,7 +99,7 @@ def _write_match(draft: Draft, section: Section, key: str, value: Any) -> None: 
         return
     said = [name for name, member in value.items() if member is not None]
     if len(said) != 1:  # several would mean here that all of them must hold; CodeRouter refused them
-        draft.fault(path, f"CodeRouter takes exactly one matcher, and these are {len(said)}")
+        draft.fault(path, f"CodeRouter takes exactly one matcher, but here are {len(said)}")
         return
     draft.starts(to, path)
     draft.write(Section(values=_folded(value), path=path, to=to), _MATCH)

@@ -20,7 +20,7 @@ _STRICT_PROFILES: Mapping[str, object] = {
     "stop_statuses": [400, 401, 402, 403, 405, 409, 410, 413, 415, 422, 529],
 }
 _NOWHERE = "CodeRouter wrote nothing without state_dir"
-_BY_MODEL = "as CodeRouter: the model that a client names chooses no profile"
+_BY_MODEL = "as in CodeRouter: the model that a client names does not choose the profile"
 
 
 def write_ways(draft: Draft) -> None:

@@ -52,14 +52,14 @@ def unwritable(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             yield from unwritable(member, (*path, index))
     elif isinstance(value, str):
         if not is_text(value):
-            yield path, "holds half a character"
+            yield path, "holds half of a surrogate pair"
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield path, "is not finite"
     elif value is None:
         yield path, "is null"
     elif not isinstance(value, bool | int):
-        yield path, "is a value that only YAML has (a date, a set, bytes)"
+        yield path, "is a value that only YAML can hold (a date, a set, bytes)"
 
 
 def is_text(value: str) -> bool:

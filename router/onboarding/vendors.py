@@ -50,7 +50,7 @@ VENDORS = (
         model="openai/gpt-oss-120b",
         base_url="https://api.groq.com/openai/v1",
         window=131072,
-        about="Its free plan takes few tokens a minute: the first request of a coding agent may be over it.",
+        about="Its free plan allows few tokens per minute: the first request of a coding agent may exceed it.",
     ),
     Vendor(
         name="nvidia",
@@ -58,7 +58,7 @@ VENDORS = (
         key_env="NVIDIA_API_KEY",
         model="nvidia/nemotron-3-super-120b-a12b",
         base_url="https://integrate.api.nvidia.com/v1",
-        about="Free for trying out, some 40 requests a minute.",
+        about="Free for trials, about 40 requests per minute.",
     ),
     Vendor(
         name="gemini",
@@ -69,7 +69,7 @@ VENDORS = (
         native_kind="gemini",
         native_url="https://generativelanguage.googleapis.com",
         window=1048576,
-        about="Its free plan takes a few requests a minute.",
+        about="Its free plan allows a few requests per minute.",
     ),
     Vendor(
         name="mistral",

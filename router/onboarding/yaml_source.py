@@ -39,13 +39,13 @@ def read_yaml(text: str, source: str) -> Yaml:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
-        raise _refused(source, f"is no YAML: {_without_values(error.problem)}", line) from error
+        raise _refused(source, f"is not YAML: {_without_values(error.problem)}", line) from error
     except yaml.YAMLError as error:
-        raise _refused(source, "is no YAML: a character in it may not stand there") from error
+        raise _refused(source, "is not YAML: it has a character that is not allowed there") from error
     except RecursionError as error:
         raise _refused(source, "is nested too deeply") from error
     except _BAD_VALUE as error:  # a date that is none, a number that is none
-        raise _refused(source, "holds a value that is not what its form says") from error
+        raise _refused(source, "holds a value that does not fit its form") from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -260,7 +260,7 @@ class HttpProvider:
             raise ProviderFailed(
                 provider=self.name,
                 reason=FailureReason.BAD_RESPONSE,
-                message=f"the answer is encoded as {encoding}, which was not asked for",
+                message=f"the answer is encoded as {encoding}, which was not requested",
                 status=answer.status,
             )
         media_type = by_name.get("content-type", "").partition(";")[0].strip().lower()

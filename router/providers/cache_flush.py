@@ -65,7 +65,7 @@ class CacheFlusher:
         found = self.provider_of(provider)
         if found is None:
             await trio.lowlevel.checkpoint()
-            return _unsupported("is not configured any more")
+            return _unsupported("is no longer configured")
         return await flush(found)
 
 

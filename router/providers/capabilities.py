@@ -16,7 +16,7 @@ Origin = Literal["provider", "server", "user-rule", "built-in", "heuristic", "de
 
 DEFAULT_WINDOW = 128_000
 _AGENT_PROFILES = "claude-code"  # how the names of the profiles begin whose models have to last long agent sessions
-_HINT = "long agent sessions go wrong with these models: put others in front, or a rule with claude_code_suitability = ok"
+_HINT = "long agent sessions go wrong with these models: put others first, or add a rule with claude_code_suitability = ok"
 
 
 @frozen(kw_only=True)

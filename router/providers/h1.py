@@ -155,7 +155,7 @@ class Connection:
             try:
                 event = http.next_event()
             except h11.RemoteProtocolError as error:
-                raise UpstreamBroken(f"the answer is no HTTP: {error}") from error
+                raise UpstreamBroken(f"the answer is not HTTP: {error}") from error
             if isinstance(event, h11.Response):
                 return event
             if event is h11.NEED_DATA:
@@ -206,7 +206,7 @@ def _body_of(status: int, headers: RawHeaders) -> Body:
     try:
         return body_of(status, headers)
     except BodyError as error:
-        raise UpstreamBroken(f"the answer is no HTTP: {error}") from error
+        raise UpstreamBroken(f"the answer is not HTTP: {error}") from error
 
 
 def _may_be_kept(response: h11.Response, headers: RawHeaders) -> bool:

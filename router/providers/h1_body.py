@@ -42,7 +42,7 @@ class LengthBody:
     def end(self) -> bytes:
         """Say that the connection has ended; nothing more comes. Raises BodyError where the body has not."""
         if self.left:
-            raise BodyError("the body is shorter than its length says")
+            raise BodyError("the body is shorter than its declared length")
         return b""
 
 
@@ -112,7 +112,7 @@ class ChunkedBody:
             return -1
         if self._needs_end:
             if end != position:
-                raise BodyError("a chunk is longer than its size says")
+                raise BodyError("a chunk is longer than its declared size")
             self._needs_end = False
         elif self._in_trailers:
             self.is_done = end == position
@@ -134,12 +134,12 @@ def body_of(status: int, headers: Sequence[tuple[bytes, bytes]]) -> Body:
     if coding == b"chunked":
         return ChunkedBody()
     if coding:
-        raise BodyError("a transfer coding that was not asked for")
+        raise BodyError("a transfer coding that was not requested")
     length = by_name.get(b"content-length")
     if length is None:
         return EndlessBody()
     if not length.isdigit():
-        raise BodyError("a content length that is no number")
+        raise BodyError("a content length that is not a number")
     return LengthBody(int(length))
 
 

@@ -294,13 +294,13 @@ def _ended_unanswered(error: httpx.TransportError) -> bool:
 
 
 _MEANINGS: tuple[tuple[type[httpx.TransportError], FailureReason, str], ...] = (
-    (httpx.ConnectTimeout, FailureReason.TIMEOUT, "no connection in time"),
-    (httpx.ReadTimeout, FailureReason.TIMEOUT, "the upstream fell silent"),
-    (httpx.TimeoutException, FailureReason.TIMEOUT, "the upstream does not keep up"),
+    (httpx.ConnectTimeout, FailureReason.TIMEOUT, "could not connect in time"),
+    (httpx.ReadTimeout, FailureReason.TIMEOUT, "the upstream stopped sending"),
+    (httpx.TimeoutException, FailureReason.TIMEOUT, "the upstream was too slow"),
     (httpx.ConnectError, FailureReason.CONNECTION, CANNOT_CONNECT),
     (httpx.ReadError, FailureReason.CONNECTION, "the connection broke"),
     (httpx.WriteError, FailureReason.CONNECTION, "the connection broke"),
-    (httpx.RemoteProtocolError, FailureReason.CONNECTION, "the connection ended too soon or not in HTTP"),
+    (httpx.RemoteProtocolError, FailureReason.CONNECTION, "the connection ended too soon or was not HTTP"),
     (httpx.TransportError, FailureReason.CONNECTION, "the request cannot be sent"),
 )
 

@@ -138,5 +138,5 @@ async def _ask(provider: HttpProvider, path: str, *, content: bytes = b"", metho
                 raise bad_response(provider.name, f"{path} answers with more than {MAX_BYTES} bytes")
     document = parse_object(b"".join(chunks))
     if document is None:
-        raise bad_response(provider.name, f"{path} answers with no JSON object")
+        raise bad_response(provider.name, f"{path} does not answer with a JSON object")
     return document

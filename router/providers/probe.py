@@ -66,7 +66,7 @@ class HttpProber:
         began = trio.current_time()
         found = self.provider_of(provider)
         if found is None:
-            failure = ProviderFailed(provider=provider, reason=FailureReason.CANCELLED, message="is not configured any more")
+            failure = ProviderFailed(provider=provider, reason=FailureReason.CANCELLED, message="is no longer configured")
             return _failed(failure, cls, began)
         if cls is ProbeClass.COMPLETE and probe_plan(found.config, self.config()).top is not cls:
             cls = ProbeClass.MODELS  # D16: the one place where money is decided about

@@ -95,7 +95,7 @@ class HttpReply:
         with trio.move_on_at(self._until):
             return await self._answer.read()
         what = "the whole answer" if self._until == self._ends_by else "the first event"
-        raise self._failed(FailureReason.TIMEOUT, f"{what} did not come in time")
+        raise self._failed(FailureReason.TIMEOUT, f"{what} did not arrive in time")
 
     def _failed(self, reason: FailureReason, message: str) -> ProviderFailed:
         return ProviderFailed(provider=self.provider, reason=reason, message=message, status=self.info.status)

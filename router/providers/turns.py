@@ -16,8 +16,8 @@ from router.providers.key_pool import KeyPool, KeyTurn, NoKey
 from router.wire.error_words import is_transient
 
 _WORDS = {
-    FailureReason.BUSY: "its pace leaves no room",
-    FailureReason.RATE_LIMIT: "nothing is left of its limit",
+    FailureReason.BUSY: "its pace allows no request",
+    FailureReason.RATE_LIMIT: "its limit is used up",
 }
 
 

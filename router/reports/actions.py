@@ -31,6 +31,6 @@ def is_good_probe(body: Mapping[str, Any]) -> bool:
 
 def reload_lines(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield what became of a reload, mistakes one per line."""
-    left = " is at work still" if body["result"] == "rejected" else " is at work"
+    left = " is still active" if body["result"] == "rejected" else " is active"
     yield f"{body['result']}: configuration {body['generation']}{left}"
     yield from (printable(str(message)) for message in body.get("messages", ()))

@@ -45,7 +45,7 @@ def _vendor(provider: ProviderConfig) -> str:
 
 def _profiles(loaded: LoadedConfig) -> Table:
     rows = ((one.name, " > ".join(one.providers), _reached_by(loaded, one)) for one in loaded.config.profiles)
-    return plain_table(("profile", "asks, in this order", "reached by"), rows)
+    return plain_table(("profile", "providers, in order", "reached by"), rows)
 
 
 def _reached_by(loaded: LoadedConfig, profile: ProfileConfig) -> str:

@@ -61,7 +61,7 @@ class DaemonClient:
         secrets = None if loaded is None else loaded.secrets
         if url is None:
             if loaded is None or not loaded.config.server.port:
-                raise ValueError("the configuration names no port: give --url")
+                raise ValueError("the configuration names no port: use --url")
             url = address_of(loaded.config.server)
         _check(url)
         return cls(
@@ -90,12 +90,12 @@ class DaemonClient:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DaemonUnreachableError(
-                f"no router answers at {self.url}: {reason} (--config FILE or --url names another)"
+                f"no router answers at {self.url}: {reason} (use --config FILE or --url for another one)"
             ) from error
         except orjson.JSONDecodeError as error:
-            raise DaemonUnreachableError(f"who answers at {self.url} is no router") from error
+            raise DaemonUnreachableError(f"what answers at {self.url} is not a router") from error
         if not isinstance(body, dict):
-            raise DaemonUnreachableError(f"who answers at {self.url} is no router")
+            raise DaemonUnreachableError(f"what answers at {self.url} is not a router")
         return Answer(status=response.status, body=body)
 
     def _headers(self, path: str) -> dict[str, str]:
@@ -117,4 +117,4 @@ def _check(url: str) -> None:
     except ValueError:
         is_url = False
     if not is_url:
-        raise ValueError(f"{url!r} is no base URL such as http://127.0.0.1:8088")
+        raise ValueError(f"{url!r} is not a base URL such as http://127.0.0.1:8088")

@@ -17,16 +17,20 @@ from router.routing.explanation import Explanation, ProviderView, Way
 # what moves a provider behind others, in words; what is 0 moves nobody
 _RANK_WORDS = {
     "context": "does not fit its window",
-    "health": "is not well",
+    "health": "is not healthy",
     "capability": "lacks {lacking}",
     "drift": "its answers have drifted",
     "adaptive": "slow or failing: back by {points}",
-    "sticky": "another one has this session",
+    "sticky": "another provider has this session",
 }
-_WAYS = {Way.RELAYED: "relayed as it is", Way.TRANSLATED: "translated to {kind}", Way.FORCED: "translated to {kind}, by a schema"}
+_WAYS = {
+    Way.RELAYED: "relayed unchanged",
+    Way.TRANSLATED: "translated to {kind}",
+    Way.FORCED: "translated to {kind}, with a schema",
+}
 _ACTS = {
     Act.NOTHING: "goes on",
-    Act.WARN: "goes on, and the log is told",
+    Act.WARN: "goes on, with a log entry",
     Act.INJECT: "goes on with a hint to the model",
     Act.BREAK: "ends",
 }
@@ -79,7 +83,7 @@ def how(view: ProviderView) -> str:
     if view.refused is not None or view.putting is None:
         return "the request would end here"
     if view.budget is not None and view.budget.state == "reject":
-        return "passed over"
+        return "skipped"
     return _WAYS[view.putting.way].format(kind=view.config.kind)
 
 
@@ -98,7 +102,7 @@ def _head(explanation: Explanation) -> Iterator[str]:
         signals = choice.auto.signals.items()
         yield f"auto rules saw: {', '.join(f'{name} {value}' for name, value in signals if value is not None)}"
     if choice.unmatched_model:
-        yield f"model {choice.unmatched_model} is named nowhere: the log will say so"
+        yield f"model {choice.unmatched_model} matches nothing in the configuration; the log will say so"
     yield _session(explanation)
     yield _break(explanation)
     yield from _tools(explanation)
@@ -117,7 +121,7 @@ def _session(explanation: Explanation) -> str:
     if explanation.session is None:
         named = "not named" if agent.session is None else agent.session
         return f"session {named}: no provider and no slot is kept for it; {who}"
-    kept = "stays with who answers" if explanation.profile.sticky else "is not kept by this profile"
+    kept = "stays with the provider that answers" if explanation.profile.sticky else "is not kept by this profile"
     return f"session {explanation.session}: {kept}; {who}"
 
 
@@ -140,8 +144,8 @@ def _made_of_it(explanation: Explanation, action: str) -> str:
         case "continue":
             going_on = _who_goes_on(explanation)
             if not going_on:
-                return "nobody behind the first goes on with it (prefill = true, for such a request), so it ends in an error"
-            return f"{', then '.join(going_on)} may go on with it, {MAX_CONTINUATIONS} at most; else it ends in an error"
+                return "no later provider can continue it (prefill = true, for such a request), so it ends in an error"
+            return f"{', then '.join(going_on)} may continue it, {MAX_CONTINUATIONS} at most; otherwise it ends in an error"
         case _:
             return "it ends in an error"
 
@@ -158,14 +162,14 @@ def _tools(explanation: Explanation) -> Iterator[str]:
     verdict = explanation.verdict
     if not explanation.offered_tools and not explanation.calls:
         return
-    yield f"tools: {explanation.offered_tools} offered, {explanation.calls} calls since the last message of a person"
+    yield f"tools: {explanation.offered_tools} offered, {explanation.calls} calls since the user's last message"
     if (loop := verdict.loop.loop) is not None:
         times = f"{loop.tool_name} {loop.repeat_count} times (limit {loop.threshold})"
         yield f"tool loop: {times}, so the request {_ACTS[verdict.loop.act]}"
     if (excess := verdict.count.excess) is not None:
         yield f"tool calls: {excess.total_count} of {excess.max_allowed} allowed, so the request {_ACTS[verdict.count.act]}"
     if explanation.rejected is not None:
-        yield f"nobody is asked: {explanation.rejected.kind}: {explanation.rejected.message}"
+        yield f"no provider is asked: {explanation.rejected.kind}: {explanation.rejected.message}"
 
 
 def _why(entry: Entry, view: ProviderView) -> str:
@@ -174,7 +178,7 @@ def _why(entry: Entry, view: ProviderView) -> str:
     numbers = dict(zip(RANK_KEYS, entry.rank, strict=True))
     moved = [words for key, words in _RANK_WORDS.items() if numbers[key]]
     told = ", ".join(moved).format(lacking=", ".join(view.fit.lacking), points=numbers["adaptive"])
-    return told or "its place"
+    return told or "its place in the profile"
 
 
 def _model(view: ProviderView) -> str:
@@ -187,9 +191,9 @@ def _not_known(explanation: Explanation) -> str:
     if any(view.costing.caps for view in explanation.views):
         known.append("what is spent")
     if explanation.profile.sticky:
-        known.append("who has this session")
+        known.append("which provider has this session")
     if explanation.profile.adaptive:
-        known.append("who is slow or failing")
+        known.append("which providers are slow or failing")
     if explanation.profile.drift_detection_action != "off":
-        known.append("whose answers have drifted")
+        known.append("which providers' answers have drifted")
     return f"known to the running daemon only ({STATUS}): {', '.join(known)}"

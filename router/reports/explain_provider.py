@@ -18,11 +18,11 @@ from router.wire.anthropic.deferred_tools import Deferral
 Row = tuple[str, str]
 
 _DEFERRALS = {
-    Deferral.PASS: "go as they are: it searches them",
+    Deferral.PASS: "are sent unchanged: the provider searches them",
     Deferral.EXPAND: "are offered at once, without the search tool",
     Deferral.REJECT: "are refused",
 }
-_THINKING = {"strip": "not shown", "pass": "shown as it comes", "convert": "shown as thinking blocks"}
+_THINKING = {"strip": "not shown", "pass": "shown as it arrives", "convert": "shown as thinking blocks"}
 _WINDOW = "max_context_tokens"
 _MAX_NOTES = 6  # of what is left out; the count says how many more
 
@@ -64,7 +64,7 @@ def _vendor(use: VendorUse) -> str:
 def _lacks(view: ProviderView) -> Iterator[str]:
     for name in (*view.fit.lacking, *view.fit.lossy):
         flag: Flag = getattr(view.capabilities, name)
-        yield f"{name} (says {flag.origin})"
+        yield f"{name} (according to {flag.origin})"
 
 
 def _window(view: ProviderView) -> str:
@@ -74,15 +74,15 @@ def _window(view: ProviderView) -> str:
 
 
 def _budget(verdict: BudgetVerdict, action: str) -> str:
-    share = f"{verdict.estimated:,} tokens, {verdict.ratio:.0%} of what a prompt may have"
+    share = f"{verdict.estimated:,} tokens, {verdict.ratio:.0%} of the room for the prompt"
     match verdict.state:
         case "ok":
             return f"{action}: {share}"
         case "warning":
-            return f"{action}: {share}: a warning to the log and the client"
+            return f"{action}: {share}: a warning goes to the log and the client"
         case "trimmed":
-            cut = f"{len(verdict.removed)} of {verdict.messages_before} messages are left out"
-            return f"{action}: {share}: {cut}, {verdict.after:,} tokens stay"
+            cut = f"{len(verdict.removed)} of {verdict.messages_before} messages are removed"
+            return f"{action}: {share}: {cut}, {verdict.after:,} tokens remain"
         case "reject":
             return f"{action}: {share}: not asked, {overflow_error(verdict).message}"
 
@@ -90,9 +90,9 @@ def _budget(verdict: BudgetVerdict, action: str) -> str:
 def _putting(putting: Putting) -> Iterator[Row]:
     yield "sent", f"{putting.sent_bytes:,} bytes"
     if putting.forced:
-        yield "tools", f"its answer is held to a schema: a call of {', '.join(putting.forced)}"
+        yield "tools", f"its answer is forced by a schema: a call of {', '.join(putting.forced)}"
     if putting.deferral is not None:
-        yield "deferred", f"tools that are searched by need {_DEFERRALS[putting.deferral]}"
+        yield "deferred", f"deferred tools {_DEFERRALS[putting.deferral]}"
     if putting.notes:
         more = f", and {len(putting.notes) - _MAX_NOTES} more" if len(putting.notes) > _MAX_NOTES else ""
         yield "left out", "; ".join(map(str, putting.notes[:_MAX_NOTES])) + more
@@ -115,11 +115,11 @@ def _costs(costing: Costing) -> str:
 def _limits(config: ProviderConfig, keys: int) -> Iterator[str]:
     limits = config.limits
     if keys > 1:
-        yield f"{keys} keys, used by turns"
+        yield f"{keys} keys, used in turn"
     for amount, unit in ((limits.requests_per_minute, "requests"), (limits.tokens_per_minute, "tokens")):
         if amount is not None:
             yield f"{amount:,} {unit} per minute{' and key' if keys > 1 else ''}"
     if config.max_concurrency is not None:
         yield f"{config.max_concurrency} at once"
     if config.min_chars_per_s is not None:
-        yield f"left for the next below {config.min_chars_per_s:g} characters per second"
+        yield f"given up for the next provider below {config.min_chars_per_s:g} characters per second"

@@ -25,11 +25,11 @@ def learned_words(provider: Mapping[str, Any]) -> str:
     keys = provider.get("keys", ())
     parts = []
     if (rests_s := provider.get("drift", {}).get("rests_s")) is not None:
-        parts.append(f"its answers have drifted: behind the others for {duration_words(rests_s)} more")
+        parts.append(f"its answers have drifted: behind the others for another {duration_words(rests_s)}")
     if demotions := {name: points for name, points in _demotions(provider).items() if points}:
         parts.append(f"slow or failing: back by {', '.join(f'{points} in {name}' for name, points in demotions.items())}")
     parts += [
-        f"the key with index {key['key']} of {len(keys)} rests {duration_words(key['rests_s'])} more ({key['reason']})"
+        f"the key with index {key['key']} of {len(keys)} rests for another {duration_words(key['rests_s'])} ({key['reason']})"
         for key in _resting(keys)
         if len(keys) > 1 or "cooldown_left_s" not in provider  # else it is the provider's own rest
     ]

@@ -26,7 +26,7 @@ def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
             out.print(Text(printable(_line(one))), soft_wrap=True)
         return
     if not requests:
-        out.print(Text("no request is being answered"))
+        out.print(Text("no live requests"))
         return
     rows = [_cells(one) for one in requests]
     titles, less = list(rows[0]), iter(_LESS)
@@ -43,7 +43,7 @@ def named(body: Mapping[str, Any], word: str) -> tuple[str, ...]:
 
 def cancel_line(body: Mapping[str, Any]) -> str:
     """Return what became of a request."""
-    return f"{body['id']}: {'cancelled' if is_cancelled(body) else 'not cancelled, it ends already'}"
+    return f"{body['id']}: {'cancelled' if is_cancelled(body) else 'not cancelled, it is already ending'}"
 
 
 def is_cancelled(body: Mapping[str, Any]) -> bool:

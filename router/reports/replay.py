@@ -168,7 +168,7 @@ def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Compari
 def few_warnings(figures: Iterable[Figures]) -> tuple[str, ...]:
     """Return a sentence for each name with too few requests to say much."""
     few = (one for one in figures if one.requests < FEW and one.name != NOBODY)
-    return tuple(f"{one.name}: only {one.requests} requests; below {FEW} an interval says little" for one in few)
+    return tuple(f"{one.name}: only {one.requests} requests; below {FEW} an interval means little" for one in few)
 
 
 def _warnings(lines: Sequence[Difference], one: Figures, other: Figures) -> Iterable[str]:
@@ -177,7 +177,7 @@ def _warnings(lines: Sequence[Difference], one: Figures, other: Figures) -> Iter
         for name, side, requests in ((one.name, line.first, one.requests), (other.name, line.second, other.requests)):
             n = 0 if side is None else side.n
             if requests >= FEW > n:
-                yield f"{name}: {line.measure} was measured {n} times only"
+                yield f"{name}: {line.measure} was measured only {n} times"
 
 
 def _of_spreads(measure: str, unit: str, first: Spread | None, second: Spread | None) -> Difference:

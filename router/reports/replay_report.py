@@ -69,7 +69,7 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
             way = "more" if line.difference.value > 0 else "less"
             out.print(Text(f"{line.measure}: {second} has {_by_how_much(line, line.difference.value)} {way} than {first}"))
     if not any(line.is_clear for line in comparison.lines):
-        out.print(Text("no difference is more than chance"))
+        out.print(Text("no difference is statistically significant"))
     sides = ((first, comparison.first), (second, comparison.second))
     out.print(Text("total: " + "; ".join(f"{name} {_spent(one.total_usd)} in {one.requests} requests" for name, one in sides)))
     _print_warnings(comparison.warnings, out)
@@ -228,7 +228,7 @@ def _usd(value: float | None) -> str:
 
 
 def _spent(value: float | None) -> str:
-    return "no price known" if value is None else f"{value:.6f} USD"
+    return "price unknown" if value is None else f"{value:.6f} USD"
 
 
 def _print_warnings(warnings: Iterable[str], out: Console) -> None:

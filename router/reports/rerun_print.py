@@ -64,16 +64,16 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     if agreement.with_calls:
         yield (
             f"tools: of {agreement.with_calls} requests with a call, {agreement.same_tools} with the same tools, "
-            f"{agreement.same_calls} with the same arguments, too"
+            f"{agreement.same_calls} with the same arguments as well"
         )
     if agreement.text is not None:
-        yield f"texts: {agreement.text:.2f} alike at the median of {agreement.n - agreement.with_calls} (1: the same)"
+        yield f"texts: median similarity {agreement.text:.2f} over {agreement.n - agreement.with_calls} (1: the same)"
     for one in agreement.most_different:
         yield f"differs: {one.request_id}, {one.alike:.2f} alike: {one.how}"
     for why, count in comparison.left_out.items():
         yield f"left out: {count} x {why}"
     if comparison.bad_records:
-        yield f"left out: {comparison.bad_records} lines that are no record"
+        yield f"left out: {comparison.bad_records} lines that are not records"
     yield f"spent at most ${comparison.spent_usd:.6f} of ${comparison.max_usd:.2f}"
     if comparison.ended:
         yield f"ended early: {comparison.ended}"

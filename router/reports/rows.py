@@ -196,7 +196,7 @@ def two_names(known: Mapping[Kind, Sequence[str]], kind: Kind | None, names: tup
 def unknown_text(kind: Kind, name: str, known: Sequence[str]) -> str:
     """Return the sentence for a name that no request has."""
     near = get_close_matches(name, known, n=1)
-    hint = f", did you mean {printable(near[0])}?" if near else f"; there are {', '.join(map(printable, known))}" if known else ""
+    hint = f", did you mean {printable(near[0])}?" if near else f"; known: {', '.join(map(printable, known))}" if known else ""
     return f"no request of {kind} {name!r}{hint}"
 
 
@@ -251,7 +251,7 @@ def since_stamp(text: str, now: float) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is neither a time ago (2h, 30m, 7d) nor a date such as 2026-01-31T12:00") from None
+        raise ValueError(f"{text!r} is neither an age (2h, 30m, 7d) nor a date such as 2026-01-31T12:00") from None
     return stamp_of((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 

@@ -162,7 +162,7 @@ def _head(view: View) -> list[Text]:
     else:
         status = view.reading.status
         answers = bool(status.get("default_profile_routable"))
-        told = f"up {duration_words(float(status.get('uptime_s', 0)))}  {status.get('in_flight', 0)} in answer"
+        told = f"up {duration_words(float(status.get('uptime_s', 0)))}  {status.get('in_flight', 0)} in flight"
         waiting = status.get("fairness", {}).get("waiting", 0)
         head = Text.assemble(
             (f"{status.get('status')} {status.get('version')}", "bold"),
@@ -185,7 +185,7 @@ def _foot(view: View) -> Text:
     if view.failures_only:
         foot.append("  FAILURES ONLY", "bold not dim")
     if view.problem:
-        foot.append(f"  asked again every {view.interval_s:g} s", "red not dim")
+        foot.append(f"  refreshed every {view.interval_s:g} s", "red not dim")
     return foot
 
 

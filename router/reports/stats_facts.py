@@ -19,13 +19,13 @@ _SHOWN_FIELDS = ("to_provider", "reason", "status", "verdict", "new_state", "adm
 
 # a line of the panel, and the counters that it sums; a counter that is an object is summed over its names
 GATES: Sequence[tuple[str, tuple[str, ...]]] = (
-    ("went on to another", ("fallbacks_total",)),
+    ("fell back to another", ("fallbacks_total",)),
     ("skipped, costs money", ("provider_skipped_paid",)),
     ("skipped, over budget", ("provider_skipped_budget",)),
     ("skipped, out of memory", ("provider_skipped_memory_pressure",)),
-    ("nobody left: costs money", ("chain_paid_gate_blocked_total",)),
-    ("nobody left: over budget", ("chain_budget_exceeded_total",)),
-    ("nobody left: out of memory", ("chain_memory_pressure_blocked_total",)),
+    ("all skipped: cost money", ("chain_paid_gate_blocked_total",)),
+    ("all skipped: over budget", ("chain_budget_exceeded_total",)),
+    ("all skipped: out of memory", ("chain_memory_pressure_blocked_total",)),
     ("every key refused", ("chain_uniform_auth_failure_total",)),
     ("asked as a last resort", ("last_resort_total",)),
     ("features left out", ("capability_degraded",)),
@@ -33,7 +33,7 @@ GATES: Sequence[tuple[str, tuple[str, ...]]] = (
     ("windows warned or cut", ("context_budget_warnings_total", "context_budget_trims_total")),
     ("drift found", ("drift_detected_total",)),
     ("streams cut short", ("partial_stitch_surfaced_total",)),
-    ("probes that failed", ("probe_failure",)),
+    ("failed probes", ("probe_failure",)),
     ("servers restarted", ("restarts_total",)),
 )
 

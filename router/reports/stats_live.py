@@ -134,5 +134,5 @@ def _good(page: str, answer: Answer) -> Answer:
     if not answer.is_success:
         raise LookFailed(f"{page}: {answer.refusal or f'refused with status {answer.status}'}")
     if not isinstance(answer.body.get("providers"), list):
-        raise LookFailed(f"{page}: who answers is no router")
+        raise LookFailed(f"{page}: what answers is not a router")
     return answer

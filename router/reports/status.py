@@ -100,7 +100,7 @@ def _headline(body: Mapping[str, Any]) -> str:
     return (
         f"{body.get('status')} at {', '.join(body.get('addresses', ())) or 'no address'}, version {body.get('version')}, "
         f"up {duration_words(float(body.get('uptime_s', 0)))}\n"
-        f"configuration {body.get('generation')}, {_counted(body.get('in_flight', 0))} in answer, {_queue(body)}"
+        f"configuration {body.get('generation')}, {_counted(body.get('in_flight', 0))} in flight, {_queue(body)}"
         f"profile {body.get('default_profile')} {answers}"
     )
 
@@ -111,7 +111,7 @@ def _counted(requests: int) -> str:
 
 def _queue(body: Mapping[str, Any]) -> str:
     waiting = body.get("fairness", {}).get("waiting", 0)
-    return f"{waiting} of them wait for a place, " if waiting else ""
+    return f"{waiting} of them waiting, " if waiting else ""
 
 
 def _providers(body: Mapping[str, Any], width: int) -> Table:
@@ -142,7 +142,7 @@ def _server_word(provider: Mapping[str, Any]) -> str:
 _COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "state": state_of,
     "health": lambda one: str(_health(one).get("state", _NOTHING)),
-    "in answer": lambda one: str(one.get("in_flight") or _NOTHING),
+    "in flight": lambda one: str(one.get("in_flight") or _NOTHING),
     "next probe": _probe_word,
     "restarts": lambda one: _budget(one) or _NOTHING,
     "server": _server_word,
@@ -183,7 +183,7 @@ def _parts(body: Mapping[str, Any]) -> Table | Text | None:
     told = [child for child in children if child.get("state") != _RUNNING or child.get("restarts")]
     calm = len(children) - len(told)
     if not children or not told:
-        return Text(f"all {calm} supervised parts run, none was restarted") if children else None
+        return Text(f"all {calm} supervised parts are running, none was restarted") if children else None
     table = _table("supervised", "state", "restarts")
     for child in told:
         state = str(child.get("state", ""))
@@ -222,9 +222,9 @@ def why_words(provider: Mapping[str, Any], now: datetime | None = None) -> str:
         return ""
     parts = [str(provider[key]) for key in ("reason", "detail", "why") if provider.get(key)]
     if "cooldown_left_s" in provider:
-        parts.insert(0, f"rests {duration_words(provider['cooldown_left_s'])} more")
+        parts.insert(0, f"rests for another {duration_words(provider['cooldown_left_s'])}")
     if _health(provider).get("loading") and not parts:
-        parts.append("it loads its model")
+        parts.append("its model is loading")
     if (since := _health(provider).get("since")) and state_of(provider) in _DATED:
         parts.append(f"since {since}" if now is None else f"for {_age_words(since, now)}")
     error, error_at = (_health(provider).get(key) for key in ("last_error", "last_error_at"))
@@ -273,7 +273,7 @@ def budgets_in_use(body: Mapping[str, Any]) -> Iterator[Budget]:
 def _spending(budgets: Sequence[Budget]) -> Table | None:
     if not budgets:
         return None
-    table = _table("budget", "period", "spent USD", "in answer", "cap")
+    table = _table("budget", "period", "spent USD", "reserved", "cap")
     for name, period, standing in budgets:
         spent, held, cap = standing["spent_usd"], standing["reserved_usd"], standing["cap_usd"]
         table.add_row(

@@ -122,7 +122,7 @@ def _enable_prompt_cache(provider: ProviderConfig, rows: Sequence[Row]) -> Itera
     yield Suggestion(
         rule="enable_prompt_cache",
         subject=provider.name,
-        reason=f"{len(prompts)} answers, half of them to more than {typical:.0f} tokens, and no token was read from a cache",
+        reason=f"{len(prompts)} answers, half of them to prompts of over {typical:.0f} tokens, but none was read from a cache",
         figures={"answers": len(prompts), "median_prompt_tokens": typical, "cached_tokens": kept},
         toml=_toml("providers", provider.name, auto_cache=True),
     )
@@ -139,7 +139,7 @@ def _enable_drift_detection(profile: ProfileConfig, rows: Sequence[Row]) -> Iter
     older, newer = middle_of([row.output_tokens or 0.0 for row in answers])
     figures = {"answers": len(answers), "bad_share": bad.value, "median_tokens_older": older, "median_tokens_newer": newer}
     if bad.interval.low > EMPTY_SHARE:
-        reason = f"{bad.hits} of {bad.n} answers were empty or broke off"
+        reason = f"{bad.hits} of {bad.n} answers were empty or broken off"
     elif older and newer / older < COLLAPSED:
         reason = f"answers became shorter: half of the newer ones have at most {newer:.0f} tokens, of the older ones {older:.0f}"
     else:
@@ -162,7 +162,7 @@ def _low_sensitivity_small_window(profile: ProfileConfig, rows: Sequence[Row]) -
     yield Suggestion(
         rule="low_sensitivity_small_window",
         subject=profile.name,
-        reason=f"its busiest provider answers {per_day:.1f} requests a day: a window of {window} looks back over more than a day",
+        reason=f"its busiest provider answers {per_day:.1f} requests per day: a window of {window} spans more than a day",
         figures={"requests": len(rows), "requests_per_day": per_day, "window": window},
         toml=_toml("profiles", profile.name, drift_detection_window_size=SMALL_WINDOW, drift_detection_sensitivity="low"),
     )
@@ -214,7 +214,7 @@ RULES = (
 def _toml(table: str, name: str, *, is_new: bool = False, **values: object) -> str:
     """Return a table of an array with its name and these keys; JSON's strings, numbers and lists are TOML's."""
     lines = [f"{key} = {orjson.dumps(value).decode()}" for key, value in {"name": name, **values}.items()]
-    where = f"# a new one, beside the others of [[{table}]]" if is_new else f"# into the one of [[{table}]] that has this name"
+    where = f"# a new entry of [[{table}]]" if is_new else f"# into the entry of [[{table}]] with this name"
     return "\n".join([where, f"[[{table}]]", *lines, ""])
 
 

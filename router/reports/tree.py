@@ -60,7 +60,7 @@ def print_tree(body: Mapping[str, Any], out: Console) -> None:
         waits = line.waits if len(line.waits) <= waits_width else line.where
         table.add_row(Text(line.task), _state(line), Text(waits, "dim"))
     out.print(table)
-    out.print(Text(f"{len(lines)} tasks, beside trio's own", "dim"))
+    out.print(Text(f"{len(lines)} tasks, besides trio's own", "dim"))
 
 
 def _state(line: TreeLine) -> Text:

@@ -165,7 +165,7 @@ def empty_chain_error(plan: Plan, now: float) -> NoProviderAvailable:
     told = ", ".join(f"{drop.provider}: {drop.detail or drop.reason}" for drop in plan.dropped)
     return NoProviderAvailable(
         kind=kind,
-        message=f"no provider of profile {plan.profile!r} can be asked now ({told or 'the chain is empty'})",
+        message=f"no provider of profile {plan.profile!r} is available now ({told or 'the chain is empty'})",
         profile=plan.profile,
         retry_after_s=retry_after,
         permanent=kind not in (ErrorKind.RATE_LIMITED, ErrorKind.ALL_EXCLUDED),

@@ -18,7 +18,7 @@ _EMPTIED = (
     (
         DropReason.MEMORY_PRESSURE,
         "chain-memory-pressure-blocked",
-        "every provider is out of memory: smaller models, more memory, or a remote provider at the end of the chain",
+        "every provider is out of memory: use smaller models, add memory, or put a remote provider at the end of the chain",
     ),
     (
         DropReason.BUDGET,

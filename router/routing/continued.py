@@ -54,7 +54,7 @@ class Continued:
             case Stopped(reason=reason):
                 text = self.seam.end()
                 if self._says_nothing and reason is StopReason.END and is_unfinished(self.seam.sent + self.seam.held):
-                    self.seam.failed = "the next provider said nothing, where the answer was in the middle of something"
+                    self.seam.failed = "the next provider sent nothing, although the answer was unfinished"
                 return (*self._text(text), event)
         return (event,)
 

@@ -11,9 +11,9 @@ MIN_ECHO = 24
 # How far back the last words that are said again may begin; the cost of looking grows with its square.
 WINDOW = 2048
 
-_SHORT = "an echo of so little text cannot be told from a repetition"
-_REPEATED = "an echo cannot be told from a repetition here"
-_RESTARTED = "the next provider began the answer anew and went another way"
+_SHORT = "an echo of so little text cannot be distinguished from a repetition"
+_REPEATED = "an echo cannot be distinguished from a repetition here"
+_RESTARTED = "the next provider restarted the answer with different text"
 
 
 @define

@@ -85,7 +85,7 @@ class Gate:
             if verdict is Verdict.ERROR:
                 return self.reader.error(frame)
             if self._is_flood(verdict):
-                return _bad(f"{self._malformed} frames in a row that are not of its dialect")
+                return _bad(f"{self._malformed} frames in a row are not in the format of its API")
             if verdict is Verdict.TERMINAL and self.reader.is_last(frame):
                 return self.close()  # some servers keep the connection open behind it
             if (judged := self._judged(frame, verdict, now)) is not GateState.HOLD:

@@ -96,9 +96,9 @@ class Fairness:
         if is_own_limit and session is not None:
             limit = self.rules.session_max_in_flight or 1
             kept = ", the last one not for sub-agents" if limit > 1 else ""
-            message = f"this session has no place free: it may have {limit} requests under way at once{kept}"
+            message = f"this session has no place free: it may have {limit} requests in progress at once{kept}"
             return QueueFull(kind=ErrorKind.RATE_LIMITED, message=message, retry_after_s=self._wait_s(limit))
-        message = f"{self.running} requests are under way and {self.waiting} wait"
+        message = f"{self.running} requests are in progress and {self.waiting} are waiting"
         return QueueFull(kind=ErrorKind.ALL_OVERLOADED, message=message, retry_after_s=self._wait_s(max(self.running, 1)))
 
     def _wait_s(self, places: int) -> float:

@@ -179,7 +179,7 @@ class RawPipeline:
         self._malformed += 1
         if self._malformed > MAX_MALFORMED:
             self.failure = ProviderFailed(
-                provider=self.provider, reason=FailureReason.BAD_RESPONSE, message="the stream is not of its dialect"
+                provider=self.provider, reason=FailureReason.BAD_RESPONSE, message="the stream is not in the format of its API"
             )
 
 

@@ -15,8 +15,8 @@ from attrs import define, field
 from router.routing.echo import Echo
 from router.wire.prefill import BLANKS
 
-_OTHER_BLANKS = "the next provider went on with other white space than was sent"
-_OTHER_START = "the next provider began another answer"
+_OTHER_BLANKS = "the next provider continued with white space other than what was sent"
+_OTHER_START = "the next provider began a different answer"
 
 
 @define(kw_only=True)

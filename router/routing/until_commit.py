@@ -69,12 +69,12 @@ class UntilCommit:
         document = parse_whole(body)
         self.seen.whole(document)
         if document is None:
-            raise failed(self.provider.name, _bad("the body is no JSON object, or one that is nested too deep"))
+            raise failed(self.provider.name, _bad("the body is not a JSON object, or is nested too deeply"))
         verdict = self.dialect.reply_verdict(document)
         if isinstance(verdict, InbandError):
             raise failed(self.provider.name, verdict)
         if verdict is Verdict.MALFORMED:
-            raise failed(self.provider.name, _bad("the body has not the shape of its dialect"))
+            raise failed(self.provider.name, _bad("the body does not have the form of its API"))
         is_empty = verdict is Verdict.NEUTRAL or (verdict is Verdict.THINKING and not self.ask.shows_thinking(self.config))
         if is_empty and not self._tolerates(FailureReason.EMPTY_RESPONSE):
             raise failed(

@@ -63,7 +63,7 @@ class JsonlFile:
             descriptor = self._descriptor = os.open(self.path, _FLAGS, 0o600)
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise OSError("it is no file")
+                raise OSError("it is not a file")
             os.fchmod(descriptor, 0o600)
             self._size = found.st_size
             if self._size and os.pread(descriptor, 1, self._size - 1) != _END:

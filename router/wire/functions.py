@@ -28,7 +28,7 @@ def offered_tools(
         elif tool.function is not None:
             offered.append(evolve(tool.function, path=tool.path))
         elif tool.is_server_tool and server_tools == REFUSE:
-            message = f"{tool.kind} is a server tool, which this provider does not serve"
+            message = f"{tool.kind} is a server tool, which this provider does not support"
             raise InvalidRequest(message=message, param=tool.path)
         else:
             notes.append(_left_out(tool))
@@ -59,4 +59,4 @@ def _left_out(tool: VendorTool) -> Note:
     if tool.is_server_tool:
         word = _VENDORS_WORD.get(DialectName(tool.dialect), "server tool")
         return Note(path=tool.path, reason=f"{tool.kind} is a {word}", kind="server-tool")
-    return Note(path=tool.path, reason=f"{tool.kind} has no form that this provider knows", kind="tool")
+    return Note(path=tool.path, reason=f"{tool.kind} has no form that this provider supports", kind="tool")

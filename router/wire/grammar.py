@@ -44,7 +44,7 @@ class GrammarMonitor(ABC):
     def close(self) -> None:
         """Check that the stream came to an end of its dialect."""
         need(not any(frame.raw.strip() for frame in self._framer.close()), "the last frame has no blank line")
-        need(self.is_over, "the stream stops before its end")
+        need(self.is_over, "the stream ends too early")
 
     def _frame(self, frame: Frame) -> None:
         if not frame.data:
@@ -67,7 +67,7 @@ def need(holds: object, claim: str) -> None:
 def need_object(frame: Frame) -> dict[str, Any]:
     """Return the frame's JSON object, which it must be."""
     found = parse_object(frame.data)
-    need(found is not None, f"a frame that is no JSON object: {frame.data!r}")
+    need(found is not None, f"a frame that is not a JSON object: {frame.data!r}")
     return found or {}
 
 

@@ -43,7 +43,7 @@ def _inner_error(body: Mapping[str, object]) -> object:
         if error := choice.get("error"):
             return error
         if choice.get("finish_reason") == "error":
-            return "the model's answer ended in an error"
+            return "the model's answer ended with an error"
     groq = body.get("x_groq")
     return groq.get("error") if isinstance(groq, Mapping) else None
 

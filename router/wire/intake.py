@@ -65,7 +65,7 @@ def check_content_type(value: str | None) -> None:
     """Let JSON through, and a body without a type. Raises UnsupportedMediaType."""
     media_type = (value or "").partition(";")[0].strip().lower()
     if media_type not in ("", "application/json") and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(message=f"content-type {media_type!r} is not read; send application/json")
+        raise UnsupportedMediaType(message=f"content-type {media_type!r} is not supported; send application/json")
 
 
 def read_json(body: bytes) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class _Parser:
     def _nested(self, read: Callable[[], Any]) -> Any:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self._doubt("nested too deep")
+            raise self._doubt("nested too deeply")
         value = read()
         self.depth -= 1
         return value

@@ -53,7 +53,7 @@ class LineFramer:
             raise ProviderFailed(
                 provider=self._provider,
                 reason=FailureReason.BAD_RESPONSE,
-                message="a line of the stream is larger than the router reads",
+                message="a line of the stream is larger than the router accepts",
             )
         if chunk:
             self._held.append(chunk)

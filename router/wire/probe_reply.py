@@ -45,7 +45,7 @@ def read_whole(dialect: Dialect, provider: str, body: bytes) -> str:
     if isinstance(verdict, InbandError):
         raise failed(provider, verdict)
     if verdict is Verdict.MALFORMED:
-        raise bad_response(provider, "the answer is not of its dialect")
+        raise bad_response(provider, "the answer is not in the format of its API")
     return told_model(reply, provider)
 
 
@@ -58,7 +58,7 @@ def check_model_list(provider: str, body: bytes) -> None:
         raise failed(provider, error)
     told = [document[key] for key in ("data", "models") if key in document]
     if not told or not all(_is_list_of_objects(found) for found in told):
-        raise bad_response(provider, "the answer is no list of models")
+        raise bad_response(provider, "the answer is not a list of models")
 
 
 def told_model(document: Mapping[str, Any], provider: str) -> str:
@@ -68,14 +68,14 @@ def told_model(document: Mapping[str, Any], provider: str) -> str:
     if named is None:
         return ""
     if not isinstance(named, str):
-        raise bad_response(provider, "the answer names a model that is no text")
+        raise bad_response(provider, "the answer names a model that is not a string")
     return named
 
 
 def _object(body: bytes, provider: str) -> dict[str, Any]:
     document = parse_object(body)
     if document is None:
-        raise bad_response(provider, "the answer is no JSON object")
+        raise bad_response(provider, "the answer is not a JSON object")
     return document
 
 

@@ -60,7 +60,7 @@ class _Fit:
         for word in ("anyOf", "oneOf"):
             faults = [self.check(value, one, path, depth + 1) for one in _schemas(schema, word)]
             if faults and all(faults):
-                return faults[0] if len(faults) == 1 else f"{path or 'arguments'}: fits none of {len(faults)} forms"
+                return faults[0] if len(faults) == 1 else f"{path or 'arguments'}: matches none of {len(faults)} forms"
         return ""
 
     def _inside(self, value: object, schema: Mapping[str, object], path: str, depth: int) -> str:
@@ -100,15 +100,15 @@ def _own_fault(value: object, schema: Mapping[str, object], path: str) -> str:
     types = [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []
     known = [_TYPES[word.lower()] for word in types if isinstance(word, str) and word.lower() in _TYPES]
     if known and not any(fits(value) for fits in known) and not (value is None and schema.get("nullable") is True):
-        return f"{where}: is no {' or '.join(map(str, types))}"
+        return f"{where}: is not of type {' or '.join(map(str, types))}"
     if isinstance(words := schema.get("enum"), list) and not any(_same(value, word) for word in words):
-        return f"{where}: is none of the allowed values"
+        return f"{where}: is not one of the allowed values"
     if "const" in schema and not _same(value, schema["const"]):
         return f"{where}: is not the allowed value"
     for word, measure, holds in _BOUNDS:
         limit, has = schema.get(word), measure(value)
         if has is not None and isinstance(limit, int | float) and not holds(has, limit):
-            return f"{where}: is past its {word} of {limit:g}"
+            return f"{where}: violates its {word} of {limit:g}"
     return ""
 
 

@@ -81,7 +81,7 @@ class SseFramer:
             raise ProviderFailed(
                 provider=self._provider,
                 reason=FailureReason.BAD_RESPONSE,
-                message="an event of the stream is larger than the router reads",
+                message="an event of the stream is larger than the router accepts",
             )
         self._held.append(chunk)
         self._has_cr = has_cr

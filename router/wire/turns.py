@@ -99,7 +99,7 @@ def _without_misplaced(role: Role, blocks: list[Block], notes: list[Note]) -> li
     kept: list[Block] = []
     for block in blocks:
         if isinstance(block, _MISPLACED[role]):
-            notes.append(Note(path=block.path, reason=f"not said by {role}", kind="item"))
+            notes.append(Note(path=block.path, reason=f"not allowed in a message of {role}", kind="item"))
         else:
             kept.append(block)
     return kept

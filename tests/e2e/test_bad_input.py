@@ -89,7 +89,7 @@ async def test_two_owners_of_a_port_end_with_78_and_are_named(tmp_path: Path) ->
     code, output = await refused(router_config(free_port(), providers=tables), tmp_path)
 
     assert code == BAD_CONFIG
-    assert f"providers[1].base_url: port {port} belongs to another managed server already" in output
+    assert f"providers[1].base_url: port {port} already belongs to another managed server" in output
     assert "Traceback" not in output
 
 

@@ -77,7 +77,7 @@ def test_stats_prints_one_look_where_there_is_no_terminal(desk: Desk) -> None:
 def test_stats_without_the_clients_token_is_refused_in_the_daemons_words(desk: Desk) -> None:
     result = desk.run("stats", "--once", "--url", desk.running.url, env={})
 
-    assert (result.exit_code, result.stderr) == (1, "this router needs a token\n")
+    assert (result.exit_code, result.stderr) == (1, "this router requires a token\n")
 
 
 def test_an_action_on_one_provider_is_seen_in_status_and_told_in_the_log(desk: Desk) -> None:
@@ -147,7 +147,10 @@ def test_a_request_is_listed_and_cancelled_by_the_beginning_of_its_id(desk: Desk
     assert [(one["id"], one["phase"]) for one in raw["requests"]] == [("build-1", "reading"), ("build-2", "reading")]
     assert (both.exit_code, both.stderr) == (1, "build is a prefix of 2 requests: build-1, build-2\n")
     assert (one.exit_code, one.output, answer.partition(b"\r\n")[0]) == (0, "build-1: cancelled\n", b"HTTP/1.1 403 ")
-    assert (again.exit_code, again.stderr) == (1, "build-1: not cancelled, it ends already\n")  # it waits for what is sent still
+    assert (again.exit_code, again.stderr) == (
+        1,
+        "build-1: not cancelled, it is already ending\n",
+    )  # it waits for what is sent still
     assert (other.exit_code, other.output) == (0, "build-2: cancelled\n")
     assert [(event["request_id"], event["result"]) for event in desk.actions()[-3:]] == [
         ("build-1", "cancelled"),
@@ -180,7 +183,7 @@ def test_without_a_token_no_request_is_shown_or_cancelled(desk: Desk, words: tup
     gone = desk.run(*words, "--url", f"http://127.0.0.1:{free_port()}")
 
     assert (refused.exit_code, gone.exit_code) == (1, 69)
-    assert "needs a token" in refused.stderr
+    assert "requires a token" in refused.stderr
 
 
 def test_the_dashboard_s_address_is_told_where_a_daemon_answers(desk: Desk) -> None:
@@ -205,7 +208,7 @@ def test_nobody_at_the_address_ends_a_command_with_69(desk: Desk) -> None:
     assert (stats.exit_code, stats.stderr) == (69, result.stderr)
     assert (result.exit_code, result.stderr) == (
         69,
-        f"no router answers at {url}: Connection refused (--config FILE or --url names another)\n",
+        f"no router answers at {url}: Connection refused (use --config FILE or --url for another one)\n",
     )
 
 
@@ -231,7 +234,7 @@ def test_a_file_that_is_not_there_names_no_daemon(desk: Desk, tmp_path: Path) ->
     named = CliRunner().invoke(main, ["status", "--config", missing, "--url", desk.running.url])
     unnamed = CliRunner().invoke(main, ["status", "--config", missing])
 
-    assert (named.exit_code, named.stderr) == (1, "this router needs a token\n")  # it was asked, without tokens
+    assert (named.exit_code, named.stderr) == (1, "this router requires a token\n")  # it was asked, without tokens
     assert unnamed.exit_code == 78
 
 

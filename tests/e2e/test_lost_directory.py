@@ -81,5 +81,5 @@ async def test_a_directory_that_another_has_taken_meanwhile_is_left_to_it(tmp_pa
     assert degraded == ["state", "audit", "journal"]
     assert left == ["router.lock"]
     assert told(router.log, "request-complete", outcome="ok")
-    assert {one["then"] for one in told(router.log, "state-degraded")} == {"it stays in memory alone until the next start"}
+    assert {one["then"] for one in told(router.log, "state-degraded")} == {"it stays in memory only until the next start"}
     assert not told(router.log, "state-recovered")

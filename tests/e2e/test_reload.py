@@ -133,8 +133,8 @@ async def test_another_port_or_state_directory_is_refused_with_the_reason(upstre
     assert answer is not None
     assert answer.status_code == 422
     assert answer.json()["messages"] == [
-        "server.port: takes a restart of the router; nothing was changed",
-        "server.state_dir: takes a restart of the router; nothing was changed",
+        "server.port: cannot change while the router runs; nothing was changed",
+        "server.state_dir: cannot change while the router runs; nothing was changed",
     ]
     assert status["config_rejected"] == answer.json()["messages"]
     assert status["generation"] == 1

@@ -134,9 +134,9 @@ async def test_a_daemon_that_is_gone_is_told_over_what_was_seen_also_in_a_pause(
     port, pages = free_port(), Pages()
     async with open_shell(80, 24, directory=tmp_path, env={}) as shell:
         await shell.type(f"nursery-router stats --url http://127.0.0.1:{port} --interval {LOOKS_S}; echo ended $?")
-        await shell.wait_for("no answer yet", "Connection refused", "asked again every 0.3 s")
+        await shell.wait_for("no answer yet", "Connection refused", "refreshed every 0.3 s")
         async with open_upstream(port=port, respond=pages.respond):
-            await shell.wait_for("running v", without="asked again")
+            await shell.wait_for("running v", without="refreshed")
             await shell.press("p")
             await shell.wait_for("PAUSED")
         await shell.wait_for("running v", "Connection refused", "PAUSED")

@@ -58,7 +58,7 @@ UNREACHABLE = {
     "DNS": "cannot connect: the host name is not known",
     "TLS": "cannot connect: certificate refused, self-signed certificate",
     "read": "the connection broke: Connection reset by peer",
-    "protocol": "the connection ended too soon or not in HTTP",
+    "protocol": "the connection ended too soon or was not HTTP",
 }
 OTHER_5XX = (501, *range(505, 508), *range(509, 529), 530, 598, 599)
 MISTAKES = (400, 405, 409, 410, 415, 422, 406, 418, 451)
@@ -75,7 +75,7 @@ UNANSWERED: Mapping[str, tuple[Row, ...]] = {
         row("no status is on no list", forms.broken, R.CONNECTION, profile={"stop_statuses": (400, 500)}),
     ),
     "timeout (any phase)": (
-        row("connect", unreachable("no connection in time", R.TIMEOUT), R.TIMEOUT),
+        row("connect", unreachable("could not connect in time", R.TIMEOUT), R.TIMEOUT),
         row("head", lambda _: Told(head_after_s=6), R.TIMEOUT, keys=SLOW),
         row("first event, or body", forms.late(6), R.TIMEOUT, keys=SLOW),
         row("silence before content", forms.silent(6), R.TIMEOUT, keys=SLOW),

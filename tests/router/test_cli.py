@@ -51,7 +51,7 @@ def test_check_shows_providers_profiles_and_warnings(config: Path) -> None:
         "listens on 127.0.0.1:8088, default profile default, paid providers off",
         "provider kind vendor url model state",
         "a openai_compat - http://127.0.0.1:9/v1 m configured",
-        "profile asks, in this order reached by",
+        "profile providers, in order reached by",
         "default a default, mode fast, model gpt-*",
         f"warning: {config}:10: profile_defaults.context_budget_action: no max_context_tokens for a: 128000 is assumed",
     ]
@@ -159,7 +159,7 @@ def test_nobody_is_asked_with_a_token_by_files_that_others_may_write(
             listener.accept()
     assert result.exit_code == 78
     assert f"{config.with_name(unsafe)}: " in result.stderr
-    assert "can be written by others: chmod go-w it, or say --insecure-permissions" in result.stderr
+    assert "can be written by others: chmod go-w it, or use --insecure-permissions" in result.stderr
 
 
 @pytest.mark.parametrize("words", [("reload",), ("status",), ("hold", "a"), ("cancel", "x"), ("stats", "--once"), ("dashboard",)])
@@ -176,7 +176,7 @@ def test_nobody_is_asked_at_a_default_for_an_address_that_is_said(config: Path, 
     assert result.exit_code == 78
     assert result.stderr.splitlines() == [
         f"{config}:2: server.host: expected a string, found an integer",
-        f"{config}: [server].host cannot be read: give --url",
+        f"{config}: [server].host cannot be read: use --url",
     ]
 
 

@@ -75,7 +75,7 @@ def test_audit_reads_no_other_routers_file_for_a_directory_that_is_said(audited:
     named = run(audited, "audit", "--tail", "1", "--state-dir", str(audited / "state"), more=more)
 
     assert (unnamed.exit_code, unnamed.stdout) == (78, "")
-    assert "[server].state_dir cannot be read: give --state-dir" in unnamed.stderr
+    assert "[server].state_dir cannot be read: use --state-dir" in unnamed.stderr
     assert (named.exit_code, len(named.stdout.splitlines())) == (0, 1)
 
 

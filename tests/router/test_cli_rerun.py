@@ -38,8 +38,8 @@ def run(directory: Path, *words: str) -> Result:
 @pytest.mark.parametrize(
     ("words", "exit_code", "told"),
     [
-        (("--run", "a", "nobody"), 2, "'nobody' is no configured provider: there are a, dear"),
-        (("--run", "a", "dear"), 1, "dear costs money: say --paid"),
+        (("--run", "a", "nobody"), 2, "'nobody' is not a configured provider; configured: a, dear"),
+        (("--run", "a", "dear"), 1, "dear costs money: use --paid"),
         (("--run", "a", "a"), 1, "nothing is recorded at"),
         (("--run", "a", "dear", "--paid"), 1, "nothing is recorded at"),
         (("--run", "a", "a", "--capture", "/nowhere/x.jsonl"), 1, "nothing is recorded at /nowhere/x.jsonl"),
@@ -74,4 +74,4 @@ def test_without_anything_to_ask_it_fails_and_says_what_was_left_out(tmp_path: P
 
     assert result.exit_code == 1
     assert "left out: 1 x too-large" in result.output
-    assert "left out: 1 lines that are no record" in result.output
+    assert "left out: 1 lines that are not records" in result.output

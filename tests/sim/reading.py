@@ -128,4 +128,4 @@ def code_of(error: dict[str, object]) -> str:
         return "too-long"
     if "tool_loop" in told or message.startswith("tool loop"):
         return "tool-loop"
-    return "tool-count" if "tool_count" in told or "tool calls since the last message" in message else ""
+    return "tool-count" if "tool_count" in told or "tool calls since the user's last message" in message else ""

@@ -114,7 +114,7 @@ async def test_a_request_path_that_never_answers_starves_the_watchdog(autojump_c
     fed_at, observer = await run_for(25, listener)
 
     assert fed_at == []
-    assert observer.named("canary-failed") == [{"reason": "no whole answer within 5 s", "watchdog_s": 30.0}] * 2
+    assert observer.named("canary-failed") == [{"reason": "no complete answer within 5 s", "watchdog_s": 30.0}] * 2
     assert listener.open_clients == 0
 
 
@@ -130,11 +130,11 @@ async def test_it_feeds_again_once_answers_come_again(autojump_clock: trio.testi
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (lambda request: said_back(request)[:-1], "the stream stops before its end"),
-        (lambda _request: [], "the stream stops before its end"),
+        (lambda request: said_back(request)[:-1], "the stream ends too early"),
+        (lambda _request: [], "the stream ends too early"),
         (lambda _request: [b"<html>"], "the last frame has no blank line"),
-        (lambda _request: [b"data: nonsense\n\n"], "a frame that is no JSON object: b'nonsense'"),
-        (lambda _request: chat_stream("another"), "the answer is that of another request"),
+        (lambda _request: [b"data: nonsense\n\n"], "a frame that is not a JSON object: b'nonsense'"),
+        (lambda _request: chat_stream("another"), "the answer belongs to another request"),
     ],
 )
 async def test_only_a_whole_answer_to_this_question_counts(answer: Callable[[HttpRequest], Sequence[bytes]], reason: str) -> None:

@@ -140,7 +140,7 @@ async def test_a_server_that_does_not_answer_is_given_up_after_ten_seconds(
 
     assert before == (1, [])
     assert world.server.open_now == 0
-    assert world.told() == [(False, "no end within 10 s")]
+    assert world.told() == [(False, "did not finish within 10 s")]
     nursery.cancel_scope.cancel()
 
 
@@ -190,7 +190,7 @@ async def test_the_end_of_the_daemon_ends_it_and_says_so(nursery: trio.Nursery) 
 
     assert world.server.open_now == 0
     assert world.cell.health.reload_owed is None
-    assert world.told() == [(False, "was cut off before its end")]
+    assert world.told() == [(False, "was interrupted before it ended")]
     nursery.cancel_scope.cancel()
 
 
@@ -205,7 +205,7 @@ async def test_a_flush_that_crashes_is_not_tried_again_by_the_next_supervisor(au
         await provider.run(world.cell, children=world.children())
 
     assert world.server.flushed == ["p"]
-    assert world.told() == [(False, "was cut off before its end")]
+    assert world.told() == [(False, "was interrupted before it ended")]
 
 
 async def test_a_debt_outlives_the_supervisor_that_has_not_seen_it(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

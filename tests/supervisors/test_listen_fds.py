@@ -34,7 +34,7 @@ def test_a_socket_that_does_not_listen_is_refused() -> None:
 
 
 def test_a_datagram_socket_is_refused() -> None:
-    assert "no TCP socket" in complaint(socket.socket(type=socket.SOCK_DGRAM).detach())
+    assert "not a TCP socket" in complaint(socket.socket(type=socket.SOCK_DGRAM).detach())
 
 
 def test_a_local_socket_is_refused(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_local_socket_is_refused(tmp_path: Path) -> None:
     local.bind(str(tmp_path / "s"))
     local.listen()
 
-    assert "no TCP socket" in complaint(local.detach())
+    assert "not a TCP socket" in complaint(local.detach())
 
 
 def test_what_is_no_socket_is_named() -> None:
@@ -52,7 +52,7 @@ def test_what_is_no_socket_is_named() -> None:
     said = complaint(reading)
     os.close(reading)
 
-    assert said == f"descriptor {reading} is no socket (Socket operation on non-socket)"
+    assert said == f"descriptor {reading} is not a socket (Socket operation on non-socket)"
 
 
 def test_a_socket_that_others_reach_needs_a_token() -> None:

@@ -50,7 +50,7 @@ def test_two_processes_on_one_port_are_a_mistake_of_the_second() -> None:
     found = mistakes([a_spec("a"), a_spec("b", ready_url="http://localhost:8089/")])
 
     assert [(one.path, one.message) for one in found] == [
-        ("providers[b].restart.ready_url", "port 8089 belongs to the managed process 'a' already")
+        ("providers[b].restart.ready_url", "port 8089 already belongs to the managed process 'a'")
     ]
 
 

@@ -74,8 +74,8 @@ def test_a_failure_says_what_was_seen_last() -> None:
     loading, silent, wrong = (not_ready_in_time(status, url, 0.5) for status in (503, None, 404))
 
     assert loading.message == "is still loading after 0.5 s: give it a longer ready_timeout_s"
-    assert silent.message == f"does not answer at {url} after 0.5 s: see its own log, or correct ready_url"
-    assert wrong.message == f"answers 404 at {url} after 0.5 s: see its own log, or correct ready_url"
+    assert silent.message == f"does not answer at {url} after 0.5 s: check its own log, or correct ready_url"
+    assert wrong.message == f"answers 404 at {url} after 0.5 s: check its own log, or correct ready_url"
     assert [failure.reason for failure in (loading, silent, wrong)] == [
         FailureReason.LOADING,
         FailureReason.TIMEOUT,

@@ -111,7 +111,7 @@ async def test_the_last_member_that_leaves_ends_the_command_and_who_comes_then_w
         assert world.runner.jobs[0].exit_code == TERM
         told = [fields for _, name, fields in world.log.events if name == "self-healing-restart"]
         assert [fields["success"] for fields in told] == [False, True]
-        assert "given up" in told[0]["error"]
+        assert "abandoned" in told[0]["error"]
 
 
 async def test_what_is_given_up_before_it_began_starts_nothing(autojump_clock: MockClock) -> None:
@@ -232,7 +232,7 @@ async def test_a_server_that_is_not_ready_in_time_is_a_failed_restart(autojump_c
         assert await world.restarts.restart("a") is RestartOutcome.FAILED
 
         told = world.log.last("self-healing-restart")
-        assert told["error"].startswith("nobody answers at http://127.0.0.1:9/ready 30 s after the restart: ")
+        assert told["error"].startswith("no server answers at http://127.0.0.1:9/ready 30 s after the restart: ")
         assert told["exit"] == 0
         assert trio.current_time() == 31
 
@@ -275,7 +275,7 @@ async def test_d18_stopping_ends_a_command_in_the_time_of_its_grace_and_tells_it
 
     assert trio.current_time() == 12
     assert world.runner.jobs[0].exit_code == TERM
-    assert world.log.last("self-healing-restart")["error"] == "the restart was cut off before its end"
+    assert world.log.last("self-healing-restart")["error"] == "the restart was interrupted before it ended"
 
 
 @pytest.mark.parametrize("change", [{"argv": ("other",)}, {"mode": "unit"}, {"cwd": Path("/")}, {"env": (("A", "b"),)}])
@@ -290,7 +290,7 @@ async def test_a_flight_whose_group_does_something_else_now_ends_and_the_members
 
         assert world.outcomes == {"a": RestartOutcome.FAILED}
         assert world.runner.live == {}
-        assert "the configuration names another one" in world.log.last("self-healing-restart")["error"]
+        assert "the configuration names another command" in world.log.last("self-healing-restart")["error"]
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,9 @@ async def test_a_full_disk_is_a_line_that_says_what_and_why_and_what_now_and_no_
     (first, failed), (second, degraded) = (one for one in log.told_so_far if one[0] != "request-log-started")
     error = f"{AUDIT_FILE}: cannot open: {FULL}"
     assert (first, failed["path"], failed["error"]) == ("state-store-failed", AUDIT_FILE, error)
-    assert failed["then"] == "it stays in memory, and is tried again within 10 s"
+    assert failed["then"] == "it stays in memory and is retried within 10 s"
     assert (second, degraded["part"], degraded["error"]) == ("state-degraded", "audit", error)
-    assert degraded["then"] == "it stays in memory alone, and is tried again every 30 s"
+    assert degraded["then"] == "it stays in memory only and is retried every 30 s"
     assert log.tracebacks == 0
     assert keeper.facts["audit"].restarts_total >= AUDIT.intensity
 

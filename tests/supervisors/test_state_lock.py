@@ -236,7 +236,8 @@ async def test_a_directory_that_another_has_is_told_as_an_error_and_nothing_is_l
         assert EVENTS[name].level == logging.ERROR
         assert f"in use by another instance (pid {os.getpid()})" in str(fields["message"])
         assert fields["then"] == (
-            "it stays in memory alone until the next start, even when that one ends: stop that one, then start this one again"
+            "it stays in memory only until the next start, even when the other one ends: "
+            "stop the other one, then restart this one"
         )
         assert [error.operation for error in watched.lost] == ["lock"]
         assert watched.renewed_at == []
@@ -256,7 +257,7 @@ async def test_a_directory_that_cannot_be_made_is_told_once_and_tried_again(
         await trio.sleep(11)
 
         assert watched.seen.names() == ["state-store-failed", "state-lock-renewed"]
-        assert watched.seen.events[0][1]["then"] == "another instance may start there; it is tried again every 2 s"
+        assert watched.seen.events[0][1]["then"] == "another instance may start there; this is retried every 2 s"
         nursery.cancel_scope.cancel()
 
 

@@ -17,7 +17,7 @@ from tests.tools.tmux import ROOT, needs_tmux
 OF_TERMINALS = sorted(path for path in PICTURES.iterdir() if path.suffix in {".svg", ".txt"})
 WHAT_IS_SEEN = {
     "status": ("excluded", "loading", "cooldown", "unconfigured", "Connection refused", "supervised parts"),
-    "tree": ("root", "ingress", "recovery/", "left", "tasks, beside trio's own"),
+    "tree": ("root", "ingress", "recovery/", "left", "tasks, besides trio's own"),
     "stats": ("Providers", "Fallback and gates", "Cost", "Requests per second", "Recent", "excluded", "provider-ok"),
 }
 

@@ -61,8 +61,8 @@ export function showDaemon({ daemon }) {
 function showAttention(daemon) {
   const child = (one) => `${one.name}: ${one.state}, ${one.restarts} restarts${one.last_error ? `: ${one.last_error}` : ""}`;
   const items = [
-    ...(daemon.is_routable ? [] : [["error", `Nobody can answer for the default profile, ${daemon.default_profile}.`]]),
-    ...(daemon.is_last_resort ? [["warning", "Only the last resort answers for the default profile: everybody is out, and asked all the same."]] : []),
+    ...(daemon.is_routable ? [] : [["error", `No provider can answer for the default profile, ${daemon.default_profile}.`]]),
+    ...(daemon.is_last_resort ? [["warning", "All providers of the default profile are out; requests go to them as a last resort."]] : []),
     ...daemon.degraded.filter((part) => !daemon.is_last_resort || part !== `profile/${daemon.default_profile}`).map((part) => ["error", `Degraded: ${part}`]),
     ...daemon.rejected.map((text) => ["error", `New configuration refused: ${text}`]),
     ...daemon.supervisors.map((one) => ["warning", `Supervisor ${child(one)}`]),
@@ -125,7 +125,7 @@ export function showFigures({ traffic, spend, live }, window) {
     ["In flight", count(live?.count ?? 0)],
     ["TTFT, median", millis(all.ttft_p50_ms)],
     ["Latency, median", millis(all.latency_p50_ms)],
-    ["Tokens out a minute", count(Math.round(all.output_tokens / minutes))],
+    ["Tokens out per minute", count(Math.round(all.output_tokens / minutes))],
     ["Cache hit rate", percent(all.cache_hit_rate)],
     ["Cost today", spend?.today ? usd(spend.today.spent_usd) : "–"],
   ]);
@@ -188,7 +188,7 @@ function short(key) {
 
 export function showLive({ live }, onCancel) {
   const shown = live.requests.length;
-  say(byId("live-count"), shown < live.count ? `${live.count}, of which the oldest ${shown} are shown` : String(live.count));
+  say(byId("live-count"), shown < live.count ? `${live.count}, the oldest ${shown} shown` : String(live.count));
   byId("live-none").hidden = live.count > 0;
   keep(byId("live-rows"), live.requests, (one) => one.number, () => {
     const tr = row(LIVE, NUMBERS);
@@ -227,7 +227,7 @@ export function showTree({ tree }) {
     li.style.setProperty("--depth", one.depth);
     say(name, one.name);
     const waits = one.waits && `waits in ${one.waits}`;
-    say(does, one.state === "cancelled" ? ["told to end", waits].filter(Boolean).join(", ") : waits || one.state);
+    say(does, one.state === "cancelled" ? ["being cancelled", waits].filter(Boolean).join(", ") : waits || one.state);
     counts(until, "until", one.until);
     if (one.until === null) say(until, "");
   });

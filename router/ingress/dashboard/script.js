@@ -42,7 +42,7 @@ function connect() {
   });
   source.addEventListener("news", (event) => take(JSON.parse(event.data)));
   source.addEventListener("beat", (event) => hear(JSON.parse(event.data)));
-  source.addEventListener("bye", () => again("the router stops"));
+  source.addEventListener("bye", () => again("the router is stopping"));
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) again("refused");
     else showConnection();
@@ -116,7 +116,7 @@ function showConnection() {
   stale.hidden = isLive || isFirst;
   if (!stale.hidden) {
     const since = Number.isFinite(silent) ? ` for ${seconds(silent)}` : "";
-    say(stale, `No news from the router${since}: what is shown is old. It is asked again by itself.`);
+    say(stale, `No data from the router${since}: what is shown is old. Reconnecting automatically.`);
   }
   byId("board").classList.toggle("old", !stale.hidden);
 }
@@ -163,7 +163,7 @@ function drawCharts() {
 function drawEvents() {
   const only = byId("events-warnings").checked;
   showEvents(only ? events.filter((one) => one.level !== "info") : events, timeOf);
-  say(byId("events-lost"), lost ? `${lost} came too fast to be shown` : "");
+  say(byId("events-lost"), lost ? `${lost} arrived too fast to be shown` : "");
 }
 
 let format = null;
@@ -211,7 +211,7 @@ async function askToCancel(id) {
     const headers = { "content-type": "application/json" };
     const answer = await fetch(`/admin/requests/${encodeURIComponent(id)}/cancel`, { method: "POST", headers, body: "{}" });
     const body = await answer.json();
-    if (answer.ok) return body.result === "cancelled" ? `Request ${id} is cancelled.` : `Request ${id} ends by itself already.`;
+    if (answer.ok) return body.result === "cancelled" ? `Request ${id} was cancelled.` : `Request ${id} is already ending.`;
     const more = answer.status === 401 ? " Log in with the admin token at /dashboard/login." : "";
     return `${body.error?.message ?? body.error ?? `The router refused: ${answer.status}`}.${more}`;
   } catch {

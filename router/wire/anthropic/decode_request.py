@@ -126,7 +126,7 @@ class _Decoder:
         if kind in _THINKING_MODES:
             return ThinkingMode(kind)
         if kind is not None:
-            self.notes.append(Note(path="thinking", reason=f"{kind} is not known", kind="thinking"))
+            self.notes.append(Note(path="thinking", reason=f"{kind} is unknown", kind="thinking"))
         return None
 
     def _effort(self) -> str | None:
@@ -142,7 +142,7 @@ class _Decoder:
             return None
         if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), dict):
             return OutputSchema(schema=wanted["schema"], strict=True)  # the vendor always holds the answer to it
-        self.notes.append(Note(path="output_config.format", reason=f"{wanted.get('type')} is not known"))
+        self.notes.append(Note(path="output_config.format", reason=f"{wanted.get('type')} is unknown"))
         return None
 
     def _user(self) -> str | None:

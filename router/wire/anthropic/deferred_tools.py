@@ -63,7 +63,7 @@ def refuse_deferred(document: Mapping[str, object]) -> None:
     for index, tool in _deferred(document):
         name = tool.get("name") or tool.get("type")
         raise InvalidRequest(
-            message=f"tool {str(name)[:200]!r}: tools that are searched by need are not taken here; offer them at once",
+            message=f"tool {str(name)[:200]!r}: deferred tools are not supported here; offer all tools at once",
             param=f"tools[{index}]",
         )
 

@@ -93,7 +93,7 @@ class _Encoder:
             return
         ask_for_begun(turns)
         path = self.request.messages[-1].path
-        self.notes.append(Note(path=path, reason="begun answer turned into an instruction", kind="item"))
+        self.notes.append(Note(path=path, reason="prefilled answer turned into an instruction", kind="item"))
 
     def _max_tokens(self) -> int:
         wanted, target = self.request.max_tokens, self.target

@@ -57,22 +57,22 @@ def settle_thinking(body: dict[str, Any], turns: Sequence[Turn], choice: ToolCho
         return
     if body.get("temperature", 1) != 1:
         del body["temperature"]
-        notes.append(Note(path="temperature", reason="not beside thinking"))
+        notes.append(Note(path="temperature", reason="not allowed with thinking"))
     if body.get("top_p", 1) < _MIN_TOP_P:
         del body["top_p"]
-        notes.append(Note(path="top_p", reason="not beside thinking"))
+        notes.append(Note(path="top_p", reason="not allowed with thinking"))
 
 
 def _hindrance(budget: int, turns: Sequence[Turn], choice: ToolChoice | None) -> str | None:
     if budget < _MIN_BUDGET:
         return "max_tokens leaves no room"
     if choice is not None and choice.mode in _FORCED:
-        return "not beside a forced tool choice"
+        return "not allowed with a forced tool choice"
     if turns and turns[-1].role is Role.ASSISTANT:
-        return "not before a begun answer"
+        return "not allowed with a prefilled answer"
     loop = turns[-2].blocks if len(turns) > 1 and turns[-1].results else []
     if loop and not isinstance(loop[0], Thinking):
-        return "the open tool calls came without"
+        return "the open tool calls have none"
     return None
 
 

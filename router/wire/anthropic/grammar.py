@@ -69,7 +69,7 @@ class MessagesMonitor(GrammarMonitor):
         need(self._open is None, "a block starts inside another")
         need(
             event.get("index") == self._blocks,
-            f"another index than the next: block {event.get('index')} where {self._blocks} is due",
+            f"not the next index: block {event.get('index')} where {self._blocks} is due",
         )
         self._blocks += 1
         self._open = event.get("content_block") or {}
@@ -84,7 +84,7 @@ class MessagesMonitor(GrammarMonitor):
         kind = delta.get("type")
         need(
             kind in _DELTAS.get(block.get("type", ""), {kind}),
-            f"a delta of another type than its block: {kind} in {block.get('type')}",
+            f"a delta of a type other than its block's: {kind} in {block.get('type')}",
         )
         if kind in _TEXT_KEYS:
             need(isinstance(delta.get(_TEXT_KEYS[kind]), str), f"a delta without its text: {delta!r}")
@@ -107,7 +107,7 @@ class MessagesMonitor(GrammarMonitor):
         need(isinstance((event.get("usage") or {}).get("output_tokens"), int), "message_delta without usage")
         if reason == "tool_use":  # a client runs the calls now; a cut one is only natural with other reasons
             need(self._whole_calls, "stop reason tool_use without a whole call")
-            need(not self._broken_calls, "stop reason tool_use with a call whose input is no JSON object")
+            need(not self._broken_calls, "stop reason tool_use with a call whose input is not a JSON object")
         self._has_stopped = True
 
     def _partial(self, event: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _switch_off(body: Splicer, notes: list[Note]) -> None:
     body.remove("thinking")
-    notes.append(Note(path="thinking", reason="the open tool calls came without", kind="thinking"))
+    notes.append(Note(path="thinking", reason="the open tool calls have none", kind="thinking"))
     management = body.get("context_management")
     edits = management.get("edits") if isinstance(management, dict) else None
     if not isinstance(edits, list):

@@ -72,7 +72,7 @@ class ContentDecoder:
             if isinstance(block, Text):
                 texts.append(block.text)
             elif block is not None:
-                self.notes.append(Note(path=path, reason="not a text", kind="item"))
+                self.notes.append(Note(path=path, reason="not text", kind="item"))
         return tuple(texts)
 
     def _message(self, content: dict[str, Any], path: str) -> Message:

@@ -28,9 +28,9 @@ def decode_request(body: dict[str, Any]) -> NeutralRequest:
     body = checked(body)
     config = body.get(CONFIG) or {}
     if (as_integer(config.get("candidateCount")) or 1) > 1:
-        raise InvalidRequest(message="only one answer can be asked for", param=f"{CONFIG}.candidateCount")
+        raise InvalidRequest(message="only one answer can be requested", param=f"{CONFIG}.candidateCount")
     if body.get("cachedContent"):
-        raise InvalidRequest(message="is stored with its vendor and cannot be read here", param="cachedContent")
+        raise InvalidRequest(message="is stored at its vendor and cannot be read here", param="cachedContent")
     notes: list[Note] = []
     read = ConfigDecoder(config, notes)
     contents = ContentDecoder(notes)

@@ -98,7 +98,7 @@ class _Encoder:
             return
         ask_for_begun(turns)
         path = self.request.messages[-1].path
-        self.notes.append(Note(path=path, reason="begun answer turned into an instruction", kind="item"))
+        self.notes.append(Note(path=path, reason="prefilled answer turned into an instruction", kind="item"))
 
     def _tools(self, tools: Sequence[Tool | VendorTool], names: Mapping[str, str]) -> list[dict[str, Any]]:
         functions = [self._function(tool, names) for tool in tools if isinstance(tool, Tool)]

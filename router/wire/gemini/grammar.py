@@ -54,7 +54,7 @@ class GeminiMonitor(GrammarMonitor):
             _need_error(chunk["error"])
             self.is_over = True
             return
-        need(not self._is_faulty, f"an answer goes on behind its end: {chunk!r}")
+        need(not self._is_faulty, f"an answer goes on after its end: {chunk!r}")
         if "candidates" not in chunk:  # a sign of life, or usage by itself
             need(isinstance(chunk.get("usageMetadata"), dict), f"a chunk without candidates and without usage: {chunk!r}")
             return
@@ -75,7 +75,7 @@ class GeminiMonitor(GrammarMonitor):
         for part in parts:
             _need_part(part)
         if (finish := candidate.get("finishReason")) is not None:
-            need(isinstance(finish, str) and finish, f"a finish reason that is no word: {finish!r}")
+            need(isinstance(finish, str) and finish, f"a finish reason that is not a word: {finish!r}")
             need(isinstance(chunk.get("usageMetadata"), dict), "the last chunk has no usage")
             self._is_faulty = finish == _FAULTY
             self.is_over = not self._is_faulty
@@ -114,8 +114,8 @@ class _Array:
         if found is None:
             return len(text)
         mark, at = found[0], found.end()
-        need(not self.is_closed, f"text behind the array: {mark!r}")
-        need(mark in self._due, f"an array with another mark than {self._due}: {mark!r}")
+        need(not self.is_closed, f"text after the array: {mark!r}")
+        need(mark in self._due, f"an array with a mark other than {self._due}: {mark!r}")
         if mark == "{":
             self._held.append("")
             return at - 1
@@ -125,14 +125,14 @@ class _Array:
 
 
 def _need_part(part: Any) -> None:
-    need(isinstance(part, dict), f"a part that is no object: {part!r}")
+    need(isinstance(part, dict), f"a part that is not an object: {part!r}")
     if (call := part.get("functionCall")) is not None:
         need(isinstance(call, dict) and call.get("name") and isinstance(call.get("name"), str), f"a call without name: {call!r}")
-        need(isinstance(call.get("args", {}), dict), f"a call whose arguments are no object: {call!r}")
+        need(isinstance(call.get("args", {}), dict), f"a call whose arguments are not an object: {call!r}")
         return
     known = ("text", "inlineData", "fileData", "executableCode", "codeExecutionResult")
-    need(any(key in part for key in known), f"a part that says nothing: {part!r}")
-    need(isinstance(part.get("text", ""), str), f"a text that is none: {part!r}")
+    need(any(key in part for key in known), f"an empty part: {part!r}")
+    need(isinstance(part.get("text", ""), str), f"a text that is not a string: {part!r}")
 
 
 def _need_error(error: Any) -> None:

@@ -24,14 +24,14 @@ class OllamaMonitor(GrammarMonitor):
         self._model: str | None = None
 
     def _frame(self, frame: Frame) -> None:
-        need(frame.data.strip(), "a blank line, which a reader takes for JSON")
+        need(frame.data.strip(), "a blank line, which a reader would parse as JSON")
         super()._frame(frame)
 
     def event(self, frame: Frame) -> None:
         """Check one line."""
         line = need_object(frame)
         if "error" in line:
-            need(isinstance(line["error"], str) and line["error"], f"an error that is no text: {line!r}")
+            need(isinstance(line["error"], str) and line["error"], f"an error that is not a string: {line!r}")
             self.is_over = True
             return
         self._head(line)
@@ -54,26 +54,29 @@ class OllamaMonitor(GrammarMonitor):
 
 def _check_message(message: object) -> None:
     if not isinstance(message, dict):
-        need(holds=False, claim=f"a message that is no object: {message!r}")
+        need(holds=False, claim=f"a message that is not an object: {message!r}")
         return
     need(message.get("role") == "assistant", f"a message of another role: {message!r}")
     need(isinstance(message.get("content"), str), f"a message without content: {message!r}")
-    need(isinstance(message.get("thinking", ""), str), f"reasoning that is no text: {message!r}")
+    need(isinstance(message.get("thinking", ""), str), f"reasoning that is not a string: {message!r}")
     calls = message.get("tool_calls")
-    need(calls is None or isinstance(calls, list), f"calls that are no list: {message!r}")
+    need(calls is None or isinstance(calls, list), f"calls that are not a list: {message!r}")
     for call in calls or ():
         function = call.get("function") if isinstance(call, dict) else None
         need(isinstance(function, dict), f"a call without a function: {call!r}")
         called = function or {}
         need(isinstance(called.get("name"), str) and called["name"], f"a call without its name: {call!r}")
-        need(isinstance(called.get("arguments"), dict), f"a call whose arguments are no object: {call!r}")
+        need(isinstance(called.get("arguments"), dict), f"a call whose arguments are not an object: {call!r}")
 
 
 def _check_end(line: dict[str, Any]) -> None:
-    need(isinstance(line.get("done_reason", ""), str), f"a reason that is no text: {line!r}")
+    need(isinstance(line.get("done_reason", ""), str), f"a reason that is not a string: {line!r}")
     for key in _COUNTS:
         count = line.get(key, 0)
-        need(isinstance(count, int) and not isinstance(count, bool) and count >= 0, f"a count that is none: {key} = {count!r}")
+        need(
+            isinstance(count, int) and not isinstance(count, bool) and count >= 0,
+            f"a count that is not a number: {key} = {count!r}",
+        )
 
 
 def _is_time(stamp: object) -> bool:

@@ -33,7 +33,7 @@ def decode_request(body: dict[str, Any]) -> NeutralRequest:
     """Return the neutral request. Raises InvalidRequest with the path of the first mistake; the body is not changed."""
     check_request(body)
     if (as_integer(body.get("n")) or 1) > 1:
-        raise InvalidRequest(message="only one answer can be asked for", param="n")
+        raise InvalidRequest(message="only one answer can be requested", param="n")
     return _Decoder(body=body).decode()
 
 

@@ -61,7 +61,7 @@ class ChatDecoder:
         self._bad_run += 1
         self.counts["bad_frames"] += 1
         if self._bad_run > MAX_BAD_FRAMES:
-            raise bad_response(self._options.provider, "the stream is not of its dialect")
+            raise bad_response(self._options.provider, "the stream is not in the format of its API")
         return ()
 
     def take(self, chunk: Mapping[str, Any]) -> Sequence[NeutralEvent]:

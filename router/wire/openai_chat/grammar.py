@@ -34,7 +34,7 @@ class ChatMonitor(GrammarMonitor):
         self._chunk(chunk)
 
     def _chunk(self, chunk: dict[str, Any]) -> None:
-        need(chunk.get("object") == "chat.completion.chunk", f"a chunk of another object: {chunk!r}")
+        need(chunk.get("object") == "chat.completion.chunk", f"a chunk of a different object type: {chunk!r}")
         need(isinstance(chunk.get("id"), str) and chunk["id"], "a chunk without id")
         need(isinstance(chunk.get("created"), int) and isinstance(chunk.get("model"), str), "a chunk without facts")
         identity = (chunk["id"], chunk["model"])  # not `created`: llama.cpp stamps each chunk anew, and clients read over it
@@ -62,7 +62,7 @@ class _Choice:
         self._calls: list[str] = []  # the joined arguments of each
 
     def take(self, choice: dict[str, Any]) -> None:
-        need(not self.is_finished, f"a chunk behind the finish reason: {choice!r}")
+        need(not self.is_finished, f"a chunk after the finish reason: {choice!r}")
         delta = choice.get("delta")
         need(isinstance(delta, dict), f"a choice without delta: {choice!r}")
         delta = delta or {}
@@ -79,7 +79,7 @@ class _Choice:
         if index == len(self._calls):
             need(call.get("id") and call.get("type") and function.get("name"), f"a call without its names: {call!r}")
             self._calls.append("")
-        need(index == len(self._calls) - 1, f"another call than the open one: call {index} where {len(self._calls) - 1} is open")
+        need(index == len(self._calls) - 1, f"not the open call: call {index} where {len(self._calls) - 1} is open")
         need(isinstance(function.get("arguments"), str), f"a call without arguments: {call!r}")
         self._calls[-1] += function["arguments"]
 
@@ -87,4 +87,4 @@ class _Choice:
         self.is_finished = True
         if reason == "tool_calls":
             need(self._calls, "finish reason tool_calls without a call")
-            need(all(map(is_object, self._calls)), f"a call whose arguments are no JSON object: {self._calls!r}")
+            need(all(map(is_object, self._calls)), f"a call whose arguments are not a JSON object: {self._calls!r}")

@@ -28,13 +28,13 @@ _CHOICES = ("auto", "none", "required")
 _NAMED_CHOICES = ("function", "custom")
 _NAMED_TOOLS = ("function", "custom", "namespace")
 _STRING_OR_PARTS = "must be a string or a list of parts"
-_NOT_STORED = "nothing is stored here: send the whole conversation in `input`"
+_NOT_STORED = "answers are not stored here: send the whole conversation in `input`"
 
 # what would change the meaning of the request if it were left out, and why it cannot be taken
 _REFUSED = {
     "conversation": _NOT_STORED,
-    "background": "an answer is given while the client waits, or not at all",
-    "prompt": "prompts that are stored with a vendor are not known here",
+    "background": "background answers are not supported: the client has to wait for its answer",
+    "prompt": "prompts stored at a vendor are not available here",
 }
 
 # what an item must have to be read; kinds that are not listed are kept as they are

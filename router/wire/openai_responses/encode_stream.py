@@ -57,7 +57,7 @@ from router.wire.sse import encode_event
 _ENCRYPTED = "reasoning.encrypted_content"
 _FORM_OF_KIND = {ToolKind.CUSTOM: Form.CUSTOM, ToolKind.LOCAL_SHELL: Form.LOCAL_SHELL}
 _REFUSAL = "The model refused to answer."  # where it gave no words of its own
-_NOTHING_SAID = "the model ended its answer without saying anything"
+_NOTHING_SAID = "the model ended its answer without any content"
 _DELTA_HEAD = b'event: %b\ndata: {"type":"%b","item_id":%b,"output_index":%d,%b"delta":'
 
 

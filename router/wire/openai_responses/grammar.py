@@ -49,7 +49,7 @@ class ResponsesMonitor(GrammarMonitor):
         need(isinstance(kind, str) and kind, f"an event without type: {frame.raw!r}")
         need(frame.event is not None and frame.event.decode() == kind, f"the event line is not the type: {frame.raw!r}")
         number = event.get("sequence_number")
-        need(number == self._number, f"another number than the next: {number} where {self._number} is due")
+        need(number == self._number, f"not the next number: {number} where {self._number} is due")
         self._number += 1
         self._take(str(kind), event)
 
@@ -88,7 +88,7 @@ class ResponsesMonitor(GrammarMonitor):
         self._id = response["id"]
         missing = [key for key in _KEYS if key not in response or response[key] is None]
         need(not missing, f"a response without its fields: {missing}")
-        need(isinstance(response["output"], list), "a response whose output is no list")
+        need(isinstance(response["output"], list), "a response whose output is not a list")
         if kind in _ENDS:
             self._end(kind, response)
             self.is_over = True
@@ -110,15 +110,15 @@ class ResponsesMonitor(GrammarMonitor):
 
     def _usage(self, usage: object) -> None:
         counts = usage if isinstance(usage, dict) else {}
-        need(all(_is_count(counts.get(key)) for key in _COUNTS), f"a count that is no integer: {usage!r}")
+        need(all(_is_count(counts.get(key)) for key in _COUNTS), f"a count that is not an integer: {usage!r}")
         for group, key in _DETAILS:
             details = counts.get(group)
-            need(isinstance(details, dict) and _is_count(details.get(key)), f"a detail that is no integer: {usage!r}")
+            need(isinstance(details, dict) and _is_count(details.get(key)), f"a detail that is not an integer: {usage!r}")
 
     def _added(self, event: dict[str, Any]) -> None:
         need(self._open is None, f"an item begins inside another: {event!r}")
         index, item = event.get("output_index"), event.get("item")
-        need(index == len(self._items), f"another index than the next: item {index} where {len(self._items)} is due")
+        need(index == len(self._items), f"not the next index: item {index} where {len(self._items)} is due")
         need(isinstance(item, dict) and item.get("type") and item.get("id"), f"an item without type or id: {item!r}")
         self._open = _Item(item or {})
 
@@ -140,10 +140,10 @@ class ResponsesMonitor(GrammarMonitor):
         missing = [key for key in _CALL_KEYS[kind] if item.get(key) is None or item[key] == ""]
         missing = [key for key in missing if key not in ("input", "arguments") or item.get(key) is None]
         need(not missing, f"a call without its fields: {missing}")
-        need((kind, item["call_id"]) not in self._call_ids, f"two calls of one id: {item['call_id']}")
+        need((kind, item["call_id"]) not in self._call_ids, f"two calls with one id: {item['call_id']}")
         self._call_ids.add((kind, item["call_id"]))
         if kind == "function_call" and item.get("status") == "completed":
-            need(is_object(item["arguments"]), f"a whole call whose arguments are no JSON object: {item!r}")
+            need(is_object(item["arguments"]), f"a whole call whose arguments are not a JSON object: {item!r}")
 
     def _need_open(self, event: dict[str, Any]) -> _Item:
         is_here = event.get("output_index") == len(self._items)
@@ -165,7 +165,7 @@ class _Item:
 
     def begin_part(self, event: dict[str, Any]) -> None:
         need(not self._is_in_part, "a part begins inside another")
-        need(_part_index(event) == self._parts, f"another part than the next: {event!r}")
+        need(_part_index(event) == self._parts, f"not the next part: {event!r}")
         need(isinstance(event.get("part"), dict), f"a part event without part: {event!r}")
         self._is_in_part, self._said = True, ""
         self._parts += 1
@@ -177,7 +177,7 @@ class _Item:
 
     def grow(self, kind: str, event: dict[str, Any]) -> None:
         item_type = _DELTAS[kind][0]
-        need(self.item.get("type") == item_type, f"a delta of another type than its item: {kind} in {self.item.get('type')}")
+        need(self.item.get("type") == item_type, f"a delta of a type other than its item's: {kind} in {self.item.get('type')}")
         need(isinstance(event.get("delta"), str), f"a delta without its text: {event!r}")
         if item_type in ("message", "reasoning"):
             need(self._is_in_part and _part_index(event) == self._parts - 1, f"a delta outside its part: {event!r}")

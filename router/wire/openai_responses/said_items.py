@@ -191,7 +191,7 @@ class SaidItems:
                 rest = ""
             self.arguments(item, rest or "")
         if rest is None:
-            raise bad_response(self.provider, "a tool call that says one thing in pieces and another as a whole")
+            raise bad_response(self.provider, "a tool call whose pieces differ from its final form")
         self.sequencer.end(call)
 
     def _rest(self, item: SaidItem, whole: str) -> str | None:

@@ -69,7 +69,7 @@ def test_an_operator_ends_a_request_from_the_page(page: Page) -> None:
     expect(victim).to_have_text("Really?")
     page.keyboard.press("Enter")
 
-    expect(page.locator("#live-told")).to_have_text(f"Request {name} is cancelled.")
+    expect(page.locator("#live-told")).to_have_text(f"Request {name} was cancelled.")
     wait_for(page, f"![...document.querySelectorAll('#live-rows tr')].some((one) => one.dataset.id === {name!r})", WITHIN_S)
     wait_for(page, "[...document.querySelectorAll('#events-rows b')].some((one) => one.textContent === 'admin-action')", WITHIN_S)
     assert page.evaluate("() => document.activeElement.id") == "live-title"  # the next Tab is not the page's first

@@ -244,7 +244,7 @@ def test_on_a_telephone_every_live_request_can_be_seen_and_cancelled(browser: Br
     [
         ({"state": "waiting", "waits": "Pump.run"}, "waits in Pump.run"),
         ({"state": "ready", "waits": ""}, "ready"),
-        ({"state": "cancelled", "waits": "Pump.run"}, "told to end, waits in Pump.run"),
+        ({"state": "cancelled", "waits": "Pump.run"}, "being cancelled, waits in Pump.run"),
     ],
 )
 def test_a_task_says_in_words_how_it_is(browser: Browser, scripted: Running, task: dict[str, object], words: str) -> None:

@@ -100,7 +100,7 @@ def test_going_on_with_a_broken_answer_where_one_alone_is_asked_is_warned_about(
     (warning,) = [one for one in read(text, "providers.a.prefill=true").warnings if one.kind == "no-effect"]
 
     assert warning.path == "profiles[0].partial_stitch_action"
-    assert warning.message.startswith("this profile asks one provider alone: ")
+    assert warning.message.startswith("this profile asks only one provider: ")
 
 
 def test_rules_that_are_not_asked_are_warned_about() -> None:
@@ -186,7 +186,7 @@ def test_a_cap_that_cannot_hold_is_warned_about_with_its_provider(text: str, cap
 
     assert told.path == "providers[0].paid"
     assert told.message.startswith("a is paid and has no price (input_tokens_per_million and ")
-    assert f"{caps} cannot hold it" in told.message
+    assert f"{caps} cannot limit it" in told.message
 
 
 @pytest.mark.parametrize(

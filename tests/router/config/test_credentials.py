@@ -105,8 +105,8 @@ def test_a_key_that_no_header_can_carry_leaves_the_provider_unconfigured(tmp_pat
     by_variable = with_keys('api_key_env = "KEY"', {"KEY": value}).secrets.unconfigured["a"]
     by_file = with_keys(f'credential_file = "{tmp_path / "key"}"').secrets.unconfigured["a"]
 
-    assert "line breaks or characters beyond ASCII" in by_variable.detail
-    assert "line breaks or characters beyond ASCII" in by_file.detail
+    assert "line breaks or non-ASCII characters" in by_variable.detail
+    assert "line breaks or non-ASCII characters" in by_file.detail
     assert value not in by_variable.detail
 
 

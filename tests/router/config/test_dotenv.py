@@ -62,9 +62,9 @@ def test_a_name_that_begins_with_export_is_a_name() -> None:
     [
         ("just words", "no = between a name and a value"),
         ("export A", "no = between a name and a value"),
-        ("1A=x", "the name before = is not letters, digits and underscores"),
-        ("A-B=x", "the name before = is not letters, digits and underscores"),
-        ("=x", "the name before = is not letters, digits and underscores"),
+        ("1A=x", "the name before = may have only letters, digits and underscores"),
+        ("A-B=x", "the name before = may have only letters, digits and underscores"),
+        ("=x", "the name before = may have only letters, digits and underscores"),
         ('A="x', "the quote is not closed"),
         ('A="x\\"', "the quote is not closed"),
         ("A='x", "the quote is not closed"),

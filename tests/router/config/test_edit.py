@@ -55,7 +55,7 @@ def test_a_text_that_is_no_toml_is_refused() -> None:
 
 
 def test_a_text_that_would_say_something_else_is_refused() -> None:
-    with pytest.raises(ValueError, match="put it in by hand"):
+    with pytest.raises(ValueError, match="add it by hand"):
         with_values("never = nan\n", VALUES)  # equal to nothing, itself included
 
 

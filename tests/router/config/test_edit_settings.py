@@ -149,7 +149,7 @@ def test_providers_in_one_line_are_changed_there() -> None:
     ("text", "path", "words"),
     [
         ("x = [", ("a",), "is not TOML"),
-        ('name = "a"\n', ("name", "x"), "put it in by hand"),
+        ('name = "a"\n', ("name", "x"), "add it by hand"),
         (TEXT, ("providers", 7, "x"), "providers"),
     ],
 )

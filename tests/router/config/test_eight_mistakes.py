@@ -43,12 +43,12 @@ context_budget_warn_threshold = 0.95
 EXPECTED = [
     (2, "server.prot", "unknown key, did you mean port?"),
     (3, "server.host", "0.0.0.0 can be reached from other machines: set client_token_env"),
-    (6, "routing.default_profile", "'codign' is no declared profile, did you mean coding?"),
+    (6, "routing.default_profile", "'codign' is not a declared profile, did you mean coding?"),
     (7, "routing.allow_paid", "expected true or false, found a string"),
     (13, "providers[0].timeout_s", "0 is out of bounds: 1 to 86400"),
     (15, "providers[1].model", "required key is missing"),
     (16, "providers[1].name", "'local' is declared twice"),
-    (23, "profiles[0].providers[1]", "'cluod' is no declared provider"),
+    (23, "profiles[0].providers[1]", "'cluod' is not a declared provider"),
     (25, "profiles[0].context_budget_warn_threshold", "0.95 is above context_budget_trim_threshold 0.9"),
 ]
 

@@ -24,7 +24,8 @@ def test_it_is_told_with_each_providers_reason() -> None:
 
     assert warning.path == "profiles[0].providers"
     assert warning.message == (
-        "profile default can ask nobody: paid (paid-gate), keyed (missing-credential), off (disabled); its requests will fail"
+        "profile default has no usable provider: paid (paid-gate), keyed (missing-credential), off (disabled); "
+        "its requests will fail"
     )
 
 

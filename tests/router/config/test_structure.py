@@ -130,7 +130,7 @@ def test_a_short_form_that_only_a_shell_could_run_is_told_what_to_do() -> None:
 
     assert isinstance(value, tuple)
     assert [fault.message for fault in value] == [
-        "needs a shell, and none is used: write the program and its arguments as an array"
+        "needs a shell, but none is used: write the program and its arguments as an array"
     ]
 
 

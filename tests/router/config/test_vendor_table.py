@@ -124,7 +124,7 @@ def test_a_word_that_is_no_vendor_is_a_mistake_with_a_guess() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("defaults = { paid = true }", "x.defaults.paid: is not for a vendor to say"),
+        ("defaults = { paid = true }", "x.defaults.paid: cannot be set by a vendor"),
         ('defaults = { call_ids = "short" }', "x.defaults.call_ids: 'short' is not one of any, mistral"),
         ('facts = [{ about = "weather", says = "x" }]', "vendors[0].facts[0].about"),
         ("host = 1", "vendors[0].host: unknown key"),

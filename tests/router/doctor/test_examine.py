@@ -60,7 +60,11 @@ async def test_who_does_not_answer_is_told_apart_and_asked_nothing_else(kind: st
 
 @pytest.mark.parametrize(
     ("pages", "words"),
-    [({}, "not asked: for an Ollama, and this is openai_compat"), (LLAMA_CPP, ", at llama.cpp's server"), (VLLM, ", at vLLM")],
+    [
+        ({}, "not checked: only for Ollama, and this is openai_compat"),
+        (LLAMA_CPP, ", at llama.cpp's server"),
+        (VLLM, ", at vLLM"),
+    ],
 )
 async def test_what_is_not_asked_is_told_as_that_and_as_nothing_of_its_server(pages: Pages, words: str) -> None:
     findings = await at_a_server("openai_compat", {**pages, COMPLETE["openai_compat"]: a_model("openai_compat")})
@@ -68,7 +72,7 @@ async def test_what_is_not_asked_is_told_as_that_and_as_nothing_of_its_server(pa
     told = {one.check: one.seen for one in findings if one.verdict == "skip"}
     assert told["num_ctx"] == told["streaming"]
     assert told["num_ctx"].endswith(words)
-    assert all(seen.startswith("not asked: ") for seen in told.values() if "Ollama" in seen or "kind" in seen)
+    assert all(seen.startswith("not checked: ") for seen in told.values() if "Ollama" in seen or "kind" in seen)
 
 
 async def test_a_profile_that_gives_up_before_the_server_answers_is_told() -> None:
@@ -84,7 +88,7 @@ async def test_a_profile_that_gives_up_before_the_server_answers_is_told() -> No
 
     (told,) = [one for one in findings if one.check == "time-limit"]
     assert (str(told.verdict), told.settings, exit_code(findings)) == ("needs_tuning", (), 2)
-    assert "over request_deadline_s of profile hasty, which is 0.01 s" in told.seen
+    assert "longer than request_deadline_s of profile hasty, which is 0.01 s" in told.seen
     assert told.advice.startswith("raise request_deadline_s of profile hasty to 30")
 
 

@@ -76,9 +76,9 @@ def test_the_state_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("file/state", "file is no directory"),
-        ("file/a/b", "file is no directory"),
-        ("file", "file is no directory"),
+        ("file/state", "file is not a directory"),
+        ("file/a/b", "file is not a directory"),
+        ("file", "file is not a directory"),
         ("/proc/nope", "/proc cannot be written to: "),  # also by root, whom its mode would let
         ("/proc", "/proc cannot be written to: "),
     ],
@@ -281,7 +281,7 @@ def test_written_files_are_searched_with_their_older_ones(tmp_path: Path) -> Non
 
     found = check_written(tmp_path, secrets)
 
-    assert (found.verdict, found.seen) == (Verdict.ERROR, "a secret stands in audit.jsonl.1 line 1")
+    assert (found.verdict, found.seen) == (Verdict.ERROR, "a secret is in audit.jsonl.1 line 1")
     assert KEY not in repr(found)
 
 
@@ -302,7 +302,7 @@ def test_every_file_that_the_router_writes_is_searched_and_the_place_is_named(tm
 
     found = check_written(tmp_path, Secrets(sensitive=(Secret(KEY),)))
 
-    assert (found.verdict, found.seen) == (Verdict.ERROR, f"a secret stands in {place}")
+    assert (found.verdict, found.seen) == (Verdict.ERROR, f"a secret is in {place}")
     assert KEY not in repr(found)
 
 
@@ -312,7 +312,7 @@ def test_a_secret_is_found_as_json_and_urls_write_it(tmp_path: Path) -> None:
 
     found = check_written(tmp_path, Secrets(sensitive=(Secret('pass"word/of-mine'),)))
 
-    assert found.seen == "a secret stands in capture.jsonl line 1, requests.jsonl line 1"
+    assert found.seen == "a secret is in capture.jsonl line 1, requests.jsonl line 1"
 
 
 def test_of_a_long_file_the_end_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,4 +321,4 @@ def test_of_a_long_file_the_end_is_searched(tmp_path: Path, monkeypatch: pytest.
 
     found = check_written(tmp_path, Secrets(sensitive=(Secret(KEY),)))
 
-    assert found.seen == "a secret stands in audit.jsonl line 2 of what was searched"
+    assert found.seen == "a secret is in audit.jsonl line 2 of the part searched"

@@ -61,7 +61,7 @@ async def test_what_each_server_tells(  # noqa: PLR0917 - a row of a table
     ("pages", "model", "verdict", "words"),
     [
         (VLLM, "Qwen/Qwen3-Coder-30B", Verdict.OK, "lists 1 models"),
-        (VLLM, "another", Verdict.OK, "another not among them"),
+        (VLLM, "another", Verdict.OK, "but not another"),
         ({"/v1/models": 401}, "m", Verdict.WARN, "lists no models"),
         ({"/v1/models": b"<html>"}, "m", Verdict.WARN, "lists no models"),
     ],

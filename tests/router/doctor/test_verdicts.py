@@ -111,8 +111,8 @@ def test_tools(*, declared: bool | None, heard: Heard, keys: dict[str, Any], ver
     [
         (Heard(text="No."), None, "answered in text: 'No.'"),
         (Heard(text="x" * 99), None, f"answered in text: '{'x' * 60}' ..."),
-        (Heard(thinking="Hm."), None, "thought, and said nothing"),
-        (Heard(), Heard(text="No."), "nothing came; without a stream, answered in text: 'No.'"),
+        (Heard(thinking="Hm."), None, "reasoned, but gave no answer"),
+        (Heard(), Heard(text="No."), "gave no answer; without a stream, answered in text: 'No.'"),
         (failed(R.CLIENT_ERROR, 400, "no tools"), None, "refused: status 400, client-error: no tools"),
     ],
 )

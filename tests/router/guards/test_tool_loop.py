@@ -266,7 +266,7 @@ def test_a_hint_says_what_repeats_and_nothing_of_the_arguments() -> None:
 def test_a_hint_of_a_round_names_its_tools() -> None:
     (hint,) = judged(made("ACACAC"), rules(action="inject")).hints
 
-    assert "the same 2 calls of Read, Bash came round 3 times" in hint
+    assert "the same 2 calls of Read, Bash were repeated 3 times" in hint
 
 
 def broken(letters: str, strict: LoopRules) -> GuardRejected:
@@ -306,7 +306,7 @@ def test_too_many_calls_are_told_before_a_loop() -> None:
     error = broken("AAA", rules(action="break", hard=2))
 
     assert error.kind is ErrorKind.TOOL_COUNT
-    assert "a new message starts the count afresh" in error.message
+    assert "a new message resets the count" in error.message
 
 
 @pytest.mark.parametrize("action", ["warn", "inject"])

@@ -254,7 +254,7 @@ async def test_a_stream_that_its_deadline_cuts_is_not_the_providers_fault(client
 
     talk = await rig.ask(client, stream=True)
 
-    assert b"the request's deadline of 4 s is over" in talk.body
+    assert b"the request exceeded its deadline of 4 s" in talk.body
     check_grammar(client, talk.body)
     line = line_of(rig.observer)
     assert (line["outcome"], line["chain"]) == ("timeout", ["a:cut"])

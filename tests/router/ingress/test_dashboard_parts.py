@@ -66,11 +66,11 @@ def test_a_restart_that_is_owed_is_told(owed: int | None) -> None:
         (a_report(), "healthy", ""),
         (a_report(Health(failures=1, last_error="kaboom")), "healthy", "last error: kaboom"),
         (a_report(is_enabled=False), "disabled", "switched off in the configuration"),
-        (a_report(Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 20))), "cooldown", "it rests: rate-limited"),
+        (a_report(Health(cooldown=Cooldown(CooldownReason.RATE_LIMITED, NOW + 20))), "cooldown", "resting: rate-limited"),
         (
             a_report(Health(admission=Admission.PROBATION, probation_left=4, probation_until=NOW + 60)),
             "probation",
-            "on probation: 4 good answers more",
+            "on probation: 4 more good answers",
         ),
         (
             a_report(

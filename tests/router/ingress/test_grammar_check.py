@@ -52,7 +52,7 @@ async def test_a_frame_that_the_monitor_itself_cannot_take_is_a_violation_too() 
 
     talk = await rig.ask(CHAT, stream=True)
 
-    assert [told["rule"] for told in violations(rig)] == ["a frame of another shape"]
+    assert [told["rule"] for told in violations(rig)] == ["a frame of an unexpected shape"]
     assert talk.is_complete
 
 

@@ -132,7 +132,7 @@ async def test_where_the_cap_is_only_reserved_the_client_is_told_to_come_back(
     assert refused.status == 429
     assert error["type"] == "rate_limit_error"
     assert error.get("code") == (None if way.client is ANTHROPIC else "rate_limit_exceeded")
-    assert "held by requests under way" in error["message"]
+    assert "reserved by requests in progress" in error["message"]
     assert (refused.headers["retry-after"], refused.headers["x-should-retry"]) == ("1", "true")
     assert heard(way, after) == Heard(text="hello", stop="end")
 

@@ -97,7 +97,7 @@ async def test_who_waits_too_long_for_its_own_session_is_told_429_and_when_to_co
     error = heard(way, second).error
     assert (second.status, second.headers["retry-after"]) == (429, "5")  # nobody knows yet how long one takes
     assert word_of(way, error) == ("rate_limit_error" if way.client is ANTHROPIC else "rate_limit_exceeded")
-    assert "it may have 1 requests under way at once" in error["message"]
+    assert "it may have 1 requests in progress at once" in error["message"]
     assert "sub-agents" not in error["message"]
     assert len(rig.providers[0].calls) == 1
 
@@ -109,7 +109,7 @@ async def test_a_sub_agent_that_finds_no_place_is_told_of_the_one_that_is_not_fo
     *_, last = await ask_all(rig, way, *[tags(klass=CHILD)] * 4)
 
     assert len(rig.providers[0].calls) == 3
-    told = "it may have 4 requests under way at once, the last one not for sub-agents"
+    told = "it may have 4 requests in progress at once, the last one not for sub-agents"
     assert told in heard(way, last).error["message"]
 
 

@@ -116,7 +116,7 @@ async def test_break_ends_the_request_in_the_clients_words_with_the_facts(way: W
     error = heard(way, talk).error
     assert (talk.status, error["type"], error["tool_loop"]) == (400, "invalid_request_error", FACTS)
     assert error.get("code") == ("tool_loop_detected" if way.client is CHAT else None)
-    assert "a new message starts the count afresh" in error["message"]
+    assert "a new message resets the count" in error["message"]
     assert "secret-target" not in talk.body.decode()
     assert talk.headers["x-should-retry"] == "false"
     assert not rig.providers[0].calls

@@ -89,7 +89,7 @@ async def test_break_ends_the_request_in_the_clients_words(lane: Lane) -> None:
 
     code, message = refusal(lane, talk)
     assert (talk.status, code) == (400, CODES[lane.client])
-    assert "a new message starts the count afresh" in message
+    assert "a new message resets the count" in message
     assert "secret-target" not in talk.body.decode()
     assert talk.headers["x-should-retry"] == "false"
     assert not rig.providers[0].calls

@@ -59,14 +59,14 @@ def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None
         (Health(admission=Admission.HELD, hold_reason=HoldReason.OPERATOR), "held by an operator until it is restored"),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH, last_error="401"), "401"),
         (Health(admission=Admission.HELD, hold_reason=HoldReason.AUTH), "its key was refused"),
-        (Health(state=HealthState.DEGRADED, failures=3), "no request was answered well since it failed"),
-        (evolve(EXCLUDED, last_error=""), "no request was answered well since it failed"),  # it has been so since before a start
-        (evolve(EXCLUDED, failures=0, last_error=""), "excluded by an operator; it is probed, and comes back when it answers"),
+        (Health(state=HealthState.DEGRADED, failures=3), "no request has succeeded since it failed"),
+        (evolve(EXCLUDED, last_error=""), "no request has succeeded since it failed"),  # it has been so since before a start
+        (evolve(EXCLUDED, failures=0, last_error=""), "excluded by an operator; it is probed and returns when it answers"),
         (
             Health(admission=Admission.PROBATION, failures=3, probation_left=4, probation_until=NOW + 50),
-            "on probation: 4 good answers more, or 50 s without a failure",
+            "on probation: 4 more good answers, or 50 s without a failure",
         ),
-        (Health(is_passive=True), "its supervisor has given up: it is asked last, once in 30 s"),
+        (Health(is_passive=True), "its supervisor has given up: it is only a last resort, asked at most once every 30 s"),
     ],
 )
 def test_what_is_amiss_has_its_reason(health: Health, why: str | None) -> None:
@@ -115,4 +115,4 @@ def test_who_had_failed_before_an_operator_excluded_it_is_out_by_the_operator() 
 
     out = step(failed, Operated(action=OperatorAction.EXCLUDE), now, policy).health
 
-    assert healing_part(out, None, now=NOW)["why"] == "excluded by an operator; it is probed, and comes back when it answers"
+    assert healing_part(out, None, now=NOW)["why"] == "excluded by an operator; it is probed and returns when it answers"

@@ -238,8 +238,8 @@ async def test_a_run_that_its_cap_ends_says_which_one_would_have_been_enough() -
         again = await servers.run(*records, max_usd=enough, may_pay=True)
 
     assert words == (
-        f"the next of 3 more requests may cost ${most:.6f}, and ${most - 1:.6f} of "
-        f"--max-usd is left; --max-usd {enough:.2f} would have been enough for all"
+        f"the next of 3 remaining requests may cost up to ${most:.6f}, but only ${most - 1:.6f} of "
+        f"--max-usd is left; --max-usd {enough:.2f} would have covered all"
     )
     assert (len(again.pairs), again.ended) == (4, "")
 
@@ -341,9 +341,9 @@ async def test_no_credential_but_the_configured_one_is_sent_and_no_word_of_the_r
 @pytest.mark.parametrize(
     ("keys", "rules", "why", "is_mistake"),
     [
-        ({"name": "other"}, {}, "'b' is no configured provider", True),
-        ({"paid": True}, {"may_pay": True}, "no price of it is configured", False),
-        ({"cost": DEAR}, {}, "say --paid", False),
+        ({"name": "other"}, {}, "'b' is not a configured provider", True),
+        ({"paid": True}, {"may_pay": True}, "has no configured price", False),
+        ({"cost": DEAR}, {}, "use --paid", False),
     ],
 )
 def test_whom_nobody_may_ask_is_refused_before_anything_is_sent(

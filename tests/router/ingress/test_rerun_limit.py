@@ -15,7 +15,7 @@ from tests.builders import a_provider
 from tests.router.ingress.test_rerun import DEAR, WAIT_S, a_file, a_record, two
 from tests.router.providers.fake_http import FakeClient, Told
 
-LOST = "take out the limit of an answer: no cap could be kept"
+LOST = "remove the limit on the answer's length: no cap can be enforced"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ async def test_a_request_whose_own_limit_would_be_left_out_is_not_sent_and_costs
     (pair,) = run.pairs
 
     assert (pair.second.failure, pair.second.is_sent, pair.second.cost_usd) == ("budget", False, 0)
-    assert "no cap could be kept" in pair.second.detail
+    assert "no cap can be enforced" in pair.second.detail
     assert (len(servers.first.exchanges), len(servers.second.exchanges)) == (1, 0)
 
 

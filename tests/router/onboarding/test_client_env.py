@@ -258,7 +258,7 @@ def test_a_token_is_not_written_into_a_file_of_variables() -> None:
     text = merged("", gemini(TOKEN))
 
     assert "ROUTER_TOKEN" not in text
-    assert unwritten(gemini(TOKEN)) == ["GEMINI_API_KEY is not written: set it to what ROUTER_TOKEN holds."]
+    assert unwritten(gemini(TOKEN)) == ["GEMINI_API_KEY is not written: set it to the value of ROUTER_TOKEN."]
 
 
 @pytest.mark.parametrize("facts", [LOCAL, TOKEN], ids=["local", "token"])

@@ -20,9 +20,9 @@ from router.ingress.dry_run import DryRun, Letter, route_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "convert"
 SHAPES = ("auto", "auto-custom", "nvidia-nim", "raspberrypi", "note-2026", "v2-context-budget", "main", "self-healing")
-KINDS = "dropped|changed|worth a look|renamed|left out"
+KINDS = "dropped|changed|to check|renamed|left out"
 NOTE = re.compile(rf"^[^:]+:[0-9]+: (?P<path>[^:]+): (?P<kind>{KINDS}): ")
-WARNING = re.compile(r"^[^:]+:[0-9]+: (?P<path>[^:]+): when it is read: ")
+WARNING = re.compile(r"^[^:]+:[0-9]+: (?P<path>[^:]+): warning on reading it: ")
 
 
 def expected(shape: str) -> dict[str, Any]:

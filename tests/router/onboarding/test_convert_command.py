@@ -77,7 +77,7 @@ def test_what_is_read_is_never_written_over(source: Path) -> None:
     result = run(source, source, "--force")
 
     assert (result.exit_code, source.read_text()) == (1, before)
-    assert "is what is read" in result.stderr
+    assert "is the input file" in result.stderr
 
 
 def test_a_file_that_cannot_be_converted_leaves_the_target_alone(source: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_converted_leaves_the_target_alone(source: Path, t
     assert (result.exit_code, result.stdout, target.read_text()) == (1, "", "mine")
     assert result.stderr.splitlines() == [
         f"{source}:5: providers[0].timeout_s: 0 is out of bounds: 1 to 86400",
-        f"{source}:10: default_profile: 'nobody' is no declared profile",
+        f"{source}:10: default_profile: 'nobody' is not a declared profile",
     ]
 
 
@@ -140,7 +140,10 @@ def test_the_report_lists_all_with_the_warnings_of_its_reading(source: Path, tmp
     assert result.exit_code == 0
     assert result.stderr.splitlines()[:2] == [
         f"{source}:10: probe_paid: renamed: is paid in [probe]",
-        f"{target}:10: providers[0].api_key_env: when it is read: a is skipped: api_key_env: the variable NO_SUCH_KEY is not set",
+        (
+            f"{target}:10: providers[0].api_key_env: warning on reading it: a is skipped:"
+            " api_key_env: the variable NO_SUCH_KEY is not set"
+        ),
     ]
 
 

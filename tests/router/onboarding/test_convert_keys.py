@@ -350,12 +350,12 @@ def test_a_key_that_is_said_twice_counts_by_its_last_value_and_is_told() -> None
     text = file_with(top="allow_paid: true\nallow_paid: false")
 
     assert found(text, ("routing", "allow_paid")) is False
-    assert told(text) == [("worth a look", "allow_paid")]
+    assert told(text) == [("to check", "allow_paid")]
 
 
 @pytest.mark.parametrize(
     ("key", "hint"),
-    [("alow_paid", "did you mean allow_paid?"), ("api_key", "api_key_env"), ("colour", "no key of CodeRouter's")],
+    [("alow_paid", "did you mean allow_paid?"), ("api_key", "api_key_env"), ("colour", "not a key of CodeRouter's")],
 )
 def test_an_unknown_key_gets_the_hint_that_helps(key: str, hint: str) -> None:
     (note,) = converted(file_with(top=f"{key}: 1")).notes

@@ -64,7 +64,7 @@ def test_variables_before_a_command_are_its_environment() -> None:
     ("line", "kind"),
     [
         ("systemctl restart x", None),
-        ("a && b", "worth a look"),
+        ("a && b", "to check"),
         ("ollama serve", "changed"),
         ("A=1 b", "renamed"),
         ("  ", "left out"),

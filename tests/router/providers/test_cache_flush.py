@@ -220,7 +220,7 @@ async def test_it_goes_by_the_providers_of_today() -> None:
     here, gone_since = await flusher("p"), await flusher("q")
 
     assert here.success
-    assert gone_since == FlushResult(success=False, detail="is not configured any more", supported=False)
+    assert gone_since == FlushResult(success=False, detail="is no longer configured", supported=False)
     assert len(server.requests) == 4
 
 

@@ -254,7 +254,7 @@ async def test_an_answer_that_outlives_its_client_closes_its_connection() -> Non
 @pytest.mark.parametrize(
     ("plan", "content", "reason", "words"),
     [
-        (Plan(raw=b"SSH-2.0-OpenSSH_9.9\r\n"), WHOLE, FailureReason.CONNECTION, "not in HTTP"),
+        (Plan(raw=b"SSH-2.0-OpenSSH_9.9\r\n"), WHOLE, FailureReason.CONNECTION, "was not HTTP"),
         (Plan().broken(How.CLOSE, AFTER_HEAD), STREAM, FailureReason.CONNECTION, "ended too soon"),
         (Plan().broken(How.RESET, 2), STREAM, FailureReason.CONNECTION, "Connection reset by peer"),
         (Plan().broken(How.CLOSE, AFTER_CONTENT), STREAM, FailureReason.CONNECTION, "ended too soon"),
@@ -275,8 +275,8 @@ async def test_a_broken_answer_is_a_connection_failure(plan: Plan, content: byte
     ("plan", "changes", "words"),
     [
         (Plan().broken(How.STALL, BEFORE_HEAD), {"head_s": 0.05}, "no answer within 0.05 s"),
-        (Plan().broken(How.STALL, 1), {"idle_s": 0.05}, "fell silent"),
-        (Plan().broken(How.STALL, AFTER_HEAD), {"idle_s": 0.05}, "fell silent"),
+        (Plan().broken(How.STALL, 1), {"idle_s": 0.05}, "stopped sending"),
+        (Plan().broken(How.STALL, AFTER_HEAD), {"idle_s": 0.05}, "stopped sending"),
     ],
 )
 async def test_a_limit_that_is_passed_is_a_timeout(plan: Plan, changes: dict[str, float], words: str) -> None:

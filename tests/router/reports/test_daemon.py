@@ -139,7 +139,7 @@ def test_the_configuration_gives_address_and_tokens() -> None:
 def test_a_port_that_only_the_daemon_knows_has_to_be_given() -> None:
     loaded = read(SMALL + "[server]\nport = 0\n")
 
-    with pytest.raises(ValueError, match="give --url"):
+    with pytest.raises(ValueError, match="use --url"):
         DaemonClient.of(loaded, None)
     assert DaemonClient.of(loaded, "http://127.0.0.1:9001/").url == "http://127.0.0.1:9001"
     assert DaemonClient.of(loaded, "http://127.0.0.1:9001/metrics.json").url == "http://127.0.0.1:9001"

@@ -50,7 +50,7 @@ def test_it_tells_who_answers_how_and_why_the_others_do_not(tmp_path: Path) -> N
         "session not named: no provider and no slot is kept for it; agent unknown",
         "when an answer breaks off: nothing of it is sent, and the next provider is asked",
         "place provider model how why",
-        "1 near near-1 translated to openai_compat its place",
+        "1 near near-1 translated to openai_compat its place in the profile",
         "- dear dear-1[1m] left out paid-gate: paid, and allow_paid is off",
     ]
 
@@ -73,14 +73,14 @@ def test_what_only_the_daemon_knows_is_named(tmp_path: Path) -> None:
 
     last = lines_of(said)[-1]
     assert last.startswith("known to the running daemon only (nursery-router status): health and rests")
-    assert last.endswith("who has this session, who is slow or failing")
+    assert last.endswith("which provider has this session, which providers are slow or failing")
 
 
 def test_a_header_is_read_as_a_client_would_send_it(tmp_path: Path) -> None:
     flags = ("--set", "profiles.coding.sticky=true", "--header", "X-Claude-Code-Session-Id=abc")
     _, said = explained(tmp_path, *flags, "--header", "x-claude-code-agent-id=a7")
 
-    assert "session abc:subagent:a7: stays with who answers; agent subagent a7" in lines_of(said)
+    assert "session abc:subagent:a7: stays with the provider that answers; agent subagent a7" in lines_of(said)
 
 
 def test_a_session_that_only_fairness_asks_for_is_told(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_a_loop_that_ends_the_request_is_told(tmp_path: Path) -> None:
     code, said = explained(tmp_path, "--set", "profiles.coding.tool_loop_action=break", body=body)
 
     assert code == 0
-    assert "tools: 1 offered, 3 calls since the last message of a person" in lines_of(said)
+    assert "tools: 1 offered, 3 calls since the user's last message" in lines_of(said)
     assert "tool loop: Bash 3 times (limit 3), so the request ends" in lines_of(said)
-    assert any(line.startswith("nobody is asked: tool_loop: tool loop: Bash was called") for line in lines_of(said))
+    assert any(line.startswith("no provider is asked: tool_loop: tool loop: Bash was called") for line in lines_of(said))
 
 
 def test_a_full_window_is_told_with_what_becomes_of_it(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_full_window_is_told_with_what_becomes_of_it(tmp_path: Path) -> None:
 
     row = next(line for line in lines_of(said) if line.startswith("1 near"))
     budget = next(line for line in lines_of(said) if line.startswith("budget "))
-    assert row == "1 near near-1 passed over does not fit its window"
+    assert row == "1 near near-1 skipped does not fit its window"
     assert budget.startswith("budget reject: ")
     assert "not asked, prompt is too long: " in budget
 
@@ -137,7 +137,7 @@ def test_prices_limits_and_caps_are_told(tmp_path: Path) -> None:
 def test_the_route_decides_who_is_relayed_as_it_is(tmp_path: Path) -> None:
     _, said = explained(tmp_path, "--route", "/v1/chat/completions")
 
-    assert "relayed as it is" in said
+    assert "relayed unchanged" in said
 
 
 def breaking(folder: Path, action: str, *flags: str, more: str = "") -> str:
@@ -157,13 +157,13 @@ NEAR = ("--set", "providers.near.prefill=true")
     [
         ("off", FAR, "it ends in an error"),
         ("surface", FAR, "it ends properly, cut short"),
-        ("continue", FAR, "dear may go on with it, 2 at most; else it ends in an error"),
+        ("continue", FAR, "dear may continue it, 2 at most; otherwise it ends in an error"),
         (
             "continue",
             NEAR,
-            "nobody behind the first goes on with it (prefill = true, for such a request), so it ends in an error",
+            "no later provider can continue it (prefill = true, for such a request), so it ends in an error",
         ),
-        ("continue", (*FAR, "--set", "profiles.coding.max_attempts=1"), "nobody behind the first goes on"),
+        ("continue", (*FAR, "--set", "profiles.coding.max_attempts=1"), "no later provider can continue it"),
     ],
 )
 def test_what_becomes_of_a_broken_stream_is_told(tmp_path: Path, action: str, flags: tuple[str, ...], told: str) -> None:
@@ -176,7 +176,7 @@ def test_a_request_that_nobody_goes_on_with_is_told_so(tmp_path: Path) -> None:
     schema = '"response_format":{"type":"json_object"},'
     chat = ("--route", "/v1/chat/completions")
 
-    assert "nobody behind the first" in breaking(tmp_path, "continue", *FAR, *chat, more=schema)
+    assert "no later provider can continue it" in breaking(tmp_path, "continue", *FAR, *chat, more=schema)
     assert "(several answers are asked for): it ends in an error" in breaking(tmp_path, "continue", *FAR, *chat, more='"n":2,')
 
 

@@ -35,10 +35,10 @@ def test_a_person_reads_why_a_provider_is_asked_later_than_its_place_says() -> N
     shown = printed(TOLD, is_terminal=True, width=400)
 
     assert (
-        "ollama its answers have drifted: behind the others for 4 min more, slow or failing: back by 2 in coding, "
-        "the key with index 1 of 2 rests 41 s more (rate-limit)"
+        "ollama its answers have drifted: behind the others for another 4 min, slow or failing: back by 2 in coding, "
+        "the key with index 1 of 2 rests for another 41 s (rate-limit)"
     ) in " ".join(shown.split())
-    assert "2 of them wait for a place" in shown
+    assert "2 of them waiting" in shown
 
 
 def test_of_a_provider_of_which_nothing_was_learned_nothing_is_said() -> None:

@@ -102,7 +102,7 @@ def test_no_word_of_a_client_is_read_as_a_key_of_its_own() -> None:
 def test_nobody_is_told_to_a_person_and_is_no_line_for_a_script() -> None:
     nobody: dict[str, Any] = {"requests": []}
 
-    assert printed(nobody, is_terminal=True) == ["no request is being answered"]
+    assert printed(nobody, is_terminal=True) == ["no live requests"]
     assert printed(nobody, is_terminal=False) == []
 
 
@@ -120,4 +120,4 @@ def test_one_that_was_at_its_end_is_not_called_cancelled() -> None:
     cancelled, ending = ({"id": "req_1", "result": result} for result in ("cancelled", "ending"))
 
     assert (cancel_line(cancelled), is_cancelled(cancelled)) == ("req_1: cancelled", True)
-    assert (cancel_line(ending), is_cancelled(ending)) == ("req_1: not cancelled, it ends already", False)
+    assert (cancel_line(ending), is_cancelled(ending)) == ("req_1: not cancelled, it is already ending", False)

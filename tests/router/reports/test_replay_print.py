@@ -98,7 +98,7 @@ def test_all_requests_are_summed_with_the_time_from_which_to_which_they_went() -
 
     usd = sum(row.cost_usd or 0.0 for row in ROWS)
     assert line == f"400 requests, {usd:.6f} USD, from {ROWS[0].ts} to {ROWS[-1].ts}"
-    assert "no price known" in printed(answers(3), Kind.PROVIDER, 200)
+    assert "price unknown" in printed(answers(3), Kind.PROVIDER, 200)
 
 
 def test_a_comparison_says_what_both_have_cost_and_read_from_a_cache_in_all() -> None:

@@ -20,7 +20,7 @@ from router.reports.rerun_print import open_progress, print_comparison
 
 LS, CAT = Called(name="ls", arguments={"path": "a"}), Called(name="cat", arguments={"path": "a"})
 LS_OTHER = Called(name="ls", arguments={"path": "b"})
-BROKEN = Called(name="ls", arguments=None, misfit="the arguments are no JSON object")
+BROKEN = Called(name="ls", arguments=None, misfit="the arguments are not a JSON object")
 
 
 def an_answer(provider: str = "a", text: str = "", *calls: Called, **facts: Any) -> Answered:  # noqa: ANN401 - fields
@@ -88,7 +88,7 @@ def test_the_figures_of_each_side_are_its_own() -> None:
     assert (first.n, first.sent, first.answered, dict(first.failures)) == (3, 2, 1, {"timeout": 1, "context-overflow": 1})
     assert first.total_s is not None
     assert (first.total_s.n, first.total_s.value, first.ttft_s) == (1, 2.0, None)
-    assert (first.calls, first.fit, first.misfits) == (2, 1, {"ls: the arguments are no JSON object": 1})
+    assert (first.calls, first.fit, first.misfits) == (2, 1, {"ls: the arguments are not a JSON object": 1})
     assert (first.prompt_tokens, first.output_tokens, first.cache_read_tokens, first.cost_usd) == (13, 4, 3, 0.5)
     assert second.total_s is not None
     assert (second.total_s.value, second.prompt_tokens, second.cost_usd, second.guessed_costs) == (3.0, 26, 1.25, 1)
@@ -122,7 +122,7 @@ def test_the_document_has_every_figure() -> None:
 
 
 def test_no_name_that_a_model_made_up_reaches_the_terminal_as_a_command() -> None:
-    evil = Called(name="rm\x1b]0;title\x07\n", arguments={}, misfit="is\x1b[2J none of the tools")
+    evil = Called(name="rm\x1b]0;title\x07\n", arguments={}, misfit="is\x1b[2J not one of the tools")
     pair = a_pair(an_answer("a", "", evil), an_answer("b", "", LS))
     out = Console(file=io.StringIO(), width=200, highlight=False)
     print_comparison(a_report(pair, left_out={"o\x1bd": 1}, ended="\x1bc"), out)
@@ -154,7 +154,7 @@ def test_the_report_fits_a_terminal_and_takes_no_name_for_markup() -> None:
         "tools: of 6 requests with a call, 6 with the same tools",
         "differs: r1, 0.50 alike: ls with other arguments",
         "left out: 2 x too-large",
-        "left out: 1 lines that are no record",
+        "left out: 1 lines that are not records",
         "spent at most $0.500000 of $1.00",
         "ended early: interrupted",
         "warning: 6 requests are few",

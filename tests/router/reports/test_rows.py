@@ -80,7 +80,7 @@ def test_a_moment_is_where_it_begins() -> None:
 def test_an_unknown_name_is_an_error_that_says_which_there_are() -> None:
     with pytest.raises(UnknownNameError, match="did you mean fast"):
         read_rows(seeded(), Wanted(names={Kind.PROVIDER: "fats"}))
-    with pytest.raises(UnknownNameError, match="there are coding, writing"):
+    with pytest.raises(UnknownNameError, match="known: coding, writing"):
         read_rows(seeded(), Wanted(names={Kind.PROFILE: "xyz"}))
 
 

@@ -65,7 +65,7 @@ def test_each_panel_is_there_and_what_is_cut_ends_in_dots(width: int, height: in
         assert f"─ {title} ─" in shown
     assert ("a-name-that-is-long…" if width == 80 else LONG) in shown
     assert "probe in 41 s" in shown or "in 41 s" in shown
-    assert "nobody left: costs money" in shown
+    assert "all skipped: cost money" in shown
     assert "8.0 at most" in shown
 
 
@@ -112,7 +112,7 @@ def test_a_failed_look_is_told_over_what_was_seen_last() -> None:
 
     assert lines[1].startswith("no router answers: Connection refused")
     assert "p1" in "\n".join(lines)
-    assert "PAUSED  asked again every 1 s" in lines[-1]
+    assert "PAUSED  refreshed every 1 s" in lines[-1]
 
 
 def test_before_the_first_look_there_is_only_the_address() -> None:

@@ -54,7 +54,7 @@ def test_a_gate_is_shown_once_it_has_closed_and_sums_over_names() -> None:
     assert rows == [
         ("requests", 3),
         ("attempts, 1 failed", 4),
-        ("nobody left: costs money", 2),
+        ("all skipped: cost money", 2),
         ("features left out", 4),
     ]
 

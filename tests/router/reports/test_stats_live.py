@@ -132,9 +132,9 @@ async def test_failures_only_is_taken_back_by_the_same_key() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (401, {"error": {"message": "this router needs a token"}}, "/metrics.json: this router needs a token"),
+        (401, {"error": {"message": "this router requires a token"}}, "/metrics.json: this router requires a token"),
         (404, {}, "/metrics.json: refused with status 404"),
-        (200, {"hello": "world"}, "/metrics.json: who answers is no router"),
+        (200, {"hello": "world"}, "/metrics.json: what answers is not a router"),
     ],
 )
 async def test_a_page_that_is_refused_or_none_is_a_look_that_failed(status: int, body: dict[str, object], words: str) -> None:

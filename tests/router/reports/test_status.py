@@ -93,7 +93,7 @@ def test_a_terminal_is_told_only_of_parts_with_which_something_is_amiss() -> Non
     well = printed({**BODY, "supervisors": parts}, is_terminal=True)
     shown = Text.from_ansi(printed({**BODY, "supervisors": [*parts, lost]}, is_terminal=True)).plain
 
-    assert "all 9 supervised parts run, none was restarted" in well
+    assert "all 9 supervised parts are running, none was restarted" in well
     assert "part-" not in well + shown
     assert [line.split() for line in shown.splitlines() if "exhausted" in line or "others" in line] == [
         ["lost", "exhausted", "4"],
@@ -152,7 +152,7 @@ def test_the_last_error_of_one_that_is_well_is_told_as_that_with_its_own_time() 
         (
             "cooldown",
             {"state": "cooldown", "cooldown_left_s": 19.0, "reason": "rate-limited"},
-            "rests 19 s more, rate-limited, kaboom",
+            "rests for another 19 s, rate-limited, kaboom",
         ),
         ("passive", {}, "kaboom"),
     ],
@@ -231,8 +231,8 @@ def test_a_probe_says_what_it_showed() -> None:
 def test_a_reload_says_which_configuration_is_at_work() -> None:
     rejected = {"result": "rejected", "generation": 1, "messages": ["router.toml:3: x"]}
 
-    assert list(reload_lines(rejected)) == ["rejected: configuration 1 is at work still", "router.toml:3: x"]
-    assert list(reload_lines({"result": "applied", "generation": 2})) == ["applied: configuration 2 is at work"]
+    assert list(reload_lines(rejected)) == ["rejected: configuration 1 is still active", "router.toml:3: x"]
+    assert list(reload_lines({"result": "applied", "generation": 2})) == ["applied: configuration 2 is active"]
 
 
 HALF: dict[str, Any] = {"spent_usd": 1.256, "reserved_usd": 0.5, "cap_usd": 20.0}

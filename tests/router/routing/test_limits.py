@@ -80,7 +80,7 @@ async def test_a_full_queue_refuses_at_once(autojump_clock: object) -> None:
             nursery.start_soon(hold, fairness, 1.0)
         await trio.testing.wait_all_tasks_blocked()
 
-        with pytest.raises(QueueFull, match="1 requests are under way and 2 wait"):
+        with pytest.raises(QueueFull, match="1 requests are in progress and 2 are waiting"):
             await hold(fairness, 0)
 
         assert trio.current_time() == 0

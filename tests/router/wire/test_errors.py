@@ -269,7 +269,7 @@ def test_no_body_holds_a_url_or_a_key(leak: str, shape: ErrorShape) -> None:
     [
         "provider local: model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf needs 140000 tokens > 131072",
         "admin actions need the admin token, sent as a bearer token",
-        "from elsewhere the metrics need the token of metrics_token_env, as a bearer token",
+        "from another machine this page needs the metrics token (metrics_token_env), sent as a bearer token",
         "send a Bearer token, or 'a bearer token'; two Bearer tokens are one too many",
     ],
 )

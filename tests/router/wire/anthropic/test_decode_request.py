@@ -257,11 +257,11 @@ def test_the_wish_to_think_is_read(thinking: dict[str, Any], mode: ThinkingMode 
     request = decode(thinking=thinking)
 
     assert (request.thinking, request.thinking_budget) == (mode, budget)
-    assert notes_of(request) == ([] if mode else ["thinking: between_tools is not known"])
+    assert notes_of(request) == ([] if mode else ["thinking: between_tools is unknown"])
 
 
 def test_structured_output_is_read_under_its_older_name_too() -> None:
     wanted = {"type": "json_schema", "schema": {"type": "object"}}
 
     assert decode(output_format=wanted).output_schema == decode(output_config={"format": wanted}).output_schema
-    assert notes_of(decode(output_format={"type": "grammar"})) == ["output_config.format: grammar is not known"]
+    assert notes_of(decode(output_format={"type": "grammar"})) == ["output_config.format: grammar is unknown"]

@@ -77,7 +77,7 @@ def test_the_wish_to_think_becomes_effort_or_a_budget(
     ("members", "why"),
     [
         ({"max_tokens": 1000}, "max_tokens leaves no room"),
-        ({"tools": [TOOL], "tool_choice": "required"}, "not beside a forced tool choice"),
+        ({"tools": [TOOL], "tool_choice": "required"}, "not allowed with a forced tool choice"),
         (
             {
                 "messages": [
@@ -86,7 +86,7 @@ def test_the_wish_to_think_becomes_effort_or_a_budget(
                     {"role": "tool", "tool_call_id": "t1", "content": "r"},
                 ]
             },
-            "the open tool calls came without",
+            "the open tool calls have none",
         ),
     ],
 )
@@ -102,14 +102,14 @@ def test_a_begun_answer_and_a_budget_do_not_go_together() -> None:
 
     encoded = encode(UpstreamTarget(model="m", prefill=True), messages=messages, reasoning_effort="high")
 
-    assert notes_of(encoded) == ["thinking: not before a begun answer"]
+    assert notes_of(encoded) == ["thinking: not allowed with a prefilled answer"]
 
 
 def test_sampling_fields_give_way_to_a_budget() -> None:
     encoded = encode(reasoning_effort="low", max_tokens=9000, temperature=0.2, top_p=0.5)
 
     assert not {"temperature", "top_p"} & encoded.body.keys()
-    assert notes_of(encoded) == ["temperature: not beside thinking", "top_p: not beside thinking"]
+    assert notes_of(encoded) == ["temperature: not allowed with thinking", "top_p: not allowed with thinking"]
 
 
 def test_a_conversation_that_does_not_begin_with_the_user_gets_a_beginning() -> None:
@@ -128,7 +128,7 @@ def test_a_begun_answer_becomes_an_instruction_elsewhere() -> None:
 
     (sent,) = encoded.body["messages"]
     assert sent["content"][1]["text"] == "Begin your answer with exactly this text and go on from there:\nSure:"
-    assert notes_of(encoded) == ["messages[1]: begun answer turned into an instruction"]
+    assert notes_of(encoded) == ["messages[1]: prefilled answer turned into an instruction"]
     assert messages_of({"role": "assistant", "content": "Sure:"})[0]["role"] == "user"
 
 

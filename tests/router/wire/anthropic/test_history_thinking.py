@@ -84,7 +84,7 @@ def test_a_tool_loop_that_lost_its_thinking_goes_on_without() -> None:
         "context_management": {"edits": edits[1:]},
         "messages": [messages[0], {"role": "assistant", "content": [call]}, answer],
     }
-    assert notes[1:] == ["thinking: the open tool calls came without", "context_management.edits: needs thinking"]
+    assert notes[1:] == ["thinking: the open tool calls have none", "context_management.edits: needs thinking"]
 
 
 def test_a_new_question_keeps_thinking_on() -> None:

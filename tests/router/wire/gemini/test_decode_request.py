@@ -59,7 +59,7 @@ def test_the_instruction_is_a_text_or_a_content(system: object) -> None:
 def test_an_image_in_the_instruction_is_noted() -> None:
     request = decode(systemInstruction={"parts": [{"inlineData": {"mimeType": "image/png", "data": "QUJD"}}]})
 
-    assert (request.system, notes_of(request)) == ((), ["systemInstruction.parts[0]: not a text"])
+    assert (request.system, notes_of(request)) == ((), ["systemInstruction.parts[0]: not text"])
 
 
 @pytest.mark.parametrize(

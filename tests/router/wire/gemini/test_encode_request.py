@@ -196,7 +196,7 @@ def test_a_begun_answer_stands_last_where_the_provider_goes_on_with_it_and_is_as
 
     assert going_on.body["contents"][-1] == {"role": "model", "parts": [{"text": "Once"}]}
     assert asked.body["contents"][-1]["parts"][-1]["text"].endswith("\nOnce")
-    assert notes_of(asked) == ["messages[1]: begun answer turned into an instruction"]
+    assert notes_of(asked) == ["messages[1]: prefilled answer turned into an instruction"]
 
 
 def test_tools_and_choice() -> None:

@@ -45,7 +45,7 @@ def test_a_stream_is_accepted(form: Any, chunks: tuple[Any, ...]) -> None:  # no
 
 
 BROKEN: list[tuple[tuple[Any, ...], str]] = [
-    ((chunk({"text": "a"}),), "stops before its end"),
+    ((chunk({"text": "a"}),), "ends too early"),
     ((LAST, LAST), "after the end"),
     ((ERROR, LAST), "after the end"),
     ((chunk({"text": ""}, finish="STOP"),), "has no usage"),
@@ -56,11 +56,11 @@ BROKEN: list[tuple[tuple[Any, ...], str]] = [
     (({**LAST, "candidates": LAST["candidates"] * 2},), "not one candidate"),
     (({**LAST, "candidates": [{"index": 1}]},), "another candidate"),
     (({**LAST, "candidates": [{"index": 0, "content": {"role": "user", "parts": [{"text": ""}]}}]},), "not the model's"),
-    ((chunk({"thought": True}), LAST), "says nothing"),
-    ((chunk({"text": 5}), LAST), "a text that is none"),
+    ((chunk({"thought": True}), LAST), "an empty part"),
+    ((chunk({"text": 5}), LAST), "a text that is not a string"),
     ((chunk(call("")), LAST), "without name"),
-    ((chunk({"functionCall": {"name": "f", "args": "{}"}}), LAST), "arguments are no object"),
-    ((chunk({"text": "a"}, finish=5, **COUNTS),), "no word"),  # type: ignore[arg-type] # what must not be sent
+    ((chunk({"functionCall": {"name": "f", "args": "{}"}}), LAST), "arguments are not an object"),
+    ((chunk({"text": "a"}, finish=5, **COUNTS),), "not a word"),  # type: ignore[arg-type] # what must not be sent
     (({"modelVersion": "m", "responseId": "r"}, LAST), "without candidates and without usage"),
     (({"error": {"code": "502", "message": "m", "status": "s"}},), "without code"),
 ]
@@ -76,18 +76,18 @@ def test_a_stream_is_refused(form: Any, chunks: tuple[Any, ...], claim: str) -> 
 @pytest.mark.parametrize(
     ("out", "claim"),
     [
-        (b"", "stops before its end"),
+        (b"", "ends too early"),
         (events(LAST)[:-1], "no blank line"),
         (b"event: x\n" + events(LAST), "named event"),
-        (b"data: []\n\n", "no JSON object"),
+        (b"data: []\n\n", "not a JSON object"),
         (b": keep-alive\n\n" + events(LAST), "a comment"),
         (array(LAST)[:-2], "not closed"),
-        (b"[]", "stops before its end"),
-        (b"[" + orjson.dumps(LAST) + orjson.dumps(LAST) + b"]", "another mark than ,]"),
-        (b"[5]", "another mark than {]"),
-        (b"[,]", "another mark than {]"),
-        (array(LAST)[:-2] + b",]", "another mark than {"),
-        (array(LAST) + b"x", "behind the array"),
+        (b"[]", "ends too early"),
+        (b"[" + orjson.dumps(LAST) + orjson.dumps(LAST) + b"]", "a mark other than ,]"),
+        (b"[5]", "a mark other than {]"),
+        (b"[,]", "a mark other than {]"),
+        (array(LAST)[:-2] + b",]", "a mark other than {"),
+        (array(LAST) + b"x", "after the array"),
     ],
 )
 def test_broken_bytes_are_refused(out: bytes, claim: str) -> None:

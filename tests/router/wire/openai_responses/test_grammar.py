@@ -103,8 +103,8 @@ def test_this_is_accepted(events: list[Event]) -> None:
 @pytest.mark.parametrize(
     ("events", "claim"),
     [
-        ([], "stops before its end"),
-        (without(LAST), "stops before its end"),
+        ([], "ends too early"),
+        (without(LAST), "ends too early"),
         ([*whole(), whole()[LAST]], "after the end"),
         (without(0), "response.created is first"),
         ([whole()[0], *whole()], "response.created is first"),
@@ -115,10 +115,10 @@ def test_this_is_accepted(events: list[Event]) -> None:
         (changed(LAST, "response.tools", None), "without its fields"),
         (changed(LAST, "response.status", "in_progress"), "not the event's"),
         (changed(LAST, "response.output", []), "does not repeat the items"),
-        (changed(LAST, "response.usage", None), "no integer"),
-        (changed(LAST, "response.usage.total_tokens", 1.5), "no integer"),
-        (changed(LAST, "response.usage.input_tokens_details", None), "detail that is no integer"),
-        (changed(LAST, "response.usage.output_tokens_details.reasoning_tokens", "0"), "detail that is no integer"),
+        (changed(LAST, "response.usage", None), "not an integer"),
+        (changed(LAST, "response.usage.total_tokens", 1.5), "not an integer"),
+        (changed(LAST, "response.usage.input_tokens_details", None), "detail that is not an integer"),
+        (changed(LAST, "response.usage.output_tokens_details.reasoning_tokens", "0"), "detail that is not an integer"),
         ([*whole()[:LAST], ending("incomplete", incomplete_details=None)], "without reason"),
         ([*whole()[:2], ending("failed", error=None)], "without code or message"),
         (without(7), "inside another"),
@@ -135,7 +135,7 @@ def test_this_is_accepted(events: list[Event]) -> None:
         (changed(11, "text", "abc"), "not the sum of its deltas"),
         (changed(13, "item.content", []), "not the sum of its deltas"),
         (changed(13, "item.id", "other"), "ends as another"),
-        (changed(9, "content_index", 1), "another part than the next"),
+        (changed(9, "content_index", 1), "not the next part"),
         (changed(9, "part", None), "without part"),
         (changed(16, "arguments", "{ }"), "not the sum of its deltas"),
         (changed(17, "item.call_id", None), "ends as another"),
@@ -155,7 +155,7 @@ def test_a_whole_call_whose_arguments_are_no_object_is_refused() -> None:
         events[at][key] = "[]"
     events[17]["item"]["arguments"] = "[]"
 
-    with pytest.raises(GrammarViolation, match="no JSON object"):
+    with pytest.raises(GrammarViolation, match="not a JSON object"):
         assert_grammatical(stream(*events), RESPONSES)
 
 
@@ -164,7 +164,7 @@ def test_two_calls_of_one_id_are_refused() -> None:
     for event in call:
         event["output_index"] = 3
 
-    with pytest.raises(GrammarViolation, match="two calls of one id"):
+    with pytest.raises(GrammarViolation, match="two calls with one id"):
         assert_grammatical(stream(*whole()[:18], *call), RESPONSES)
 
 
@@ -175,7 +175,7 @@ def test_two_calls_of_one_id_are_refused() -> None:
         (b"event: response.in_progress\n", b"", "event line"),
         (b"event: response.in_progress\n", b"event: response.created\n", "event line"),
         (b'"type":"response.in_progress",', b"", "without type"),
-        (b'data: {"type":"response.in_progress"', b"data: x", "no JSON object"),
+        (b'data: {"type":"response.in_progress"', b"data: x", "not a JSON object"),
     ],
 )
 def test_a_broken_frame_is_refused(old: bytes, new: bytes, claim: str) -> None:
