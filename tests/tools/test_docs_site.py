@@ -109,7 +109,7 @@ def test_the_order_is_that_of_the_index() -> None:
     assert users["For users"][:2] == ["docs/clients.md", "docs/configuration.md"]
     assert maintainers["For maintainers"][:2] == ["ARCHITECTURE.md", "CONTRIBUTING.md"]
     (decisions,) = (entry["Decisions"] for entry in maintainers["For maintainers"] if isinstance(entry, dict))
-    assert decisions[:2] == [DECISIONS, "docs/decisions/001-json-codec-orjson.md"]
+    assert decisions[:2] == [DECISIONS, "docs/decisions/000-founding-decisions.md"]
 
 
 @pytest.mark.parametrize("link", ["[x](nowhere.md)", "[x](healing.md#no-such-part)", "![x](pictures/none.png)"])
