@@ -41,11 +41,11 @@ def one_if(family: Family, condition: str, *labels: str) -> Rule:
 
 
 def amount(family: Family, name: str, *labels: str) -> Rule:
-    """Take the amount from the field `name`; one that is None is none."""
+    """Take the amount from the field `name`; one that is None or 0 adds nothing."""
 
     def rows(fields: Fields) -> Iterable[Row]:
         value = fields.get(name)
-        return () if value is None else ((tuple([fields.get(label) for label in labels]), value),)
+        return ((tuple([fields.get(label) for label in labels]), value),) if value else ()
 
     return Rule(family, rows)
 
