@@ -209,6 +209,14 @@ def test_a_password_in_an_address_is_printed_nowhere(config: Path) -> None:
     assert "hunter22" not in result.stderr
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e300", "-1", "much"])
+def test_an_interval_that_is_none_ends_with_2(config: Path, number: str) -> None:
+    result = run("stats", "--interval", number, "--config", str(config))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--interval" in result.stderr
+
+
 def test_help_names_every_command() -> None:
     result = run("--help")
 
