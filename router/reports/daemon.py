@@ -18,6 +18,7 @@ from router.reports.daemon_pages import is_page
 
 CONNECT_S = 3.0  # it listens on this machine, or is not there
 _LOOKS = ("/status", "/metrics", "/admin/tree", "/admin/requests")  # what opens to the token to look with
+_PAGES = ("/status", "/metrics.json", "/admin/tree", "/admin/requests")
 ANSWER_S = 10.0  # of a daemon that is well; a reload reads its files and gives new providers their places
 PROBE_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
 
@@ -121,9 +122,11 @@ class DaemonClient:
 
 
 def _is_of_a_router(answer: Answer, path: str) -> bool:
-    """Tell whether an answer is what a router says: what the page has, or why it is refused."""
+    """Tell whether an answer is what a router says: what the page has, or why it is refused.
+
+    A router has each page to look at; what it does not find it names with a code, as a provider or a request."""
     if not answer.is_success and answer.refusal:
-        return True
+        return answer.status != http.client.NOT_FOUND or (path not in _PAGES and answer.body["error"].get("code") == "not_found")
     return is_page(path, answer.body)
 
 

@@ -116,7 +116,15 @@ def test_who_is_no_router_counts_as_not_there(answer: bytes) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("body", [b'{"status":"ok"}', b'{"version":1,"providers":[]}', b'{"version":"1","providers":["a"]}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status":"ok"}',
+        b'{"version":1,"providers":[]}',
+        b'{"version":"1","providers":["a"]}',
+        b'{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}',  # as llama.cpp says it
+    ],
+)
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -151,6 +159,12 @@ def test_nobody_at_the_address_is_told_with_the_reason() -> None:
 def test_an_address_that_is_none_is_a_mistake_of_the_caller(url: str) -> None:
     with pytest.raises(ValueError, match="http://"):
         DaemonClient.of(None, url)
+
+
+@pytest.mark.e2e
+def test_a_router_that_does_not_know_a_name_is_one() -> None:
+    with canned(an_answer(b'{"error":{"message":"no provider b","code":"not_found"}}', b"404 No")) as server:
+        assert DaemonClient(url=server.url).ask("POST", "/admin/providers/b/hold").refusal == "no provider b"
 
 
 @pytest.mark.parametrize("url", ["http://me:hunter22@127.0.0.1:18311", "http://me:hunter22@127.0.0.1:x", "http://hunter22@"])
