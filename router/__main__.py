@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Any
 
 import click
 from attrs import evolve
 
-from router.cli import COMMANDS, config_options
+from router.cli import COMMANDS, EXIT_FAILED, config_options
 from router.cli_doctor import DOCTOR_COMMANDS
 from router.cli_records import RECORD_COMMANDS
 from router.cli_setup import SETUP_COMMANDS
 from router.cli_stats import stats
+from router.cli_stdout import StdoutFailedError, watched_stdout
 from router.config.options import ServeOptions
 
 _OWN_FLAGS = ("--help", "--version")
@@ -27,6 +29,18 @@ class ServeByDefault(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in _OWN_FLAGS):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's own
+        """Run a command; one whose stdout cannot be written ends with 1, whichever it is, with one line on stderr.
+
+        Where nobody reads on, as behind `head`, it ends without a word."""
+        try:
+            with watched_stdout():
+                return super().main(*args, **extra)
+        except StdoutFailedError as error:
+            if not error.is_closed:
+                click.echo(str(error), err=True)
+            sys.exit(EXIT_FAILED)
 
 
 @click.group(cls=ServeByDefault)

@@ -19,8 +19,9 @@ from attrs import evolve
 from router.config.mistakes import error_lines
 from router.config.options import ServeOptions, load_for_asking, load_for_serving
 from router.config.schema import LoadedConfig
+from router.domain.printable import printable
 from router.errors import ConfigError, InvalidRequest, UnsafeFile
-from router.reports.daemon import Answer, DaemonClient, DaemonUnreachableError
+from router.reports.daemon import PROBE_S, Answer, DaemonClient, DaemonUnreachableError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -186,8 +187,8 @@ def ask_or_end(daemon: DaemonClient, method: str, path: str) -> Answer:
     except DaemonUnreachableError as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_UNREACHABLE)
-    if not answer.is_success and "error" in answer.body:
-        click.echo(answer.refusal or f"refused with status {answer.status}", err=True)
+    if not answer.is_success and answer.refusal:
+        click.echo(answer.refusal, err=True)
         sys.exit(EXIT_FAILED)
     return answer
 
@@ -282,6 +283,10 @@ def provider_command(action: str, summary: str, *more: str) -> click.Command:
     def act(daemon: DaemonClient, *, provider: str) -> None:
         from router.reports.actions import action_line, is_good_probe, probe_line
 
+        if action == "probe":
+            daemon = evolve(daemon, answer_s=PROBE_S)
+            if sys.stderr.isatty():
+                click.echo(f"waiting for the answer of {printable(provider)}, {PROBE_S:g} s at most", err=True)
         answer = ask_or_end(daemon, "POST", f"/admin/providers/{quote(provider, safe='')}/{action}")
         if action != "probe":
             click.echo(action_line(answer.body))

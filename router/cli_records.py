@@ -14,6 +14,7 @@ import orjson
 from attrs import evolve, frozen
 
 from router.cli import EXIT_FAILED, EXIT_USAGE, PATH, config_options, load_or_end, load_to_ask
+from router.cli_numbers import COUNT
 from router.cli_rerun import run_options
 from router.config.options import ServeOptions
 from router.config.schema import RouterConfig, ServerConfig
@@ -29,6 +30,7 @@ _PLACE = {"state_dir": "--state-dir"}  # in the default directory are another ro
 FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes every 1.5 s
 
 _HINT = "; to see what became of a request: nursery-router replay --requests --id ID"
+_NONE_YET = "the journal has no request yet; each is written within 2 s of its end"
 _SINCE = "Only what came since: an age (2h, 30m, 7d), or a date or time such as 2026-01-31T12:00 (UTC unless it names a zone)."
 _STATE_DIR = "State directory (default: the configuration's)."
 
@@ -56,7 +58,7 @@ class _Printed:
 @click.option("--state-dir", type=PATH, help=_STATE_DIR)
 @click.option(
     "--tail",
-    type=click.IntRange(min=1),
+    type=COUNT,
     metavar="N",
     help="Only the last N lines (default with --follow: 10, or all of --since).",
 )
@@ -109,7 +111,7 @@ def audit(
 @click.option("--outcome", type=click.Choice(("ok", "failed", "cancelled", "refused")), help="Only requests with this outcome.")
 @click.option("--id", "request_id", help="Only requests with this id.")
 @click.option("--since", metavar="WHEN", help=_SINCE)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the last N of them (with --run: 20 by default).")
+@click.option("--limit", type=COUNT, metavar="N", help="Only the last N of them (with --run: 20 by default).")
 @click.option(
     "--by",
     type=click.Choice(("provider", "profile", "model", "class", "hour", "day")),
@@ -152,11 +154,13 @@ def replay(
     asked = {Kind.PROVIDER: provider, Kind.PROFILE: profile, Kind.MODEL: model, Kind.CLASS: request_class}
     names = {kind: name for kind, name in asked.items() if name is not None}
     ended = None if outcome is None else Outcome(outcome)
-    rows = _read(path, Wanted(names=names, outcome=ended, request_id=request_id, since=_since(since), limit=limit))
+    wanted = Wanted(names=names, outcome=ended, request_id=request_id, since=_since(since), limit=limit)
+    rows = _read(path, wanted)
     kind = None if by is None else Kind(by)
     _tell_bad(rows.bad_total)
     if not rows.rows:
-        click.echo("no such request in the journal", err=True)
+        is_new = wanted.is_every and not rows.bad_total
+        click.echo(_NONE_YET if is_new else "no such request in the journal", err=True)
         if as_json:
             click.echo(orjson.dumps({"requests" if as_list else "suggestions" if suggest_rules else "figures": []}))
     elif as_list:

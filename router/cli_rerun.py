@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from click.core import ParameterSource
 
 from router.cli import EXIT_FAILED, EXIT_USAGE, PATH, load_or_end
+from router.cli_numbers import USD, seconds
 from router.config.options import ServeOptions
 from router.config.schema import LoadedConfig
 
@@ -57,7 +58,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--run", "names", nargs=2, metavar="A B", help="Send recorded requests to two providers, and compare the two.")
     @click.option("--capture", "file", type=PATH, help="With --run: a file of recorded requests.")
-    @click.option("--max-usd", type=click.FloatRange(0), default=1.0, show_default=True, help="With --run: the most to spend.")
+    @click.option("--max-usd", type=USD, default=1.0, show_default=True, help="With --run: the most to spend.")
     @click.option("--paid", is_flag=True, help="With --run: allow providers that cost money, whatever allow_paid says.")
     @click.option(
         "--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="With --run: requests at a time."
@@ -65,7 +66,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--timeout",
         "timeout_s",
-        type=click.FloatRange(0.1),
+        type=seconds(0.1),
         default=120.0,
         show_default=True,
         help="With --run: seconds to wait for each answer.",

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from router.cli import ask_or_end, daemon_options
+from router.cli_numbers import seconds
 from router.reports.daemon import DaemonClient
 
 _LEAST_INTERVAL_S, _MOST_INTERVAL_S = 0.2, 3600.0  # five looks a second are more than an eye takes in
@@ -18,7 +19,7 @@ _LEAST_INTERVAL_S, _MOST_INTERVAL_S = 0.2, 3600.0  # five looks a second are mor
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(_LEAST_INTERVAL_S, _MOST_INTERVAL_S),
+    type=seconds(_LEAST_INTERVAL_S, _MOST_INTERVAL_S),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

@@ -109,7 +109,7 @@ class Rerunning:
         for name in names:
             _check(loaded, name, rules)
         dry = DryRun.of(loaded)
-        for name in names:
+        for name in dict.fromkeys(names):  # one that is asked twice is limited once
             _limit(dry, name)
         return cls(dry=dry, names=names, rules=rules, purse=Purse(rules.max_usd))
 

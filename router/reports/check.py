@@ -9,7 +9,7 @@ from router.config.advice import why_not_asked
 from router.config.rules import AUTO
 from router.config.schema import LoadedConfig, ProfileConfig, ProviderConfig
 from router.config.vendor_table import vendor_of
-from router.reports.plain import THE_SERVERS, plain_console, plain_table, shown_url
+from router.reports.plain import THE_SERVERS, plain_console, plain_table, print_sentence, shown_url
 
 
 def print_check(loaded: LoadedConfig) -> None:
@@ -21,7 +21,7 @@ def print_check(loaded: LoadedConfig) -> None:
     out.print(_providers(loaded))
     out.print(_profiles(loaded))
     for line in _warning_lines(loaded):
-        out.print(Text(line), soft_wrap=True)
+        print_sentence(line, out)
 
 
 def provider_state(loaded: LoadedConfig, provider: ProviderConfig) -> str:

@@ -14,14 +14,17 @@ from router.config.address import address_of
 from router.config.schema import LoadedConfig
 from router.config.secret import Secret
 from router.domain.printable import printable
+from router.reports.daemon_pages import is_page
 
 CONNECT_S = 3.0  # it listens on this machine, or is not there
 _LOOKS = ("/status", "/metrics", "/admin/tree", "/admin/requests")  # what opens to the token to look with
-ANSWER_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
+_PAGES = ("/status", "/metrics.json", "/admin/tree", "/admin/requests")
+ANSWER_S = 10.0  # of a daemon that is well; a reload reads its files and gives new providers their places
+PROBE_S = 180.0  # a probe of a model that has to be loaded first may take `[probe].cold_timeout_s`, 120 s
 
 
 class DaemonUnreachableError(Exception):
-    """Nobody answers at the address, or somebody who is no router: exit code 69. The text says where and why."""
+    """Nothing answers at the address, or not in time, or something that is no router: exit code 69. The text says which."""
 
 
 @frozen(kw_only=True)
@@ -75,10 +78,12 @@ class DaemonClient:
         """Return the answer to one request. Raises DaemonUnreachableError."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        is_connected = False
         try:
             connection = kind(parts.netloc, timeout=min(CONNECT_S, self.answer_s))
             try:
                 connection.connect()
+                is_connected = True
                 connection.sock.settimeout(self.answer_s)
                 connection.request(
                     method, parts.path + path, body=b"{}" if method == "POST" else None, headers=self._headers(path)
@@ -88,15 +93,23 @@ class DaemonClient:
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
+            if is_connected and isinstance(error, TimeoutError):
+                raise DaemonUnreachableError(f"the router at {self.url} does not answer within {self.answer_s:g} s") from error
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DaemonUnreachableError(
                 f"no router answers at {self.url}: {reason} (use --config FILE or --url for another one)"
             ) from error
         except orjson.JSONDecodeError as error:
-            raise DaemonUnreachableError(f"what answers at {self.url} is not a router") from error
-        if not isinstance(body, dict):
-            raise DaemonUnreachableError(f"what answers at {self.url} is not a router")
-        return Answer(status=response.status, body=body)
+            raise self._no_router() from error
+        answer = Answer(status=response.status, body=body if isinstance(body, dict) else {})
+        if not _is_of_a_router(answer, path):
+            raise self._no_router()
+        return answer
+
+    def _no_router(self) -> DaemonUnreachableError:
+        return DaemonUnreachableError(
+            f"what answers at {self.url} is not a Nursery Router (use --config FILE or --url for another one)"
+        )
 
     def _headers(self, path: str) -> dict[str, str]:
         token = self._token_for(path) or self.client_token
@@ -110,11 +123,22 @@ class DaemonClient:
         return (self.metrics_token or self.admin_token) if path.startswith(_LOOKS) else None
 
 
+def _is_of_a_router(answer: Answer, path: str) -> bool:
+    """Tell whether an answer is what a router says: what the page has, or why it is refused.
+
+    A router has each page to look at; what it does not find it names with a code, as a provider or a request."""
+    if not answer.is_success and answer.refusal:
+        return answer.status != http.client.NOT_FOUND or (path not in _PAGES and answer.body["error"].get("code") == "not_found")
+    return is_page(path, answer.body)
+
+
 def _check(url: str) -> None:
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in url
     except ValueError:
         is_url = False
     if not is_url:
-        raise ValueError(f"{url!r} is not a base URL such as http://127.0.0.1:8088")
+        _, at, host = url.rpartition("@")  # a password is printed nowhere
+        told = f"an address with a user name before {host!r}" if at else repr(url)
+        raise ValueError(f"{told} is not a base URL such as http://127.0.0.1:8088")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from router.guards.tool_loop import Act
 from router.reports.explain_provider import provider_rows
-from router.reports.plain import THE_SERVERS, plain_console, plain_table
+from router.reports.plain import THE_SERVERS, plain_console, plain_table, print_sentence
 from router.routing.chain import RANK_KEYS, Entry
 from router.routing.dispatch import MAX_CONTINUATIONS
 from router.routing.explanation import Explanation, ProviderView, Way
@@ -50,11 +50,11 @@ def print_explanation(explanation: Explanation) -> None:
     """Print what is decided: the profile, the guards, the chain, and each of its providers."""
     out = plain_console()
     for line in _head(explanation):
-        out.print(Text(line), soft_wrap=True)
+        print_sentence(line, out)
     out.print(plain_table(("place", "provider", "model", "how", "why"), chain_rows(explanation)))
     for view in explanation.views:
         _print_provider(out, explanation, view)
-    out.print(Text(f"\n{_not_known(explanation)}"), soft_wrap=True)
+    print_sentence(f"\n{_not_known(explanation)}", out)
 
 
 def chain_rows(explanation: Explanation) -> list[tuple[str, str, str, str, str]]:

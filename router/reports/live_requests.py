@@ -8,12 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from router.domain.printable import field_word, printable
+from router.domain.printable import NOTHING, cell_word, field_word, printable
 from router.reports.plain import plain_table, width_of
 from router.reports.words import duration_words, fact_words
 
 _LESS = ("session", "class", "profile", "first token", "provider")  # what goes where there is no room, the first one first
-_NOTHING = "-"
 
 
 def print_live_requests(body: Mapping[str, Any], out: Console) -> None:
@@ -57,11 +56,11 @@ def _cells(one: Mapping[str, Any]) -> dict[str, str]:
         "request": str(one["id"]),
         "age": duration_words(one["age_s"]),
         "phase": str(one["phase"]),
-        "session": str(one.get("session") or _NOTHING),
-        "class": str(one.get("request_class") or _NOTHING),
-        "profile": str(one.get("profile") or _NOTHING),
-        "provider": str(one.get("provider") or _NOTHING),
-        "first token": _NOTHING if ttft_ms is None else duration_words(ttft_ms / 1000),
+        "session": cell_word(one.get("session")),
+        "class": cell_word(one.get("request_class")),
+        "profile": cell_word(one.get("profile")),
+        "provider": cell_word(one.get("provider")),
+        "first token": NOTHING if ttft_ms is None else duration_words(ttft_ms / 1000),
     }
 
 

@@ -27,6 +27,11 @@ def plain_console() -> Console:
     return Console(highlight=False, width=None if has_width else _NO_TERMINAL_WIDTH)
 
 
+def print_sentence(line: str, out: Console) -> None:
+    """Print a line of words: on a terminal folded between them, elsewhere whole, however narrow its tables have to be."""
+    out.print(Text(line), soft_wrap=not out.is_terminal)
+
+
 def width_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     """Return how many columns of a terminal a table takes where nothing in it is folded."""
     return sum(_widths(columns, rows)) + _GAP * (len(columns) - 1)

@@ -166,9 +166,18 @@ def compare(rows: Sequence[Row], kind: Kind, first: str, second: str) -> Compari
 
 
 def few_warnings(figures: Iterable[Figures]) -> tuple[str, ...]:
-    """Return a sentence for each name with too few requests to say much."""
+    """Return a sentence for each name with too few requests to say much.
+
+    A provider may have failed often and answered rarely: its failure rate is of attempts, everything else of requests."""
     few = (one for one in figures if one.requests < FEW and one.name != NOBODY)
-    return tuple(f"{one.name}: only {one.requests} requests; below {FEW} an interval means little" for one in few)
+    return tuple(_few_words(one) for one in few if one.requests or one.failures.n < FEW)
+
+
+def _few_words(one: Figures) -> str:
+    if one.failures.n < FEW:
+        return f"{one.name}: only {one.requests} requests; below {FEW} an interval means little"
+    rate = f"that of its failure rate is of {one.failures.n} attempts"
+    return f"{one.name}: only {one.requests} requests ended with it; below {FEW} an interval means little ({rate})"
 
 
 def _warnings(lines: Sequence[Difference], one: Figures, other: Figures) -> Iterable[str]:

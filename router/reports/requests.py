@@ -8,11 +8,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from router.domain.printable import printable
+from router.domain.printable import NOTHING, cell_word, printable
 from router.reports.plain import plain_table, width_of
 from router.reports.rows import Outcome, Row
 
-_NOTHING = "-"
 _INDENT = 4  # of the second line of a request, where one has no room for all
 _STYLES = {Outcome.FAILED: "red", Outcome.CANCELLED: "yellow", Outcome.REFUSED: "yellow"}
 _TITLES = ("time", "id", "session", "class", "profile", "outcome", "reason", "chain", "status", "ms", "USD")
@@ -26,7 +25,7 @@ def print_journal(rows: Sequence[Row], out: Console) -> None:
         out.print(plain_table(_TITLES, cells))
         return
     for row, words in zip(rows, cells, strict=True):
-        told = {title: word for title, word in zip(_TITLES, words, strict=True) if word != _NOTHING}
+        told = {title: word for title, word in zip(_TITLES, words, strict=True) if word != NOTHING}
         out.print(Text(" ").join(_head(row, told)))
         fields = [Text.assemble((f"{title}=", "dim"), word) for title, word in told.items() if title not in _HEAD]
         out.print(Padding(Text(" ").join(fields), (0, 0, 0, _INDENT)))
@@ -71,16 +70,16 @@ def requests_json(rows: Sequence[Row]) -> list[dict[str, object]]:
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.ts,
-        row.request_id or _NOTHING,
-        row.session or _NOTHING,
-        row.request_class or _NOTHING,
-        row.profile or _NOTHING,
+        cell_word(row.request_id),
+        cell_word(row.session),
+        cell_word(row.request_class),
+        cell_word(row.profile),
         row.outcome,
-        row.reason or _NOTHING,
+        row.reason or NOTHING,
         _chain(row),
-        _NOTHING if row.status is None else f"{row.status:.0f}",
-        _NOTHING if row.total_ms is None else f"{row.total_ms:.0f}",
-        _NOTHING if row.cost_usd is None else f"{row.cost_usd:.6f}",
+        NOTHING if row.status is None else f"{row.status:.0f}",
+        NOTHING if row.total_ms is None else f"{row.total_ms:.0f}",
+        NOTHING if row.cost_usd is None else f"{row.cost_usd:.6f}",
     )
 
 
@@ -91,7 +90,7 @@ def _chain(row: Row) -> str:
     if row.chain:
         moved = f" ({', '.join(row.moved)})" if row.moved else ""
         return " > ".join(f"{provider}:{word}" for provider, word in row.chain) + moved
-    return f"passed over {', '.join(row.skipped)}" if row.skipped else _NOTHING
+    return f"passed over {', '.join(row.skipped)}" if row.skipped else NOTHING
 
 
 def _head(row: Row, told: dict[str, str]) -> Iterator[Text]:

@@ -51,12 +51,20 @@ def print_comparison(comparison: Comparison, out: Console) -> None:
     """Print the report: the providers side by side, where they agree, the requests to look at."""
     first, second = comparison.sides
     rows = [(word, tell(first), tell(second)) for word, tell in _ROWS]
-    out.print(plain_table(("", printable(first.provider), printable(second.provider)), rows))
-    for side in comparison.sides:
+    titles = _titles(first, second)
+    out.print(plain_table(("", *map(printable, titles)), rows))
+    for title, side in zip(titles, comparison.sides, strict=True):
         for word, count in (*side.failures.items(), *side.misfits.items()):
-            out.print(_text(f"{side.provider}: {count} x {word}"))
+            out.print(_text(f"{title}: {count} x {word}"))
     for line in _lines(comparison):
         out.print(_text(line))
+
+
+def _titles(first: Side, second: Side) -> tuple[str, str]:
+    """Return the names of both; one that was asked twice has two."""
+    if first.provider != second.provider:
+        return first.provider, second.provider
+    return f"{first.provider} (1st)", f"{second.provider} (2nd)"
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:

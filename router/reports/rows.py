@@ -23,9 +23,10 @@ _NUMBERS = (
 )
 _HOUR_CHARS, _DAY_CHARS = len("2026-01-31T12"), len("2026-01-31")  # of a stamp: `--since` takes them, too
 _MOST = 1e15  # the square of it, summed up over any journal, is a float
-_AGO = re.compile(r"(\d{1,6})([smhd])")
+_AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PREFIX = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?)?)?Z?")
+_BEGINNING = re.compile(r"\d{4}(-\d\d(-\d\d(T\d(\d(:\d(\d(:\d(\d(\.\d+)?)?)?)?)?)?)?)?)?", re.ASCII)
+_FILLED = "0000-01-01T00:00:00"  # what a beginning of a stamp lacks, so that it is a moment
 
 
 class Outcome(StrEnum):
@@ -141,6 +142,11 @@ class Wanted:
     since: str | None = None
     limit: int | None = None
 
+    @property
+    def is_every(self) -> bool:
+        """Whether every request is meant, whatever it is."""
+        return not self.names and self.outcome is None and self.request_id is None and self.since is None
+
 
 @define
 class Rows:
@@ -246,10 +252,12 @@ def since_stamp(text: str, now: float) -> str:
     Raises ValueError for anything else. `now` is unix seconds."""
     if ago := _AGO.fullmatch(text):
         return stamp_of(now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}).total_seconds())
-    if _PREFIX.fullmatch(text):
-        return text.replace(" ", "T").removesuffix("Z")
+    beginning = text.replace(" ", "T").removesuffix("Z")
     try:
-        moment = datetime.fromisoformat(text)
+        if _BEGINNING.fullmatch(beginning):
+            datetime.fromisoformat((beginning + _FILLED[len(beginning) :])[: len(_FILLED)])
+            return beginning
+        moment = datetime.fromisoformat("" if "W" in text.upper() else text)  # the date of a week is none here
     except ValueError:
         raise ValueError(f"{text!r} is neither an age (2h, 30m, 7d) nor a date such as 2026-01-31T12:00") from None
     return stamp_of((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

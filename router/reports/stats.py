@@ -31,6 +31,7 @@ from router.reports.stats_facts import (
     provider_rows,
     spend_rows,
 )
+from router.reports.status import refusals
 from router.reports.words import STYLES, duration_words
 
 DUMPED_EVENTS = 10
@@ -77,6 +78,8 @@ def print_stats(reading: Reading, out: Console) -> None:
     """Print one look as plain tables: providers, fallback and gates, recent events, what is spent, cost.
 
     Where it is no terminal, times are UTC."""
+    if refused := tuple(refusals(reading.status)):
+        out.print(*(Text(printable(line)) for line in refused), "", sep="\n")
     rows = provider_rows(reading)
     _print_block(out, "Providers", _PROVIDER_HEAD, [_provider_cells(row, is_wide=True) for row in rows], "none")
     _print_block(out, "Fallback and gates", ("", ""), _gates(reading), "none")
@@ -173,6 +176,9 @@ def _head(view: View) -> list[Text]:
         if status.get("degraded"):
             head.append(f"  degraded: {', '.join(status['degraded'])}", "yellow")
         lines = [_line(head)]
+        if refused := tuple(refusals(status)):
+            more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+            lines.append(_line(Text(printable(f"{refused[0]}{more}"), "red")))
     if view.problem:
         lines.append(_line(Text(printable(view.problem), "red")))
     return lines

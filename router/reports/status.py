@@ -34,7 +34,7 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
     for part in filter(None, (_providers(body, out.width), _reasons(body), _spending([*budgets_in_use(body)]), _parts(body))):
         out.print()
         out.print(part)
-    remarks = [Text(f"configuration refused: {mistake}", "red") for mistake in body.get("config_rejected", ())]
+    remarks = [Text(line, "red") for line in refusals(body)]
     remarks += [Text(f"warning: {warning}", "yellow") for warning in body.get("warnings", ())]
     if remarks:
         out.print()
@@ -44,6 +44,12 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
 def state_of(provider: Mapping[str, Any]) -> str:
     """Return the one word that says most about a provider; the daemon has chosen it."""
     return str(provider.get("word", provider.get("state", "")))
+
+
+def refusals(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each mistake of the configuration that a reload has refused; none where the one at work is the newest."""
+    for mistake in body.get("config_rejected", ()):
+        yield f"configuration refused: {mistake}"
 
 
 def status_lines(body: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from router.__main__ import main
 from tests.router.config.texts import SMALL
+from tests.router.reports.test_daemon import an_answer, canned
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = 60  # characters that a list of commands has for each on a terminal of 80 columns, beside the longest name
@@ -185,6 +186,35 @@ def test_nobody_is_asked_at_a_default_for_an_address_that_is_said(config: Path, 
 )
 def test_a_command_line_that_cannot_be_read_ends_with_2(words: tuple[str, ...]) -> None:
     assert run(*words).exit_code == 2
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("stats", "--once"), ("requests",), ("tree",), ("cancel", "r1"), ("dashboard",), ("reload",), ("hold", "a")],
+)
+def test_another_program_at_the_address_ends_every_command_with_69(config: Path, words: tuple[str, ...]) -> None:
+    with canned(an_answer(b'{"status":"ok"}')) as server:
+        result = run(*words, "--config", str(config), "--url", server.url)
+
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert result.stderr.startswith(f"what answers at {server.url} is not a Nursery Router")
+
+
+def test_a_password_in_an_address_is_printed_nowhere(config: Path) -> None:
+    result = run("status", "--config", str(config), "--url", "http://me:hunter22@127.0.0.1:9")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is not a base URL" in result.stderr
+    assert "hunter22" not in result.stderr
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e300", "-1", "much"])
+def test_an_interval_that_is_none_ends_with_2(config: Path, number: str) -> None:
+    result = run("stats", "--interval", number, "--config", str(config))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--interval" in result.stderr
 
 
 def test_help_names_every_command() -> None:

@@ -124,7 +124,11 @@ def test_without_a_file_it_is_said_what_writes_one(tmp_path: Path, command: str,
     [
         ("audit", "--follow", "--summary"),
         ("audit", "--since", "yesterday"),
+        ("audit", "--since", "2026-13-45"),
         ("audit", "--tail", "0"),
+        ("audit", "--tail", "9" * 20),
+        ("replay", "--since", "2026-W48"),
+        ("replay", "--limit", "9" * 20),
         ("replay", "--compare", "fast", "slow", "--suggest-rules"),
         ("replay", "--requests", "--suggest-rules"),
         ("replay", "--requests", "--by", "profile"),
@@ -194,6 +198,17 @@ def test_replay_says_that_the_journal_has_no_such_request(journalled: Path) -> N
 
     assert json.loads(result.stdout) == {"requests": []}
     assert "no such request in the journal" in result.stderr
+
+
+def test_a_journal_without_a_line_is_said_to_be_none_yet_where_nothing_was_chosen(tmp_path: Path) -> None:
+    (journal := tmp_path / "state" / JOURNAL_FILE).parent.mkdir()
+    journal.touch()
+
+    every, chosen = run(tmp_path, "replay", "--limit", "3"), run(tmp_path, "replay", "--since", "2h")
+
+    assert every.stderr == "the journal has no request yet; each is written within 2 s of its end\n"
+    assert "no such request" in chosen.stderr
+    assert (every.exit_code, chosen.exit_code) == (0, 0)
 
 
 def test_replay_compares_and_says_what_is_more_than_chance(journalled: Path) -> None:

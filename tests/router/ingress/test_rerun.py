@@ -361,3 +361,16 @@ def test_paid_providers_are_asked_where_the_configuration_allows_it() -> None:
     loaded = a_file(a_provider("a"), a_provider("b", cost=DEAR), routing=RoutingConfig(allow_paid=True))
 
     assert Rerunning.of(loaded, ("a", "b"), Rules()).names == ("a", "b")
+
+
+async def test_one_provider_may_be_asked_twice_also_where_it_costs_money() -> None:
+    async with two(cost=DEAR) as servers:
+        rerunning = Rerunning.of(servers.loaded, ("first", "first"), Rules(timeout_s=WAIT_S, may_pay=True, max_usd=1_000_000))
+        recorded = rerunning.read(a_record())
+        assert recorded is not None
+        await rerunning.run([recorded])
+    (pair,) = rerunning.pairs
+
+    assert (pair.first.provider, pair.second.provider) == ("first", "first")
+    assert (pair.first.failure, pair.second.failure, len(servers.first.exchanges)) == ("", "", 2)
+    assert rerunning.purse.spent_usd == pytest.approx(pair.first.cost_usd + pair.second.cost_usd)

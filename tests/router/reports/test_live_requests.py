@@ -121,3 +121,23 @@ def test_one_that_was_at_its_end_is_not_called_cancelled() -> None:
 
     assert (cancel_line(cancelled), is_cancelled(cancelled)) == ("req_1: cancelled", True)
     assert (cancel_line(ending), is_cancelled(ending)) == ("req_1: not cancelled, it is already ending", False)
+
+
+@pytest.mark.parametrize("word", ["null", "true", "12", "-1.5e3", "NaN", "[" * 100_000, "{}"])
+def test_a_name_that_json_would_read_as_something_else_has_its_quotes(word: str) -> None:
+    (line,) = printed({"requests": [{**ASKING, "model": word}]}, is_terminal=False)[:1]
+
+    assert f'model="{word[:60]}' in line
+
+
+@pytest.mark.parametrize("word", ["nullable", "1.5b", "qwen3:4b", "-"])
+def test_a_name_that_is_one_word_has_none(word: str) -> None:
+    (line,) = printed({"requests": [{**ASKING, "model": word}]}, is_terminal=False)
+
+    assert f" model={word} " in line
+
+
+def test_a_session_that_reads_like_none_is_told_from_none_on_a_terminal() -> None:
+    _, named, unnamed = printed({"requests": [{**ASKING, "session": "-"}, READING]}, is_terminal=True, width=200)
+
+    assert (named.split()[4], unnamed.split()[4]) == ('"-"', "-")

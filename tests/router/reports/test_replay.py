@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from statistics import fmean, median, quantiles
 from typing import Any
 
 import pytest
 
-from router.reports.replay import compare, figures_by, figures_of
+from router.reports.replay import compare, few_warnings, figures_by, figures_of
 from router.reports.rows import Kind, Outcome
 from router.reports.spread import Spread
 from tests.router.reports.journal_rows import answers, record, rows_of, seeded
@@ -166,3 +166,18 @@ def test_a_journal_without_the_cost_of_each_attempt_books_all_of_it_on_whom_was_
 
     assert figures_of(rows, Kind.PROVIDER, "mid").total_usd == 0.5
     assert figures_of(rows, Kind.PROVIDER, "near").total_usd is None
+
+
+def test_a_warning_of_few_requests_says_what_is_few() -> None:
+    """A provider with 81 attempts, of which none was the last of its request, and one with two."""
+    fell_back = [record(provider="good", chain=["err:timeout", "good:ok"]) for _ in range(81)]
+    kept = [record(provider="err", chain=["err:ok"]) for _ in range(2)]
+
+    def warned(records: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+        return few_warnings(figures_by(rows_of(records), Kind.PROVIDER))
+
+    assert warned(fell_back) == ()
+    assert warned([*fell_back, *kept]) == (
+        "err: only 2 requests ended with it; below 30 an interval means little (that of its failure rate is of 83 attempts)",
+    )
+    assert warned(kept) == ("err: only 2 requests; below 30 an interval means little",)

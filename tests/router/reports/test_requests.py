@@ -72,3 +72,12 @@ def test_words_of_a_journal_steer_no_terminal() -> None:
     print_journal(rows_of([record(request_id="a\x1b[2J")]), Console(file=out, width=80))
 
     assert "\x1b" not in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 300])
+def test_an_id_that_reads_like_none_is_told_from_none(width: int) -> None:
+    out = StringIO()
+
+    print_journal(rows_of([record(request_id="-")]), Console(file=out, width=width, highlight=False))
+
+    assert '"-"' in out.getvalue()

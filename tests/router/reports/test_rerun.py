@@ -184,3 +184,15 @@ def test_a_terminal_gets_a_bar() -> None:
     shown = Text.from_ansi(out.file.getvalue()).plain
     assert "asking, $0.2500 spent" in shown
     assert "1/2" in shown
+
+
+def test_one_provider_that_was_asked_twice_has_two_columns_that_can_be_told_apart() -> None:
+    failed = an_answer("a", failure="timeout")
+    report = a_report(Pair(request_id="r1", first=an_answer("a"), second=failed), providers=("a", "a"))
+    text = io.StringIO()
+
+    print_comparison(report, Console(file=text, width=80, highlight=False))
+
+    lines = text.getvalue().splitlines()
+    assert lines[0].split() == ["a", "(1st)", "a", "(2nd)"]
+    assert "a (2nd): 1 x timeout" in lines

@@ -112,13 +112,27 @@ def test_two_names_are_of_the_first_kind_that_has_both() -> None:
         ("2026-01-31", "2026-01-31"),
         ("2026-01-31 12:00", "2026-01-31T12:00"),
         ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00.000Z"),
+        ("2026", "2026"),
+        ("2026-11", "2026-11"),
+        ("2026-11-29T1", "2026-11-29T1"),
+        ("2026-11-29 23:5", "2026-11-29T23:5"),
+        ("2024-02-29", "2024-02-29"),
+        ("2026-01-31T12:00Z", "2026-01-31T12:00"),
+        ("2026-01-31T12:00:59.25", "2026-01-31T12:00:59.25"),
     ],
 )
 def test_since_takes_a_time_ago_or_a_moment(text: str, stamp: str) -> None:
     assert since_stamp(text, START) == stamp
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2x", "9" * 60_000])
+IMPOSSIBLE = [
+    *("2026-13", "2026-13-45", "2026-00", "0000", "2026-02-30", "2023-02-29", "2026-11-31", "2026-02-3", "2026-1-05", "2026-1"),
+    *("2026-11-29T25:00", "2026-11-29T24:00", "2026-11-29T3", "2026-11-29T12:60", "2026-11-29T12:7", "2026-11-29T12:00:60"),
+    *("2026-W48", "2026W48", "2026-W48-1", "2026-W48-1T12:00+01:00", "\uff12\uff10\uff12\uff16"),
+]
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2x", "9" * 60_000, *IMPOSSIBLE])
 def test_since_refuses_what_is_neither(text: str) -> None:
     with pytest.raises(ValueError, match="neither"):
         since_stamp(text, START)

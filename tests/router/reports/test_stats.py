@@ -199,3 +199,20 @@ def test_the_dump_has_a_block_for_each_panel_and_ten_events() -> None:
     ]
     assert text.count("provider-failed-midstream") == 10
     assert LONG in text
+
+
+def test_a_configuration_that_is_refused_is_told_above_all_else() -> None:
+    reading = a_reading(a_provider("a"), config_rejected=["router.toml:3: prot: no such key", "\x1b[2J"])
+    text = io.StringIO()
+
+    print_stats(reading, Console(file=text, width=200, highlight=False))
+    screen = drawn(Picture(view(reading)), width=80, height=24)
+
+    assert text.getvalue().splitlines()[:4] == [
+        "configuration refused: router.toml:3: prot: no such key",
+        r"configuration refused: \x1b[2J",
+        "",
+        "Providers",
+    ]
+    assert screen[1].rstrip() == "configuration refused: router.toml:3: prot: no such key (and 1 more)"
+    assert len(screen) == 24

@@ -133,8 +133,8 @@ async def test_failures_only_is_taken_back_by_the_same_key() -> None:
     ("status", "body", "words"),
     [
         (401, {"error": {"message": "this router requires a token"}}, "/metrics.json: this router requires a token"),
-        (404, {}, "/metrics.json: refused with status 404"),
-        (200, {"hello": "world"}, "/metrics.json: what answers is not a router"),
+        (404, {}, "is not a Nursery Router"),
+        (200, {"hello": "world"}, "is not a Nursery Router"),
     ],
 )
 async def test_a_page_that_is_refused_or_none_is_a_look_that_failed(status: int, body: dict[str, object], words: str) -> None:
@@ -146,7 +146,7 @@ async def test_a_page_that_is_refused_or_none_is_a_look_that_failed(status: int,
         with pytest.raises(LookFailed) as caught:
             await trio.to_thread.run_sync(read, client)
 
-    assert str(caught.value) == words
+    assert words in str(caught.value)
 
 
 def provider_rows_of(daemon: Daemon) -> list[str]:
