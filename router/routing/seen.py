@@ -49,8 +49,9 @@ class Seen:
             usage = self._of_begun(b"".join(self.parts))
         else:
             usage = self._of_stream() if self.document is None else self._of_whole(self.document)
-        is_above = usage.estimated and self.max_tokens is not None and usage.output > self.max_tokens
-        return evolve(usage, output=self.max_tokens) if is_above else usage
+        if self.max_tokens is None or not usage.estimated:
+            return usage
+        return evolve(usage, output=min(usage.output, self.max_tokens))
 
     def _of_begun(self, data: bytes) -> Usage:
         """Return the usage of a document that broke off: what it told, and where that is no output, what can be read of it."""
