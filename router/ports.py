@@ -180,8 +180,8 @@ class OpenReply(Protocol):
     async def receive(self) -> tuple[Frame, ...]:
         """Return all whole frames of one network read, () at the end of the body. Raises ProviderFailed."""
 
-    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
-        """Return the whole body of an answer that is no stream; `on_part` hears the size of each part as it comes.
+    async def read_body(self, on_part: Callable[[bytes], None] = lambda _part: None) -> bytes:
+        """Return the whole body of an answer that is no stream; `on_part` hears each part as it comes.
 
         Raises ProviderFailed (too large, cut, timeout)."""
 

@@ -66,11 +66,11 @@ class ScriptedReply:
                 return frames
         return tuple(self._framer.close())
 
-    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
+    async def read_body(self, on_part: Callable[[bytes], None] = lambda _part: None) -> bytes:
         body = b""
         while (chunk := await self._chunk()) is not None:
             body += chunk
-            on_part(len(chunk))
+            on_part(chunk)
         return body
 
     def settle(self, usage: Usage) -> None:

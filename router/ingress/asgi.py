@@ -39,6 +39,7 @@ from router.ingress.routes import (
     guess_dialect,
 )
 from router.ports import Observer
+from router.wire.errors import status_of
 
 
 class ModelHandler(Protocol):
@@ -139,6 +140,7 @@ class Front:
                 "method": cut_word(exchange.method, exchange.redact),
                 "path": exchange.told_path,
                 "kind": error.kind.value,
+                "status": status_of(error, exchange.dialect),
                 "peer": exchange.peer,
                 **({} if dialect is None else {"dialect": dialect}),
             },

@@ -122,6 +122,7 @@ def _refusal() -> dict[str, object]:
         "method": request.method,
         "path": DASHBOARD_LOGIN,
         "kind": Unauthorized.kind.value,
+        "status": FORBIDDEN,
         "peer": request.remote_addr or "",
     }
 

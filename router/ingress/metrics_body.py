@@ -113,7 +113,9 @@ def counters(metrics: Metrics) -> dict[str, object]:
         "context_budget_latest_ratio": {profile: ratio for (_, profile), ratio in metrics.of(f.CONTEXT_RATIO).values.items()},
         "partial_stitch_surfaced_total": _sum(metrics, f.STITCHES),
         "attempts_total": _sum(metrics, f.ATTEMPTS),
+        "attempt_outcomes": _by(metrics, f.ATTEMPTS, "outcome"),
         "request_outcomes": _by(metrics, f.REQUESTS, "outcome"),
+        "request_results": _by(metrics, f.REQUESTS, "result"),
         "fallbacks_total": _sum(metrics, f.FALLBACKS),
         "last_resort_total": _sum(metrics, f.LAST_RESORT),
         "recovery_probes_total": _sum(metrics, f.RECOVERY_PROBES),
@@ -188,7 +190,7 @@ def _mean_ms(metrics: Metrics, family: Family) -> dict[str, float]:
 
 
 def _sum(metrics: Metrics, family: Family) -> float:
-    return _number(sum(metrics.of(family).values.values()))
+    return _number(sum(metrics.of(family).total().values()))
 
 
 def _by(metrics: Metrics, family: Family, label: str) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """What a stream tells at its end of the way that it took, where its client or the configuration wants to be told (wire.md 2.2).
 
 The head of a stream is gone before most of it is known: what was used, what it cost, whether it broke. The fields have the
-names that they have in the log's `request-complete`. Where they stand is the dialect's to say: in a comment, in a field that
-readers skip, or nowhere."""
+names that they have in the log's `request-complete`, and its values, but for `total_ms`, which the log takes a little later.
+Where they stand is the dialect's to say: in a comment, in a field that readers skip, or nowhere."""
 
 from __future__ import annotations
 

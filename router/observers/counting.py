@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import frozen
 
+from router.domain.outcome import RequestResult, result_of
 from router.observers import families as f
 from router.observers.families import Family
 
@@ -67,6 +68,16 @@ def each(family: Family, name: str) -> Rule:
     return Rule(family, lambda fields: [((item,), 1) for item in _listed(fields, name)])
 
 
+def _ended(fields: Fields) -> Iterable[Row]:
+    outcome = fields.get("outcome")
+    return (((fields.get("profile"), outcome, result_of(outcome, has_asked=bool(fields.get("chain")))), 1),)
+
+
+def _turned_away(fields: Fields) -> Iterable[Row]:
+    """Return a request to a model that was refused at the door; a page is none."""
+    return (((None, fields.get("kind"), RequestResult.REFUSED), 1),) if fields.get("dialect") else ()
+
+
 def _failures(fields: Fields) -> Iterable[Row]:
     return () if fields.get("reason") is None else (((fields.get("provider"), fields["reason"]), 1),)
 
@@ -105,12 +116,12 @@ def _listed(fields: Fields, name: str) -> Sequence[object]:
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "request-complete": (
-        one(f.REQUESTS, "profile", "outcome"),
+        Rule(f.REQUESTS, _ended),
         milliseconds(f.REQUEST_SECONDS, "total_ms", "profile"),
         Rule(f.SKIPPED, _skipped),
         Rule(f.CAPABILITY_DEGRADED, _left_out),
     ),
-    "request-refused": (one(f.REFUSED, "kind"),),
+    "request-refused": (one(f.REFUSED, "kind"), Rule(f.REQUESTS, _turned_away)),
     "request-crashed": (one(f.REQUEST_CRASHES),),
     "client-disconnected": (one(f.DISCONNECTS, "phase"),),
     "attempt-complete": (

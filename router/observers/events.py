@@ -211,7 +211,7 @@ EVENTS: Mapping[str, EventSpec] = {
     "drift-reload-skip": EventSpec(DEBUG, ("detail", *_HEALTH_FIELDS)),
     # a request
     "request-complete": EventSpec(INFO, _REQUEST_FIELDS),
-    "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind", "peer", "dialect")),
+    "request-refused": EventSpec(INFO, ("request_id", "method", "path", "kind", "status", "peer", "dialect")),
     "request-crashed": EventSpec(ERROR, ("request_id", "path", "exc_info"), audited=True),
     "connection-crashed": EventSpec(ERROR, ("exc_info",), audited=True),
     "accept-paused": EventSpec(WARNING, ("reason",), audited=True),

@@ -14,7 +14,7 @@ from router.config.schema_provider import OUTPUT_FILTERS
 from router.domain.control import ReloadVerdict
 from router.domain.health import HealthState
 from router.domain.health_events import OperatorAction, ProbeVerdict, RefusalReason
-from router.domain.outcome import AttemptOutcome
+from router.domain.outcome import AttemptOutcome, RequestResult
 from router.domain.request import DialectName
 from router.domain.spend import CacheOutcome
 from router.errors import ErrorKind, FailureReason
@@ -123,7 +123,23 @@ PROFILE = Label("profile", Names.PROFILES)
 GROUP = Label("group", Names.GROUPS)
 
 _LEFT = ("cancelled-before-head", "cancelled-midstream", "cancelled-by-operator")
-_REQUEST_OUTCOME = Label("outcome", words(("ok", "midstream", "error", *_LEFT), ErrorKind))
+# of these kinds a page is refused, or an operator's word stands for it
+_OF_NO_REQUEST = (ErrorKind.NOT_FOUND, ErrorKind.METHOD_NOT_ALLOWED, ErrorKind.CANCELLED_BY_OPERATOR)
+_OF_REQUESTS = [kind for kind in ErrorKind if kind not in _OF_NO_REQUEST]
+_REQUEST_OUTCOME = Label("outcome", words(("ok", "midstream", "error", *_LEFT), _OF_REQUESTS))
+_REQUEST_RESULT = Label("result", words(RequestResult))
+# what the front says no with, before a request is read (ingress/asgi.py)
+AT_THE_DOOR = (
+    ErrorKind.INVALID_REQUEST,
+    ErrorKind.HOST_NOT_ALLOWED,
+    ErrorKind.NOT_FOUND,
+    ErrorKind.METHOD_NOT_ALLOWED,
+    ErrorKind.UNAUTHORIZED,
+    ErrorKind.UNSUPPORTED_MEDIA_TYPE,
+    ErrorKind.LOOP_DETECTED,
+    ErrorKind.SHUTTING_DOWN,
+    ErrorKind.OVER_CAPACITY,
+)
 _ATTEMPT_OUTCOME = Label("outcome", words(AttemptOutcome))
 _REASON = Label("reason", words(FailureReason))
 
@@ -144,12 +160,16 @@ def histogram(name: str, about: str, *labels: Label) -> Family:
 
 
 # requests and attempts
-REQUESTS = counter("requests", "Requests to models, by how they ended.", PROFILE, _REQUEST_OUTCOME)
-REQUEST_SECONDS = histogram("request_seconds", "Time from a request's arrival to its end, whichever provider answered.", PROFILE)
+REQUESTS = counter(
+    "requests", "Requests to models, by how they ended (result) and why (outcome).", PROFILE, _REQUEST_OUTCOME, _REQUEST_RESULT
+)
+REQUEST_SECONDS = histogram(
+    "request_seconds", "Time from a request's arrival to its end, unless it was refused at the door.", PROFILE
+)
 REFUSED = counter(
     "requests_refused",
-    "Requests to models and to pages that were refused before they were handled.",
-    Label("kind", words(ErrorKind)),
+    "Requests to models and to pages that were refused at the door, before they were read; those to models are counted by router_requests_total too.",
+    Label("kind", words(AT_THE_DOOR)),
 )
 REQUEST_CRASHES = counter("request_crashes", "Requests that ended in an internal error of the router.")
 DISCONNECTS = counter("client_disconnects", "Clients that left early.", Label("phase", ("before-head", "midstream")))

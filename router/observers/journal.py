@@ -17,6 +17,7 @@ from typing import Protocol
 import orjson
 from attrs import define
 
+from router.domain.outcome import RequestResult, result_of
 from router.domain.told import Told, stamp_of
 from router.observers.events import AUDITED
 
@@ -38,7 +39,6 @@ QUOTING = frozenset(
     }
 )
 _QUOTES = ("error", "detail", "message", "tail")
-_CANCELLED = "cancelled"
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
@@ -105,7 +105,7 @@ def audit_record(told: Told) -> dict[str, object]:
 def journal_record(told: Told) -> dict[str, object]:
     """Return the line of a request that was taken in; `outcome` is ok, failed, cancelled or refused.
 
-    Refused: no provider was asked. `reason` is the log's own word for an end that is not ok."""
+    By the rule of `result_of`. `reason` is the log's own word for an end that is not ok."""
     fields = told.fields
     word = str(fields.get("outcome"))
     return {
@@ -124,7 +124,7 @@ def journal_record(told: Told) -> dict[str, object]:
         "moved": fields.get("moved"),
         "streaming": fields.get("stream"),
         "status": fields.get("status"),
-        "outcome": _outcome(word, has_asked=bool(fields.get("chain"))),
+        "outcome": result_of(word, has_asked=bool(fields.get("chain"))),
         "reason": None if word == "ok" else word,
         "ttft_ms": fields.get("ttft_ms"),
         "total_ms": fields.get("total_ms"),
@@ -143,7 +143,7 @@ def journal_record(told: Told) -> dict[str, object]:
 def refusal_record(told: Told) -> dict[str, object]:
     """Return the line of a request that was refused at the door, before it was read."""
     refused = journal_record(told)
-    refused.update(outcome="refused", reason=told.fields.get("kind"), path=told.fields.get("path"))
+    refused.update(outcome=RequestResult.REFUSED, reason=told.fields.get("kind"), path=told.fields.get("path"))
     return refused
 
 
@@ -157,14 +157,6 @@ def crash_of(value: object) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
-
-
-def _outcome(word: str, *, has_asked: bool) -> str:
-    if word.startswith(_CANCELLED):
-        return _CANCELLED
-    if word == "ok":
-        return "ok"
-    return "failed" if has_asked else "refused"
 
 
 def _line(record: Mapping[str, object], redact: Redact) -> bytes:

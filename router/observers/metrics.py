@@ -20,7 +20,7 @@ from router.observers.families import COUNTED, LATENCY_BUCKETS_S, NOBODY, OTHER,
 Labels = tuple[str, ...]
 # series that stand at 0 from the start: rates then see the first event, and pages stay short
 MAX_ZEROS = 5  # for each name of the configuration; 5 reasons hold a restart back
-MAX_NAMELESS_ZEROS = 32  # of a family without names; a refusal has 28 kinds
+MAX_NAMELESS_ZEROS = 32  # of a family without names; what can be left out has 30 words
 
 
 @frozen(kw_only=True)
@@ -64,6 +64,7 @@ class Counts:
     family: Family
     values: dict[Labels, float] = field(factory=dict)
     histograms: dict[Labels, Buckets] = field(factory=dict)
+    _gone: dict[Labels, float] = field(factory=dict)  # of a counter: what names that are gone have counted, under OTHER
     _closed: tuple[frozenset[str], ...] = ()
 
     def configure(self, known: Vocabulary) -> None:
@@ -72,7 +73,7 @@ class Counts:
         sets = [closed | {OTHER, NOBODY} for closed in self._closed]
         for held in (self.values, self.histograms):
             for labels in [labels for labels in held if not all(map(_is_in, labels, sets))]:
-                del held[labels]
+                self._forget(labels)
         if self.family.kind is Kind.COUNTER:
             for labels in self._zeros(known):
                 self.values.setdefault(labels, 0.0)
@@ -98,13 +99,24 @@ class Counts:
             self.values[labels] = amount
 
     def total(self, *by: str) -> dict[Labels, float]:
-        """Return the values summed over every label but those named."""
+        """Return the values summed over every label but those named.
+
+        Sums over the names of the configuration never fall: they have what names that are gone have counted."""
         at = [index for name in by for index, label in enumerate(self.family.labels) if label.name == name]
+        is_by_name = any(isinstance(self.family.labels[index].words, Names) for index in at)
         sums: dict[Labels, float] = {}
-        for labels, value in self.values.items():
-            key = tuple(labels[index] for index in at)
-            sums[key] = sums.get(key, 0.0) + value
+        for held in (self.values,) if is_by_name else (self.values, self._gone):
+            for labels, value in held.items():
+                key = tuple(labels[index] for index in at)
+                sums[key] = sums.get(key, 0.0) + value
         return sums
+
+    def _forget(self, labels: Labels) -> None:
+        self.histograms.pop(labels, None)
+        value = self.values.pop(labels, None)
+        if value is not None and self.family.kind is Kind.COUNTER:
+            kept = self._close(labels)
+            self._gone[kept] = self._gone.get(kept, 0.0) + value
 
     def _close(self, raw: tuple[object, ...]) -> Labels:
         return tuple(_word(value, closed) for value, closed in zip(raw, self._closed, strict=True))

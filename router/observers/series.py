@@ -3,7 +3,7 @@
 A listener: attempts make a provider's figures, whole requests those over everything; tokens are those of attempts in both,
 since one that another provider has made good is paid for, too. Each window is a ring of buckets of
 fixed width; a bucket holds counts and two histograms, so that memory is bounded whatever comes: a name for each provider that
-is configured, MAX_NAMES at most, each with 120 buckets of 1.8 KB. Quantiles are read from the histograms and are good to a
+is configured, MAX_NAMES at most, each with 120 buckets of 2 KB. Quantiles are read from the histograms and are good to a
 tenth (STEP). They cost most of a look, so what is read of a bucket or a window is kept until it changes."""
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import accumulate
 
 from attrs import define, field, frozen
 
+from router.domain.outcome import RequestResult, result_of
 from router.domain.told import Told
 
 WINDOWS: Mapping[str, float] = {"5m": 5.0, "1h": 60.0}  # by name, the width of a bucket in seconds
@@ -21,11 +22,9 @@ BUCKETS = 60
 EVERYTHING = ""  # the name of what is over everything
 MAX_NAMES = 256  # whoever has more providers sees those behind these only in what is over everything
 STEP = 1.2  # from one bound of a histogram to the next
-BOUNDS = tuple(5.0 * STEP**power for power in range(66))  # ms: up to 11 minutes
+BOUNDS = tuple(STEP**power for power in range(75))  # ms: from 1 up to 12 minutes
 _HALF_STEP = 1.2**0.5
 _SHARES = (0.5, 0.95)
-_OK = "ok"
-_LEFT = "cancelled"  # outcomes that are nobody's failure begin so
 
 
 @define(eq=False)
@@ -62,6 +61,7 @@ class Bucket:
     changed: int = 0
     requests: int = 0
     failures: int = 0
+    refused: int = 0
     cancelled: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -80,6 +80,7 @@ class Totals:
 
     requests: int
     failures: int
+    refused: int
     cancelled: int
     input_tokens: int
     output_tokens: int
@@ -101,6 +102,7 @@ class Point:
     at: float
     requests: int
     failures: int
+    refused: int
     ttft_p50_ms: float | None
     ttft_p95_ms: float | None
     latency_p50_ms: float | None
@@ -150,11 +152,15 @@ class Series:
         match told.name:
             case "attempt-complete" if provider := told.fields.get("provider"):
                 buckets = self._buckets(str(provider), told.wall)
-                _count(buckets, told.fields)
+                _count(buckets, told.fields, has_asked=True)
                 if any(tokens := _tokens_of(told.fields)):
                     _add_tokens([*buckets, *self._buckets(EVERYTHING, told.wall)], tokens)
             case "request-complete":
-                _count(self._buckets(EVERYTHING, told.wall), told.fields)
+                _count(self._buckets(EVERYTHING, told.wall), told.fields, has_asked=bool(told.fields.get("chain")))
+            case "request-refused" if told.fields.get("dialect"):  # of a model; a page is no request to one
+                for bucket in self._buckets(EVERYTHING, told.wall):
+                    bucket.requests += 1
+                    bucket.refused += 1
             case _:
                 pass
 
@@ -190,15 +196,16 @@ class Series:
         return buckets
 
 
-def _count(buckets: Iterable[Bucket], fields: Mapping[str, object]) -> None:
-    """Count one attempt, or one request, by its outcome; only a good one has a latency."""
-    outcome = str(fields.get("outcome"))
-    is_ok, has_left = outcome == _OK, outcome.startswith(_LEFT)
-    ttft_ms, total_ms = fields.get("ttft_ms") if fields.get("stream") else None, fields.get("total_ms") if is_ok else None
+def _count(buckets: Iterable[Bucket], fields: Mapping[str, object], *, has_asked: bool) -> None:
+    """Count one attempt, or one request, by its result; only a good one has a latency."""
+    result = result_of(fields.get("outcome"), has_asked=has_asked)
+    ttft_ms = fields.get("ttft_ms") if fields.get("stream") else None
+    total_ms = fields.get("total_ms") if result is RequestResult.OK else None
     for bucket in buckets:
         bucket.requests += 1
-        bucket.cancelled += has_left
-        bucket.failures += not (is_ok or has_left)
+        bucket.cancelled += result is RequestResult.CANCELLED
+        bucket.refused += result is RequestResult.REFUSED
+        bucket.failures += result is RequestResult.FAILED
         if isinstance(ttft_ms, int | float):
             bucket.ttft.add(ttft_ms)
         if isinstance(total_ms, int | float):
@@ -238,6 +245,7 @@ def _totals_of(buckets: Sequence[Bucket]) -> Totals:
     return Totals(
         requests=sum(bucket.requests for bucket in buckets),
         failures=sum(bucket.failures for bucket in buckets),
+        refused=sum(bucket.refused for bucket in buckets),
         cancelled=sum(bucket.cancelled for bucket in buckets),
         input_tokens=fresh,
         output_tokens=sum(bucket.output_tokens for bucket in buckets),
@@ -261,6 +269,7 @@ def _point(name: str, window: str, width_s: float, bucket: Bucket) -> Point:
             at=bucket.start * width_s,
             requests=bucket.requests,
             failures=bucket.failures,
+            refused=bucket.refused,
             ttft_p50_ms=ttft_p50_ms,
             ttft_p95_ms=ttft_p95_ms,
             latency_p50_ms=latency_p50_ms,

@@ -33,11 +33,11 @@ class EchoReply:
         await trio.lowlevel.checkpoint()
         return self._reads.pop(0) if self._reads else ()
 
-    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
+    async def read_body(self, on_part: Callable[[bytes], None] = lambda _part: None) -> bytes:
         """Return the frames as one body."""
         await trio.lowlevel.checkpoint()
         body = b"".join(frame.raw for read in self._reads for frame in read)
-        on_part(len(body))
+        on_part(body)
         return body
 
     def settle(self, usage: Usage) -> None:

@@ -70,8 +70,8 @@ class HttpReply:
                 return frames
         return self._framer.close()
 
-    async def read_body(self, on_part: Callable[[int], None] = lambda _size: None) -> bytes:
-        """Return the whole body; `on_part` hears the size of each part.
+    async def read_body(self, on_part: Callable[[bytes], None] = lambda _part: None) -> bytes:
+        """Return the whole body; `on_part` hears each part.
 
         Raises ProviderFailed(connection | timeout), and bad-response above 32 MiB."""
         chunks: list[bytes] = []
@@ -80,7 +80,7 @@ class HttpReply:
             self._until = self._ends_by
             chunks.append(chunk)
             size += len(chunk)
-            on_part(len(chunk))
+            on_part(chunk)
             if size > MAX_BODY_BYTES:
                 raise self._failed(FailureReason.BAD_RESPONSE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
         return b"".join(chunks)

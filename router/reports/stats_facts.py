@@ -15,6 +15,7 @@ from router.reports.words import cents, duration_words
 MAX_RATES = 240  # a chart of 200 columns, and some
 _WELL = frozenset({"healthy", "ready", "disabled", "unconfigured"})  # the last two are as the configuration wants them
 _BAD_EVENTS = ("provider-failed", "fallback-occurred", "drift-detected", "self-healing-exclude", "partial-stitch-surfaced")
+_NOT_OK = ("failed", "refused", "cancelled")  # how requests end, as the journal words it
 _SHOWN_FIELDS = ("to_provider", "reason", "status", "verdict", "new_state", "admission", "success")
 
 # a line of the panel, and the counters that it sums; a counter that is an object is summed over its names
@@ -127,12 +128,25 @@ def provider_rows(reading: Reading) -> list[ProviderRow]:
 
 
 def gate_rows(reading: Reading) -> list[tuple[str, int]]:
-    """Return each counter of the panel that is not 0, after the requests and the attempts."""
-    rows = provider_rows(reading)
-    attempts, failed = sum(row.attempts for row in rows), sum(row.failed for row in rows)
-    head = [("requests", int(count_of(reading, "requests_total"))), (f"attempts, {failed} failed", attempts)]
+    """Return each counter of the panel that is not 0, after the requests and the attempts.
+
+    Both are those since the start, also of providers that a reload has taken away, whose rows are gone."""
+    results, outcomes = (_counters_of(reading, name) for name in ("request_results", "attempt_outcomes"))
+    ended = ((f"requests {result}", int(results.get(result, 0))) for result in _NOT_OK)
+    failed = int(outcomes.get("failed", 0) + outcomes.get("failed_midstream", 0))
+    attempts = (f"attempts, {failed} failed", int(count_of(reading, "attempts_total")))
     counted = ((label, int(sum(count_of(reading, name) for name in names))) for label, names in GATES)
-    return [*head, *((label, count) for label, count in counted if count)]
+    return [
+        ("requests", int(count_of(reading, "requests_total"))),
+        *(row for row in ended if row[1]),
+        attempts,
+        *(row for row in counted if row[1]),
+    ]
+
+
+def _counters_of(reading: Reading, name: str) -> Mapping[str, float]:
+    counters: Mapping[str, float] = reading.metrics.get("counters", {}).get(name, {})
+    return counters
 
 
 def count_of(reading: Reading, name: str) -> float:

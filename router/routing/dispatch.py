@@ -181,7 +181,7 @@ class Walk:
     ) -> RelayEnd:
         """Open, hold until commit, deliver. Raises ProviderFailed before commit only."""
         provider, dialect = self.upstreams.providers[config.name], self.upstreams.dialect_of(config.name)
-        seen = Seen(provider=config.name, dialect=dialect)
+        seen = Seen(provider=config.name, dialect=dialect, max_tokens=self.ask.max_tokens)
         limit = config.first_content_timeout_s if has_later and self.ask.is_stream else None
         committing = UntilCommit(
             provider=provider,

@@ -142,6 +142,11 @@ def render(error: RouterError, dialect: DialectName | ErrorShape, request_id: st
     return Rendered(status=status, headers=_headers(error, status, _JSON), body=orjson.dumps(body))
 
 
+def status_of(error: RouterError, dialect: DialectName) -> int:
+    """Return the status with which `render` tells it."""
+    return _status(error, SHAPES[dialect])
+
+
 def error_document(error: RouterError, shape: ErrorShape) -> dict[str, Any]:
     """Return the object that holds the error under `error`, the same in a body and in a stream's last frame."""
     return {"error": _message(error) if shape is ErrorShape.OLLAMA else error_fields(error, shape)}

@@ -126,8 +126,8 @@ async def test_a_wrong_token_in_the_form_is_told_like_a_wrong_one_in_a_header() 
 
     alike = {"kind": "unauthorized", "peer": "127.0.0.1"}
     assert told == [
-        {"request_id": "form", "method": "POST", "path": "/dashboard/login", **alike},
-        {"request_id": "header", "method": "GET", "path": "/dashboard/events", **alike},
+        {"request_id": "form", "method": "POST", "path": "/dashboard/login", "status": 403, **alike},
+        {"request_id": "header", "method": "GET", "path": "/dashboard/events", "status": 401, **alike},
     ]
 
 

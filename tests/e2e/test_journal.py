@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from supervisors.seams import SystemWallClock
 from tests.e2e.clients import Api, open_client, open_raw_request, request_body
 from tests.e2e.daemon import Running, free_port, open_router, provider, router_config
 from tests.e2e.front_harness import Seen
+from tests.e2e.watched.script import read_page
 from tests.fakes.plans import BEFORE_HEAD, How, Plan, failing
 from tests.fakes.upstream import Upstream, open_upstream
 from tests.tools.full_disk import disk_of
@@ -108,6 +110,30 @@ async def test_w34_log_audit_file_and_journal_join_by_request_id_however_a_reque
     assert rows["id-ok-second"]["chain"] == ["a:upstream-5xx", "b:ok"]
     assert [line["event"] for line in audit if line["event"].startswith("router-")] == ["router-startup", "router-shutdown"]
     assert WORDS not in (tmp_path / "state" / JOURNAL_FILE).read_text() + (tmp_path / "state" / AUDIT_FILE).read_text()
+
+
+async def test_metrics_and_journal_have_the_same_requests_with_the_same_results(tmp_path: Path) -> None:
+    with trio.fail_after(LIMIT_S):
+        async with (
+            open_upstream() as first,
+            open_upstream() as second,
+            open_router(a_config(tmp_path, first, second), directory=tmp_path, env={"CLIENT": "of-clients"}) as running,
+        ):
+            await end_in_every_way(running, first, second)
+            async with open_client(running) as client:
+                samples = (await read_page(client))["router_requests_total"]
+                counters = (await client.get("/metrics.json", headers=TOKEN)).json()["counters"]
+            assert await running.stop() == 0
+
+    rows = records(tmp_path, JOURNAL_FILE)
+    counted = Counter({(labels["result"], labels["outcome"]): count for labels, count in samples if count})
+    assert counted == Counter((row["outcome"], row["reason"] or "ok") for row in rows)
+    assert counters["requests_total"] == len(rows)
+    assert counters["request_results"] == Counter(row["outcome"] for row in rows)
+    assert {row["reason"]: row["status"] for row in rows if row["outcome"] == "refused"} == {
+        "invalid_request": 400,
+        "unauthorized": 401,
+    }
 
 
 async def test_w34_a_kill_loses_two_seconds_of_lines_at_most_and_the_next_daemon_goes_on(tmp_path: Path) -> None:

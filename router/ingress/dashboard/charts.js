@@ -72,7 +72,9 @@ export class Chart {
     this.ends = ["start", "end"].map((anchor) => draw("text", { class: "tick", "text-anchor": anchor }));
     const shape = (name) => draw("path", { class: name });
     [this.bars, this.band, this.line, this.fails, this.cross] = ["bars", "band", "line", "fails", "cross"].map(shape);
-    this.svg.append(...this.grid, this.bars, this.band, this.line, this.fails, this.cross, ...this.ticks, ...this.ends);
+    this.counted = draw("text", { class: "tick", "text-anchor": "middle" });
+    const shapes = [this.bars, this.band, this.line, this.fails, this.cross];
+    this.svg.append(...this.grid, ...shapes, this.counted, ...this.ticks, ...this.ends);
     this.ends[0].textContent = `${WINDOWS[this.window].text} ago`;
     this.ends[1].textContent = "now";
     this.figure.append(caption, this.svg);
@@ -110,6 +112,7 @@ export class Chart {
     });
     place(this.ends[0], LEFT, HEIGHT - 5);
     place(this.ends[1], this.#width - RIGHT, HEIGHT - 5);
+    place(this.counted, (LEFT + this.#width - RIGHT) / 2, HEIGHT - 5);
   }
 
   #counts(points) {
@@ -136,7 +139,8 @@ export class Chart {
     const kind = KINDS[this.kind], { text } = WINDOWS[this.window];
     say(this.head, step === null ? `${kind}, ${text}` : this.timeOf(step.at));
     say(this.readout, this.#figures(step ?? this.#totals));
-    const whole = `${this.#figures(this.#totals)}; ${count(this.#totals?.requests ?? 0)} requests`;
+    say(this.counted, step === null ? "" : counted(step));
+    const whole = `${this.#figures(this.#totals)}; ${counted(this.#totals)}`;
     this.svg.setAttribute("aria-label", `${kind} of the last ${text}: ${whole}`);
   }
 
@@ -183,6 +187,13 @@ function scaleOf(values) {
 function ticksOf(low, high) {
   const within = STEPS.filter((step) => step >= low && step <= high);
   return within.length <= 5 ? within : within.filter((step) => Number.isInteger(Math.log10(step)));
+}
+
+/** How many requests, and how many of them have failed or were refused. */
+function counted(told) {
+  const failed = told?.failures ? `, ${count(told.failures)} failed` : "";
+  const refused = told?.refused ? `, ${count(told.refused)} refused` : "";
+  return `${count(told?.requests ?? 0)} requests${failed}${refused}`;
 }
 
 const tick = (value) => (value < 1000 ? `${value} ms` : `${count(value / 1000)} s`);

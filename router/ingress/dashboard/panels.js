@@ -118,10 +118,11 @@ function two(cell, text, more) {
 
 export function showFigures({ traffic, spend, live }, window) {
   const all = traffic[window].all, minutes = window === "5m" ? 5 : 60;
-  const finished = all.requests - all.cancelled;
+  const asked = all.requests - all.cancelled - all.refused; // those for which a provider was asked, to their end
   facts(byId("figures"), [
     ["Requests", count(all.requests)],
-    ["Failed", finished ? `${count(all.failures)} (${percent(all.failures / finished)})` : "0"],
+    ["Failed", asked ? `${count(all.failures)} (${percent(all.failures / asked)})` : "0"],
+    ["Refused", count(all.refused)],
     ["In flight", count(live?.count ?? 0)],
     ["TTFT, median", millis(all.ttft_p50_ms)],
     ["Latency, median", millis(all.latency_p50_ms)],
@@ -204,8 +205,10 @@ export function showLive({ live }, onCancel) {
     two(request, one.id, whoOf(one, short).join(" · "));
     request.title = [one.id, ...whoOf(one, String)].join("\n");
     two(asked, one.asked_model || "–", one.profile);
-    asked.title = `dialect ${one.dialect}`;
-    two(provider, one.provider || "–", [one.model, one.attempts > 1 ? `attempt ${one.attempts}` : ""].filter(Boolean).join(" · "));
+    asked.title = [one.asked_model, one.profile, `dialect ${one.dialect}`].filter(Boolean).join("\n");
+    const tried = [one.model, one.attempts > 1 ? `attempt ${one.attempts}` : ""].filter(Boolean);
+    two(provider, one.provider || "–", tried.join(" · "));
+    provider.title = [one.provider, ...tried].filter(Boolean).join("\n");
     showState(phase.firstElementChild, one.phase);
     counts(age, "since", one.opened_at);
     say(ttft, millis(one.ttft_ms));

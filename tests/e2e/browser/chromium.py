@@ -70,3 +70,14 @@ def open_page(
         assert words == []
     finally:
         context.close()
+
+
+def url_of(router: str, path: str = "/dashboard") -> str:
+    """Return the address of a page of a router."""
+    return f"{router}{path}"
+
+
+def shown(page: Page) -> Page:
+    """Return the page once it shows its events, and with them all the rest."""
+    page.wait_for_selector("#events-rows li")
+    return page

@@ -252,7 +252,7 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
             {"provider": "attic", "outcome": "failed", "stream": True, "total_ms": 30.0},
         )
     is_bad = chance(number, 5) < (0.05 if is_slow else 0.006)
-    outcome = "failed" if is_bad else "ok"
+    outcome, ended = ("failed" if is_bad else "ok"), {"chain": [f"{provider}:{'upstream-5xx' if is_bad else 'ok'}"]}
     whole = {"provider": provider, "outcome": outcome, "stream": True, "ttft_ms": ttft, "total_ms": total}
     cached = int(9000 * chance(number, 6)) if provider == "claude" else 0
     tokens = {
@@ -262,7 +262,9 @@ def _request(number: int, wall: float, share: float) -> Iterator[Told]:
         "cache_creation_input_tokens": cached // 12,
     }
     yield Told(0, wall, logging.DEBUG, "attempt-complete", {**whole, **tokens})
-    yield Told(0, wall, logging.INFO, "request-complete", {**whole, "outcome": "upstream" if is_bad else "ok", **tokens})
+    yield Told(
+        0, wall, logging.INFO, "request-complete", {**whole, "outcome": "all_failed" if is_bad else "ok", **ended, **tokens}
+    )
 
 
 def _of(request_id: str, provider: str = "", **fields: object) -> Mapping[str, object]:

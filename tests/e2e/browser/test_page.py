@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from router.domain.told import Told
 from router.ingress.dashboard_hub import Hub
 from tests.e2e.browser.boards import open_scripted
-from tests.e2e.browser.chromium import SIZES, THEMES, needs_chromium, open_page
+from tests.e2e.browser.chromium import SIZES, THEMES, needs_chromium, open_page, shown, url_of
 from tests.e2e.browser.served import Held, held
 from tests.e2e.daemon import Running
 from tests.e2e.front_harness import Served
@@ -54,12 +54,11 @@ HEADED = """(median) => {
 # waits until the page has drawn its charts again
 REDRAWN = """() => new Promise((done) => new MutationObserver(done).observe(
   document.querySelector("#charts-all .bars"), { attributes: true }))"""
-LIVE = """async (drawings) => {
-  const { showLive } = await import("/dashboard/files/panels.js");
-  return drawings.map((requests) => {
-    showLive({ live: { count: requests.length, requests } }, () => {});
-    return document.querySelector("#live-rows").children.length;
-  });
+FIGURES = """async (all) => {
+  const { showFigures } = await import("/dashboard/files/panels.js");
+  showFigures({ traffic: { "5m": { all: { output_tokens: 0, ...all } } } }, "5m");
+  const said = (name) => document.querySelector(`#figures [data-key=${name}] dd`).textContent;
+  return Object.fromEntries(["Requests", "Failed", "Refused"].map((name) => [name, said(name)]));
 }"""
 TREE = """async (task) => {
   const { showTree } = await import("/dashboard/files/panels.js");
@@ -67,10 +66,6 @@ TREE = """async (task) => {
   const { textDecorationLine } = getComputedStyle(document.querySelector("#tree-rows .name"));
   return [document.querySelector("#tree-rows .does").textContent, textDecorationLine];
 }"""
-# what of the live requests is not shown as a whole, but scrolls inside or is cut off
-CUT = """() => [...document.querySelectorAll("#live .scroll, #live td, #live .first")]
-  .filter((one) => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
-  .map((one) => one.outerHTML)"""
 KEPT = """async (drawings) => {
   const { keep } = await import("/dashboard/files/dom.js");
   const parent = document.createElement("ul");
@@ -90,38 +85,10 @@ WARNED = """async (drawings) => {
     return [...document.querySelectorAll("#attention-list li")].map((li) => li.textContent);
   });
 }"""
-TWIN = {
-    "number": 7,
-    "id": "build-42",
-    "dialect": "openai_chat",
-    "client": "claude-code",
-    "session": "4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab",
-    "request_class": "main",
-    "agent": "",
-    "asked_model": "best",
-    "profile": "p",
-    "provider": "a",
-    "model": "m",
-    "phase": "asking",
-    "attempts": 1,
-    "is_stream": True,
-    "opened_at": 0.0,
-    "ttft_ms": None,
-    "can_cancel": True,
-}
 NAME_OF_FOCUS = """() => {
   const one = document.activeElement;
   return (one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.id).trim();
 }"""
-
-
-def url_of(router: str, path: str = "/dashboard") -> str:
-    return f"{router}{path}"
-
-
-def shown(page: Page) -> Page:
-    page.wait_for_selector("#events-rows li")
-    return page
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -194,49 +161,6 @@ def test_everything_that_can_be_done_is_reached_with_the_keyboard_and_has_a_name
     cancel = "Cancel request req_7f3a91c204be6d0859e1a3c7"
     wanted = ("Skip to the providers", "Theme: system", "5 min", cancel, "warnings only", "hold still")
     assert [name for name in wanted if name not in reached] == []
-
-
-def test_as_many_rows_stand_there_as_requests_are_alive_whatever_their_clients_call_them(
-    browser: Browser, scripted: Running
-) -> None:
-    with open_page(browser, url_of(scripted.url)) as page:
-        shown(page)
-        rows = page.evaluate(LIVE, [[TWIN, TWIN | {"number": 8}, TWIN | {"number": 9}], [TWIN], []])
-
-    assert rows == [3, 1, 0]
-
-
-def test_a_row_says_which_agent_it_is_and_the_whole_of_its_names_where_it_is_pointed_at(
-    browser: Browser, scripted: Running
-) -> None:
-    agent = TWIN | {"number": 8, "request_class": "subagent", "agent": "a81b2c3d"}
-    unknown = TWIN | {"number": 9, "client": "", "session": "", "request_class": "", "asked_model": ""}
-    with open_page(browser, url_of(scripted.url)) as page:
-        shown(page)
-        page.evaluate(LIVE, [[TWIN, agent, unknown]])
-        cells = page.locator("#live-rows td:nth-child(-n + 2)")
-        texts, title = cells.all_inner_texts(), cells.nth(2).get_attribute("title")
-
-    assert texts == [
-        *("build-42\nclaude-code · main agent · session 4f3a91c2...77ab", "best\np"),
-        *("build-42\nclaude-code · subagent a81b2c3d · session 4f3a91c2...77ab", "best\np"),
-        *("build-42", "–\np"),  # noqa: RUF001 - as it stands there
-    ]
-    assert title == "build-42\nclaude-code\nsubagent a81b2c3d\nsession 4f3a91c2-77e0-4b6f-9d1e-0a52c8e677ab"
-
-
-def test_on_a_telephone_every_live_request_can_be_seen_and_cancelled(browser: Browser, scripted: Running) -> None:
-    many = [TWIN | {"number": number, "id": f"req_{number:024x}"} for number in range(8)]
-    with open_page(browser, url_of(scripted.url), size=SIZES["390"]) as page:
-        shown(page)
-        page.evaluate(LIVE, [many])
-        is_cut = page.evaluate(CUT)
-        page.evaluate("() => document.querySelector('#live-rows tr:last-child').scrollIntoView()")
-        buttons = page.get_by_role("button", name="Cancel request req_")
-        expect(buttons).to_have_count(8)
-        expect(buttons.last).to_be_in_viewport()
-
-    assert is_cut == []
 
 
 @pytest.mark.parametrize(
@@ -318,10 +242,19 @@ def test_a_chart_s_head_is_of_its_window_and_of_a_step_only_while_that_is_pointe
 
         chart.locator("svg").hover()
         expect(chart.locator("figcaption")).to_have_text(of_step)
+        expect(chart.locator("svg")).to_contain_text(re.compile(r"\d requests"))
         page.evaluate(REDRAWN)
         expect(chart.locator("figcaption")).to_have_text(of_step)
         page.locator("#tree-title").hover()
         page.wait_for_function(HEADED, arg=of_one)
+
+
+def test_what_was_refused_stands_beside_what_failed_and_is_no_part_of_it(browser: Browser, scripted: Running) -> None:
+    with open_page(browser, url_of(scripted.url)) as page:
+        shown(page)
+        figures = page.evaluate(FIGURES, {"requests": 26, "cancelled": 16, "refused": 6, "failures": 1})
+
+    assert figures == {"Requests": "26", "Failed": "1 (25 %)", "Refused": "6"}
 
 
 def test_the_switch_goes_through_the_themes_and_the_browser_keeps_the_choice(browser: Browser, scripted: Running) -> None:

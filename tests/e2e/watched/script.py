@@ -70,6 +70,7 @@ class Script:
             await trio.sleep(every_s)
             await self.client.post(Api.CHAT, json=request_body(Api.CHAT, stream=True), headers={"x-router-profile": "plain"})
             await self.ask("cached")
+            await self.ask("spent")
             await operate(self.router, "cached", "probe")
 
     async def ask(self, profile: str, *, times: int = 1, pause_s: float = 0.0, **more: object) -> None:

@@ -17,6 +17,7 @@ from router.ingress.exchange import Exchange
 from router.ingress.front_cold import ColdApp
 from router.ingress.front_gate import FrontGate
 from router.ingress.routes import ModelRoute
+from router.observers.families import AT_THE_DOOR
 from tests.router.ingress.memory import Conversation, Seen
 
 
@@ -164,7 +165,14 @@ async def test_a_refusal_is_told_once_with_its_kind_and_without_the_query() -> N
 
     await bench.ask("GET", "/v1/messages", ("x-request-id", "mine"), query="key=secret")
 
-    facts = {"request_id": "mine", "method": "GET", "path": "/v1/messages", "kind": "method_not_allowed", "peer": ""}
+    facts = {
+        "request_id": "mine",
+        "method": "GET",
+        "path": "/v1/messages",
+        "kind": "method_not_allowed",
+        "status": 405,
+        "peer": "",
+    }
     assert bench.seen.events == [("request-refused", facts)]
 
 
@@ -191,6 +199,7 @@ async def test_a_refusal_tells_the_dialect_of_a_request_to_a_model_only(method: 
 
     ((_, facts),) = bench.seen.events
     assert facts.get("dialect") == dialect
+    assert facts["kind"] in AT_THE_DOOR
 
 
 async def test_a_wrong_method_names_the_right_ones() -> None:

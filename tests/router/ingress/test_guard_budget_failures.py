@@ -99,14 +99,39 @@ async def test_what_breaks_off_before_its_first_word_costs_the_prompt(way: Way) 
 
 @whole
 async def test_half_a_whole_answer_costs_the_prompt_and_what_came(way: Way) -> None:
-    (body,) = way.script("hello").chunks
+    (body,) = way.script("hello, world").chunks
     assert isinstance(body, bytes)
-    half = Script(chunks=[body[:50], body[50:100], failed(FailureReason.CONNECTION)], is_event_stream=False)
+    end = body.index(b"world")
+    half = Script(chunks=[body[:30], body[30:end], failed(FailureReason.CONNECTION)], is_event_stream=False)
     rig = a_rig(way, half, way.script("from b"))
 
     await rig.ask(way.client)
 
-    assert spent(rig) == INPUT + 100 // 4
+    assert spent(rig) == INPUT + len("hello, ") // 4 + 1
+
+
+@whole
+async def test_an_answer_that_breaks_off_before_its_text_costs_the_prompt_alone(way: Way) -> None:
+    (body,) = way.script("hello, world").chunks
+    assert isinstance(body, bytes)
+    envelope = Script(chunks=[body[: body.index(b"hello")], failed(FailureReason.CONNECTION)], is_event_stream=False)
+    rig = a_rig(way, envelope, way.script("from b"))
+
+    await rig.ask(way.client)
+
+    assert spent(rig) == INPUT
+
+
+@whole
+async def test_what_came_of_an_answer_is_never_booked_above_the_limit_of_its_request(way: Way) -> None:
+    (body,) = way.script("hello, world " * 100).chunks
+    assert isinstance(body, bytes)
+    half = Script(chunks=[body[:1000], failed(FailureReason.CONNECTION)], is_event_stream=False)
+    rig = a_rig(way, half, way.script("from b"))
+
+    await rig.ask(way.client, max_tokens=2)
+
+    assert spent(rig) == INPUT + 2
 
 
 @whole

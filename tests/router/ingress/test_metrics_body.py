@@ -116,6 +116,18 @@ def test_requests_and_attempts_are_told_apart() -> None:
     assert (page["providers"][0]["attempts"], page["providers"][0]["outcomes"]) == (2, {"failed": 1, "ok": 1})
 
 
+def test_a_request_that_is_turned_away_is_a_request_and_each_has_its_result() -> None:
+    page = body_after(
+        ("request-refused", {"kind": "over_capacity", "dialect": "anthropic"}),
+        ("request-complete", {"outcome": "invalid_json", "chain": []}),
+        ("request-complete", {"outcome": "all_failed", "chain": ["local:timeout"]}),
+    )
+
+    assert page["counters"]["requests_total"] == 3
+    assert page["counters"]["request_results"] == {"refused": 2, "failed": 1}
+    assert page["counters"]["request_outcomes"] == {"over_capacity": 1, "invalid_json": 1, "all_failed": 1}
+
+
 def test_the_hit_rate_leaves_out_what_nobody_told() -> None:
     outcomes = ("cache_hit", "cache_creation", "no_cache", "cache_hit", "unknown")
     page = body_after(*(("cache-observed", {"outcome": outcome, "cache_read_input_tokens": 10}) for outcome in outcomes))

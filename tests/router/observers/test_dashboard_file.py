@@ -16,6 +16,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from router.domain.outcome import RequestResult, result_of
+from router.errors import ErrorKind
 from router.observers.families import COUNTED, Family, Kind
 from router.observers.state_families import READ
 from tests.router.observers.family_tables import DOCUMENT
@@ -77,11 +79,22 @@ def test_so_have_money_and_the_tree(wanted: str) -> None:
     assert any(f"router_{wanted}" in query for query in QUERIES)
 
 
-def test_a_request_that_is_turned_away_at_the_door_is_in_a_panel_and_in_an_alert() -> None:
-    turned_away = 'kind=~"over_capacity|shutting_down"'  # they have no `router_requests_total`: nobody has read them
+def test_what_is_asked_of_requests_goes_by_the_rule_of_how_they_end() -> None:
+    matchers = [found for query in (*QUERIES, ALERTS) for found in re.findall(r"router_requests_total\{([^}]*)\}", query)]
+    results = [re.findall(r'result=~?"([^"]*)"', found) for found in matchers]
 
-    assert any("router_requests_refused_total" in query and turned_away in query for query in QUERIES)
-    assert f"router_requests_refused_total{{{turned_away}}}" in ALERTS
+    assert {word for (words,) in filter(None, results) for word in words.split("|")} <= set(RequestResult)
+    assert results.count(["failed"]) == 1  # the alert
+    assert results.count(["ok|failed"]) == 2  # both shares are of what a provider was asked for
+    assert ["failed|refused"] in results
+    assert not [found for found in matchers if "outcome" in found and 'result="refused"' not in found]
+
+
+def test_what_is_turned_away_through_no_mistake_of_its_client_is_in_an_alert() -> None:
+    (words,) = re.findall(r'result="refused",\s*outcome=~"([^"]*)"', ALERTS)
+
+    assert set(words.split("|")) <= set(ErrorKind)
+    assert {result_of(word, has_asked=False) for word in words.split("|")} == {RequestResult.REFUSED}
 
 
 def test_grafanas_own_types_take_the_whole_file() -> None:

@@ -170,6 +170,7 @@ def test_a_row_has_the_ten_keys_of_coderouter_and_ours() -> None:
         ("failed", ["a:timeout"], "failed", "failed"),
         ("cancelled-midstream", ["a:cut"], "cancelled", "cancelled-midstream"),
         ("invalid-request", [], "refused", "invalid-request"),
+        ("internal", [], "failed", "internal"),
     ],
 )
 def test_an_outcome_is_one_of_four(word: str, chain: list[str], outcome: str, reason: str | None) -> None:
@@ -179,8 +180,9 @@ def test_an_outcome_is_one_of_four(word: str, chain: list[str], outcome: str, re
 
 
 def test_a_request_that_was_refused_at_the_door_is_a_row_and_a_page_that_is_not_there_is_none() -> None:
-    refused = {"request_id": "id", "method": "POST", "path": "/v1/messages", "kind": "unauthorized"}
+    refused = {"request_id": "id", "method": "POST", "path": "/v1/messages", "kind": "unauthorized", "status": 401}
     (row,) = journalled("request-refused", **refused, dialect="anthropic")
 
     assert (row["request_id"], row["dialect"], row["outcome"], row["reason"]) == ("id", "anthropic", "refused", "unauthorized")
+    assert row["status"] == 401
     assert journalled("request-refused", **{**refused, "path": "/dashboard/login"}) == []

@@ -12,14 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families as text_form
 from router.config.schema import RouterConfig
 from router.domain.health_events import RefusalReason
 from router.domain.told import Told
-from router.errors import ErrorKind
 from router.observers import families as f
 from router.observers import state_families as s
 from router.observers.counting import RULES
 from router.observers.exposition import PIECE, Page, render
 from router.observers.families import COUNTED, LATENCY_BUCKETS_S, NOBODY, OTHER
 from router.observers.fanout import Fanout
+from router.observers.journal import journal_record
 from router.observers.metrics import Metrics
+from router.observers.series import EVERYTHING, Series
 from router.observers.state_families import READ, Reading
 from tests.builders import RememberingObserver, a_config, a_profile, a_provider
 
@@ -81,7 +82,52 @@ def test_a_word_that_nobody_has_listed_is_other_and_a_name_that_never_was_is_non
     fanout.event("request-complete", {"profile": "made up by a client", "outcome": "ok", "total_ms": 1.0})
     fanout.event("request-complete", {"profile": None, "outcome": "never heard of", "total_ms": 1.0})
 
-    assert metrics.of(f.REQUESTS).values == {(OTHER, "ok"): 1, (NOBODY, OTHER): 1}
+    assert metrics.of(f.REQUESTS).values == {(OTHER, "ok", "ok"): 1, (NOBODY, OTHER, "refused"): 1}
+
+
+@pytest.mark.parametrize("word", f.REQUESTS.labels[1].words or ())
+@pytest.mark.parametrize("chain", [[], ["a:ok"]])
+def test_the_metrics_the_journal_and_the_dashboard_agree_on_how_a_request_ended(word: str, chain: list[str]) -> None:
+    (_, metrics), series = counting("a"), Series()
+    told = Told(1, 1_700_000_000.0, 20, "request-complete", {"profile": "default", "outcome": word, "chain": chain})
+
+    metrics.told(told)
+    series.told(told)
+
+    result = journal_record(told)["outcome"]
+    everything = series.totals(EVERYTHING, "5m", told.wall)
+    assert metrics.of(f.REQUESTS).values == {("default", word, result): 1}
+    assert (everything.requests, everything.failures, everything.refused, everything.cancelled) == (
+        1,
+        result == "failed",
+        result == "refused",
+        result == "cancelled",
+    )
+
+
+def test_a_request_to_a_model_that_is_refused_at_the_door_is_a_request_and_a_page_is_none() -> None:
+    fanout, metrics = counting("a")
+
+    fanout.event("request-refused", {"kind": "over_capacity", "dialect": "anthropic"})
+    fanout.event("request-refused", {"kind": "unauthorized"})
+
+    assert metrics.of(f.REQUESTS).values == {(NOBODY, "over_capacity", "refused"): 1}
+    assert {kind for (kind,), count in metrics.of(f.REFUSED).values.items() if count} == {"over_capacity", "unauthorized"}
+
+
+def test_sums_over_providers_and_profiles_never_fall() -> None:
+    fanout, metrics = counting("old", "kept")
+    for provider in ("old", "kept"):
+        fanout.event("attempt-complete", attempt(provider))
+    fanout.event("attempt-complete", attempt("old", outcome="failed"))
+
+    metrics.configure(config_of("kept"))
+    fanout.event("attempt-complete", attempt("old"))
+    metrics.configure(config_of("kept", "old"))
+
+    assert metrics.of(f.ATTEMPTS).total("outcome") == {("ok",): 3, ("failed",): 1, ("failed_midstream",): 0, ("cancelled",): 0}
+    assert metrics.of(f.ATTEMPTS).total() == {(): 4}
+    assert metrics.of(f.ATTEMPTS).total("provider") == {("kept",): 1, ("old",): 0, (OTHER,): 1}
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=60))
@@ -134,7 +180,7 @@ def test_a_rate_sees_the_first_restart_of_each_provider_in_its_own_group_and_the
 
 
 def test_a_rate_sees_the_first_request_that_is_turned_away() -> None:
-    assert Metrics().of(f.REFUSED).values == {(kind,): 0 for kind in ErrorKind}
+    assert Metrics().of(f.REFUSED).values == {(kind,): 0 for kind in f.AT_THE_DOOR}
 
 
 def test_series_of_a_provider_that_a_reload_took_away_go_and_those_of_a_new_one_begin_at_zero() -> None:

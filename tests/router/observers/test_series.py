@@ -21,7 +21,8 @@ def attempt(series: Series, wall: float = START, provider: str = "a", **fields: 
 
 
 def request(series: Series, wall: float = START, **fields: object) -> None:
-    series.told(Told(1, wall, logging.INFO, "request-complete", {"provider": "a", "outcome": "ok", **fields}))
+    told = {"provider": "a", "outcome": "ok", "chain": ["a:ok"], **fields}
+    series.told(Told(1, wall, logging.INFO, "request-complete", told))
 
 
 def points_of(series: Series, wall: float, after: int = 0) -> list[Point]:
@@ -59,6 +60,28 @@ def test_who_leaves_and_whom_an_operator_cancels_is_no_failure(outcome: str, fai
     totals = series.totals(EVERYTHING, "5m", START)
     assert (totals.requests, totals.failures, totals.cancelled) == (1, failures, cancelled)
     assert (totals.latency_p50_ms is None) is (outcome != "ok")  # how long a failure took says nothing of answers
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "counted"),
+    [
+        ("request-complete", {"outcome": "invalid_json", "chain": []}, (1, 0, 1)),
+        ("request-complete", {"outcome": "all_overloaded", "chain": []}, (1, 0, 1)),  # no place in time
+        ("request-complete", {"outcome": "all_overloaded", "chain": ["a:overloaded"]}, (1, 1, 0)),
+        ("request-complete", {"outcome": "error", "chain": []}, (1, 1, 0)),
+        ("request-refused", {"kind": "over_capacity", "dialect": "anthropic"}, (1, 0, 1)),
+        ("request-refused", {"kind": "unauthorized"}, (0, 0, 0)),  # of a page
+    ],
+)
+def test_what_no_provider_was_asked_for_is_refused_and_no_failure(
+    event: str, fields: dict[str, object], counted: tuple[int, int, int]
+) -> None:
+    series = Series()
+    series.told(Told(1, START, logging.INFO, event, fields))
+
+    totals = series.totals(EVERYTHING, "5m", START)
+    assert (totals.requests, totals.failures, totals.refused) == counted
+    assert [(point.failures, point.refused) for point in points_of(series, START)] == [counted[1:]] * (2 * bool(counted[0]))
 
 
 @pytest.mark.parametrize(("window", "width_s"), WINDOWS.items())
@@ -103,7 +126,7 @@ def test_there_is_a_hit_rate_where_input_was_counted(tokens: int, rate: float | 
     assert series.totals(EVERYTHING, "5m", START).cache_hit_rate == rate
 
 
-@given(st.lists(st.floats(min_value=6, max_value=600_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.95]))
+@given(st.lists(st.floats(min_value=1, max_value=600_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.95]))
 def test_a_quantile_is_good_to_a_step(values: list[float], share: float) -> None:
     histogram = Histogram()
     for value in values:

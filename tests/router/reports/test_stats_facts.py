@@ -41,9 +41,12 @@ def test_failing_is_who_failed_or_is_not_well(word: str, failed: int, *, is_fail
     assert row.is_failing is is_failing
 
 
-def test_a_gate_is_shown_once_it_has_closed_and_sums_over_names() -> None:
+def test_a_gate_is_shown_once_it_has_closed_and_attempts_are_those_of_gone_providers_too() -> None:
     counters = {
-        "requests_total": 3,
+        "requests_total": 9,
+        "request_results": {"ok": 3, "refused": 4, "cancelled": 2},
+        "attempts_total": 6,
+        "attempt_outcomes": {"ok": 3, "failed": 1, "failed_midstream": 1, "cancelled": 1},
         "chain_paid_gate_blocked_total": 2,
         "capability_degraded": {"image": 3, "thinking": 1},
         "probe_failure": 0,
@@ -52,8 +55,10 @@ def test_a_gate_is_shown_once_it_has_closed_and_sums_over_names() -> None:
     rows = gate_rows(a_reading(a_provider("near"), rows=(a_row("near", ok=3, failed=1),), counters=counters))
 
     assert rows == [
-        ("requests", 3),
-        ("attempts, 1 failed", 4),
+        ("requests", 9),
+        ("requests refused", 4),
+        ("requests cancelled", 2),
+        ("attempts, 2 failed", 6),
         ("all skipped: cost money", 2),
         ("features left out", 4),
     ]
