@@ -124,11 +124,12 @@ class JsonlWriter:
     # ---- the task
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write what is put until cancelled, then write the rest in at most 2 s.
+        """Write what is put until cancelled, then write the rest in at most 2 s; one that is degraded begins with its rest.
 
         Raises StateFailed, told already, unless it is degraded. Started at once: `put` needs no task."""
         task_status.started()
         try:
+            await trio.sleep(self._disk.rest_s)
             while True:
                 rest_s = await self._write_until_it_fails()
                 await trio.sleep(rest_s)
