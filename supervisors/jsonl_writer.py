@@ -119,7 +119,8 @@ class JsonlWriter:
     def sink_report(self) -> SinkReport:
         """Return how far the file is behind."""
         lag_s = max(self.wall.now() - self._waits_since, 0.0) if self._lines else 0.0
-        return SinkReport(name=self.part, lag_s=lag_s, pending=len(self._lines), dropped=self._dropped_total)
+        pending = len(self._lines)
+        return SinkReport(name=self.part, lag_s=lag_s, pending=pending, dropped=self._dropped_total, error=self._disk.error)
 
     # ---- the task
 

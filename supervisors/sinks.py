@@ -70,7 +70,8 @@ class Sinks:
 
     def start_in(self, ring: trio.Nursery, keeper: Keeper, state: StateWriter) -> None:
         """Start the task of every writer, that of the state file among them."""
-        for spec, writer in ((STATE, state), *self.writers):
+        every: tuple[tuple[ChildSpec, StateWriter | JsonlWriter], ...] = ((STATE, state), *self.writers)
+        for spec, writer in every:
             ring.start_soon(partial(_keep, spec, writer, keeper), name=f"kept/{spec.name}")
         ring.start_soon(partial(keeper.keep_running, CAPTURE_AGE, self.capture.expire), name=f"kept/{CAPTURE_AGE.name}")
 

@@ -113,7 +113,8 @@ class StateWriter:
         """Return how far the file is behind."""
         oldest = min(self._marked.values(), default=None)
         lag_s = 0.0 if oldest is None else max(self.wall.now() - oldest, 0.0)
-        return SinkReport(name=PART, lag_s=lag_s, pending=len(self._marked), dropped=self._dropped_total)
+        pending = len(self._marked)
+        return SinkReport(name=PART, lag_s=lag_s, pending=pending, dropped=self._dropped_total, error=self._disk.error)
 
     # ---- the task
 

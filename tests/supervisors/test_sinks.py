@@ -39,6 +39,7 @@ from tests.supervisors.test_state_writer import VirtualWall
 
 T = TypeVar("T")
 FULL = "No space left on device"
+GIVEN_UP_AFTER_S = 15.5  # six tries: 0.5, 1, 2, 4 and 8 s apart
 DEGRADED_WITHIN_S = 60.0  # five tries, 0.5 to 10 s apart
 
 
@@ -117,20 +118,25 @@ async def test_every_file_that_was_given_up_on_a_full_disk_is_well_again_once_th
         new_execute=lambda: inline,
     )
     parts = Daemon.of(evolve(loaded, config=config), Seen(), seams).parts
-    for disk in (store, *files.values()):
-        disk.failing = FULL
+    store.failing = FULL
+    for file in files.values():
+        file.failing = FULL
     parts.sinks.start_in(nursery, parts.keeper, parts.state)
     parts.state.put("health", "a", {})
     await trio.sleep(DEGRADED_WITHIN_S)
     while_full = parts.ports.report()
 
-    for disk in (store, *files.values()):
-        disk.failing = None
+    store.failing = None
+    for file in files.values():
+        file.failing = None
     await trio.sleep(RETRY_S + 2)
     after = parts.ports.report()
 
     assert while_full.degraded == ("state", "audit", "journal", "capture")
-    assert after.degraded == ()
+    assert [one.error for one in while_full.sinks] == [
+        f"{path}: cannot open: {FULL}" for path in ("memory", AUDIT_FILE, JOURNAL_FILE, "recorded")
+    ]
+    assert (after.degraded, [one.error for one in after.sinks]) == ((), [""] * 4)
     assert {one.name: one.state for one in after.children} == dict.fromkeys(
         ("state", "audit", "journal", "capture", "capture-age"), "running"
     )
@@ -144,14 +150,15 @@ async def test_a_stop_right_after_the_state_file_was_given_up_still_tries_to_wri
     state = StateWriter(store=store, execute=inline, observer=seen, wall=VirtualWall())
     rig.sinks.start_in(nursery, Keeper(observer=rig.fanout), state)
     state.put("health", "a", {})
-    while not state.is_degraded:
-        await trio.sleep(1)
+    await trio.sleep(GIVEN_UP_AFTER_S + 1)
+    was_degraded = state.is_degraded
 
     store.failing = None
     nursery.cancel_scope.cancel()
     with trio.CancelScope(shield=True):
         await trio.sleep(1)
 
+    assert was_degraded
     assert store.texts() == {"health/a": b"{}"}
 
 

@@ -63,7 +63,7 @@ function showAttention(daemon) {
   const items = [
     ...(daemon.is_routable ? [] : [["error", `Nobody can answer for the default profile, ${daemon.default_profile}.`]]),
     ...(daemon.is_last_resort ? [["warning", "Only the last resort answers for the default profile: everybody is out, and asked all the same."]] : []),
-    ...daemon.degraded.filter((part) => !daemon.is_last_resort || part !== `profile/${daemon.default_profile}`).map((part) => ["error", `Degraded: ${part}`]),
+    ...daemon.degraded.filter((part) => !daemon.is_last_resort || part !== `profile/${daemon.default_profile}`).map((part) => ["error", `Degraded: ${part}: ${daemon.degraded_why[part]}`]),
     ...daemon.rejected.map((text) => ["error", `New configuration refused: ${text}`]),
     ...daemon.supervisors.map((one) => ["warning", `Supervisor ${child(one)}`]),
     ...daemon.warnings.map((text) => ["warning", text]),
