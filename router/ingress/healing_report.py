@@ -8,6 +8,7 @@ from attrs import asdict, frozen
 
 from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Admission, Health, HealthState, HoldReason, ProviderStatus
+from router.domain.health_moves import is_out_by_operator
 from router.routing.chain import DropReason
 
 PROFILE, _PROVIDER = "profile/", "provider/"  # what the names of such parts begin with
@@ -68,7 +69,7 @@ def why_of(health: Health, now: float) -> str:
     if health.admission is Admission.PROBATION:
         left_s = max(health.probation_until - now, 0.0)
         return f"on probation: {health.probation_left} good answers more, or {left_s:.0f} s without a failure"
-    if health.admission is Admission.EXCLUDED and not health.failures and not health.last_error:
+    if is_out_by_operator(health):
         return "excluded by an operator; it is probed, and comes back when it answers"
     if health.hold_reason is HoldReason.AUTH and not health.last_error:
         return "its key was refused"
