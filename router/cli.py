@@ -282,6 +282,8 @@ def provider_command(action: str, summary: str, *more: str) -> click.Command:
     def act(daemon: DaemonClient, *, provider: str) -> None:
         from router.reports.actions import action_line, is_good_probe, probe_line
 
+        if not provider:
+            raise click.BadParameter("an empty name is no provider's", param_hint="PROVIDER")
         answer = ask_or_end(daemon, "POST", f"/admin/providers/{quote(provider, safe='')}/{action}")
         if action != "probe":
             click.echo(action_line(answer.body))
