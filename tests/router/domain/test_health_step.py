@@ -134,13 +134,7 @@ ROWS: dict[str, Row] = {
     ),
     "and that of a refused key": (a_held(), Succeeded(), EXCLUDES, {"admission": HELD, "next_probe_at": 1000.0}, []),
     "a good probe restores into probation": (an_excluded(3), OK, EXCLUDES, ON_TRIAL | {"level": 3}, [PROBED, CHANGED, RESTORE]),
-    "and one that an operator has excluded without a failure": (
-        BLAMELESS,
-        OK,
-        EXCLUDES,
-        ON_WORD,
-        [PROBED, CHANGED, RESTORE],
-    ),
+    "and one that an operator has excluded without a failure": (BLAMELESS, OK, EXCLUDES, ON_WORD, [PROBED, CHANGED, RESTORE]),
     "but not where a probe has failed meanwhile": (
         evolve(BLAMELESS, last_error="cannot connect"),
         OK,
