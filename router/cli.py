@@ -283,6 +283,8 @@ def provider_command(action: str, summary: str, *more: str) -> click.Command:
     def act(daemon: DaemonClient, *, provider: str) -> None:
         from router.reports.actions import action_line, is_good_probe, probe_line
 
+        if not provider:
+            raise click.BadParameter("an empty name is no provider's", param_hint="PROVIDER")
         if action == "probe":
             daemon = evolve(daemon, answer_s=PROBE_S)
             if sys.stderr.isatty():

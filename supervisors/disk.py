@@ -58,6 +58,11 @@ class Disk:
     error: str = ""
     failing_since_wall: float | None = None
 
+    @property
+    def rest_s(self) -> float:
+        """How long a writer that starts waits before its first try: its last one has only just failed where it is degraded."""
+        return RETRY_S if self.is_degraded else 0.0
+
     async def do(self, operation: str, work: Callable[[], T]) -> T:
         """Return what the work returns. Raises StateFailed, also for a disk that does not answer within ANSWER_S."""
         try:

@@ -119,16 +119,18 @@ class JsonlWriter:
     def sink_report(self) -> SinkReport:
         """Return how far the file is behind."""
         lag_s = max(self.wall.now() - self._waits_since, 0.0) if self._lines else 0.0
-        return SinkReport(name=self.part, lag_s=lag_s, pending=len(self._lines), dropped=self._dropped_total)
+        pending = len(self._lines)
+        return SinkReport(name=self.part, lag_s=lag_s, pending=pending, dropped=self._dropped_total, error=self._disk.error)
 
     # ---- the task
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write what is put until cancelled, then write the rest in at most 2 s.
+        """Write what is put until cancelled, then write the rest in at most 2 s; one that is degraded begins with its rest.
 
         Raises StateFailed, told already, unless it is degraded. Started at once: `put` needs no task."""
         task_status.started()
         try:
+            await trio.sleep(self._disk.rest_s)
             while True:
                 rest_s = await self._write_until_it_fails()
                 await trio.sleep(rest_s)

@@ -43,7 +43,6 @@ from supervisors.policies import (
     RELOAD,
     RESTARTS,
     SERVICE,
-    STATE,
     STATE_LOCK,
     ChildSpec,
 )
@@ -183,8 +182,7 @@ class Daemon:
             root.start_soon(self._escalate, name="escalation")
             await self._keep(root, SERVICE, self._service().run)
             async with trio.open_nursery() as sinks:
-                sinks.start_soon(self._keep_state, name="kept/state")
-                parts.sinks.start_in(sinks, parts.keeper)
+                parts.sinks.start_in(sinks, parts.keeper, parts.state)
                 if lock is not None:
                     await self._keep(sinks, STATE_LOCK, self._lock_watch(lock))
                 async with trio.open_nursery() as core:
@@ -210,12 +208,6 @@ class Daemon:
         """Start a child that is kept running; return what it starts with."""
         keep = partial(self.parts.keeper.keep_running, spec, child, **hooks)
         return await ring.start(keep, name=f"kept/{spec.name}")
-
-    async def _keep_state(self) -> None:
-        """Run the state writer; exhausted, it goes on in memory alone and tries again by itself."""
-        state = self.parts.state
-        await self.parts.keeper.keep_running(STATE, state.run, on_exhausted=state.degrade)
-        await state.run()
 
     async def _escalate(self) -> None:
         """Stop in order when a part has given up that the daemon cannot do without, in half the usual time (21.9)."""

@@ -23,12 +23,12 @@ from router.observers.capture import FILE, Rendering
 from router.observers.fanout import Fanout
 from router.observers.journal import AuditListener, JournalListener, Redact
 from router.state.jsonl import AUDIT_FILE, JOURNAL_FILE, Limits
-from supervisors.disk import RETRY_S
 from supervisors.jsonl_writer import JsonlWriter
 from supervisors.keep_running import Keeper
-from supervisors.policies import AUDIT, CAPTURE, CAPTURE_AGE, JOURNAL, ChildSpec
+from supervisors.policies import AUDIT, CAPTURE, CAPTURE_AGE, JOURNAL, STATE, ChildSpec
 from supervisors.recordings import Recordings
 from supervisors.seams import AgedLines, Execute, LineFile, WallClock
+from supervisors.state_writer import StateWriter
 
 
 @frozen(kw_only=True)
@@ -68,9 +68,10 @@ class Sinks:
         self.journal.refuse(error)
         self.capture.refuse(error)
 
-    def start_in(self, ring: trio.Nursery, keeper: Keeper) -> None:
-        """Start the task of every writer."""
-        for spec, writer in self.writers:
+    def start_in(self, ring: trio.Nursery, keeper: Keeper, state: StateWriter) -> None:
+        """Start the task of every writer, that of the state file among them."""
+        every: tuple[tuple[ChildSpec, StateWriter | JsonlWriter], ...] = ((STATE, state), *self.writers)
+        for spec, writer in every:
             ring.start_soon(partial(_keep, spec, writer, keeper), name=f"kept/{spec.name}")
         ring.start_soon(partial(keeper.keep_running, CAPTURE_AGE, self.capture.expire), name=f"kept/{CAPTURE_AGE.name}")
 
@@ -116,11 +117,10 @@ def open_sinks(
     return sinks
 
 
-async def _keep(spec: ChildSpec, writer: JsonlWriter, keeper: Keeper) -> None:
-    """Run a writer for as long as the daemon lives; exhausted, it goes on in memory and is tried again."""
+async def _keep(spec: ChildSpec, writer: StateWriter | JsonlWriter, keeper: Keeper) -> None:
+    """Run a writer for as long as the daemon lives; exhausted, it goes on in memory, and rests before it is tried again."""
     while True:
         await keeper.keep_running(spec, writer.run, on_exhausted=writer.degrade)
-        await trio.sleep(RETRY_S)
 
 
 def _limits(config: AuditConfig | RequestLogConfig) -> Limits | None:

@@ -155,4 +155,4 @@ def _pid_in(descriptor: int) -> int | None:
 
 
 def _failed(directory: Path, error: OSError) -> StateFailed:
-    return StateFailed(path=str(directory), operation="lock", message=str(error))
+    return StateFailed(path=str(directory), operation="lock", message=error.strerror or str(error))

@@ -113,7 +113,8 @@ class StateWriter:
         """Return how far the file is behind."""
         oldest = min(self._marked.values(), default=None)
         lag_s = 0.0 if oldest is None else max(self.wall.now() - oldest, 0.0)
-        return SinkReport(name=PART, lag_s=lag_s, pending=len(self._marked), dropped=self._dropped_total)
+        pending = len(self._marked)
+        return SinkReport(name=PART, lag_s=lag_s, pending=pending, dropped=self._dropped_total, error=self._disk.error)
 
     # ---- the task
 
@@ -134,11 +135,12 @@ class StateWriter:
         return Opened()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write what is marked until cancelled, then write the rest in at most 2 s.
+        """Write what is marked until cancelled, then write the rest in at most 2 s; one that is degraded begins with its rest.
 
         Raises StateFailed, told already, unless it is degraded. Started at once: `put` needs no task."""
         task_status.started()
         try:
+            await trio.sleep(self._disk.rest_s)
             while True:
                 rest_s = await self._write_until_it_fails()
                 await trio.sleep(rest_s)

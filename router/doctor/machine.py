@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from attrs import frozen
+
 from router.config.schema import LoadedConfig
 from router.doctor.findings import Finding, Verdict, finding, unreadable
 
 CONFIG, PERMISSIONS, STATE = "configuration", "permissions", "state-directory"
+_TRIED_BYTES = 4096  # a block: some disks have room for a directory, or for a few bytes, when they are full
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_MAKE_ROOM = "make room on its disk, or set [server].state_dir"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _TOLD_ELSEWHERE = frozenset({"missing-credential", "missing-package"})  # by the checks of secrets and of providers
 _GRAVE = frozenset({"empty-profile", "unpriced-budget"})
@@ -51,11 +57,12 @@ def _state(directory: Path) -> Finding:
         parent = next(path for path in directory.parents if path.exists())
         if (why := _why_not_written(parent)) is None:
             return finding(STATE, Verdict.OK, f"{directory} will be created at the first start")
-        seen, advice = f"{directory} cannot be created: {parent} {why}", "set [server].state_dir"
-        return finding(STATE, Verdict.ERROR, seen, "a writable directory", advice)
+        advice = _MAKE_ROOM if why.is_full else "set [server].state_dir"
+        return finding(STATE, Verdict.ERROR, f"{directory} cannot be created: {parent} {why.text}", "a place to write", advice)
     if (why := _why_not_written(directory)) is not None:
-        advice = "make it writable for the user the router runs as, or set [server].state_dir"
-        return finding(STATE, Verdict.ERROR, f"{directory} {why}", "a writable directory", advice)
+        advice = _MAKE_ROOM if why.is_full else "make it writable for the user the router runs as, or set [server].state_dir"
+        expected = "room to write" if why.is_full else "a writable directory"
+        return finding(STATE, Verdict.ERROR, f"{directory} {why.text}", expected, advice)
     others = [path.name for path in sorted(directory.iterdir()) if path.is_file() and path.stat().st_mode & _OTHERS]
     if others:
         seen = f"{', '.join(others)} in {directory} can be read by others"
@@ -63,12 +70,21 @@ def _state(directory: Path) -> Finding:
     return finding(STATE, Verdict.OK, f"{directory} is writable")
 
 
-def _why_not_written(directory: Path) -> str | None:
-    """Return why nothing can be made in a directory, None where it can: it is tried, since modes do not tell all of it."""
+@frozen(kw_only=True)
+class _Refusal:
+    """Why nothing can be written in a directory."""
+
+    text: str
+    is_full: bool = False
+
+
+def _why_not_written(directory: Path) -> _Refusal | None:
+    """Return why nothing can be written in a directory, None where it can: it is tried, because modes do not tell all of it."""
     if not directory.is_dir():
-        return "is not a directory"
+        return _Refusal(text="is not a directory")
     try:
-        Path(tempfile.mkdtemp(prefix=".nursery-router-doctor-", dir=directory)).rmdir()
+        with tempfile.TemporaryDirectory(prefix=".nursery-router-doctor-", dir=directory) as made:
+            (Path(made) / "tried").write_bytes(bytes(_TRIED_BYTES))
     except OSError as error:
-        return f"cannot be written to: {error.strerror}"
+        return _Refusal(text=f"cannot be written to: {error.strerror}", is_full=error.errno in _FULL)
     return None

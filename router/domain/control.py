@@ -74,12 +74,13 @@ class ChildReport:
 class SinkReport:
     """A file that is written behind everybody's back: `lag_s` is the age of the oldest change that is not in it yet.
 
-    `dropped` counts what could not be kept for it."""
+    `dropped` counts what could not be kept for it, `error` is why the last write failed, "" after one that succeeded."""
 
     name: str
     lag_s: float = 0.0
     pending: int = 0
     dropped: int = 0
+    error: str = ""
 
 
 @frozen(kw_only=True)

@@ -79,14 +79,21 @@ def excluded(health: Health, now: Moment, policy: HealthPolicy) -> Health:
     )
 
 
+def is_out_by_operator(health: Health) -> bool:
+    """Tell whether an operator has excluded it, and no probe has failed since: every other exclusion has failures."""
+    return health.admission is Admission.EXCLUDED and not health.failures and not health.last_error
+
+
 def on_probation(health: Health, now: Moment, policy: HealthPolicy) -> Health:
     """Return the health back in the chains, one failure away from leaving them again.
 
+    It is degraded until it has answered, but for one that an operator had excluded and that has not failed meanwhile.
     Attempts from before know nothing of how it is now: a new epoch."""
+    is_blameless = is_out_by_operator(health)
     return evolve(
         health,
-        state=HealthState.DEGRADED,
-        failures=policy.threshold,
+        state=HealthState.HEALTHY if is_blameless else HealthState.DEGRADED,
+        failures=0 if is_blameless else policy.threshold,
         admission=Admission.PROBATION,
         since_wall=now.wall,
         hold_reason=None,

@@ -52,6 +52,7 @@ def daemon_part(report: StatusReport) -> Part:
         "generation": report.generation,
         "timezone": report.timezone,
         "degraded": report.degraded,
+        "degraded_why": report.degraded_why,
         "warnings": report.warnings,
         "rejected": report.daemon.rejected,
         "supervisors": list(_restless(report.daemon)),

@@ -26,13 +26,18 @@ def summary_html(report: StatusReport, live: tuple[LiveRequest, ...], wall: date
         (
             f"<p>Nursery Router {escape(report.version)} is {state} at {rfc3339(wall)}. Without scripts this page is not live; ",
             "reload it for newer figures.</p>",
-            f"<p>Degraded: {escape(', '.join(report.degraded) or 'nothing')}.</p>",
+            _degraded(report),
             _table("Providers", ("Name", "State", "Why", "In flight"), rows),
             _table("Chains", ("Profile", "Providers, in order"), chains),
             _table("Live requests", ("Id", "Client", "Session", "Model asked for", "Profile", "Provider", "Phase", "Age"), asked),
             *(() if report.spend is None else _costs(report.spend.daily, report.spend.monthly)),
         )
     )
+
+
+def _degraded(report: StatusReport) -> str:
+    told = [f"<p>Degraded: {escape(part)}: {escape(why)}.</p>" for part, why in report.degraded_why.items()]
+    return "".join(told) or "<p>Degraded: nothing.</p>"
 
 
 def _asked(one: LiveRequest, now: float) -> list[str]:

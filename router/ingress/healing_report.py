@@ -8,7 +8,10 @@ from attrs import asdict, frozen
 
 from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Admission, Health, HealthState, HoldReason, ProviderStatus
+from router.domain.health_moves import is_out_by_operator
 from router.routing.chain import DropReason
+
+PROFILE, _PROVIDER = "profile/", "provider/"  # what the names of such parts begin with
 
 
 @frozen(kw_only=True)
@@ -66,7 +69,7 @@ def why_of(health: Health, now: float) -> str:
     if health.admission is Admission.PROBATION:
         left_s = max(health.probation_until - now, 0.0)
         return f"on probation: {health.probation_left} more good answers, or {left_s:.0f} s without a failure"
-    if health.admission is Admission.EXCLUDED and not health.failures and not health.last_error:
+    if is_out_by_operator(health):
         return "excluded by an operator; it is probed and returns when it answers"
     if health.hold_reason is HoldReason.AUTH and not health.last_error:
         return "its key was refused"
@@ -83,5 +86,16 @@ def daemon_part(daemon: DaemonReport) -> dict[str, object]:
 
 def degraded_parts(daemon: DaemonReport, statuses: Iterable[ProviderStatus]) -> tuple[str, ...]:
     """Return the parts that have given up, those of single providers among them, each once."""
-    passive = (f"provider/{status.name}" for status in statuses if status.health.is_passive)
+    passive = (f"{_PROVIDER}{status.name}" for status in statuses if status.health.is_passive)
     return tuple(dict.fromkeys((*daemon.degraded, *passive)))
+
+
+def why_degraded(part: str, daemon: DaemonReport) -> str:
+    """Return why a part has given up: what the system says of its file, otherwise how it ended."""
+    if part.startswith(PROFILE):
+        return "all its providers are excluded or resting, and only the last resort answers"
+    if error := next((sink.error for sink in daemon.sinks if sink.name == part), ""):
+        return error
+    ended = "its supervisor ended too often" if part.startswith(_PROVIDER) else "it ended too often"
+    last = next((child.last_error for child in daemon.children if child.name == part), "")
+    return f"{ended}: {last}" if last else ended

@@ -14,7 +14,15 @@ from router.domain.control import DaemonReport, RestartBudget
 from router.domain.health import Health, ProviderStatus
 from router.domain.health_step import probe_due
 from router.domain.spend import SpendReport, Standing
-from router.ingress.healing_report import daemon_part, degraded_parts, healing_part, rest_of, state_word
+from router.ingress.healing_report import (
+    PROFILE,
+    daemon_part,
+    degraded_parts,
+    healing_part,
+    rest_of,
+    state_word,
+    why_degraded,
+)
 from router.ingress.policy_report import FairnessReport, PolicyReport, fairness_part, policy_part
 from router.ingress.spend_report import provider_spend_part, spend_part
 
@@ -66,8 +74,13 @@ class StatusReport:
     @property
     def degraded(self) -> tuple[str, ...]:
         """The parts that have given up while the rest goes on, and a default profile that only its last resort answers for."""
-        out = (f"profile/{self.default_profile}",) if self.is_last_resort else ()
+        out = (f"{PROFILE}{self.default_profile}",) if self.is_last_resort else ()
         return (*degraded_parts(self.daemon, (provider.status for provider in self.providers)), *out)
+
+    @property
+    def degraded_why(self) -> Mapping[str, str]:
+        """Why each of these parts has given up."""
+        return {part: why_degraded(part, self.daemon) for part in self.degraded}
 
 
 class StatusSource(Protocol):
@@ -108,6 +121,7 @@ def status_body(report: StatusReport, *, now: float, wall: datetime) -> dict[str
         **checked,
         "generation": report.generation,
         "degraded": report.degraded,
+        "degraded_why": report.degraded_why,
         **daemon_part(report.daemon),
     }
 

@@ -225,9 +225,14 @@ EVENTS: Mapping[str, EventSpec] = {
     "chain-resolved": EventSpec(DEBUG, ("request_id", "profile", "chain", "skipped", "moved")),
     "chain-empty": EventSpec(WARNING, ("request_id", "profile", "skipped"), audited=True),
     "skip-budget-exceeded": EventSpec(
-        INFO, ("request_id", "provider", "profile", "scope", "monthly_budget_usd", "current_total_usd", "month"), audited=True
+        INFO,
+        # `month` with its cap, or for the cap of a day `period` and `cap_usd`
+        ("request_id", "provider", "profile", "scope", "monthly_budget_usd", "cap_usd", "current_total_usd", "month", "period"),
+        audited=True,
     ),
-    "chain-budget-exceeded": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "month", "hint"), audited=True),
+    "chain-budget-exceeded": EventSpec(
+        WARNING, ("request_id", "profile", "blocked_providers", "month", "period", "hint"), audited=True
+    ),
     "chain-paid-gate-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint"), audited=True),
     "chain-memory-pressure-blocked": EventSpec(WARNING, ("request_id", "profile", "blocked_providers", "hint"), audited=True),
     "demote-unhealthy-provider": EventSpec(INFO, ("request_id", "profile", "provider"), audited=True),

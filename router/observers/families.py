@@ -168,7 +168,7 @@ REQUEST_SECONDS = histogram(
 )
 REFUSED = counter(
     "requests_refused",
-    "Requests to models and to pages that were refused at the door, before they were read; those to models are counted by router_requests_total too.",
+    "Requests refused at the door, before they were read, to models and to pages; router_requests_total has those to models too.",
     Label("kind", words(AT_THE_DOOR)),
 )
 REQUEST_CRASHES = counter("request_crashes", "Requests that ended in an internal error of the router.")

@@ -4,8 +4,10 @@ A `Picture` fills a terminal: what does not fit ends in `…`, or is counted. `p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
+from textwrap import wrap
+from typing import Any
 
 from attrs import field, frozen
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -31,7 +33,7 @@ from router.reports.stats_facts import (
     provider_rows,
     spend_rows,
 )
-from router.reports.status import refusals
+from router.reports.status import degraded_parts, refusals
 from router.reports.words import STYLES, duration_words
 
 DUMPED_EVENTS = 10
@@ -44,6 +46,7 @@ _LEAST_INSIDE = 4  # rows of a panel beside others
 _LEAST_CHART = 3  # its words, and two rows of it
 _LEAST_EVENTS = 2  # of the newest, where it is low
 _NARROW = 80  # columns below which there is no room for what was saved beside a cost
+_MOST_WHYS = 4  # lines for the reasons of what is degraded: the files of one full disk
 _NOTHING = "-"
 _WENT_ON = "fallback-occurred"  # the request was answered all the same, as a rule
 
@@ -104,7 +107,8 @@ def _print_block(out: Console, title: str, head: Sequence[str], rows: Sequence[C
 
 def _layout(view: View, width: int, height: int, *, is_ascii: bool) -> RenderableType:
     whole = Layout()
-    top = _head(view)
+    is_small = width < _LEAST[0] or height < _LEAST[1]
+    top = _head(view, 0 if is_small else width)
     parts = [Layout(_stack(top), size=len(top)), Layout(name="body"), Layout(_line(_foot(view)), size=1)]
     whole.split_column(*parts)
     if view.reading is None:
@@ -113,7 +117,6 @@ def _layout(view: View, width: int, height: int, *, is_ascii: bool) -> Renderabl
     room = height - len(top) - 1
     rows = provider_rows(view.reading)
     rows = [*failing(rows)] if view.failures_only else rows
-    is_small = width < _LEAST[0] or height < _LEAST[1]
     providers_rows = room if is_small else min(max(len(rows), 1) + 1 + _FRAME, max(room // 2, 4))
     providers = _providers(rows, is_wide=width >= _WIDE, room=providers_rows - _FRAME - 1)
     if is_small:
@@ -158,8 +161,10 @@ def _below(view: View, reading: Reading, *, width: int, room: int, is_ascii: boo
     return below
 
 
-def _head(view: View) -> list[Text]:
-    """Return the lines on top: how the daemon is, and what went wrong with the last look at it."""
+def _head(view: View, width: int) -> list[Text]:
+    """Return the lines on top: how the daemon is, and what went wrong with the last look at it.
+
+    `width` is what there is for the reasons of parts that are degraded, 0 where they are left out."""
     if view.reading is None:
         lines = [_line(Text(f"{view.url}: " + ("no answer yet" if view.problem else "asking"), "bold"))]
     else:
@@ -175,13 +180,20 @@ def _head(view: View) -> list[Text]:
         )
         if status.get("degraded"):
             head.append(f"  degraded: {', '.join(status['degraded'])}", "yellow")
-        lines = [_line(head)]
+        lines = [_line(head), *(_whys(status, width) if width else ())]
         if refused := tuple(refusals(status)):
             more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
             lines.append(_line(Text(printable(f"{refused[0]}{more}"), "red")))
     if view.problem:
         lines.append(_line(Text(printable(view.problem), "red")))
     return lines
+
+
+def _whys(status: Mapping[str, Any], width: int) -> list[Text]:
+    """Return why each degraded part is that, in at most `_MOST_WHYS` lines."""
+    told = (f"  {part}: {why}" for part, why in degraded_parts(status) if why)
+    lines = [line for text in told for line in wrap(printable(text), width, subsequent_indent="    ", break_on_hyphens=False)]
+    return [_line(Text(line, "yellow")) for line in lines[:_MOST_WHYS]]
 
 
 def _foot(view: View) -> Text:

@@ -27,8 +27,8 @@ def print_status(body: Mapping[str, Any], out: Console) -> None:
             out.print(Text(printable(line)))
         return
     out.print(Text(_headline(body)))
-    if body.get("degraded"):
-        out.print(Text(f"degraded: {', '.join(body['degraded'])}", "yellow"))
+    for name, why in degraded_parts(body):
+        out.print(Text(printable(f"degraded: {name}" + (f": {why}" if why else "")), "yellow"))
     if recording := body.get("recording_requests"):
         out.print(Text(f"recording requests {_whose(recording)}, kept for {recording['max_age_days']} days", "yellow"))
     for part in filter(None, (_providers(body, out.width), _reasons(body), _spending([*budgets_in_use(body)]), _parts(body))):
@@ -52,6 +52,13 @@ def refusals(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"configuration refused: {mistake}"
 
 
+def degraded_parts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each part that has given up and why, "" where the router does not say."""
+    whys = body.get("degraded_why", {})
+    for part in body.get("degraded", ()):
+        yield part, whys.get(part, "")
+
+
 def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a script reads: every fact on a line of its own, free text last."""
     head = {
@@ -64,8 +71,8 @@ def status_lines(body: Mapping[str, Any]) -> Iterator[str]:
         "routable": "yes" if body.get("default_profile_routable") else "no",
     }
     yield f"daemon {body.get('status')} {_pairs(head)}"
-    for part in body.get("degraded", ()):
-        yield f"degraded {part}"
+    for part, why in degraded_parts(body):
+        yield f"degraded {part}" + (f" why: {why}" if why else "")
     if recording := body.get("recording_requests"):
         yield f"recording requests {_whose(recording)} {_pairs({'max_age_days': recording['max_age_days']})}"
     for one in body.get("providers", ()):

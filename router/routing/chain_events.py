@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from router.domain.spend import Blocked, booked_usd
+from router.domain.spend import Blocked, CapScope, booked_usd
 from router.errors import ProviderFailed
 from router.ports import Observer
 from router.routing.chain import Dropped, DropReason, Moved, MoveReason, Plan
@@ -101,16 +101,20 @@ def _tell_empty(plan: Plan, about: Mapping[str, str], observer: Observer) -> Non
     for cause, event, hint in _EMPTIED:
         if blocked := [drop for drop in plan.dropped if drop.reason is cause]:
             caps = [drop.cap for drop in blocked if drop.cap is not None]
-            month = {"month": caps[0].period} if caps else {}
-            observer.event(event, {**about, "blocked_providers": [drop.provider for drop in blocked], **month, "hint": hint})
+            period = _period(caps[0]) if caps else {}
+            observer.event(event, {**about, "blocked_providers": [drop.provider for drop in blocked], **period, "hint": hint})
             return
 
 
 def _figures(cap: Blocked) -> dict[str, object]:
-    """Return a reached cap under the original's names: `month` is a day where a day's cap is reached (routing.md 10.2)."""
+    """Return a reached cap, that of a month under the original's name (routing.md 10.2)."""
     return {
         "scope": str(cap.scope),
-        "monthly_budget_usd": cap.standing.cap_usd,
+        "cap_usd" if cap.scope is CapScope.DAY else "monthly_budget_usd": cap.standing.cap_usd,
         "current_total_usd": booked_usd(cap.standing.spent_usd),
-        "month": cap.period,
+        **_period(cap),
     }
+
+
+def _period(cap: Blocked) -> dict[str, object]:
+    return {"period" if cap.scope is CapScope.DAY else "month": cap.period}

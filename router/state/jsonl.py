@@ -142,7 +142,7 @@ class JsonlFile:
             yield
         except OSError as error:
             self.close()
-            raise StateFailed(path=self.path, operation=operation, message=str(error)) from error
+            raise StateFailed(path=self.path, operation=operation, message=error.strerror or str(error)) from error
 
 
 def generation(path: Path, number: int) -> Path:

@@ -139,7 +139,8 @@ class SqliteStore:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise StateFailed(path=self.path, operation=operation, message=str(error)) from error
+            words = error.strerror if isinstance(error, OSError) else None
+            raise StateFailed(path=self.path, operation=operation, message=words or str(error)) from error
 
 
 @contextmanager

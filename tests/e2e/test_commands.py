@@ -177,6 +177,14 @@ def test_an_empty_id_is_no_beginning_of_all(desk: Desk) -> None:
     assert [one["id"] for one in left["requests"]] == ["night-18"]
 
 
+@pytest.mark.parametrize("action", ["exclude", "restore", "hold", "probe"])
+def test_an_empty_name_is_no_provider_of_ours(desk: Desk, action: str) -> None:
+    refused = desk.run(action, "")
+
+    assert refused.exit_code == 2
+    assert "Invalid value for PROVIDER: an empty name is no provider's" in refused.stderr
+
+
 @pytest.mark.parametrize("words", [("requests",), ("cancel", "req_1")], ids=["requests", "cancel"])
 def test_without_a_token_no_request_is_shown_or_cancelled(desk: Desk, words: tuple[str, ...]) -> None:
     refused = desk.run(*words, "--url", desk.running.url, env={})

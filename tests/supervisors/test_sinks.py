@@ -29,6 +29,7 @@ from supervisors.policies import AUDIT
 from supervisors.root import CRASHED, Daemon
 from supervisors.seams import LineFile
 from supervisors.sinks import Sinks, open_sinks
+from supervisors.state_writer import StateWriter
 from tests.builders import a_config, a_provider
 from tests.e2e.front_harness import Seen
 from tests.supervisors.lines_in_memory import MemoryAgedLines, MemoryLines
@@ -38,6 +39,7 @@ from tests.supervisors.test_state_writer import VirtualWall
 
 T = TypeVar("T")
 FULL = "No space left on device"
+GIVEN_UP_AFTER_S = 15.5  # six tries: 0.5, 1, 2, 4 and 8 s apart
 DEGRADED_WITHIN_S = 60.0  # five tries, 0.5 to 10 s apart
 
 
@@ -78,10 +80,14 @@ def a_rig() -> Rig:
     return Rig(fanout, sinks, files)
 
 
+def a_state() -> StateWriter:
+    return StateWriter(store=MemoryStore(), execute=inline, observer=Seen(), wall=VirtualWall())
+
+
 async def test_w47_each_file_degrades_alone_and_recovers_by_itself(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     rig = a_rig()
     rig.files[AUDIT_FILE].failing = FULL
-    rig.sinks.start_in(nursery, Keeper(observer=rig.fanout))
+    rig.sinks.start_in(nursery, Keeper(observer=rig.fanout), a_state())
     await trio.sleep(DEGRADED_WITHIN_S)
 
     rig.fanout.event("request-complete", {"outcome": "ok"})
@@ -95,6 +101,65 @@ async def test_w47_each_file_degrades_alone_and_recovers_by_itself(nursery: trio
     told = rig.events(AUDIT_FILE)
     assert told.index("state-store-failed") < told.index("state-degraded") < told.index("state-recovered")
     assert {"request-log-started", "audit-log-started"} <= set(told)
+
+
+async def test_every_file_that_was_given_up_on_a_full_disk_is_well_again_once_there_is_room(
+    nursery: trio.Nursery, autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    loaded = a_file(tmp_path, "a")
+    config = evolve(a_journalling_config(), server=loaded.config.server, capture=CaptureConfig(enabled=True))
+    store, recorded = MemoryStore(), MemoryAgedLines(path="recorded")
+    files: dict[str, MemoryLines] = {name: MemoryLines(path=name) for name in (AUDIT_FILE, JOURNAL_FILE)} | {"recorded": recorded}
+    seams = Seams(
+        store=lambda _directory, _wall: store,
+        lines=lambda _directory, name: files[name],
+        aged_lines=lambda _directory, _name, _render, _wall: recorded,
+        execute=inline,
+        new_execute=lambda: inline,
+    )
+    parts = Daemon.of(evolve(loaded, config=config), Seen(), seams).parts
+    store.failing = FULL
+    for file in files.values():
+        file.failing = FULL
+    parts.sinks.start_in(nursery, parts.keeper, parts.state)
+    parts.state.put("health", "a", {})
+    await trio.sleep(DEGRADED_WITHIN_S)
+    while_full = parts.ports.report()
+
+    store.failing = None
+    for file in files.values():
+        file.failing = None
+    await trio.sleep(RETRY_S + 2)
+    after = parts.ports.report()
+
+    assert while_full.degraded == ("state", "audit", "journal", "capture")
+    assert [one.error for one in while_full.sinks] == [
+        f"{path}: cannot open: {FULL}" for path in ("memory", AUDIT_FILE, JOURNAL_FILE, "recorded")
+    ]
+    assert (after.degraded, [one.error for one in after.sinks]) == ((), [""] * 4)
+    assert {one.name: one.state for one in after.children} == dict.fromkeys(
+        ("state", "audit", "journal", "capture", "capture-age"), "running"
+    )
+    assert store.texts() == {"health/a": b"{}"}
+
+
+async def test_a_stop_right_after_the_state_file_was_given_up_still_tries_to_write_it(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    rig, store, seen = a_rig(), MemoryStore(failing=FULL), Seen()
+    state = StateWriter(store=store, execute=inline, observer=seen, wall=VirtualWall())
+    rig.sinks.start_in(nursery, Keeper(observer=rig.fanout), state)
+    state.put("health", "a", {})
+    await trio.sleep(GIVEN_UP_AFTER_S + 1)
+    was_degraded = state.is_degraded
+
+    store.failing = None
+    nursery.cancel_scope.cancel()
+    with trio.CancelScope(shield=True):
+        await trio.sleep(1)
+
+    assert was_degraded
+    assert store.texts() == {"health/a": b"{}"}
 
 
 @define
@@ -117,7 +182,7 @@ async def test_a_full_disk_is_a_line_that_says_what_and_why_and_what_now_and_no_
     rig.fanout.listen("log", log)
     keeper = Keeper(observer=rig.fanout)
     rig.files[AUDIT_FILE].failing = FULL
-    rig.sinks.start_in(nursery, keeper)
+    rig.sinks.start_in(nursery, keeper, a_state())
 
     await trio.sleep(DEGRADED_WITHIN_S + 10 * RETRY_S)
 

@@ -1,10 +1,16 @@
-"""A disk that is full, for this process alone."""
+"""A disk that is full: for this process alone, or for all."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+SMALL_BYTES = 65_536
 
 
 @contextmanager
@@ -16,3 +22,18 @@ def disk_of(max_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@asynccontextmanager
+async def open_full_disk(at: Path) -> AsyncIterator[Path]:
+    """Mount a disk without a free byte at a directory; yield the file that fills it. Skips where this user may mount none."""
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "none", str(at))
+    if (await trio.run_process(mount, check=False, capture_stderr=True)).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        filler = at / "filler"
+        filler.touch(0o600)
+        filler.write_bytes(bytes(SMALL_BYTES))
+        yield filler
+    finally:
+        await trio.run_process(("umount", str(at)))

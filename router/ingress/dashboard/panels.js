@@ -63,7 +63,7 @@ function showAttention(daemon) {
   const items = [
     ...(daemon.is_routable ? [] : [["error", `No provider can answer for the default profile, ${daemon.default_profile}.`]]),
     ...(daemon.is_last_resort ? [["warning", "All providers of the default profile are out; requests go to them as a last resort."]] : []),
-    ...daemon.degraded.filter((part) => !daemon.is_last_resort || part !== `profile/${daemon.default_profile}`).map((part) => ["error", `Degraded: ${part}`]),
+    ...daemon.degraded.filter((part) => !daemon.is_last_resort || part !== `profile/${daemon.default_profile}`).map((part) => ["error", `Degraded: ${part}: ${daemon.degraded_why[part]}`]),
     ...daemon.rejected.map((text) => ["error", `New configuration refused: ${text}`]),
     ...daemon.supervisors.map((one) => ["warning", `Supervisor ${child(one)}`]),
     ...daemon.warnings.map((text) => ["warning", text]),

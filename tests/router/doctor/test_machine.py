@@ -20,6 +20,7 @@ from router.domain.health import Unconfigured
 from tests.builders import a_config, a_provider
 from tests.e2e.daemon import free_port
 from tests.router.onboarding.local_servers import open_server
+from tests.tools.full_disk import open_full_disk
 
 KEY = "s3cret-value-0123456789"
 PREFIXES = ("sk-ant-api03-", "gsk_", "nvapi-", "xai-", "hf_", "ghp_", "github_pat_", "glpat-", "xoxb-", "AIza")
@@ -29,6 +30,10 @@ LOOKS_LIKE_A_KEY = "sk-" + "0123456789abcdef" * 2
 def loaded(*, warnings: Sequence[ConfigWarning] = (), secrets: Secrets | None = None, **provider: object) -> LoadedConfig:
     config = a_config(a_provider("p", **provider))
     return LoadedConfig(config=config, secrets=secrets or Secrets(), warnings=tuple(warnings), path=Path("router.toml"))
+
+
+def names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
 
 
 def test_warnings_of_the_configuration_are_told_the_grave_ones_as_such() -> None:
@@ -98,6 +103,20 @@ def test_a_look_at_the_state_directory_leaves_nothing_behind(tmp_path: Path) -> 
 
     assert [one.verdict for one in looked] == [Verdict.OK, Verdict.OK]
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+async def test_a_state_directory_on_a_full_disk_is_an_error_until_there_is_room(tmp_path: Path) -> None:
+    async with open_full_disk(tmp_path) as filler:
+        looked = [check_state(tmp_path), check_state(tmp_path / "new")]
+        left = names(tmp_path)
+        filler.unlink()
+        after = check_state(tmp_path)
+
+    assert [one.verdict for one in looked] == [Verdict.ERROR, Verdict.ERROR]
+    assert looked[0].seen == f"{tmp_path} cannot be written to: No space left on device"
+    assert looked[0].advice == looked[1].advice == "make room on its disk, or set [server].state_dir"
+    assert left == ["filler"]
+    assert after.verdict is Verdict.OK
 
 
 async def test_whose_the_port_is() -> None:

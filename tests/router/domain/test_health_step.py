@@ -71,6 +71,7 @@ def operated(action: OperatorAction) -> Operated:
 
 OK, FAILED = probed(ProbeVerdict.OK), probed(ProbeVerdict.FAILED, DOWN)
 OWING = evolve(an_excluded(), restart_owed=GEN)
+BLAMELESS = evolve(an_excluded(), failures=0)  # out by an operator
 TWICE_REFUSED = evolve(an_admitted(), auth_failures=2)
 Row = tuple[Health, HealthEvent, HealthPolicy, dict[str, Any], list[str]]
 
@@ -133,6 +134,14 @@ ROWS: dict[str, Row] = {
     ),
     "and that of a refused key": (a_held(), Succeeded(), EXCLUDES, {"admission": HELD, "next_probe_at": 1000.0}, []),
     "a good probe restores into probation": (an_excluded(3), OK, EXCLUDES, ON_TRIAL | {"level": 3}, [PROBED, CHANGED, RESTORE]),
+    "and one that an operator has excluded without a failure": (BLAMELESS, OK, EXCLUDES, ON_WORD, [PROBED, CHANGED, RESTORE]),
+    "but not where a probe has failed meanwhile": (
+        evolve(BLAMELESS, last_error="cannot connect"),
+        OK,
+        EXCLUDES,
+        ON_TRIAL,
+        [PROBED, CHANGED, RESTORE],
+    ),
     "a failed probe backs off": (
         an_excluded(2),
         FAILED,
@@ -285,12 +294,19 @@ def test_the_table_is_kept(row: Row) -> None:
 
 
 @pytest.mark.parametrize("old", [an_admitted(), an_admitted(T, DEGRADED), an_admitted(6, UNHEALTHY)])
-@pytest.mark.parametrize("action", [OperatorAction.HOLD, OperatorAction.EXCLUDE])
-def test_an_operators_moves_leave_no_failure_that_nobody_had(old: Health, action: OperatorAction) -> None:
+@pytest.mark.parametrize(
+    ("out", "back"),
+    [
+        (OperatorAction.HOLD, operated(OperatorAction.RESTORE)),
+        (OperatorAction.EXCLUDE, operated(OperatorAction.RESTORE)),
+        (OperatorAction.EXCLUDE, probed(ProbeVerdict.OK, gen=GEN + 1)),
+    ],
+)
+def test_an_operators_moves_leave_no_failure_that_nobody_had(old: Health, out: OperatorAction, back: HealthEvent) -> None:
     erring = evolve(old, last_error="401", last_error_wall=1.0)
 
-    taken_out = step(erring, operated(action), moment(), WARNS)
-    restored = step(taken_out.health, operated(OperatorAction.RESTORE), moment(), WARNS)
+    taken_out = step(erring, operated(out), moment(), WARNS)
+    restored = step(taken_out.health, back, moment(), WARNS)
     in_time = step(restored.health, Tick(), moment(inf), WARNS).health
 
     told = [one for one in (*taken_out.told, *restored.told) if one.name in (CHANGED, EXCLUDE)]

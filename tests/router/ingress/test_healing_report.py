@@ -15,7 +15,17 @@ from router.domain.health import (
     ProviderStatus,
     Unconfigured,
 )
-from router.domain.health_events import Failed, Moment, Operated, OperatorAction
+from router.domain.health_events import (
+    Failed,
+    Moment,
+    Operated,
+    OperatorAction,
+    ProbeVerdict,
+    RecoveryProbed,
+    Restored,
+    Tick,
+)
+from router.domain.health_rows import from_row, to_row
 from router.domain.health_step import step
 from router.errors import FailureReason
 from router.ingress.healing_report import degraded_parts, healing_part, state_word
@@ -116,3 +126,21 @@ def test_who_had_failed_before_an_operator_excluded_it_is_out_by_the_operator() 
     out = step(failed, Operated(action=OperatorAction.EXCLUDE), now, policy).health
 
     assert healing_part(out, None, now=NOW)["why"] == "excluded by an operator; it is probed and returns when it answers"
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_operators_exclusion_is_never_told_as_a_failure_of_the_provider(*, is_restarted: bool) -> None:
+    now, policy = Moment(mono=NOW, wall=NOW), HealthPolicy(excludes=True)
+    out = step(Health(), Operated(action=OperatorAction.EXCLUDE), now, policy).health
+    if is_restarted:
+        found = from_row(to_row(out, wall=NOW), now=now, policy=policy)
+        assert found is not None
+        out = step(found, Restored(), now, policy).health
+
+    back = step(out, RecoveryProbed(gen=out.gen, verdict=ProbeVerdict.OK), now, policy)
+    later = step(back.health, Tick(), Moment(mono=back.health.probation_until, wall=NOW), policy)
+
+    assert healing_part(out, None, now=NOW)["why"] == "excluded by an operator; it is probed and returns when it answers"
+    assert str(healing_part(back.health, None, now=NOW)["why"]).startswith("on probation: ")
+    assert (later.health.admission, healing_part(later.health, None, now=NOW)) == (Admission.ADMITTED, {})
+    assert {told.fields["consecutive_failures"] for told in back.told if "consecutive_failures" in told.fields} == {0}

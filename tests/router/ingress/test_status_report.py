@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from router.config.schema import CaptureConfig
-from router.domain.control import ChildReport, DaemonReport
+from router.domain.control import ChildReport, DaemonReport, SinkReport
 from router.domain.health import (
     Admission,
     Cooldown,
@@ -97,6 +97,7 @@ def test_the_status_page_tells_the_daemon_as_it_is() -> None:
         "warnings": ["x"],
         "generation": 1,
         "degraded": [],
+        "degraded_why": {},
         "config_rejected": [],
         "supervisors": [],
     }
@@ -215,6 +216,33 @@ def test_a_part_that_has_given_up_degrades_the_daemon_but_it_answers() -> None:
     status, body = health_body(report, now=0.0)
 
     assert (status, body["status"], body["degraded"]) == (200, "degraded", ("state",))
+
+
+def test_each_part_that_has_given_up_has_its_reason() -> None:
+    full = "/var/state/router.db: cannot write: database or disk is full"
+    daemon = DaemonReport(
+        degraded=("state", "probes", "reload"),
+        children=(
+            ChildReport(name="state", state="running", restarts=5, last_error="StateFailed at do:72"),
+            ChildReport(name="probes", state="exhausted", restarts=10, last_error="ZeroDivisionError at run:12"),
+            ChildReport(name="reload", state="exhausted", restarts=5),
+            ChildReport(name="provider/a", state="exhausted", restarts=5, last_error="KeyError at run:7"),
+        ),
+        sinks=(SinkReport(name="state", error=full),),
+    )
+    passive = a_provider(ProviderStatus(name="a", health=Health(is_passive=True)))
+    report = evolve(a_report(), daemon=daemon, providers=(passive,), is_last_resort=True)
+
+    body = status_body(report, now=0.0, wall=START)
+
+    assert body["degraded_why"] == {
+        "state": full,
+        "probes": "it ended too often: ZeroDivisionError at run:12",
+        "reload": "it ended too often",
+        "provider/a": "its supervisor ended too often: KeyError at run:7",
+        "profile/coding": "all its providers are excluded or resting, and only the last resort answers",
+    }
+    assert [*body["degraded_why"]] == [*report.degraded]
 
 
 def test_health_names_every_provider_with_one_word() -> None:

@@ -19,14 +19,15 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "The chain and its attempts": {
         "chain-resolved": "The providers in the order in which they are asked, and which were skipped or moved.",
         "chain-empty": "No provider is left that may be asked.",
-        "chain-budget-exceeded": "None is left, and a cap keeps some of them out.",
+        "chain-budget-exceeded": "None is left, and a cap keeps some of them out: of a `month`, or of a day, the `period`.",
         "chain-paid-gate-blocked": "None is left, and some of them cost money while `allow_paid` is off.",
         "chain-memory-pressure-blocked": "None is left, and some of them ran out of memory.",
         "chain-last-resort": "Every provider rests or is excluded, so some of them are asked anyway.",
         "chain-uniform-auth-failure": "Every provider that was asked refused its key, all with one status.",
         "chain-claude-code-suitability-degraded": "At the start and after a reload: a profile for Claude Code has models that "
         "are known to be unfit for long sessions.",
-        "skip-budget-exceeded": "A provider was left out because a cap is reached.",
+        "skip-budget-exceeded": "A provider was left out because a cap is reached: `monthly_budget_usd` in a `month`, or "
+        "`cap_usd` on a day, the `period`.",
         "demote-unhealthy-provider": "A provider is asked later because it is not well and the profile says `demote`.",
         "adaptive-routing-applied": 'The adaptive order changed the chain, or with `mode = "shadow"` would have.',
         "attempt-complete": "One attempt at one provider has ended.",

@@ -115,6 +115,18 @@ def test_a_failed_look_is_told_over_what_was_seen_last() -> None:
     assert "PAUSED  refreshed every 1 s" in lines[-1]
 
 
+def test_what_is_degraded_is_named_with_its_reason_where_there_is_room() -> None:
+    error = "/home/somebody/.local/state/nursery-router/router.db: cannot write: No space left on device"
+    reading = a_reading(a_provider("p1"), degraded=["state", "audit"], degraded_why={"state": error, "audit": error})
+
+    low, usual, wide = (drawn(Picture(view(reading)), width=w, height=h) for w, h in ((60, 15), (80, 24), (200, 50)))
+
+    assert "degraded: state, audit" in wide[0]
+    assert [line.strip() for line in wide[1:3]] == [f"state: {error}", f"audit: {error}"]
+    assert f"state: {error}" in " ".join(line.strip() for line in usual[1:5])
+    assert not any("No space" in line for line in low)
+
+
 def test_before_the_first_look_there_is_only_the_address() -> None:
     nothing = View(url="http://127.0.0.1:8088", interval_s=1, problem="Connection refused")
 

@@ -41,6 +41,7 @@ BODY: dict[str, Any] = {
     "warnings": ["server.x: not yet"],
     "generation": 3,
     "degraded": ["state"],
+    "degraded_why": {"state": "/s/router.db: cannot write: No space left on device"},
     "config_rejected": ["router.toml:3: server.port: expected an integer"],
     "supervisors": [{"name": "probes", "state": "running", "restarts": 1}],
 }
@@ -66,7 +67,7 @@ def printed(body: dict[str, Any], *, is_terminal: bool, width: int = 80) -> str:
 def test_a_pipe_gets_a_line_per_fact() -> None:
     assert printed(BODY, is_terminal=False).splitlines() == [
         HEAD_LINE,
-        "degraded state",
+        "degraded state why: /s/router.db: cannot write: No space left on device",
         "provider ollama state=healthy health=healthy in_flight=2 process=ready",
         EXCLUDED_LINE,
         "provider paid state=unconfigured why: missing-credential, set KEY",
@@ -81,8 +82,17 @@ def test_a_terminal_gets_tables_that_fit(width: int) -> None:
     shown = Text.from_ansi(printed(BODY, is_terminal=True, width=width)).plain
 
     assert max(map(len, shown.splitlines())) <= width
-    for words in ("up 2.1 h", "in 41 s", "1/3", "connection refused", "configuration refused", "probes", "degraded: state"):
+    for words in (
+        "up 2.1 h",
+        "in 41 s",
+        "1/3",
+        "connection refused",
+        "configuration refused",
+        "probes",
+        "degraded: state: /s/router",
+    ):
         assert words in shown
+    assert "No space left on device" in " ".join(shown.split())
 
 
 def test_a_terminal_is_told_only_of_parts_with_which_something_is_amiss() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from router.domain.spend import Blocked, CapScope, Standing
 from router.routing.chain import Dropped, DropReason, Entry, Moved, MoveReason, Plan
 from router.routing.chain_events import tell_plan
@@ -59,6 +61,17 @@ def test_who_is_over_its_budget_is_told_with_the_figures() -> None:
             "month": "2026-01",
         }
     ]
+
+
+def test_the_cap_of_a_day_speaks_of_no_month() -> None:
+    today = evolve(SPENT, scope=CapScope.DAY, name="", period="2026-01-02")
+
+    observer = told(Plan(profile="default", order=(), dropped=(evolve(OVER_BUDGET, cap=today),)))
+
+    (skipped,), (emptied,) = observer.named("skip-budget-exceeded"), observer.named("chain-budget-exceeded")
+    figures = {"scope": "day", "cap_usd": 5.0, "current_total_usd": 5.12345678, "period": "2026-01-02"}
+    assert skipped == {"request_id": "req_1", "profile": "default", "provider": "a", **figures}
+    assert (emptied["period"], "month" in emptied) == ("2026-01-02", False)
 
 
 def test_a_chain_that_budgets_have_emptied_says_so_before_a_paid_gate_and_after_memory() -> None:
