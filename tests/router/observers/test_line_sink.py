@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import resource
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -118,3 +119,16 @@ def test_a_file_that_takes_nothing_loses_lines_and_nobody_hears_of_it(pipe: tupl
     assert 60 <= left.dropped_total <= 100
     with pytest.raises(BrokenPipeError):  # what its own buffer holds; it is not of this test
         writer.close()
+
+
+def test_a_process_that_may_open_nothing_more_logs_all_the_same(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+    reader, writer = pipe
+    sink = LineSink(writer)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # poll refuses to look at more descriptors than that
+    try:
+        sink.write(b"x\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert reader.read(2) == b"x\n"
