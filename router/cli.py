@@ -284,7 +284,7 @@ def provider_command(action: str, summary: str, *more: str) -> click.Command:
         from router.reports.actions import action_line, is_good_probe, probe_line
 
         if not provider:
-            raise click.BadParameter("an empty name is no provider's", param_hint="PROVIDER")
+            raise click.BadParameter("the name is empty", param_hint="PROVIDER")
         if action == "probe":
             daemon = evolve(daemon, answer_s=PROBE_S)
             if sys.stderr.isatty():

@@ -31,7 +31,7 @@ FOLLOW_S = 0.5  # how often a followed file is looked at; its writer writes ever
 
 _HINT = "; to see what became of a request: nursery-router replay --requests --id ID"
 _NONE_YET = "the journal has no request yet; each is written within 2 s of its end"
-_SINCE = "Only what came since: an age (2h, 30m, 7d), or a date or time such as 2026-01-31T12:00 (UTC unless it names a zone)."
+_SINCE = "Only entries since then: an age (2h, 30m, 7d), or a date or time such as 2026-01-31T12:00 (UTC unless it names a zone)."
 _STATE_DIR = "State directory (default: the configuration's)."
 
 

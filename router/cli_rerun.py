@@ -61,7 +61,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--max-usd", type=USD, default=1.0, show_default=True, help="With --run: the most to spend.")
     @click.option("--paid", is_flag=True, help="With --run: allow providers that cost money, whatever allow_paid says.")
     @click.option(
-        "--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="With --run: requests at a time."
+        "--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="With --run: requests to send at a time."
     )
     @click.option(
         "--timeout",

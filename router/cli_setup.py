@@ -68,7 +68,7 @@ def init(*, output: str | None, force: bool, dry_run: bool, env_files: tuple[Pat
 def env(options: ServeOptions, *, client: str | None, url: str | None, shell: str, file: Path | None) -> None:
     """Print the settings that CLIENT needs to use the router.
 
-    They are variables, or lines of the client's own configuration. Without CLIENT, the known ones are listed."""
+    They are variables, or lines of the client's own configuration. Without CLIENT, the known ones are listed (exit code 2)."""
     from router.onboarding.client_env import CLIENTS, NAMES_CLAUDE
     from router.onboarding.client_facts import facts_of
     from router.onboarding.client_setup import Shell, shown

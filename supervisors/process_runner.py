@@ -268,8 +268,10 @@ def _guardian_argv(spec: ProcessSpec, lifeline: int) -> list[str]:
 
 def _turn_over(log: Path, max_bytes: int) -> None:
     # a full disk: what is emptied then is lost, and the job lives
-    with contextlib.suppress(OSError), _open_private(_older(log), os.O_TRUNC) as older:
-        older.write(_last_bytes(log, max_bytes))
+    with contextlib.suppress(OSError):
+        last = _last_bytes(log, max_bytes)
+        with _open_private(_older(log), os.O_TRUNC) as older:
+            older.write(last)
     with contextlib.suppress(OSError):  # somebody tidied up just now
         os.truncate(log, 0)
 
@@ -305,7 +307,8 @@ def _open_log(log: Path) -> BinaryIO:
 def _open_private(path: Path, flag: int) -> BinaryIO:
     """Open a file for writing that only its owner may read, also where it was there before and others could."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
-    os.fchmod(file, 0o600)
+    with contextlib.suppress(OSError):  # some file systems know no modes
+        os.fchmod(file, 0o600)
     return os.fdopen(file, "wb")
 
 

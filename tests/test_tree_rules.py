@@ -51,6 +51,7 @@ GIVERS = {
     "router/ingress/canary.py": {"secrets"},  # a secret of this process: it must not be reproducible
     "router/ingress/exchange.py": {"secrets"},  # hex_id, a default of `new_id`
     "router/ingress/ops.py": {"datetime.now"},  # a default of `wall`, for the uptime of a page
+    "router/observers/line_sink.py": {"time"},  # a second for a slow reader, when no loop runs any more
     "router/observers/log.py": {"datetime.now"},  # a default of `now`: the stamp of a line
     "router/providers/adapter.py": {"time"},  # a default of `unix_now`
     "supervisors/canary.py": {"secrets"},  # a word that no cache can know

@@ -17,7 +17,7 @@ MASK = "***"
 STEMS = ("sk", "pk", "rk", "gsk", "xai", "nvapi", "hf", "glpat", "xox[a-z]")
 
 # In a line of JSON an escape may stand before a key, in a URL the code of a character; either ends in a letter or a digit.
-_BEFORE = r"(?:(?<![A-Za-z0-9]{width})|(?<=\\[nrt]{width})|(?<=%[0-9A-Fa-f]{{2}}{width}))"
+_BEFORE = r"(?:(?<![A-Za-z0-9]{width})|(?<=\\[nrtbf]{width})|(?<=\\u[0-9A-Fa-f]{{4}}{width})|(?<=%[0-9A-Fa-f]{{2}}{width}))"
 _HAS_DIGIT = r"(?=[A-Za-z_*-]{0,64}[0-9])"  # there are names that begin so: pk_orders_customer_id, hf_hub_download_url
 
 
@@ -36,6 +36,8 @@ def _begins(prefix: str, rest: str, *, with_digit: bool = False) -> KeyForm:
 
 
 _KEY_OF_PEM = "-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
+_HEADERS_OF_PEM = r"(?:(?:\s|\\[nr])*+(?:Proc-Type|DEK-Info|Comment)[^\n\\\"]*+)*+"
+_BODY_OF_PEM = r"(?:[A-Za-z0-9+/=\s]++|\\[\\nrt])*+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
 _PARAMETER = r"(?i:(?:x-)?(?:api[_-]?key|key|token|access[_-]?token|auth|secret|password|sig|signature))=[^&\s\"'<>#\\]{4,}"
 
 FORMS: tuple[KeyForm, ...] = (
@@ -52,13 +54,11 @@ FORMS: tuple[KeyForm, ...] = (
         re.compile(r"(?i:\bbearer)[ \t]{1,8}(?!(?i:authenti|authori))[A-Za-z0-9_.~+/=-]{8,}"),
     ),
     # an escape is taken whole, or the text's own end would go with it
-    KeyForm(
-        _KEY_OF_PEM, re.compile(rf"{_KEY_OF_PEM}(?:[A-Za-z0-9+/=\s]++|\\[\\nrt])*+(?:-----END [A-Z ]{{0,40}}PRIVATE KEY-----)?")
-    ),
+    KeyForm(_KEY_OF_PEM, re.compile(f"{_KEY_OF_PEM}{_HEADERS_OF_PEM}{_BODY_OF_PEM}")),
     KeyForm(rf"[?&]{_PARAMETER}", re.compile(rf"(?<=[?&]){_PARAMETER}")),
     KeyForm(
         r"://[^\s/@:\"'<>]*:[^\s/@\"'<>]+@",
-        re.compile(r"(?<=://)[^\s/@:\"'<>]{0,256}:[^\s/@\"'<>]{1,256}(?=@)"),
+        re.compile(r"(?<=://)[^\s/@:\"'<>]{0,256}:[^\s/\"'<>]{1,256}(?=@)"),
     ),
 )
 _NEEDLES = Needles.of(form.needle for form in FORMS)

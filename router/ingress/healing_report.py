@@ -62,7 +62,7 @@ def why_of(health: Health, now: float) -> str:
     if health.hold_reason is HoldReason.OPERATOR:
         return "held by an operator until it is restored"
     if health.is_passive:
-        return "its supervisor has given up: it is only a last resort, asked at most once every 30 s"
+        return "its supervisor has given up: it is asked last, at most once every 30 s"
     is_in, is_well = health.admission is Admission.ADMITTED, health.state is HealthState.HEALTHY
     if is_in and is_well and rest_of(health, now) is None:
         return ""

@@ -90,7 +90,7 @@ def _chain(row: Row) -> str:
     if row.chain:
         moved = f" ({', '.join(row.moved)})" if row.moved else ""
         return " > ".join(f"{provider}:{word}" for provider, word in row.chain) + moved
-    return f"passed over {', '.join(row.skipped)}" if row.skipped else NOTHING
+    return f"skipped {', '.join(row.skipped)}" if row.skipped else NOTHING
 
 
 def _head(row: Row, told: dict[str, str]) -> Iterator[Text]:

@@ -182,7 +182,7 @@ def test_an_empty_name_is_no_provider_of_ours(desk: Desk, action: str) -> None:
     refused = desk.run(action, "")
 
     assert refused.exit_code == 2
-    assert "Invalid value for PROVIDER: an empty name is no provider's" in refused.stderr
+    assert "Invalid value for PROVIDER: the name is empty" in refused.stderr
 
 
 @pytest.mark.parametrize("words", [("requests",), ("cancel", "req_1")], ids=["requests", "cancel"])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import trio
@@ -18,6 +19,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 LIMIT_S = 30.0
 LINES = 300  # of 200 bytes and more: several times what the pipe holds
 PIPE_BYTES = 4096
+
+
+def small_pipe() -> tuple[BinaryIO, int]:
+    """Return both ends of a pipe that holds PIPE_BYTES."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return os.fdopen(reading, "rb"), writing
 
 
 async def status_of(port: int, path: str) -> bytes:
@@ -37,9 +45,8 @@ async def test_a_stderr_that_nobody_reads_stops_no_answer_and_no_stop(tmp_path: 
     port = free_port()
     path = tmp_path / "router.toml"
     path.write_text(router_config(port, providers=[{"name": "a", "base_url": "http://127.0.0.1:1/v1", "model": "m"}]))
-    reading, writing = os.pipe()
-    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    with trio.fail_after(LIMIT_S), os.fdopen(reading, "rb") as reader:
+    reader, writing = small_pipe()
+    with trio.fail_after(LIMIT_S), reader:
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "router", "serve", "--config", str(path)],
             stdin=subprocess.DEVNULL,

@@ -229,7 +229,7 @@ async def test_degraded_it_goes_on_in_memory_and_recovers_when_the_disk_has_room
     await trio.sleep(RETRY_S)
 
     assert set(store.texts()) >= {"health/a", "health/b"}
-    assert (writer.is_degraded, writer.sink_report().pending) == (False, 0)
+    assert (writer.is_degraded, writer.sink_report().pending, writer.sink_report().error) == (False, 0, "")
     assert fields(writer, "state-recovered")["was_degraded"] is True
     nursery.cancel_scope.cancel()
 

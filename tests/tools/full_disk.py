@@ -11,6 +11,7 @@ import pytest
 import trio
 
 SMALL_BYTES = 65_536
+UMOUNT_S = 10.0
 
 
 @contextmanager
@@ -36,4 +37,5 @@ async def open_full_disk(at: Path) -> AsyncIterator[Path]:
         filler.write_bytes(bytes(SMALL_BYTES))
         yield filler
     finally:
-        await trio.run_process(("umount", str(at)))
+        with trio.move_on_after(UMOUNT_S, shield=True):
+            await trio.run_process(("umount", str(at)))

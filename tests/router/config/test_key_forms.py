@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from router.config.key_forms import FORMS, holds_key_form, without_key_forms
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\nq83v==\n-----END RSA PRIVATE KEY-----"
+ENCRYPTED = PEM.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A1B\n\n", 1)
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w"
 
 HEX = "0123456789abcdef0123456789abcdef"
@@ -51,6 +52,10 @@ KEYS = [
         *((f"is {key}.", "is ***.") for key in KEYS),
         (r"a line\nsk-AbCdEf0123456789", r"a line\n***"),
         ("?q=%22sk-AbCdEf0123456789%22", "?q=%22***%22"),
+        (r"\u003csk-AbCdEf0123456789\u003e \fsk-AbCdEf0123456789", r"\u003c***\u003e \f***"),
+        (f"before\n{ENCRYPTED}\nafter", "before\n***\nafter"),
+        (orjson.dumps(ENCRYPTED).decode(), '"***"'),
+        ("wss://user:p@ss@host/x", "wss://***@host/x"),
     ],
 )
 def test_what_looks_like_a_key_goes(text: str, clean: str) -> None:
@@ -106,7 +111,18 @@ def test_what_only_resembles_a_key_stays(text: str) -> None:
 
 @given(
     before=st.text('\\"\n :a1=?&/@-', max_size=6),
-    key=st.sampled_from([*KEYS, PEM, PEM[:60], "https://h/?key=AbCd1234", "https://a:hunter22@h", "Bearer abc.def-0123456"]),
+    key=st.sampled_from(
+        [
+            *KEYS,
+            PEM,
+            PEM[:60],
+            ENCRYPTED,
+            ENCRYPTED[:60],
+            "https://h/?key=AbCd1234",
+            "https://a:hunter22@h",
+            "Bearer abc.def-0123456",
+        ]
+    ),
     after=st.text('\\"\n :a1=?&/@-', max_size=6),
 )
 def test_a_line_of_json_stays_one(before: str, key: str, after: str) -> None:

@@ -76,7 +76,7 @@ def test_a_healthy_provider_without_a_restart_table_has_nothing_to_say() -> None
             Health(admission=Admission.PROBATION, failures=3, probation_left=4, probation_until=NOW + 50),
             "on probation: 4 more good answers, or 50 s without a failure",
         ),
-        (Health(is_passive=True), "its supervisor has given up: it is only a last resort, asked at most once every 30 s"),
+        (Health(is_passive=True), "its supervisor has given up: it is asked last, at most once every 30 s"),
     ],
 )
 def test_what_is_amiss_has_its_reason(health: Health, why: str | None) -> None:

@@ -45,7 +45,7 @@ def test_where_there_is_room_each_request_is_a_line() -> None:
 
     assert head.split()[:2] == ["time", "id"]
     assert all(word in failed for word in (*WORDS, "all_failed", "1234", "0.027222"))
-    assert "passed over far: paid-gate" in refused
+    assert "skipped far: paid-gate" in refused
 
 
 @pytest.mark.parametrize("width", [80, 60, 200])
