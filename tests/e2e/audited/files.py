@@ -13,9 +13,9 @@ from typing import Any
 import tomlkit
 import trio
 
-from tests.e2e.audited.common import ask, configured, reload, state_of, wait_audited
+from tests.e2e.audited.common import PATIENCE_S, ask, configured, reload, state_of, wait_audited
 from tests.e2e.daemon import Running, free_port, open_router, provider
-from tests.e2e.healing import operate
+from tests.e2e.healing import operate, status_of
 from tests.e2e.test_front_daemon import serve_to_its_end
 from tests.fakes.upstream import open_upstream
 
@@ -39,11 +39,19 @@ async def switched_on_and_off(directory: Path) -> None:
                 await operate(router, "good", "exclude")  # something to write
                 await operate(router, "good", "restore")
                 await ask(router, "default", times=TOO_MANY, messages=[{"role": "user", "content": LARGE}])
+                await wait_restarted(router, "state")
             await wait_audited(directory, "state-recovered", "state-row-dropped")
             await refuse_a_client(router)
         with socket.create_server(("127.0.0.1", 0)) as taken:
             config = configured(directory, providers, port=taken.getsockname()[1])
             await serve_to_its_end(directory, config)
+
+
+async def wait_restarted(router: Running, child: str) -> None:
+    """Wait until a part has failed: the disk may be full for less time than it takes to notice."""
+    with trio.fail_after(PATIENCE_S):
+        while not any(one["restarts"] for one in (await status_of(router))["supervisors"] if one["name"] == child):  # noqa: ASYNC110 - another process
+            await trio.sleep(0.05)
 
 
 async def refuse_a_client(router: Running) -> None:
