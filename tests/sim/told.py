@@ -76,7 +76,7 @@ class Told:
                 self._restored(fields)
             case "self-healing-restart":
                 self._restart(fields)
-            case "drift-reload-attempted":
+            case "drift-reload-attempted" if "interrupted" not in fields["detail"]:  # then it may not even have begun
                 self._reload(fields["provider"])
         if "admission" in fields and "provider" in fields:
             self.standings[fields["provider"]] = Standing(fields["health"], fields["admission"], fields["gen"])
