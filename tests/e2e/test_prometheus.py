@@ -35,6 +35,8 @@ NAMED = (
     f.PROBE_SECONDS,
 )  # and router_effects_dropped_total, which needs 10,000 rows of state: tests/supervisors/test_counted.py
 ROUNDS, SCRAPED_EVERY_S = 3, 1.1
+# what Prometheus makes of the page is known to Prometheus alone; .ci/run installs it, so these run there
+needs_prometheus = pytest.mark.skipif(PROGRAM is None, reason="needs the program `prometheus` (Debian's package of that name)")
 # what `Script.go_on` makes grow, or what is never 0 in a router that runs
 GROWING = (
     *(f.REQUESTS, f.REQUEST_SECONDS, f.ATTEMPTS, f.ATTEMPT_SECONDS, f.TTFT_SECONDS, f.PROBES, f.PROBE_SECONDS),
@@ -93,7 +95,7 @@ def test_what_is_counted_does_not_hang_on_what_is_logged(run: Run) -> None:
     assert '"level":"warning"' not in run.log
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="needs the program `prometheus` (Debian's package of that name)")
+@needs_prometheus
 def test_every_query_of_the_grafana_file_has_data_in_a_real_prometheus(run: Run) -> None:
     assert run.values
     empty = {about for about, values in run.values.items() if not any(not isnan(value) for value in values)}
@@ -101,7 +103,7 @@ def test_every_query_of_the_grafana_file_has_data_in_a_real_prometheus(run: Run)
     assert empty == set()
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="needs the program `prometheus` (Debian's package of that name)")
+@needs_prometheus
 @pytest.mark.parametrize("family", GROWING, ids=lambda family: family.name)
 def test_each_query_of_what_grows_has_a_value_above_zero(run: Run, family: f.Family) -> None:
     assert run.values

@@ -35,6 +35,7 @@ async def ended(directory: Path, words: tuple[str, ...], stdout: int) -> tuple[i
     return done.returncode, done.stderr.decode()
 
 
+# /dev/full is Linux's; a full disk in its place would need the right to mount one
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no full disk to write to")
 @pytest.mark.parametrize("words", [("audit", "--json"), ("audit", "--summary"), ("check",), ("explain",), ("--version",)])
 async def test_a_full_disk_behind_stdout_is_told_in_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:

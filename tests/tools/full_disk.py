@@ -30,6 +30,7 @@ async def open_full_disk(at: Path) -> AsyncIterator[Path]:
     """Mount a disk without a free byte at a directory; yield the file that fills it. Skips where this user may mount none."""
     mount = ("mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "none", str(at))
     if (await trio.run_process(mount, check=False, capture_stderr=True)).returncode:
+        # a disk of our own is the only one that a test may fill; mounting it is root's right
         pytest.skip("no disk can be mounted here")
     try:
         filler = at / "filler"

@@ -20,6 +20,7 @@ POLL_S = 0.05
 COMMAND_S = 10.0  # tmux itself answers at once
 PROMPT = "$ "
 
+# a real terminal is what is tested; .ci/run installs the program, so these run there
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 
 

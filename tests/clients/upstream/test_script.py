@@ -22,7 +22,7 @@ from tests.clients.upstream.script import (
     sentence_with,
 )
 
-PATH = "/srv/x_1/work/note.txt"
+PATH = "/a/folder_1/note.txt"
 READ = Tool(name="Read", properties={"file_path": {"type": "string"}})
 
 

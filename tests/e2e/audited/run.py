@@ -59,7 +59,7 @@ async def run(directory: Path) -> Outcome:
         (directory / name).mkdir()
         try:
             await scene(directory / name)
-        except Exception as error:  # noqa: BLE001 - told with the outcome
+        except Exception as error:  # noqa: BLE001 - a scene that fails must not take the others' figures with it; its error is reported
             failed[name] = error
         took_s[name] = trio.current_time() - began
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
+# what a page does is seen in a browser or not at all; .ci/run installs it, so these run there
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium, Debian's package of that name")
 # it asks nobody but the router, and a container gives it neither a sandbox nor a graphics card
 ARGUMENTS = (

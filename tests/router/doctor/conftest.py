@@ -12,6 +12,7 @@ import pytest
 def seen_by_all() -> Iterator[Path]:
     """Yield a directory that another user may look into, for root, who can become one: pytest's own are closed."""
     if os.geteuid() != 0:
+        # what a user may not open can be seen as another user alone
         pytest.skip("only root becomes another user")
     with TemporaryDirectory() as name:
         Path(name).chmod(0o755)

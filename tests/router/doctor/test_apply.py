@@ -47,6 +47,7 @@ def test_a_change_leaves_what_was_there_beside_it_with_its_mode(config: Path) ->
 
 
 SOMEBODY, NOBODY = 1234, 65534
+# whether the owner stays can be seen where the file is somebody else's; the system lets root alone make it so
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
 
 

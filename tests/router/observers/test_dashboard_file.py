@@ -138,6 +138,7 @@ def test_no_two_panels_lie_on_each_other() -> None:
         assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
 
 
+# what Prometheus takes is known to Prometheus alone; .ci/run installs it, so this runs there
 @pytest.mark.skipif(PROMTOOL is None, reason="needs the program `promtool` (Debian's package `prometheus`)")
 async def test_prometheus_own_tool_takes_the_alerts(tmp_path: Path) -> None:
     (tmp_path / "alerts.yml").write_text(ALERTS)
